@@ -1,0 +1,1 @@
+//! The EVM family: unsigned transactions to effects, signing payloads and assembly.

@@ -1,0 +1,1 @@
+//! The closed enum of chain families.

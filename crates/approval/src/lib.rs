@@ -1,0 +1,1 @@
+//! Signed statements: DSSE envelopes, SSHSIG verification, thresholds and seats.

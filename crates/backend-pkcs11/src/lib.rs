@@ -1,0 +1,1 @@
+//! Key backend over PKCS#11.

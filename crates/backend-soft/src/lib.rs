@@ -1,0 +1,1 @@
+//! The encrypted software keystore for development (insecure-dev).

@@ -1,0 +1,1 @@
+//! The YAML bundle: strict loading into typed policy, roster, wallets, networks and assets.

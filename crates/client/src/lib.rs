@@ -1,0 +1,1 @@
+//! The Rust client for pipelines, bots, tests and the command line.

@@ -1,0 +1,1 @@
+//! The signer's journal over sqlx: one hash-chained, group-committed ledger.

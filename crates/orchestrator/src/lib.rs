@@ -1,0 +1,1 @@
+//! The withdrawal service: untrusted for safety.

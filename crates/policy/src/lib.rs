@@ -1,0 +1,1 @@
+//! The policy engine: total, pure, deterministic.

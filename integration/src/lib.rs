@@ -1,0 +1,1 @@
+//! Black-box tests through gRPC against real parts.

@@ -1,0 +1,3 @@
+//! Developer commands: demo, test, tidy, bench.
+
+fn main() {}
