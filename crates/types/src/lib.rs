@@ -1,1 +1,52 @@
-//! Ids, amounts, CAIP identifiers, effects and digests: the vocabulary of every other crate.
+//! The vocabulary of Countersign: identifiers, amounts, CAIP identifiers, effects, digests and time.
+//!
+//! Promises: a value of a type in this crate is well-formed (fields are private, construction parses), text forms are
+//! canonical (parsing and printing round-trip byte for byte), and nothing here reads a clock, a file or the environment.
+//! Refuses: lenient input. Upper-case hex, leading zeros, signs, exponents and surrounding space are errors.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod amount;
+mod caip;
+mod destination;
+mod digest;
+mod effect;
+mod effects_text;
+mod ids;
+mod key;
+mod registry;
+mod tag;
+mod time;
+mod transaction;
+
+pub use amount::{Amount, AmountError, Decimals};
+pub use caip::{AssetId, CaipError, ChainId};
+pub use destination::{Destination, DestinationError};
+pub use digest::{
+    AuthorizationId, BundleDigest, DigestError, EffectsDigest, EntryDigest, FileDigest, GenesisHash, PayloadDigest,
+    PolicyDigest, RequestDigest, StatementDigest, TransactionDigest,
+};
+pub use effect::{AuthorityScope, CodeChangeKind, Effect, EffectKind, OpaqueKind, Selector};
+pub use effects_text::{EffectsText, EffectsTextError, MAX_EFFECTS_TEXT_BYTES};
+pub use ids::{
+    AssetSymbol, GroupId, IdError, ListId, PaymentReference, PrincipalId, Reference, RuleId, StatementNonce, SubjectId,
+    TenantId, WalletId, WithdrawalId,
+};
+pub use key::{Algorithm, KeyError, KeyId, PublicKey, Scheme};
+pub use registry::{AssetRecord, AssetRegistry, RegistryError, Tier, WalletRecord, WalletRegistry};
+pub use tag::{Class, Tag, UnknownTag};
+pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
+pub use transaction::{
+    ConflictKey, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
+    SigningBytes, SigningPayload,
+};

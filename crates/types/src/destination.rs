@@ -1,0 +1,88 @@
+//! Destinations: an address together with the network it is on (CAIP-10).
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CaipError, ChainId, caip::string_conversions};
+
+/// Why a text is not a destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    /// Not `chain:address` as CAIP-10 has it.
+    #[error("a destination is written `chain:address` (CAIP-10), for example `eip155:1:0x…`")]
+    BadShape,
+    /// The chain part is not a CAIP-2 id.
+    #[error(transparent)]
+    Chain(#[from] CaipError),
+}
+
+/// An account on one network, as CAIP-10 text. A destination of one network never equals one of another.
+///
+/// The address part has passed CAIP-10's character set only; that it is canonical for its family (EIP-55, bech32) is
+/// the family's promise: everything that comes from a parse or from an activated bundle went through
+/// `countersign_chains::Network::parse_destination`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Destination {
+    chain: ChainId,
+    address: String,
+}
+
+impl Destination {
+    /// An address that its chain family has just written in canonical form.
+    pub fn new(chain: &ChainId, address: &str) -> Result<Self, DestinationError> {
+        let is_address = (1..=128).contains(&address.len())
+            && address
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'%'));
+        if !is_address {
+            return Err(DestinationError::BadShape);
+        }
+        Ok(Self {
+            chain: chain.clone(),
+            address: address.to_owned(),
+        })
+    }
+
+    /// The network.
+    pub fn chain(&self) -> &ChainId {
+        &self.chain
+    }
+
+    /// The address within the network.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl FromStr for Destination {
+    type Err = DestinationError;
+    fn from_str(text: &str) -> Result<Self, DestinationError> {
+        let (chain, address) = text.rsplit_once(':').ok_or(DestinationError::BadShape)?;
+        Self::new(&chain.parse()?, address)
+    }
+}
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.chain, self.address)
+    }
+}
+string_conversions!(Destination: DestinationError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_part_of_the_destination() {
+        let address = "0x52908400098527886E0F7030069857D2E4169EE7";
+        let mainnet: Destination = format!("eip155:1:{address}").parse().unwrap();
+        let base: Destination = format!("eip155:8453:{address}").parse().unwrap();
+        assert_ne!(mainnet, base);
+        assert_eq!(mainnet.to_string(), format!("eip155:1:{address}"));
+        for bad in ["", "0xabc", "eip155:1", "eip155:1:", "eip155:1:a b", "eip155:1:a/b"] {
+            assert!(bad.parse::<Destination>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a chain family makes of bytes: effects, conflict keys and signing payloads.
+
+use std::fmt;
+
+use crate::{ChainId, Destination, Effect, KeyId, PayloadDigest, Scheme, TransactionDigest, WalletId};
+
+/// The most effects of one transaction: a disperse of a whole payout batch, and still linear to evaluate.
+pub const MAX_EFFECTS: usize = 4_096;
+/// The most signatures of one transaction (inputs of a consolidation).
+pub const MAX_SIGNING_PAYLOADS: usize = 1_024;
+
+/// What makes two transactions mutually exclusive on chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConflictKey {
+    /// EVM: account, chain and nonce.
+    AccountNonce {
+        /// The sending account on its chain.
+        account: Destination,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// Bitcoin: an outpoint.
+    Outpoint {
+        /// The network.
+        chain: ChainId,
+        /// The transaction id, in internal byte order.
+        txid: [u8; 32],
+        /// The output index.
+        index: u32,
+    },
+    /// Solana: a durable nonce account at one value.
+    NonceAccount {
+        /// The nonce account.
+        account: Destination,
+        /// The stored nonce.
+        value: [u8; 32],
+    },
+}
+
+impl fmt::Display for ConflictKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        match self {
+            Self::AccountNonce { account, nonce } => write!(f, "account-nonce {account} {nonce}"),
+            Self::Outpoint { chain, txid, index } => write!(f, "outpoint {chain} {} {index}", hex(txid)),
+            Self::NonceAccount { account, value } => write!(f, "nonce-account {account} {}", hex(value)),
+        }
+    }
+}
+
+/// The bytes that a token signs, typed by scheme, so that a digest can never be signed as a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SigningBytes {
+    /// A 32-byte digest for ECDSA over secp256k1.
+    EcdsaPrehash([u8; 32]),
+    /// A 32-byte digest for BIP 340.
+    SchnorrPrehash([u8; 32]),
+    /// A whole message for Ed25519.
+    Ed25519Message(Vec<u8>),
+}
+
+impl SigningBytes {
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::EcdsaPrehash(_) => Scheme::Ecdsa,
+            Self::SchnorrPrehash(_) => Scheme::Schnorr,
+            Self::Ed25519Message(_) => Scheme::Ed25519,
+        }
+    }
+
+    /// The bytes handed to the token.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::EcdsaPrehash(digest) | Self::SchnorrPrehash(digest) => digest,
+            Self::Ed25519Message(message) => message,
+        }
+    }
+}
+
+/// One signature that a transaction needs: which key, over what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SigningPayload {
+    key: KeyId,
+    bytes: SigningBytes,
+}
+
+impl SigningPayload {
+    /// A payload that a family derived from the parse.
+    pub fn new(key: KeyId, bytes: SigningBytes) -> Self {
+        Self { key, bytes }
+    }
+
+    /// The wallet key that signs.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// What is signed.
+    pub fn bytes(&self) -> &SigningBytes {
+        &self.bytes
+    }
+
+    /// The identity of this payload: key, scheme and bytes.
+    pub fn digest(&self) -> PayloadDigest {
+        let scheme: &[u8] = match self.bytes.scheme() {
+            Scheme::Ecdsa => b"ecdsa\n",
+            Scheme::Schnorr => b"schnorr\n",
+            Scheme::Ed25519 => b"ed25519\n",
+        };
+        PayloadDigest::of(&[self.key.as_bytes(), scheme, self.bytes.as_bytes()].concat())
+    }
+}
+
+/// Why a parse is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParsedTransactionError {
+    /// More effects than [`MAX_EFFECTS`].
+    #[error("the transaction has {0} effects; at most {MAX_EFFECTS} are accepted")]
+    TooManyEffects(usize),
+    /// No signing payload, or more than [`MAX_SIGNING_PAYLOADS`].
+    #[error("the transaction needs {0} signatures; 1 to {MAX_SIGNING_PAYLOADS} are accepted")]
+    BadPayloadCount(usize),
+    /// Not exactly one fee.
+    #[error("the transaction has {0} fee effects; exactly one is required")]
+    BadFeeCount(usize),
+}
+
+/// The parts of a [`ParsedTransaction`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedTransactionParts {
+    /// The network that the bytes are for.
+    pub network: ChainId,
+    /// The wallet that signs.
+    pub wallet: WalletId,
+    /// The digest of the unsigned bytes.
+    pub transaction: TransactionDigest,
+    /// Everything the transaction does, in the transaction's order; exactly one of them is the fee.
+    pub effects: Vec<Effect>,
+    /// What excludes other transactions; the first is the lineage's anchor candidate.
+    pub conflict_keys: Vec<ConflictKey>,
+    /// The signatures it needs.
+    pub signing_payloads: Vec<SigningPayload>,
+}
+
+/// A transaction that a chain family parsed whole, re-encoded and compared byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedTransaction(ParsedTransactionParts);
+
+impl ParsedTransaction {
+    /// Checks the bounds that hold for every family.
+    pub fn new(parts: ParsedTransactionParts) -> Result<Self, ParsedTransactionError> {
+        if parts.effects.len() > MAX_EFFECTS {
+            return Err(ParsedTransactionError::TooManyEffects(parts.effects.len()));
+        }
+        let payloads = parts.signing_payloads.len();
+        if payloads == 0 || payloads > MAX_SIGNING_PAYLOADS {
+            return Err(ParsedTransactionError::BadPayloadCount(payloads));
+        }
+        match parts
+            .effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Fee { .. }))
+            .count()
+        {
+            1 => Ok(Self(parts)),
+            fees => Err(ParsedTransactionError::BadFeeCount(fees)),
+        }
+    }
+
+    /// The network that the bytes are for.
+    pub fn network(&self) -> &ChainId {
+        &self.0.network
+    }
+    /// The wallet that signs.
+    pub fn wallet(&self) -> &WalletId {
+        &self.0.wallet
+    }
+    /// The digest of the unsigned bytes.
+    pub fn transaction(&self) -> TransactionDigest {
+        self.0.transaction
+    }
+    /// Everything the transaction does.
+    pub fn effects(&self) -> &[Effect] {
+        &self.0.effects
+    }
+    /// What excludes other transactions.
+    pub fn conflict_keys(&self) -> &[ConflictKey] {
+        &self.0.conflict_keys
+    }
+    /// The signatures it needs.
+    pub fn signing_payloads(&self) -> &[SigningPayload] {
+        &self.0.signing_payloads
+    }
+}
