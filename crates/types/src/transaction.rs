@@ -78,6 +78,44 @@ impl SigningBytes {
     }
 }
 
+/// What a token returned: unverified, ECDSA not yet low-S. Nothing is released before it was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RawSignature {
+    /// r ‖ s, 32 bytes each, big-endian.
+    Ecdsa([u8; 64]),
+    /// BIP 340.
+    Schnorr([u8; 64]),
+    /// RFC 8032.
+    Ed25519([u8; 64]),
+}
+
+impl RawSignature {
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Ecdsa(_) => Scheme::Ecdsa,
+            Self::Schnorr(_) => Scheme::Schnorr,
+            Self::Ed25519(_) => Scheme::Ed25519,
+        }
+    }
+
+    /// The 64 bytes.
+    pub fn as_bytes(&self) -> &[u8; 64] {
+        match self {
+            Self::Ecdsa(bytes) | Self::Schnorr(bytes) | Self::Ed25519(bytes) => bytes,
+        }
+    }
+}
+
+/// A raw signed transaction, every signature verified, and the id it has on chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTransaction {
+    /// The bytes to broadcast.
+    pub bytes: Vec<u8>,
+    /// The transaction id as explorers of the network write it.
+    pub txid: String,
+}
+
 /// One signature that a transaction needs: which key, over what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SigningPayload {
