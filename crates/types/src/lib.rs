@@ -48,5 +48,5 @@ pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
 pub use transaction::{
     ConflictKey, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
-    SigningBytes, SigningPayload,
+    RawSignature, SignedTransaction, SigningBytes, SigningPayload,
 };
