@@ -1,1 +1,24 @@
-//! The signing core, sans-IO: authorization pipeline, lineage, journal and key backend traits.
+//! The signing core, sans-IO: the authorization pipeline, lineage, and the traits of the journal and of key backends.
+//!
+//! Promises: no key is used without an [`Authorization`] that a durable journal commit produced. Refuses: to sign bytes
+//! that it did not parse, decide and log itself.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::wildcard_enum_match_arm,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod backend;
+mod journal;
+
+pub use backend::{BackendError, KeyBackend, SigningJob};
+pub use journal::*;

@@ -1,0 +1,448 @@
+//! The journal: the signer's one durable, ordered, hash-chained store.
+//!
+//! A proposal says what it reads and carries a pure decision. The implementation loads the reads *inside* its write
+//! transaction, reads the clock after it holds the lock, lets the decision see the effects of every proposal before it, and
+//! commits a group of proposals at once. A denial is an entry, not a rollback.
+
+use std::collections::BTreeMap;
+
+use futures_core::future::BoxFuture;
+
+use countersign_types::{
+    Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EntryDigest, PaymentReference, PrincipalId,
+    RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag, TenantId,
+    Timestamp, TransactionDigest,
+};
+
+/// Why the journal did not do what was asked. Every one of them is also a no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing of the proposal was committed.
+    #[error("the journal did not commit: {0}")]
+    NotCommitted(String),
+    /// The commit's outcome is not known. Read again by content before anything else.
+    #[error("the journal cannot say whether it committed: {0}")]
+    InDoubt(String),
+    /// Another signer has taken the journal over. Final for this process.
+    #[error("another signer has taken the journal over")]
+    Fenced,
+    /// The database is behind its anchor, or its chain does not contain it. Final for this process.
+    #[error("the journal is behind its anchor: {0}")]
+    Rewound(String),
+    /// The clock is behind the last commit. Final for this process.
+    #[error("the clock ({now}) is behind the journal's last commit ({last})")]
+    TimeBackwards {
+        /// What the clock said.
+        now: Timestamp,
+        /// The last commit's time.
+        last: Timestamp,
+    },
+    /// A stored value does not read back: the database is damaged. Final for this process.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+}
+
+impl JournalError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::NotCommitted(_) | Self::Damaged(_) => Tag::JournalUnavailable,
+            Self::InDoubt(_) => Tag::JournalInDoubt,
+            Self::Fenced => Tag::JournalFenced,
+            Self::Rewound(_) => Tag::JournalRewound,
+            Self::TimeBackwards { .. } => Tag::TimeBackwards,
+        }
+    }
+
+    /// Whether the process must stop taking work.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::NotCommitted(_) | Self::InDoubt(_) => false,
+            Self::Fenced | Self::Rewound(_) | Self::TimeBackwards { .. } | Self::Damaged(_) => true,
+        }
+    }
+}
+
+/// What a proposal needs to see. Everything else of the ledger is absent from its view.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The withdrawal: its record, attempts and statements.
+    pub request: Option<RequestDigest>,
+    /// Who owns this reference.
+    pub reference: Option<(TenantId, Reference)>,
+    /// Who owns these payment references of the tenant.
+    pub payments: Vec<(TenantId, PaymentReference)>,
+    /// Who owns these conflict keys, and for account nonces the next one of the account.
+    pub conflict_keys: Vec<ConflictKey>,
+    /// When these statements were first seen.
+    pub statements: Vec<StatementDigest>,
+    /// Which statement used these nonces.
+    pub nonces: Vec<(PrincipalId, StatementNonce)>,
+}
+
+/// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerView {
+    /// The recovery epoch; statements of another epoch are void.
+    pub epoch: u64,
+    /// The bundle in force.
+    pub bundle: Option<ActiveBundle>,
+    /// The withdrawal asked for, if it was ever journaled.
+    pub withdrawal: Option<WithdrawalRecord>,
+    /// Owner of the reference asked for.
+    pub reference_owner: Option<RequestDigest>,
+    /// Owners of the payment references asked for; unowned ones are absent.
+    pub payment_owners: BTreeMap<(TenantId, PaymentReference), RequestDigest>,
+    /// Owners of the conflict keys asked for; unowned ones are absent.
+    pub conflict_owners: BTreeMap<ConflictKey, RequestDigest>,
+    /// One more than the highest nonce claimed, for each account of the conflict keys that has claims.
+    pub next_nonces: BTreeMap<Destination, u64>,
+    /// Statements asked for that are journaled.
+    pub statements: BTreeMap<StatementDigest, Timestamp>,
+    /// Statements that used the nonces asked for; unused ones are absent.
+    pub nonce_owners: BTreeMap<(PrincipalId, StatementNonce), StatementDigest>,
+}
+
+/// The bundle in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveBundle {
+    /// Its version.
+    pub version: u64,
+    /// Its digest.
+    pub digest: BundleDigest,
+    /// When it was activated.
+    pub activated_at: Timestamp,
+}
+
+/// A withdrawal that the journal knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawalRecord {
+    /// Its request.
+    pub request: RequestDigest,
+    /// When the signer first journaled the request.
+    pub first_seen_at: Timestamp,
+    /// The bundle in force at first sight: its policy must allow as well (POLICY.md step 9).
+    pub first_bundle: BundleDigest,
+    /// Whether a valid cancel was journaled.
+    pub cancelled: bool,
+    /// The last decision entry without its time, so that asking again does not grow the log.
+    pub last_decision: Option<EntryDigest>,
+    /// The authorized attempts, in order of their number.
+    pub attempts: Vec<AttemptRecord>,
+    /// Every statement about the withdrawal but the request, in the order of first sight.
+    pub statements: Vec<StatementDigest>,
+}
+
+/// An attempt that was authorized: from that moment it counts as signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// From 1.
+    pub number: u32,
+    /// The unsigned bytes' digest.
+    pub transaction: TransactionDigest,
+    /// The unsigned bytes.
+    pub unsigned: Vec<u8>,
+    /// What it excludes; the lineage's anchor is the first attempt's first key.
+    pub conflict_keys: Vec<ConflictKey>,
+    /// The most its fee can be, in the network's fee asset.
+    pub fee_max: Amount,
+    /// Its latest authorization.
+    pub authorization: AuthorizationId,
+    /// When the latest authorization was committed.
+    pub authorized_at: Timestamp,
+    /// Until when the latest authorization may be used.
+    pub sign_by: Timestamp,
+    /// What was signed, once it is recorded.
+    pub signed: Option<SignedAttempt>,
+}
+
+/// The signatures of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAttempt {
+    /// One per signing payload, in order; ECDSA already low-S.
+    pub signatures: Vec<RawSignature>,
+    /// The assembled transaction.
+    pub transaction: SignedTransaction,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// One change of the ledger. The implementation applies the writes of a verdict in order, atomically.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// A statement at its first sight. The signer's nonce is claimed with it.
+    Statement {
+        /// Its digest.
+        digest: StatementDigest,
+        /// Who signed it.
+        signer: PrincipalId,
+        /// Its nonce.
+        nonce: StatementNonce,
+        /// The withdrawals that it is about.
+        subjects: Vec<RequestDigest>,
+        /// The envelope.
+        envelope: Vec<u8>,
+    },
+    /// A withdrawal at its first sight: claims the reference and every payment reference.
+    Withdrawal {
+        /// Its request.
+        request: RequestDigest,
+        /// The request statement (a [`Write::Statement`] of the same verdict or earlier).
+        statement: StatementDigest,
+        /// The tenant.
+        tenant: TenantId,
+        /// The reference.
+        reference: Reference,
+        /// The payment references.
+        payments: Vec<PaymentReference>,
+        /// The bundle in force.
+        bundle: BundleDigest,
+    },
+    /// A valid cancel.
+    Cancelled {
+        /// The withdrawal.
+        request: RequestDigest,
+    },
+    /// The decision that was logged last.
+    Decision {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The decision without its time.
+        decision: EntryDigest,
+    },
+    /// An authorized attempt: claims its conflict keys. With the number of an attempt that is not signed it renews that
+    /// attempt's authorization.
+    Attempt {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// Number, from 1.
+        number: u32,
+        /// The unsigned bytes' digest.
+        transaction: TransactionDigest,
+        /// The unsigned bytes.
+        unsigned: Vec<u8>,
+        /// What it excludes.
+        conflict_keys: Vec<ConflictKey>,
+        /// The most its fee can be.
+        fee_max: Amount,
+        /// The authorization.
+        authorization: AuthorizationId,
+        /// Until when it may be used.
+        sign_by: Timestamp,
+    },
+    /// The signatures of an attempt.
+    Signed {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The attempt.
+        number: u32,
+        /// One per signing payload.
+        signatures: Vec<RawSignature>,
+        /// The assembled transaction.
+        transaction: SignedTransaction,
+    },
+    /// A bundle comes into force. Its files are kept for ever.
+    Bundle {
+        /// Its version.
+        version: u64,
+        /// Its digest.
+        digest: BundleDigest,
+        /// Its files, the manifest among them.
+        files: BTreeMap<String, Vec<u8>>,
+        /// The statements that activated it.
+        statements: Vec<StatementDigest>,
+    },
+}
+
+/// What a decision makes of the view: entries for the log, changes of the ledger, and an answer for the proposer.
+#[derive(Debug)]
+pub struct Verdict<R> {
+    /// Audit log entries, in order.
+    pub entries: Vec<LogEntry>,
+    /// Changes, in order.
+    pub writes: Vec<Write>,
+    /// What the proposer learns once the group is durable.
+    pub reply: R,
+}
+
+impl<R> Verdict<R> {
+    /// An answer that changes nothing.
+    pub fn unchanged(reply: R) -> Self {
+        Self {
+            entries: Vec::new(),
+            writes: Vec::new(),
+            reply,
+        }
+    }
+
+    /// Whether nothing is written: such a verdict needs no commit.
+    pub fn is_unchanged(&self) -> bool {
+        self.entries.is_empty() && self.writes.is_empty()
+    }
+}
+
+/// An entry for the audit log, and the withdrawal whose receipt needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The entry's bytes, at most `countersign_audit::MAX_ENTRY_BYTES`.
+    pub bytes: Vec<u8>,
+    /// The withdrawals whose receipts need it.
+    pub subjects: Vec<RequestDigest>,
+}
+
+/// The boxed answer of a decision; [`crate::propose`] gives it back its type.
+pub type Reply = Box<dyn std::any::Any + Send>;
+
+/// A pure function of the view and the journal's clock. Called again when the group that it was in did not commit.
+pub type Decide = Box<dyn Fn(&LedgerView, Timestamp) -> Verdict<Reply> + Send + Sync>;
+
+/// What is proposed.
+pub struct Proposal {
+    /// What the decision needs to see.
+    pub reads: Reads,
+    /// The decision.
+    pub decide: Decide,
+}
+
+/// A durable verdict.
+pub struct Outcome {
+    /// The decision's answer.
+    pub reply: Reply,
+    /// The clock that the decision saw.
+    pub at: Timestamp,
+    /// A signed checkpoint (C2SP) that covers every entry of the verdict.
+    pub checkpoint: Vec<u8>,
+}
+
+/// An authorization without recorded signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The withdrawal.
+    pub request: RequestDigest,
+    /// The request statement's envelope.
+    pub envelope: Vec<u8>,
+    /// The attempt.
+    pub attempt: AttemptRecord,
+}
+
+/// A page of a listing, in the order of commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many to skip.
+    pub offset: u64,
+    /// How many at most; implementations cap it at [`Page::MAX`].
+    pub limit: u32,
+}
+
+impl Page {
+    /// The largest page.
+    pub const MAX: u32 = 256;
+    /// The first page.
+    pub const FIRST: Self = Self {
+        offset: 0,
+        limit: Self::MAX,
+    };
+}
+
+/// A statement with the moment the signer first journaled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournaledStatement {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// The signer's clock at first sight.
+    pub first_seen_at: Timestamp,
+}
+
+/// A bundle that was activated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBundle {
+    /// Its version.
+    pub version: u64,
+    /// Its digest.
+    pub digest: BundleDigest,
+    /// Its files, the manifest among them.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The envelopes of the statements that activated it.
+    pub statements: Vec<Vec<u8>>,
+    /// When it came into force.
+    pub activated_at: Timestamp,
+}
+
+/// Everything the journal holds about one withdrawal, for its receipt, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawalHistory {
+    /// The record.
+    pub record: WithdrawalRecord,
+    /// The request statement.
+    pub request: JournaledStatement,
+    /// The other statements, in the order of first sight.
+    pub statements: Vec<JournaledStatement>,
+    /// The log entries about it with their inclusion proofs.
+    pub entries: Vec<ProvenEntry>,
+    /// The checkpoint that the proofs lead to.
+    pub checkpoint: Vec<u8>,
+}
+
+/// A log entry with its proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntry {
+    /// Position in the log.
+    pub index: u64,
+    /// The entry.
+    pub bytes: Vec<u8>,
+    /// RFC 6962 inclusion proof, leaf to root.
+    pub proof: Vec<[u8; 32]>,
+}
+
+/// The signer's store. The implementation owns the task that groups proposals into commits.
+pub trait Journal: Send + Sync {
+    /// Decides inside the write transaction and answers once the group is durable and, where configured, anchored.
+    fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Outcome, JournalError>>;
+
+    /// Authorizations without signatures, oldest first.
+    fn unfinished(&self, page: Page) -> BoxFuture<'_, Result<Vec<Unfinished>, JournalError>>;
+
+    /// The statements about a withdrawal, in the order of first sight, the request not among them.
+    fn statements(&self, request: RequestDigest) -> BoxFuture<'_, Result<Vec<JournaledStatement>, JournalError>>;
+
+    /// Whether the withdrawal was cancelled since it was authorized; freezes join here.
+    fn is_stopped(&self, request: RequestDigest) -> BoxFuture<'_, Result<bool, JournalError>>;
+
+    /// The bundle in force.
+    fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>>;
+
+    /// Activated bundles behind a version, in order, at most [`Page::MAX`].
+    fn bundles(&self, after_version: u64) -> BoxFuture<'_, Result<Vec<StoredBundle>, JournalError>>;
+
+    /// Everything about one withdrawal.
+    fn history(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<WithdrawalHistory>, JournalError>>;
+
+    /// The latest signed checkpoint.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Vec<u8>, JournalError>>;
+
+    /// Log entries from `start`, at most `count` and [`Page::MAX`].
+    fn entries(&self, start: u64, count: u32) -> BoxFuture<'_, Result<Vec<Vec<u8>>, JournalError>>;
+}
+
+/// Proposes a decision with a typed answer.
+pub async fn propose<R, F>(journal: &dyn Journal, reads: Reads, decide: F) -> Result<(R, Timestamp), JournalError>
+where
+    R: Send + 'static,
+    F: Fn(&LedgerView, Timestamp) -> Verdict<R> + Send + Sync + 'static,
+{
+    let decide: Decide = Box::new(move |view, now| {
+        let Verdict { entries, writes, reply } = decide(view, now);
+        Verdict {
+            entries,
+            writes,
+            reply: Box::new(reply) as Reply,
+        }
+    });
+    let outcome = journal.propose(Proposal { reads, decide }).await?;
+    match outcome.reply.downcast::<R>() {
+        Ok(reply) => Ok((*reply, outcome.at)),
+        Err(_) => Err(JournalError::Damaged(
+            "the journal answered another proposal".to_owned(),
+        )),
+    }
+}
