@@ -1,0 +1,28 @@
+//! Bounds that both ends of a wire share. A message over its bound is refused before it is decoded.
+
+/// One unsigned transaction: EVM nodes refuse more than 128 KiB, and Bitcoin relays at most 100 kB of base size.
+pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+/// One DSSE envelope: an approval of 100 withdrawals with their effects as text stays below it.
+pub const MAX_STATEMENT_BYTES: usize = 256 * 1024;
+/// Statements in one `Authorize`.
+pub const MAX_STATEMENTS: usize = 256;
+/// All statements of one `Authorize` together.
+pub const MAX_STATEMENTS_TOTAL_BYTES: usize = 4 * 1024 * 1024;
+/// Attempts under one request: a withdrawal with all its bytes still fits one response.
+pub const MAX_ATTEMPTS: u32 = 16;
+/// A page of a list.
+pub const MAX_PAGE_SIZE: u32 = 1_000;
+/// A page whose size the caller left at 0.
+pub const DEFAULT_PAGE_SIZE: u32 = 100;
+/// The bytes after which a page ends early, whatever its size in rows.
+pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// A request to the orchestrator: one statement, one transaction and room for the framing.
+pub const MAX_REQUEST_BYTES: usize = 512 * 1024;
+/// A request to the signer's first listener: request, transaction and all statements.
+pub const MAX_SIGNING_REQUEST_BYTES: usize = 5 * 1024 * 1024;
+/// A request to the signer's second listener: a bundle of 16 MiB and its activations.
+pub const MAX_PEOPLE_REQUEST_BYTES: usize = 18 * 1024 * 1024;
+/// Any response: a receipt with everything in it, or a bundle.
+pub const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
+/// A free text in a status or a reason; longer ones are cut.
+pub const MAX_MESSAGE_CHARS: usize = 1_024;
