@@ -50,7 +50,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let Some((command, rest)) = arguments.split_first() else { bail!("which command?\n\n{USAGE}") };
+    let Some((command, rest)) = arguments.split_first() else {
+        bail!("which command?\n\n{USAGE}")
+    };
     match command.as_str() {
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),

@@ -1,0 +1,224 @@
+//! `cargo xtask test`: everything CI runs, in order, stopping at the first failure.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::install::{self, Tools};
+use crate::{deny, shell, tidy};
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let install = match arguments {
+        [] => true,
+        [flag] if flag == "--no-install" => false,
+        [other, ..] => bail!("`cargo xtask test` takes only --no-install, but got `{other}`"),
+    };
+    let root = shell::repo_root()?;
+    let mut report = Report::default();
+    let outcome = steps(&root, install, &mut report);
+    report.print();
+    let counts = outcome?;
+    println!("\n{counts}");
+    Ok(())
+}
+
+fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
+    if install {
+        report.step("tools", "cargo xtask test", || install::install_for_tests(root))?;
+    }
+    let tools = Tools::find(root);
+    say_what_was_found(&tools);
+    report.step("format", "cargo fmt --all", || {
+        shell::run(shell::cargo(root).args(["fmt", "--all", "--check"]))
+    })?;
+    let lint = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    report.step("clippy", &format!("cargo {}", lint.join(" ")), || {
+        shell::run(shell::cargo(root).args(lint))
+    })?;
+    report.step("tidy", "cargo xtask tidy", || tidy::check(root))?;
+    if deny::find(root).is_some() {
+        report.step("cargo-deny", "cargo xtask deny", || deny::check(root))?;
+    } else {
+        println!("\ncargo-deny is not installed and was not run (`cargo xtask deny` installs it); tidy kept deny.toml");
+    }
+    report.step("test", &by_hand(&tools), || cargo_test(root, &tools))
+}
+
+fn say_what_was_found(tools: &Tools) {
+    for (variable, path) in tools.variables() {
+        println!("{variable}={}", path.display());
+    }
+    if tools.anvil.is_none() {
+        println!("anvil is missing: tests that hold us against an EVM node will say so");
+    }
+    if tools.pkcs11_module.is_none() {
+        println!("no PKCS#11 module is here: tests of the HSM backend will say so");
+    }
+}
+
+fn by_hand(tools: &Tools) -> String {
+    let variables = tools
+        .variables()
+        .into_iter()
+        .map(|(name, path)| format!("{name}={} ", path.display()));
+    format!("{}cargo test --workspace --locked", variables.collect::<String>())
+}
+
+/// Plain `cargo test`, doctests included; its output is passed on line by line and its closing lines are added up.
+fn cargo_test(root: &Path, tools: &Tools) -> Result<Counts> {
+    let mut command = shell::cargo(root);
+    command
+        .args(["test", "--workspace", "--locked"])
+        .envs(tools.variables())
+        .stdin(Stdio::null());
+    println!("$ {}", shell::shown(&command));
+    stream(command)
+}
+
+fn stream(mut command: Command) -> Result<Counts> {
+    let shown = shell::shown(&command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{shown}`"))?;
+    let mut counts = Counts::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.with_context(|| format!("could not read what `{shown}` printed"))?;
+            println!("{line}");
+            counts.add_line(&line);
+        }
+    }
+    let status = child.wait().with_context(|| format!("could not wait for `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status}); {counts}");
+    }
+    Ok(counts)
+}
+
+/// The sum of the `test result:` lines of all test programs.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    fn add_line(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let Some((_, numbers)) = result.split_once(". ") else {
+            return;
+        };
+        for field in numbers.split("; ") {
+            let Some((number, name)) = field.split_once(' ') else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match name {
+                "passed" => self.passed = self.passed.saturating_add(number),
+                "failed" => self.failed = self.failed.saturating_add(number),
+                "ignored" => self.ignored = self.ignored.saturating_add(number),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.ignored
+        )
+    }
+}
+
+/// Which step took how long.
+#[derive(Default)]
+struct Report {
+    lines: Vec<(String, Duration, bool)>,
+}
+
+impl Report {
+    fn step<T>(&mut self, name: &str, again: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        println!("\n=== {name} ===");
+        let start = Instant::now();
+        let outcome = work();
+        self.lines.push((name.to_owned(), start.elapsed(), outcome.is_ok()));
+        outcome.with_context(|| format!("{name} failed; to run just that again: {again}"))
+    }
+
+    fn print(&self) {
+        println!("\n=== timings ===");
+        for (name, time, ok) in &self.lines {
+            println!(
+                "{name:<12} {:>8.1} s  {}",
+                time.as_secs_f64(),
+                if *ok { "ok" } else { "FAILED" }
+            );
+        }
+        let total: Duration = self.lines.iter().map(|(_, time, _)| *time).sum();
+        println!("{:<12} {:>8.1} s", "total", total.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
+        ] {
+            counts.add_line(line);
+        }
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 7,
+                failed: 2,
+                ignored: 1
+            }
+        );
+        assert_eq!(counts.to_string(), "7 passed, 2 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_failed_step_says_how_to_run_it_again() {
+        let mut report = Report::default();
+        let error = report
+            .step("lint", "cargo lint", || -> Result<()> { bail!("two warnings") })
+            .unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "lint failed; to run just that again: cargo lint: two warnings"
+        );
+        assert!(!report.lines[0].2);
+    }
+
+    #[test]
+    fn the_exit_code_decides() {
+        let mut failing = Command::new("sh");
+        failing.args(["-c", "echo 'test result: ok. 1 passed; 0 failed'; exit 1"]);
+        assert!(stream(failing).unwrap_err().to_string().contains("1 passed"));
+    }
+}
