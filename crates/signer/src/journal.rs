@@ -183,7 +183,7 @@ pub enum Write {
         /// The envelope.
         envelope: Vec<u8>,
     },
-    /// A withdrawal at its first sight: claims the reference and every payment reference.
+    /// A withdrawal at its first sight: claims the reference, and nothing else yet.
     Withdrawal {
         /// Its request.
         request: RequestDigest,
@@ -193,8 +193,6 @@ pub enum Write {
         tenant: TenantId,
         /// The reference.
         reference: Reference,
-        /// The payment references.
-        payments: Vec<PaymentReference>,
         /// The bundle in force.
         bundle: BundleDigest,
     },
@@ -210,11 +208,16 @@ pub enum Write {
         /// The decision without its time.
         decision: EntryDigest,
     },
-    /// An authorized attempt: claims its conflict keys. With the number of an attempt that is not signed it renews that
-    /// attempt's authorization.
+    /// An authorized attempt: claims its conflict keys and the request's payment references (an attempt that is never
+    /// authorized claims only the reference; what the same request already owns stays its own). With the number of an
+    /// attempt that is not signed it renews that attempt's authorization.
     Attempt {
         /// The withdrawal.
         request: RequestDigest,
+        /// The tenant of the request.
+        tenant: TenantId,
+        /// The payment references of the request.
+        payments: Vec<PaymentReference>,
         /// Number, from 1.
         number: u32,
         /// The unsigned bytes' digest.
