@@ -162,7 +162,7 @@ fn install_anvil(root: &Path) -> Result<()> {
     }
     match find_anvil(&installed) {
         Some(_) => Ok(()),
-        None => bail!("npm brought no anvil binary for this machine; set {ANVIL_VARIABLE} to the path of one"),
+        None => bail!("npm has no anvil for this machine; set {ANVIL_VARIABLE} to one and use --no-install"),
     }
 }
 

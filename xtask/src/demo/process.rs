@@ -104,12 +104,13 @@ impl Background {
             std::thread::sleep(POLL);
         }
         self.signal("KILL");
+        drop(self.child.kill());
         drop(self.child.wait());
     }
 
     /// Through the shell, whose `kill` is built in: a group is out of reach of `Child::kill`.
     fn signal(&self, name: &str) {
-        let command = format!("kill -{name} -- -{}", self.child.id());
+        let command = format!("kill -s {name} -- -{}", self.child.id());
         drop(Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status());
     }
 }
