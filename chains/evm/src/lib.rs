@@ -1,1 +1,41 @@
 //! The EVM family: unsigned transactions to effects, signing payloads and assembly.
+//!
+//! Promises: every byte of an accepted transaction is accounted for (what is decoded encodes to the same bytes again),
+//! every effect is in the list, and what is not understood stands there as `ContractCall` or `Opaque`. A signed
+//! transaction leaves [`assemble`] only after it was decoded again and its sender recovered.
+//!
+//! Refuses: everything but EIP-1559 and EIP-155 legacy transactions, access lists, recipients nobody can spend from,
+//! and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
+//!
+//! Stated limit: on roll-ups the fee for the data on the layer below (OP stack: the "L1 data fee") is charged outside the
+//! transaction's own fields. The fee effect is the bound on execution gas alone.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::wildcard_enum_match_arm,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod address;
+mod assemble;
+mod draft;
+mod effects;
+mod network;
+mod parse;
+mod transaction;
+
+pub use address::{Account, AccountError, AddressError, Reserved, parse_destination};
+pub use assemble::{AssembleError, assemble};
+pub use draft::{DraftError, GasPrice, TransferDraft};
+pub use effects::{AssetError, ERC20, Known, certify_asset};
+pub use network::{EvmNetwork, MAX_CHAIN_ID, MAX_NAME_LEN, NAMESPACE, NetworkError};
+pub use parse::{ParseError, Sender, parse};
+pub use transaction::MAX_TRANSACTION_BYTES;

@@ -1,0 +1,179 @@
+//! From unsigned bytes to effects, conflict key and signing payload.
+
+use alloy_rlp::Error as RlpError;
+use countersign_types::{
+    CaipError, ChainId, ConflictKey, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes,
+    SigningPayload, Tag, TransactionDigest, WalletId,
+};
+
+use crate::{
+    Account, AddressError, EvmNetwork, Known, MAX_TRANSACTION_BYTES, effects::derive_effects, transaction::Unsigned,
+};
+
+/// Why bytes are not accepted as an unsigned transaction of a wallet on a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// No bytes at all.
+    #[error("the transaction is empty")]
+    Empty,
+    /// Over [`MAX_TRANSACTION_BYTES`].
+    #[error("the transaction has {found} bytes; at most {MAX_TRANSACTION_BYTES} are accepted")]
+    TooLarge {
+        /// The number of bytes.
+        found: usize,
+    },
+    /// Neither a type byte (EIP-2718) nor a list.
+    #[error("the bytes start with neither a transaction type nor a list")]
+    NotATransaction,
+    /// A field is missing, too long or of the wrong kind.
+    #[error("the transaction is not valid RLP: {0}")]
+    Rlp(RlpError),
+    /// A number or length that has a shorter encoding.
+    #[error("the transaction is not minimal RLP: {0}")]
+    NotMinimal(RlpError),
+    /// More than the fields of an unsigned transaction.
+    #[error("there is more behind the last field of the unsigned transaction")]
+    TrailingBytes,
+    /// A type other than EIP-1559.
+    #[error("transaction type `0x{0:02x}` is not supported; use EIP-1559 (`0x02`) or legacy with a chain id")]
+    UnsupportedType(u8),
+    /// Legacy without chain id: its signature would be valid on every network.
+    #[error("a legacy transaction needs its chain id (EIP-155): nine fields, not six")]
+    UnprotectedLegacy,
+    /// The last two of the nine legacy fields are not zero.
+    #[error("the transaction is already signed; the unsigned form ends in chain id, 0, 0")]
+    AlreadySigned,
+    /// A non-empty access list.
+    #[error("access lists are not supported")]
+    AccessList,
+    /// The bytes are another encoding of the fields.
+    #[error("decoding and encoding the transaction again gives other bytes")]
+    NotCanonical,
+    /// The chain id of the bytes is not the network's.
+    #[error("the transaction is for chain id {found}; the network is `{network}`")]
+    WrongChain {
+        /// The network it was submitted for.
+        network: ChainId,
+        /// The chain id of the bytes.
+        found: u64,
+    },
+    /// A tip above the whole price.
+    #[error("the priority fee is over the maximum fee")]
+    PriorityFeeOverMax,
+    /// EIP-2681: the highest nonce that can be used is 2⁶⁴ − 2.
+    #[error("the nonce is over the last one that an account can use (EIP-2681)")]
+    NonceExhausted,
+    /// More gas than the network's record allows.
+    #[error("the gas limit is {found}; at most {max} is accepted on this network")]
+    GasLimitTooHigh {
+        /// The gas limit of the bytes.
+        found: u64,
+        /// The network's bound.
+        max: u64,
+    },
+    /// Gas limit times price is over 256 bits.
+    #[error("the fee is over 256 bits")]
+    FeeOverflow,
+    /// A recipient that is refused.
+    #[error(transparent)]
+    Recipient(#[from] AddressError),
+    /// The recipient of a token transfer is the token's own contract.
+    #[error("the tokens would go to the token's own contract, which cannot send them on")]
+    TokenToItself,
+    /// An asset that cannot be written as CAIP-19.
+    #[error(transparent)]
+    Asset(#[from] CaipError),
+    /// The parse is not whole.
+    #[error(transparent)]
+    Whole(#[from] ParsedTransactionError),
+}
+
+impl ParseError {
+    /// The stable reason.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Empty
+            | Self::NotATransaction
+            | Self::Rlp(_)
+            | Self::TrailingBytes
+            | Self::AlreadySigned
+            | Self::PriorityFeeOverMax
+            | Self::NonceExhausted
+            | Self::GasLimitTooHigh { .. }
+            | Self::FeeOverflow
+            | Self::Asset(_)
+            | Self::Whole(_) => Tag::TransactionMalformed,
+            Self::TooLarge { .. } => Tag::TransactionTooLarge,
+            Self::NotMinimal(_) | Self::NotCanonical => Tag::TransactionNotCanonical,
+            Self::UnsupportedType(_) | Self::UnprotectedLegacy | Self::AccessList => Tag::TransactionUnsupportedType,
+            Self::WrongChain { .. } => Tag::TransactionWrongChain,
+            Self::Recipient(error) => error.tag(),
+            Self::TokenToItself => Tag::TransactionBadDestination,
+        }
+    }
+}
+
+impl From<RlpError> for ParseError {
+    fn from(error: RlpError) -> Self {
+        match error {
+            RlpError::LeadingZero | RlpError::NonCanonicalSingleByte | RlpError::NonCanonicalSize => {
+                Self::NotMinimal(error)
+            }
+            RlpError::Overflow
+            | RlpError::InputTooShort
+            | RlpError::UnexpectedLength
+            | RlpError::UnexpectedString
+            | RlpError::UnexpectedList
+            | RlpError::ListLengthMismatch { .. }
+            | RlpError::Custom(_) => Self::Rlp(error),
+        }
+    }
+}
+
+/// Who signs, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The network.
+    pub network: &'a EvmNetwork,
+    /// The wallet.
+    pub wallet: &'a WalletId,
+    /// The wallet's account.
+    pub account: &'a Account,
+}
+
+/// Parses an unsigned transaction of `sender` whole.
+pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<ParsedTransaction, ParseError> {
+    let tx = decode_for(unsigned, sender.network)?;
+    let chain = sender.network.chain();
+    let conflict = ConflictKey::AccountNonce {
+        account: sender.account.destination(chain)?,
+        nonce: tx.nonce(),
+    };
+    let payload = SigningBytes::EcdsaPrehash(tx.signing_hash().0);
+    Ok(ParsedTransaction::new(ParsedTransactionParts {
+        network: chain.clone(),
+        wallet: sender.wallet.clone(),
+        transaction: TransactionDigest::of(unsigned),
+        effects: derive_effects(&tx, sender, known)?,
+        conflict_keys: vec![conflict],
+        signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
+    })?)
+}
+
+/// Decodes bytes and holds them against what the network's record says.
+pub(crate) fn decode_for(unsigned: &[u8], network: &EvmNetwork) -> Result<Unsigned, ParseError> {
+    let tx = Unsigned::decode(unsigned)?;
+    let found = tx.chain_id().ok_or(ParseError::UnprotectedLegacy)?;
+    if found != network.chain_id() {
+        let network = network.chain().clone();
+        return Err(ParseError::WrongChain { network, found });
+    }
+    if tx.nonce() == u64::MAX {
+        return Err(ParseError::NonceExhausted);
+    }
+    let (found, max) = (tx.gas_limit(), network.max_gas_limit());
+    if found > max {
+        return Err(ParseError::GasLimitTooHigh { found, max });
+    }
+    Ok(tx)
+}

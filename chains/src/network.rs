@@ -1,0 +1,72 @@
+//! One variant for each family.
+
+use countersign_evm as evm;
+use countersign_types::{AssetId, AssetRecord, ChainId, Destination, Tag};
+use serde::Deserialize;
+
+/// Why a text is no destination of a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    /// The registry has no such network.
+    #[error("unknown network `{0}`")]
+    UnknownNetwork(ChainId),
+    /// The EVM family refuses it.
+    #[error(transparent)]
+    Evm(#[from] evm::AddressError),
+}
+
+impl DestinationError {
+    /// The stable reason.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::UnknownNetwork(_) => Tag::RequestUnknownNetwork,
+            Self::Evm(error) => error.tag(),
+        }
+    }
+}
+
+/// A network of one of the families, as a bundle's file writes it: the family's name over the family's record
+/// (`evm: { chain: …, … }`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// `eip155`.
+    Evm(evm::EvmNetwork),
+}
+
+impl Network {
+    /// The CAIP-2 id.
+    pub fn chain(&self) -> &ChainId {
+        match self {
+            Self::Evm(network) => network.chain(),
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Evm(network) => network.name(),
+        }
+    }
+
+    /// The native asset, in which fees are paid.
+    pub fn native(&self) -> &AssetRecord {
+        match self {
+            Self::Evm(network) => network.native(),
+        }
+    }
+
+    /// Parses an address in the one canonical form of its family; refuses those nobody can spend from.
+    pub fn parse_destination(&self, address: &str) -> Result<Destination, DestinationError> {
+        Ok(match self {
+            Self::Evm(network) => evm::parse_destination(network.chain(), address)?,
+        })
+    }
+
+    /// Refuses an asset that no parse of this network would ever name.
+    pub(crate) fn certify_asset(&self, asset: &AssetId) -> Result<(), evm::AssetError> {
+        match self {
+            Self::Evm(network) => evm::certify_asset(network, asset),
+        }
+    }
+}
