@@ -138,7 +138,7 @@ fn install_anvil(root: &Path) -> Result<()> {
     let installed = npm_dir(root);
     let lock = |folder: &Path| std::fs::read(folder.join("package-lock.json")).ok();
     if find_anvil(&installed).is_some() && lock(&installed) == lock(&wanted) {
-        println!("anvil: {} is installed", wanted.join("package-lock.json").display());
+        println!("npm modules: as pinned in integration/tools");
         return Ok(());
     }
     println!("installing anvil (npm, pinned in integration/tools): the EVM node that judges our transactions");
