@@ -1,6 +1,6 @@
 //! `cargo xtask deny`: cargo-deny on bans, licences and sources.
 //!
-//! Apart from `test` because installing it means compiling it. `tidy` keeps the same `deny.toml` without it.
+//! Installing it means compiling it, so `test --no-install` does without: `tidy` keeps the same `deny.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,18 +13,31 @@ const VERSION: &str = "0.20.2";
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::no_arguments("deny", arguments)?;
     let root = shell::repo_root()?;
-    if find(&root).is_none() {
-        println!("installing cargo-deny {VERSION} under .tools/: it is compiled here, which takes minutes");
-        let mut install = shell::cargo(&root);
-        install
-            .args(["install", "--locked", &format!("cargo-deny@{VERSION}"), "--root"])
-            .arg(shell::tools_dir(&root));
-        shell::run(&mut install)?;
-    }
+    install(&root)?;
     check(&root)
 }
 
-/// The cargo-deny that `test` may use without installing anything.
+/// Compiles cargo-deny under `.tools/` when it is missing: 160 s on two cores.
+pub(crate) fn install(root: &Path) -> Result<()> {
+    if find(root).is_some() {
+        return Ok(());
+    }
+    println!(
+        "installing cargo-deny {VERSION} under .tools/ (licences, bans, sources): it is compiled here, some minutes"
+    );
+    let mut install = shell::cargo(root);
+    install
+        .args([
+            "install",
+            "--quiet",
+            "--locked",
+            &format!("cargo-deny@{VERSION}"),
+            "--root",
+        ])
+        .arg(shell::tools_dir(root));
+    shell::run(&mut install)
+}
+
 pub(crate) fn find(root: &Path) -> Option<PathBuf> {
     let ours = shell::tools_dir(root).join("bin/cargo-deny");
     if ours.is_file() {

@@ -32,7 +32,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--no-install]   all of CI: install what tests need, fmt, clippy, tidy, cargo-deny when present, cargo test
+  test [--no-install]   all of CI: install what tests need, fmt, clippy, tidy, cargo-deny, cargo test
   tidy                  rules that the compiler does not know: dependency direction, purity, licences, tags, links
   deny                  cargo-deny (bans, licenses, sources); installs it under .tools/ when missing
   demo                  one withdrawal that is approved and signed, and one that is denied, on this machine

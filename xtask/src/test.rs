@@ -27,7 +27,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
     if install {
-        report.step("tools", "cargo xtask test", || install::install_for_tests(root))?;
+        report.step("tools", "cargo xtask test", || {
+            install::install_for_tests(root)?;
+            deny::install(root)
+        })?;
     }
     let tools = Tools::find(root);
     say_what_was_found(&tools);

@@ -178,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_is_a_question_that_is_answered_at_the_next_step() {
+        let interrupt = Interrupt::catch().unwrap();
+        interrupt.check().unwrap();
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert_eq!(interrupt.check().unwrap_err().to_string(), "interrupted");
+    }
+
+    #[test]
     fn services_that_end_early_show_what_they_said() {
         let folder = tempfile::tempdir().unwrap();
         let mut background = Background::start(&mut shell("echo no journal"), &folder.path().join("log")).unwrap();

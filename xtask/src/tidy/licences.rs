@@ -18,6 +18,7 @@ pub(super) fn shipped(root: &Path) -> Result<Shipped> {
         "tree",
         "--locked",
         "--workspace",
+        "--all-features",
         "--target",
         "all",
         "--prefix",

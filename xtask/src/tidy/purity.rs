@@ -57,6 +57,7 @@ pub(super) fn trees(root: &Path, graph: &Graph) -> Result<Trees> {
         tree.args([
             "tree",
             "--locked",
+            "--all-features",
             "--edges",
             "normal",
             "--prefix",
