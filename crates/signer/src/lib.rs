@@ -19,6 +19,8 @@
 
 mod backend;
 mod journal;
+mod signature;
 
 pub use backend::{BackendError, KeyBackend, SigningJob};
 pub use journal::*;
+pub use signature::SignatureError;
