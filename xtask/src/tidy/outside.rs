@@ -109,7 +109,7 @@ fn about(package: &Package, dependency: &Dependency, rules: &Rules) -> Vec<Strin
         let who = if ban.wrappers.is_empty() {
             "nobody".to_owned()
         } else {
-            ban.wrappers.join(", ")
+            format!("only {}", ban.wrappers.join(", "))
         };
         messages.push(format!(
             "`{}` depends on `{}`, which {who} may ({})",
