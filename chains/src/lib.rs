@@ -22,6 +22,9 @@
 mod network;
 mod registry;
 
+#[cfg(test)]
+mod tests;
+
 pub use countersign_evm as evm;
 pub use network::{DestinationError, Network};
 pub use registry::{AssembleError, ParseError, Registry, RegistryError};

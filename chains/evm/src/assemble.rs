@@ -88,7 +88,7 @@ fn recover(hash: B256, signature: &EcdsaSignature, is_odd: bool) -> Option<Verif
 }
 
 /// Defence in depth: what leaves decodes with the reference decoder to the same fields and to the wallet's own key.
-fn certify(tx: &Unsigned, bytes: &[u8], key: &VerifyingKey) -> Result<(), AssembleError> {
+pub(crate) fn certify(tx: &Unsigned, bytes: &[u8], key: &VerifyingKey) -> Result<(), AssembleError> {
     let is_reproduced = match tx {
         Unsigned::Legacy(tx) => reproduces(tx, bytes, key),
         Unsigned::Eip1559(tx) => reproduces(tx, bytes, key),

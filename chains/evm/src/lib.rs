@@ -32,6 +32,9 @@ mod network;
 mod parse;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::{Account, AccountError, AddressError, Reserved, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use draft::{DraftError, GasPrice, TransferDraft};
