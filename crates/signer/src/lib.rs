@@ -18,6 +18,8 @@
 )]
 
 mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod journal;
 mod signature;
 
