@@ -1,1 +1,49 @@
-//! The policy engine: total, pure, deterministic.
+//! The policy engine: `evaluate(policy, facts) -> evaluation`, total, pure and deterministic (POLICY.md, `cs-eval/1`).
+//!
+//! Promises: default deny; the order of rules never matters; a fact that is unknown counts against the withdrawal in
+//! every kind of rule; nothing overrides a forbid; a permit never lowers an obligation; splitting a payment meets the
+//! tiers of the whole; the trace is computed and serialises to the same bytes wherever it is recomputed.
+//! Refuses: an error path. Whatever the facts are, the answer is deny, or allow with obligations; a rule that could be
+//! skipped by an error does not exist, because a policy that holds together is the only one that can be constructed.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::wildcard_enum_match_arm,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod condition;
+mod error;
+mod evaluate;
+mod facts;
+mod obligations;
+mod policy;
+mod rule;
+mod sums;
+#[cfg(test)]
+mod testing;
+mod trace;
+mod truth;
+
+pub use condition::{
+    AmountMax, AmountOver, Assets, Bounds, Condition, ConditionKind, Conditions, Effects, FeeMax, InitiatorGroups,
+    Initiators, Networks, OneOf, Subjects, Tiers, To, TotalMax, TotalOver, Wallets,
+};
+pub use error::PolicyError;
+pub use evaluate::evaluate;
+pub use facts::{Actor, DestinationLists, EffectFact, Facts};
+pub use obligations::{Obligations, Seats};
+pub use policy::{MAX_RULES, Policy, PolicyParts};
+pub use rule::{Forbid, Limit, Permit, Require, RuleKind, ScopeBy};
+pub use trace::{
+    Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS,
+};
+pub use truth::Truth;

@@ -1,0 +1,385 @@
+//! Conditions: one file each. A new one is a file, a variant of [`Condition`], a row in `docs/policy.md`, a vector.
+
+mod amount;
+mod asset;
+mod bounds;
+mod destination;
+mod effect_kind;
+mod fee;
+mod initiator;
+mod network;
+mod one_of;
+mod subject;
+mod tier;
+mod total;
+mod wallet;
+
+use std::fmt;
+
+use countersign_types::RuleId;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    amount::{AmountMax, AmountOver},
+    asset::Assets,
+    bounds::Bounds,
+    destination::To,
+    effect_kind::Effects,
+    fee::FeeMax,
+    initiator::{InitiatorGroups, Initiators},
+    network::Networks,
+    one_of::OneOf,
+    subject::Subjects,
+    tier::Tiers,
+    total::{TotalMax, TotalOver},
+    wallet::Wallets,
+};
+pub(crate) use self::{bounds::Compared, total::Totals};
+use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
+
+/// One effect, seen by a condition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) facts: &'a Facts<'a>,
+    pub(crate) fact: &'a EffectFact<'a>,
+    /// The amount that rules compare (see [`crate::sums::Sums::amount_of`]); `None` is unknown.
+    pub(crate) amount: Sum,
+}
+
+/// Something that a rule asks of an effect, or of the sum of all effects that the rule's other conditions select.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// The kind of the effect.
+    Effects(Effects),
+    /// Who asked.
+    Initiators(Initiators),
+    /// A group of the one who asked.
+    InitiatorGroups(InitiatorGroups),
+    /// The wallet that signs.
+    Wallets(Wallets),
+    /// The tier of the wallet that signs.
+    Tiers(Tiers),
+    /// The network.
+    Networks(Networks),
+    /// The asset of the effect.
+    Assets(Assets),
+    /// Where the effect goes.
+    To(To),
+    /// The customer behind the payment.
+    Subjects(Subjects),
+    /// The amount is at most the bound of its asset. Permits only.
+    AmountMax(AmountMax),
+    /// The amount is over the bound of its asset. Requires and forbids only.
+    AmountOver(AmountOver),
+    /// The fee is at most the bound. Permits only.
+    FeeMax(FeeMax),
+    /// The sum by asset is at most its bound. Permits only.
+    TotalMax(TotalMax),
+    /// The sum by asset is over its bound. Requires and forbids only.
+    TotalOver(TotalOver),
+}
+
+/// Which condition, without its content; the order is the order of the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditionKind {
+    /// See [`Condition::Effects`].
+    Effects,
+    /// See [`Condition::Initiators`].
+    Initiators,
+    /// See [`Condition::InitiatorGroups`].
+    InitiatorGroups,
+    /// See [`Condition::Wallets`].
+    Wallets,
+    /// See [`Condition::Tiers`].
+    Tiers,
+    /// See [`Condition::Networks`].
+    Networks,
+    /// See [`Condition::Assets`].
+    Assets,
+    /// See [`Condition::To`].
+    To,
+    /// See [`Condition::Subjects`].
+    Subjects,
+    /// See [`Condition::AmountMax`].
+    AmountMax,
+    /// See [`Condition::AmountOver`].
+    AmountOver,
+    /// See [`Condition::FeeMax`].
+    FeeMax,
+    /// See [`Condition::TotalMax`].
+    TotalMax,
+    /// See [`Condition::TotalOver`].
+    TotalOver,
+    /// The bound of a limit, which is not a condition but may be wrong like one.
+    Hard,
+}
+
+impl ConditionKind {
+    /// Every condition that a rule may carry.
+    pub const ALL: [Self; 14] = [
+        Self::Effects,
+        Self::Initiators,
+        Self::InitiatorGroups,
+        Self::Wallets,
+        Self::Tiers,
+        Self::Networks,
+        Self::Assets,
+        Self::To,
+        Self::Subjects,
+        Self::AmountMax,
+        Self::AmountOver,
+        Self::FeeMax,
+        Self::TotalMax,
+        Self::TotalOver,
+    ];
+
+    /// The key in a policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Effects => "effects",
+            Self::Initiators => "initiators",
+            Self::InitiatorGroups => "initiator-groups",
+            Self::Wallets => "wallets",
+            Self::Tiers => "tiers",
+            Self::Networks => "networks",
+            Self::Assets => "assets",
+            Self::To => "to",
+            Self::Subjects => "subjects",
+            Self::AmountMax => "amount.max",
+            Self::AmountOver => "amount.over",
+            Self::FeeMax => "fee.max",
+            Self::TotalMax => "total.max",
+            Self::TotalOver => "total.over",
+            Self::Hard => "hard",
+        }
+    }
+
+    /// Whether a rule of this kind may carry the condition. A maximum widens what matches as it grows and a minimum
+    /// narrows it: each stands only where that keeps permits loosening and everything else tightening.
+    pub fn is_allowed_in(self, rule: RuleKind) -> bool {
+        match self {
+            Self::AmountMax | Self::FeeMax | Self::TotalMax => rule == RuleKind::Permit,
+            Self::AmountOver | Self::TotalOver => rule == RuleKind::Require || rule == RuleKind::Forbid,
+            Self::Hard => rule == RuleKind::Limit,
+            Self::Effects
+            | Self::Initiators
+            | Self::InitiatorGroups
+            | Self::Wallets
+            | Self::Tiers
+            | Self::Networks
+            | Self::Assets
+            | Self::To
+            | Self::Subjects => true,
+        }
+    }
+}
+impl fmt::Display for ConditionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Condition {
+    /// Which condition it is.
+    pub fn kind(&self) -> ConditionKind {
+        match self {
+            Self::Effects(_) => ConditionKind::Effects,
+            Self::Initiators(_) => ConditionKind::Initiators,
+            Self::InitiatorGroups(_) => ConditionKind::InitiatorGroups,
+            Self::Wallets(_) => ConditionKind::Wallets,
+            Self::Tiers(_) => ConditionKind::Tiers,
+            Self::Networks(_) => ConditionKind::Networks,
+            Self::Assets(_) => ConditionKind::Assets,
+            Self::To(_) => ConditionKind::To,
+            Self::Subjects(_) => ConditionKind::Subjects,
+            Self::AmountMax(_) => ConditionKind::AmountMax,
+            Self::AmountOver(_) => ConditionKind::AmountOver,
+            Self::FeeMax(_) => ConditionKind::FeeMax,
+            Self::TotalMax(_) => ConditionKind::TotalMax,
+            Self::TotalOver(_) => ConditionKind::TotalOver,
+        }
+    }
+
+    /// Whether the condition holds for one effect. The two totals hold for every effect here: they look at the sum of
+    /// what is selected, in [`Conditions::total_max`] and [`Conditions::total_over`].
+    fn matches(&self, view: &View<'_>) -> Truth {
+        match self {
+            Self::Effects(effects) => effects.matches(view),
+            Self::Initiators(initiators) => initiators.matches(&view.facts.actor),
+            Self::InitiatorGroups(groups) => groups.matches(&view.facts.actor),
+            Self::Wallets(wallets) => wallets.matches(&view.facts.actor),
+            Self::Tiers(tiers) => tiers.matches(&view.facts.actor),
+            Self::Networks(networks) => networks.matches(view.facts),
+            Self::Assets(assets) => assets.matches(view),
+            Self::To(to) => to.matches(view),
+            Self::Subjects(subjects) => subjects.matches(view),
+            Self::AmountMax(max) => max.matches(view),
+            Self::AmountOver(over) => over.matches(view),
+            Self::FeeMax(max) => max.matches(view),
+            Self::TotalMax(_) | Self::TotalOver(_) => Truth::True,
+        }
+    }
+
+    /// The part that needs no transaction; everything else is not known yet.
+    fn matches_actor(&self, actor: &Actor<'_>) -> Truth {
+        match self {
+            Self::Initiators(initiators) => initiators.matches(actor),
+            Self::InitiatorGroups(groups) => groups.matches(actor),
+            Self::Wallets(wallets) => wallets.matches(actor),
+            Self::Tiers(tiers) => tiers.matches(actor),
+            Self::Effects(_)
+            | Self::Networks(_)
+            | Self::Assets(_)
+            | Self::To(_)
+            | Self::Subjects(_)
+            | Self::AmountMax(_)
+            | Self::AmountOver(_)
+            | Self::FeeMax(_)
+            | Self::TotalMax(_)
+            | Self::TotalOver(_) => Truth::Unknown,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Effects(effects) => effects.0.is_empty(),
+            Self::Initiators(initiators) => initiators.0.is_empty(),
+            Self::InitiatorGroups(groups) => groups.0.is_empty(),
+            Self::Wallets(wallets) => wallets.0.is_empty(),
+            Self::Tiers(tiers) => tiers.0.is_empty(),
+            Self::Networks(networks) => networks.0.is_empty(),
+            Self::Assets(assets) => assets.0.is_empty(),
+            Self::To(to) => to.is_empty(),
+            Self::Subjects(subjects) => subjects.0.is_empty(),
+            Self::AmountMax(_) | Self::AmountOver(_) | Self::FeeMax(_) | Self::TotalMax(_) | Self::TotalOver(_) => {
+                self.bounds().is_none_or(Bounds::is_empty)
+            }
+        }
+    }
+
+    /// The bounds of a comparing condition.
+    pub fn bounds(&self) -> Option<&Bounds> {
+        match self {
+            Self::AmountMax(AmountMax(bounds))
+            | Self::AmountOver(AmountOver(bounds))
+            | Self::FeeMax(FeeMax(bounds))
+            | Self::TotalMax(TotalMax(bounds))
+            | Self::TotalOver(TotalOver(bounds)) => Some(bounds),
+            Self::Effects(_)
+            | Self::Initiators(_)
+            | Self::InitiatorGroups(_)
+            | Self::Wallets(_)
+            | Self::Tiers(_)
+            | Self::Networks(_)
+            | Self::Assets(_)
+            | Self::To(_)
+            | Self::Subjects(_) => None,
+        }
+    }
+}
+
+/// The conditions of one rule: all of them must hold, each kind stands at most once, none is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions(Vec<Condition>);
+
+impl Conditions {
+    /// Checks the conditions of a rule.
+    pub(crate) fn new(rule: &RuleId, kind: RuleKind, mut conditions: Vec<Condition>) -> Result<Self, PolicyError> {
+        conditions.sort_by_key(Condition::kind);
+        for condition in &conditions {
+            check(rule, kind, condition)?;
+        }
+        for pair in conditions.windows(2) {
+            if let [first, second] = pair
+                && first.kind() == second.kind()
+            {
+                return Err(PolicyError::RepeatedCondition {
+                    rule: rule.clone(),
+                    condition: first.kind(),
+                });
+            }
+        }
+        Ok(Self(conditions))
+    }
+
+    /// The conditions, in the order of [`ConditionKind`].
+    pub fn iter(&self) -> impl Iterator<Item = &Condition> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all conditions but the totals hold for an effect.
+    pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
+        self.0
+            .iter()
+            .fold(Truth::True, |truth, condition| truth.and(condition.matches(view)))
+    }
+
+    /// Whether the rule can concern what this initiator does through this wallet, whatever the transaction is.
+    pub fn may_concern(&self, actor: &Actor<'_>) -> bool {
+        self.0
+            .iter()
+            .all(|condition| condition.matches_actor(actor).is_possible())
+    }
+
+    /// The upper bound on the sum of what is selected.
+    pub(crate) fn total_max(&self) -> Option<&TotalMax> {
+        self.0.iter().find_map(|condition| {
+            if let Condition::TotalMax(max) = condition {
+                Some(max)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The bound that the sum of what is selected must be over.
+    pub(crate) fn total_over(&self) -> Option<&TotalOver> {
+        self.0.iter().find_map(|condition| {
+            if let Condition::TotalOver(over) = condition {
+                Some(over)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// The bound that an effect's amount must be over.
+    pub(crate) fn amount_over(&self) -> Option<&AmountOver> {
+        self.0.iter().find_map(|condition| {
+            if let Condition::AmountOver(over) = condition {
+                Some(over)
+            } else {
+                None
+            }
+        })
+    }
+}
+
+fn check(rule: &RuleId, kind: RuleKind, condition: &Condition) -> Result<(), PolicyError> {
+    let (rule, name) = (rule.clone(), condition.kind());
+    if !name.is_allowed_in(kind) {
+        return Err(PolicyError::MisplacedCondition {
+            rule,
+            kind,
+            condition: name,
+        });
+    }
+    if condition.is_empty() {
+        return Err(PolicyError::EmptyCondition { rule, condition: name });
+    }
+    // "over 0" is how one says "any amount at all"; a maximum of zero is a forbid in disguise.
+    let is_maximum = matches!(
+        name,
+        ConditionKind::AmountMax | ConditionKind::FeeMax | ConditionKind::TotalMax
+    );
+    if is_maximum && condition.bounds().is_some_and(Bounds::has_zero) {
+        return Err(PolicyError::ZeroBound { rule, condition: name });
+    }
+    Ok(())
+}

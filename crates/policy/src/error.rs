@@ -1,0 +1,105 @@
+//! Why rules do not make a policy. Every error names the rule; the bundle adds the place in the file.
+
+use countersign_types::{GroupId, RuleId, Tag};
+
+use crate::{ConditionKind, MAX_RULES, RuleKind};
+
+/// Why rules do not make a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Two rules, of whatever kind, with one id.
+    #[error("rule id `{rule}` is used twice: a tag must name one rule")]
+    DuplicateRule {
+        /// The id.
+        rule: RuleId,
+    },
+    /// More than [`MAX_RULES`].
+    #[error("the policy has {found} rules; at most {MAX_RULES} are accepted")]
+    TooManyRules {
+        /// How many.
+        found: usize,
+    },
+    /// A set that nothing is a member of: the rule could never match, in silence.
+    #[error("rule `{rule}` has an empty `{condition}`: name at least one, or leave it out")]
+    EmptyCondition {
+        /// The rule.
+        rule: RuleId,
+        /// The empty condition.
+        condition: ConditionKind,
+    },
+    /// The same condition twice.
+    #[error("rule `{rule}` has `{condition}` twice")]
+    RepeatedCondition {
+        /// The rule.
+        rule: RuleId,
+        /// The repeated condition.
+        condition: ConditionKind,
+    },
+    /// A condition that would turn the rule's monotonicity around (a maximum that forbids, a minimum that permits).
+    #[error("`{condition}` has no place in a {kind}, as in rule `{rule}`")]
+    MisplacedCondition {
+        /// The rule.
+        rule: RuleId,
+        /// Its kind.
+        kind: RuleKind,
+        /// The condition.
+        condition: ConditionKind,
+    },
+    /// A permit that does not say which effects it covers.
+    #[error("permit `{rule}` names no effects: what is not named is not permitted")]
+    PermitWithoutEffects {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A forbid that matches everything.
+    #[error("forbid `{rule}` has no condition: it would forbid every transaction")]
+    ForbidWithoutCondition {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A require that asks for nothing.
+    #[error("require `{rule}` asks for nothing: give it approvals or a time-lock")]
+    EmptyRequire {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A quorum of nobody.
+    #[error("require `{rule}` asks group `{group}` for 0 approvals: a quorum is at least 1")]
+    ZeroApprovals {
+        /// The rule.
+        rule: RuleId,
+        /// The group.
+        group: GroupId,
+    },
+    /// A bound of zero.
+    #[error("rule `{rule}` has a bound of zero in `{condition}`: use a forbid to allow nothing")]
+    ZeroBound {
+        /// The rule.
+        rule: RuleId,
+        /// Where.
+        condition: ConditionKind,
+    },
+}
+
+impl PolicyError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        Tag::BundleMalformed
+    }
+
+    /// The rule, where one is at fault.
+    pub fn rule(&self) -> Option<&RuleId> {
+        match self {
+            Self::DuplicateRule { rule }
+            | Self::EmptyCondition { rule, .. }
+            | Self::RepeatedCondition { rule, .. }
+            | Self::MisplacedCondition { rule, .. }
+            | Self::PermitWithoutEffects { rule }
+            | Self::ForbidWithoutCondition { rule }
+            | Self::EmptyRequire { rule }
+            | Self::ZeroApprovals { rule, .. }
+            | Self::ZeroBound { rule, .. } => Some(rule),
+            Self::TooManyRules { .. } => None,
+        }
+    }
+}

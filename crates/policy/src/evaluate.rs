@@ -1,0 +1,361 @@
+//! POLICY.md steps 1–7 for per-transaction rules.
+
+use std::collections::BTreeMap;
+
+use countersign_types::{RuleId, Tag};
+
+use crate::{
+    Facts, Policy,
+    obligations::Obligations,
+    rule::Seen,
+    trace::{Comparison, EffectTrace, Evaluation, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS},
+};
+
+/// Holds the facts against the policy. Total: every input has an answer, and whatever is not covered is denied.
+pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Evaluation {
+    let seen = Seen::all(facts);
+    let mut trace = Trace::of(&seen);
+    trace.forbid(policy, &seen);
+    trace.cover(policy, &seen);
+    trace.require(policy, &seen);
+    trace.charge(policy, &seen);
+    trace.conclude()
+}
+
+/// The evaluation while it is being computed.
+struct Trace {
+    reasons: Vec<Reason>,
+    effects: BTreeMap<u32, EffectTrace>,
+    requires: Vec<RequireTrace>,
+    limits: Vec<LimitTrace>,
+}
+
+impl Trace {
+    fn of(seen: &[Seen<'_>]) -> Self {
+        let effects = seen.iter().map(|effect| {
+            let trace = EffectTrace {
+                index: effect.index,
+                kind: effect.fact().effect.kind(),
+                permits: Vec::new(),
+                requires: Vec::new(),
+                forbids: Vec::new(),
+            };
+            (effect.index, trace)
+        });
+        Self {
+            effects: effects.collect(),
+            reasons: Vec::new(),
+            requires: Vec::new(),
+            limits: Vec::new(),
+        }
+    }
+
+    /// Step 3: any forbid that matches an effect or a sum denies.
+    fn forbid(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
+        for forbid in policy.forbids() {
+            let Some(matched) = forbid.matched(seen) else { continue };
+            self.note(&matched.effects, forbid.id(), |effect| &mut effect.forbids);
+            let reason = |effect, detail| Reason {
+                tag: Tag::ForbidMatched,
+                rule: Some(forbid.id().clone()),
+                effect,
+                detail,
+            };
+            if matched.comparisons.is_empty() {
+                self.reasons
+                    .extend(matched.effects.iter().map(|index| reason(Some(*index), None)));
+            }
+            let compared = matched.comparisons.into_iter();
+            self.reasons
+                .extend(compared.map(|(effect, detail)| reason(effect, Some(detail))));
+        }
+    }
+
+    /// Step 4: any effect that no permit covers denies, and so does a transaction without effects.
+    fn cover(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
+        for permit in policy.permits() {
+            self.note(&permit.covered(seen), permit.id(), |effect| &mut effect.permits);
+        }
+        let uncovered = |effect| Reason {
+            tag: Tag::PermitUncovered,
+            rule: None,
+            effect,
+            detail: None,
+        };
+        if self.effects.is_empty() {
+            self.reasons.push(uncovered(None));
+        }
+        let bare = self.effects.values().filter(|effect| effect.permits.is_empty());
+        self.reasons.extend(bare.map(|effect| uncovered(Some(effect.index))));
+    }
+
+    /// Step 5: the requires that match an effect or a sum.
+    fn require(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
+        for require in policy.requires() {
+            let Some(matched) = require.matched(seen) else { continue };
+            self.note(&matched.effects, require.id(), |effect| &mut effect.requires);
+            let mut over: Vec<Comparison> = matched.comparisons.into_iter().map(|(_, compared)| compared).collect();
+            over.sort_unstable();
+            over.dedup();
+            self.requires.push(RequireTrace {
+                rule: require.id().clone(),
+                obligations: require.obligations().clone(),
+                over,
+            });
+        }
+    }
+
+    /// Steps 6 and 7: every key that a limit induces; over its hard maximum, or unknown, denies.
+    fn charge(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
+        for limit in policy.limits() {
+            for charge in limit.charges(seen) {
+                self.reasons.extend(overrun(&charge));
+                self.limits.push(charge);
+            }
+        }
+    }
+
+    fn note(&mut self, effects: &[u32], rule: &RuleId, list: impl Fn(&mut EffectTrace) -> &mut Vec<RuleId>) {
+        for index in effects {
+            if let Some(effect) = self.effects.get_mut(index) {
+                list(effect).push(rule.clone());
+            }
+        }
+    }
+
+    fn conclude(mut self) -> Evaluation {
+        let outcome = if self.reasons.is_empty() {
+            let mut obligations = Obligations::default();
+            for require in &self.requires {
+                obligations.join(&require.obligations);
+            }
+            Outcome::Allow(obligations)
+        } else {
+            Outcome::Deny
+        };
+        let left_out = self.reasons.len().saturating_sub(MAX_REASONS);
+        self.reasons.truncate(MAX_REASONS);
+        Evaluation {
+            semantics: SEMANTICS.to_owned(),
+            outcome,
+            reasons: self.reasons,
+            reasons_left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
+            effects: self.effects.into_values().collect(),
+            requires: self.requires,
+            limits: self.limits,
+        }
+    }
+}
+
+/// Why a charge is not within its limit.
+fn overrun(charge: &LimitTrace) -> Option<Reason> {
+    let is_within = charge.after.zip(charge.hard).is_some_and(|(after, hard)| after <= hard);
+    if is_within {
+        return None;
+    }
+    let tag = if charge.after.is_some() && charge.hard.is_some() {
+        Tag::LimitPerTransactionExceeded
+    } else {
+        Tag::LimitUnknownAmount
+    };
+    let detail = charge.key.asset.clone().map(|asset| Comparison {
+        asset,
+        value: charge.after,
+        bound: charge.hard,
+    });
+    Some(Reason {
+        tag,
+        rule: Some(charge.rule.clone()),
+        effect: None,
+        detail,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        AmountMax, Condition, Effects, Forbid, Limit, Permit, PolicyParts, Require, To, TotalOver,
+        testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer},
+    };
+    use countersign_types::{Amount, Effect, EffectKind};
+
+    fn effects(kinds: &[EffectKind]) -> Condition {
+        Condition::Effects(Effects(kinds.iter().copied().collect()))
+    }
+
+    /// Transfers of at most 10 to customers and every fee are permitted, a total over 4 takes two, 8 in total is the most,
+    /// strangers are forbidden.
+    fn parts() -> PolicyParts {
+        let transfers = || effects(&[EffectKind::Transfer]);
+        let customers = Condition::To(To::List("customers".parse().unwrap()));
+        let max = Condition::AmountMax(AmountMax(bounds(&[("eth", 10)])));
+        let tier = Condition::TotalOver(TotalOver(bounds(&[("eth", 4)])));
+        PolicyParts {
+            permits: vec![
+                Permit::new(rule("payouts"), vec![transfers(), customers, max]).unwrap(),
+                Permit::new(rule("fees"), vec![effects(&[EffectKind::Fee])]).unwrap(),
+            ],
+            requires: vec![
+                Require::new(
+                    rule("two"),
+                    vec![transfers(), tier],
+                    obligations(&[("treasury", 2)], 60),
+                )
+                .unwrap(),
+            ],
+            limits: vec![Limit::new(rule("most"), vec![transfers()], BTreeSet::new(), bounds(&[("eth", 8)])).unwrap()],
+            forbids: vec![Forbid::new(rule("strangers"), vec![Condition::To(To::Unlisted)]).unwrap()],
+        }
+    }
+
+    fn answer(parts: PolicyParts, world: &World) -> Evaluation {
+        evaluate(&Policy::new(parts).unwrap(), &world.facts())
+    }
+
+    fn reason(tag: Tag, rule_id: Option<&str>, effect: Option<u32>, detail: Option<(u64, u64)>) -> Reason {
+        Reason {
+            tag,
+            rule: rule_id.map(rule),
+            effect,
+            detail: detail.map(|(value, bound)| Comparison {
+                asset: asset("eth"),
+                value: Some(value.into()),
+                bound: Some(bound.into()),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_valid_transaction_and_one_change_at_a_time() {
+        use Tag::{ForbidMatched, LimitPerTransactionExceeded, LimitUnknownAmount, PermitUncovered};
+        let none = || Outcome::Allow(Obligations::default());
+        let two = || Outcome::Allow(obligations(&[("treasury", 2)], 60));
+        let table: Vec<(&str, Vec<Effect>, Outcome, Vec<Reason>)> = vec![
+            ("small", vec![transfer("eth", 4, "a"), fee(1)], none(), vec![]),
+            ("tier", vec![transfer("eth", 5, "a"), fee(1)], two(), vec![]),
+            (
+                "split",
+                vec![transfer("eth", 3, "a"), transfer("eth", 2, "b"), fee(1)],
+                two(),
+                vec![],
+            ),
+            (
+                "nothing",
+                vec![],
+                Outcome::Deny,
+                vec![reason(PermitUncovered, None, None, None)],
+            ),
+            (
+                "unlisted asset of the bundle",
+                vec![transfer("demo", 1, "a"), fee(1)],
+                Outcome::Deny,
+                vec![reason(PermitUncovered, None, Some(0), None)],
+            ),
+            (
+                "over the limit",
+                vec![transfer("eth", 9, "a"), fee(1)],
+                Outcome::Deny,
+                vec![reason(LimitPerTransactionExceeded, Some("most"), None, Some((9, 8)))],
+            ),
+            (
+                "a stranger",
+                vec![fee(1), transfer("eth", 4, "stranger")],
+                Outcome::Deny,
+                vec![
+                    reason(ForbidMatched, Some("strangers"), Some(1), None),
+                    reason(PermitUncovered, None, Some(1), None),
+                ],
+            ),
+            (
+                "opaque bytes",
+                vec![transfer("eth", 4, "a"), opaque()],
+                Outcome::Deny,
+                vec![
+                    reason(ForbidMatched, Some("strangers"), Some(1), None),
+                    reason(PermitUncovered, None, Some(1), None),
+                ],
+            ),
+            (
+                "an asset that nobody can value",
+                vec![transfer("stray", 1, "a"), fee(1)],
+                Outcome::Deny,
+                vec![
+                    reason(PermitUncovered, None, Some(0), None),
+                    reason(LimitUnknownAmount, Some("most"), None, None),
+                ],
+            ),
+        ];
+        for (name, effects, outcome, reasons) in table {
+            let found = answer(parts(), &World::with(&effects));
+            assert_eq!((&found.outcome, &found.reasons), (&outcome, &reasons), "{name}");
+        }
+    }
+
+    #[test]
+    fn own_change_is_not_seen_and_keeps_its_place() {
+        let change = Effect::Internal {
+            asset: asset("eth"),
+            amount: Amount::from_base_units(99),
+            wallet: "hot".parse().unwrap(),
+            destination: destination("hot"),
+            change: true,
+        };
+        let found = answer(parts(), &World::with(&[change, transfer("eth", 4, "a"), fee(1)]));
+        assert_eq!(found.outcome, Outcome::Allow(Obligations::default()));
+        assert_eq!(
+            found.effects.iter().map(|effect| effect.index).collect::<Vec<_>>(),
+            [1, 2]
+        );
+    }
+
+    #[test]
+    fn own_change_alone_is_not_allowed_by_vacuity() {
+        let change = Effect::Internal {
+            asset: asset("eth"),
+            amount: Amount::from_base_units(1),
+            wallet: "hot".parse().unwrap(),
+            destination: destination("hot"),
+            change: true,
+        };
+        assert_eq!(answer(parts(), &World::with(&[change])).outcome, Outcome::Deny);
+    }
+
+    #[test]
+    fn an_empty_policy_denies() {
+        assert_eq!(
+            answer(PolicyParts::default(), &World::with(&[fee(1)])).outcome,
+            Outcome::Deny
+        );
+    }
+
+    #[test]
+    fn the_limit_itself_is_within_it() {
+        let found = answer(parts(), &World::with(&[transfer("eth", 8, "a")]));
+        assert_eq!(found.outcome, Outcome::Allow(obligations(&[("treasury", 2)], 60)));
+        let charge = &found.limits[0];
+        assert_eq!(
+            (charge.before, charge.after),
+            (Amount::ZERO, Some(Amount::from_base_units(8)))
+        );
+    }
+
+    #[test]
+    fn reasons_are_bounded_and_counted() {
+        let strangers: Vec<Effect> = (0..50).map(|_| transfer("eth", 0, "stranger")).collect();
+        let found = answer(parts(), &World::with(&strangers));
+        assert_eq!((found.reasons.len(), found.reasons_left_out), (MAX_REASONS, 36));
+        assert_eq!(found.outcome, Outcome::Deny);
+    }
+
+    /// Golden: receipts carry this JSON, and auditors recompute it byte for byte.
+    #[test]
+    fn golden_trace() {
+        let found = answer(parts(), &World::with(&[transfer("eth", 5, "a"), fee(1)]));
+        let json = serde_json::to_string_pretty(&found).unwrap();
+        assert_eq!(json, include_str!("../tests/vectors/trace.json").trim_end());
+        assert_eq!(serde_json::from_str::<Evaluation>(&json).unwrap(), found);
+    }
+}

@@ -1,0 +1,216 @@
+//! A policy that holds together: the only kind that [`crate::evaluate`] takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_types::RuleId;
+
+use crate::{Forbid, Limit, Permit, PolicyError, Require};
+
+/// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
+pub const MAX_RULES: usize = 512;
+
+/// The rules of a policy, in whatever order they were written.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyParts {
+    /// What is covered.
+    pub permits: Vec<Permit>,
+    /// What it takes.
+    pub requires: Vec<Require>,
+    /// How much at most.
+    pub limits: Vec<Limit>,
+    /// What never.
+    pub forbids: Vec<Forbid>,
+}
+
+/// Rules by id: their order in the file is gone, so it cannot matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    permits: BTreeMap<RuleId, Permit>,
+    requires: BTreeMap<RuleId, Require>,
+    limits: BTreeMap<RuleId, Limit>,
+    forbids: BTreeMap<RuleId, Forbid>,
+}
+
+impl Policy {
+    /// Checks that ids are unique among rules of all kinds, and that there are not too many.
+    pub fn new(parts: PolicyParts) -> Result<Self, PolicyError> {
+        let counts = [
+            parts.permits.len(),
+            parts.requires.len(),
+            parts.limits.len(),
+            parts.forbids.len(),
+        ];
+        let found = counts.into_iter().fold(0, usize::saturating_add);
+        if found > MAX_RULES {
+            return Err(PolicyError::TooManyRules { found });
+        }
+        let mut ids = BTreeSet::new();
+        Ok(Self {
+            permits: by_id(parts.permits, Permit::id, &mut ids)?,
+            requires: by_id(parts.requires, Require::id, &mut ids)?,
+            limits: by_id(parts.limits, Limit::id, &mut ids)?,
+            forbids: by_id(parts.forbids, Forbid::id, &mut ids)?,
+        })
+    }
+
+    /// The permits, in order of id.
+    pub fn permits(&self) -> impl Iterator<Item = &Permit> {
+        self.permits.values()
+    }
+
+    /// The requires, in order of id.
+    pub fn requires(&self) -> impl Iterator<Item = &Require> {
+        self.requires.values()
+    }
+
+    /// The limits, in order of id.
+    pub fn limits(&self) -> impl Iterator<Item = &Limit> {
+        self.limits.values()
+    }
+
+    /// The forbids, in order of id.
+    pub fn forbids(&self) -> impl Iterator<Item = &Forbid> {
+        self.forbids.values()
+    }
+}
+
+fn by_id<R>(
+    rules: Vec<R>,
+    id: impl Fn(&R) -> &RuleId,
+    ids: &mut BTreeSet<RuleId>,
+) -> Result<BTreeMap<RuleId, R>, PolicyError> {
+    let mut by_id = BTreeMap::new();
+    for rule in rules {
+        let id = id(&rule).clone();
+        if !ids.insert(id.clone()) {
+            return Err(PolicyError::DuplicateRule { rule: id });
+        }
+        by_id.insert(id, rule);
+    }
+    Ok(by_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AmountMax, AmountOver, Condition, ConditionKind, Effects, FeeMax, RuleKind, ScopeBy, To, TotalMax, TotalOver,
+        Wallets,
+        testing::{bounds, obligations, one_of, rule},
+    };
+    use countersign_types::EffectKind;
+
+    fn effects() -> Condition {
+        Condition::Effects(Effects([EffectKind::Transfer].into_iter().collect()))
+    }
+
+    fn with(kind: RuleKind, conditions: Vec<Condition>) -> Result<(), PolicyError> {
+        match kind {
+            RuleKind::Permit => Permit::new(rule("r"), conditions).map(drop),
+            RuleKind::Require => Require::new(rule("r"), conditions, obligations(&[("treasury", 1)], 0)).map(drop),
+            RuleKind::Limit => {
+                Limit::new(rule("r"), conditions, [ScopeBy::Asset].into(), bounds(&[("eth", 1)])).map(drop)
+            }
+            RuleKind::Forbid => Forbid::new(rule("r"), conditions).map(drop),
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_among_rules_of_all_kinds() {
+        let permit = Permit::new(rule("same"), vec![effects()]).unwrap();
+        let forbid = Forbid::new(rule("same"), vec![effects()]).unwrap();
+        let parts = PolicyParts {
+            permits: vec![permit.clone()],
+            forbids: vec![forbid],
+            ..PolicyParts::default()
+        };
+        assert_eq!(
+            Policy::new(parts),
+            Err(PolicyError::DuplicateRule { rule: rule("same") })
+        );
+        let parts = PolicyParts {
+            permits: vec![permit.clone(), permit],
+            ..PolicyParts::default()
+        };
+        assert_eq!(
+            Policy::new(parts),
+            Err(PolicyError::DuplicateRule { rule: rule("same") })
+        );
+    }
+
+    #[test]
+    fn the_number_of_rules_is_bounded() {
+        let permits = |n: usize| {
+            let permits = (0..n)
+                .map(|i| Permit::new(rule(&format!("p{i}")), vec![effects()]).unwrap())
+                .collect();
+            Policy::new(PolicyParts {
+                permits,
+                ..PolicyParts::default()
+            })
+        };
+        assert!(permits(MAX_RULES).is_ok());
+        let found = MAX_RULES + 1;
+        assert_eq!(permits(found), Err(PolicyError::TooManyRules { found }));
+    }
+
+    #[test]
+    fn an_empty_or_repeated_condition_is_refused_in_every_kind() {
+        let empty = Condition::Wallets(Wallets(one_of(&[])));
+        let nobody = Condition::To(To::Own(one_of(&[])));
+        for kind in [RuleKind::Permit, RuleKind::Require, RuleKind::Limit, RuleKind::Forbid] {
+            for (empty, condition) in [
+                (empty.clone(), ConditionKind::Wallets),
+                (nobody.clone(), ConditionKind::To),
+            ] {
+                let error = PolicyError::EmptyCondition {
+                    rule: rule("r"),
+                    condition,
+                };
+                assert_eq!(with(kind, vec![effects(), empty]), Err(error));
+            }
+            let error = PolicyError::RepeatedCondition {
+                rule: rule("r"),
+                condition: ConditionKind::Effects,
+            };
+            assert_eq!(with(kind, vec![effects(), effects()]), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_comparison_stands_only_where_it_keeps_the_direction() {
+        let eth = || bounds(&[("eth", 1)]);
+        let conditions = [
+            (Condition::AmountMax(AmountMax(eth())), [true, false, false, false]),
+            (Condition::FeeMax(FeeMax(eth())), [true, false, false, false]),
+            (Condition::TotalMax(TotalMax(eth())), [true, false, false, false]),
+            (Condition::AmountOver(AmountOver(eth())), [false, true, false, true]),
+            (Condition::TotalOver(TotalOver(eth())), [false, true, false, true]),
+        ];
+        for (condition, allowed) in conditions {
+            let kinds = [RuleKind::Permit, RuleKind::Require, RuleKind::Limit, RuleKind::Forbid];
+            for (kind, allowed) in kinds.into_iter().zip(allowed) {
+                let made = with(kind, vec![effects(), condition.clone()]);
+                let misplaced = PolicyError::MisplacedCondition {
+                    rule: rule("r"),
+                    kind,
+                    condition: condition.kind(),
+                };
+                assert_eq!(made, if allowed { Ok(()) } else { Err(misplaced) });
+            }
+        }
+    }
+
+    #[test]
+    fn a_maximum_of_zero_is_refused_and_over_zero_is_not() {
+        let zero = || bounds(&[("eth", 1), ("demo", 0)]);
+        let max = Condition::AmountMax(AmountMax(zero()));
+        let error = PolicyError::ZeroBound {
+            rule: rule("r"),
+            condition: ConditionKind::AmountMax,
+        };
+        assert_eq!(with(RuleKind::Permit, vec![effects(), max]), Err(error));
+        let over = Condition::AmountOver(AmountOver(zero()));
+        assert_eq!(with(RuleKind::Require, vec![over]), Ok(()));
+    }
+}

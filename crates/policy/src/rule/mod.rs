@@ -1,0 +1,96 @@
+//! The closed set of rule kinds, one file each.
+
+mod forbid;
+mod limit;
+mod permit;
+mod require;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    forbid::Forbid,
+    limit::{Limit, ScopeBy},
+    permit::Permit,
+    require::Require,
+};
+use crate::{
+    EffectFact, Facts, Truth,
+    condition::{Conditions, View},
+    sums::Sums,
+};
+
+/// The kind of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleKind {
+    /// Covers effects.
+    Permit,
+    /// Adds obligations.
+    Require,
+    /// Bounds amounts.
+    Limit,
+    /// Denies.
+    Forbid,
+}
+
+impl RuleKind {
+    /// The name of the kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Require => "require",
+            Self::Limit => "limit",
+            Self::Forbid => "forbid",
+        }
+    }
+}
+impl fmt::Display for RuleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An effect that policy sees: not proven own change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// Its place in the transaction.
+    pub(crate) index: u32,
+    pub(crate) view: View<'a>,
+}
+
+impl<'a> Seen<'a> {
+    /// The effects of a transaction that policy sees (POLICY.md step 1).
+    pub(crate) fn all(facts: &'a Facts<'a>) -> Vec<Self> {
+        let sums = Sums::of(facts);
+        let seen = facts
+            .effects
+            .iter()
+            .zip(0_u32..)
+            .filter(|(fact, _)| !fact.effect.is_own_change());
+        seen.map(|(fact, index)| Self {
+            index,
+            view: View {
+                facts,
+                fact,
+                amount: sums.amount_of(fact),
+            },
+        })
+        .collect()
+    }
+
+    pub(crate) fn fact(&self) -> &'a EffectFact<'a> {
+        self.view.fact
+    }
+}
+
+/// The effects that a rule's conditions select, totals aside: everything not known to be outside.
+pub(crate) fn select<'s, 'a>(
+    conditions: &'s Conditions,
+    seen: &'s [Seen<'a>],
+) -> impl Iterator<Item = (&'s Seen<'a>, Truth)> {
+    seen.iter()
+        .map(|effect| (effect, conditions.matches(&effect.view)))
+        .filter(|(_, truth)| truth.is_possible())
+}

@@ -1,0 +1,100 @@
+//! `permit`: covers effects. It carries no approvals, so that the weakest matching permit never sets a quorum.
+
+use countersign_types::RuleId;
+
+use super::{RuleKind, Seen, select};
+use crate::{
+    PolicyError,
+    condition::{Condition, ConditionKind, Conditions, Totals},
+};
+
+/// Covers every effect for which all its conditions are known to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    id: RuleId,
+    conditions: Conditions,
+}
+
+impl Permit {
+    /// A permit must say which kinds of effect it covers.
+    pub fn new(id: RuleId, conditions: Vec<Condition>) -> Result<Self, PolicyError> {
+        let conditions = Conditions::new(&id, RuleKind::Permit, conditions)?;
+        if !conditions
+            .iter()
+            .any(|condition| condition.kind() == ConditionKind::Effects)
+        {
+            return Err(PolicyError::PermitWithoutEffects { rule: id });
+        }
+        Ok(Self { id, conditions })
+    }
+
+    /// The id.
+    pub fn id(&self) -> &RuleId {
+        &self.id
+    }
+
+    /// The conditions.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The places of the effects that it covers.
+    pub(crate) fn covered(&self, seen: &[Seen<'_>]) -> Vec<u32> {
+        let certain = select(&self.conditions, seen).filter(|(_, truth)| truth.is_certain());
+        let Some(max) = self.conditions.total_max() else {
+            return certain.map(|(effect, _)| effect.index).collect();
+        };
+        let Some(assets) = seen.first().map(|effect| effect.view.facts.assets) else {
+            return Vec::new();
+        };
+        // The sum takes in what may be selected, so an unknown fact can only make it larger.
+        let totals = Totals::of(select(&self.conditions, seen).map(|(effect, _)| effect.fact()), assets);
+        certain
+            .filter(|(effect, _)| max.matches(effect.fact().effect.asset(), &totals, assets).is_certain())
+            .map(|(effect, _)| effect.index)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Effects, TotalMax,
+        testing::{World, bounds, fee, rule, transfer},
+    };
+    use countersign_types::EffectKind;
+
+    fn effects(kinds: &[EffectKind]) -> Condition {
+        Condition::Effects(Effects(kinds.iter().copied().collect()))
+    }
+
+    fn covered(permit: &Permit, world: &World) -> Vec<u32> {
+        let facts = world.facts();
+        permit.covered(&Seen::all(&facts))
+    }
+
+    #[test]
+    fn a_permit_names_effects() {
+        assert_eq!(
+            Permit::new(rule("p"), vec![]),
+            Err(PolicyError::PermitWithoutEffects { rule: rule("p") })
+        );
+    }
+
+    #[test]
+    fn covers_what_its_conditions_hold_for() {
+        let permit = Permit::new(rule("p"), vec![effects(&[EffectKind::Transfer])]).unwrap();
+        assert_eq!(covered(&permit, &World::with(&[fee(1), transfer("eth", 1, "a")])), [1]);
+    }
+
+    #[test]
+    fn the_total_counts_what_the_permit_selects_and_nothing_else() {
+        let max = Condition::TotalMax(TotalMax(bounds(&[("eth", 10)])));
+        let permit = Permit::new(rule("p"), vec![effects(&[EffectKind::Transfer]), max]).unwrap();
+        let within = World::with(&[transfer("eth", 6, "a"), transfer("eth", 4, "b"), fee(9)]);
+        assert_eq!(covered(&permit, &within), [0, 1]);
+        let over = World::with(&[transfer("eth", 6, "a"), transfer("eth", 5, "b")]);
+        assert_eq!(covered(&permit, &over), Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,201 @@
+//! What holds for every policy and every transaction.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests fail by panicking"
+)]
+
+mod support;
+
+use countersign_policy::*;
+use countersign_types::*;
+use proptest::prelude::*;
+use support::{World, naive, parts, world};
+
+fn decide(parts: &PolicyParts, world: &World) -> Option<Obligations> {
+    match evaluate(&Policy::new(parts.clone()).unwrap(), &world.facts()).outcome {
+        Outcome::Deny => None,
+        Outcome::Allow(obligations) => Some(obligations),
+    }
+}
+
+/// `after` is at least as strict as `before`: a denial stays a denial, and no obligation is lowered.
+fn is_no_looser(before: Option<&Obligations>, after: Option<&Obligations>) -> bool {
+    match (before, after) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(before), Some(after)) => after.covers(before),
+    }
+}
+
+/// Splits the amount of one effect into two effects that differ in nothing else.
+fn split(world: &World, at: usize, first: u64) -> Option<World> {
+    let (effect, subject) = world.effects.get(at)?.clone();
+    let whole = effect.amount()?;
+    let first = Amount::from_base_units(first).min(whole);
+    let rest = whole.checked_sub(first)?;
+    let part = |amount: Amount| match effect.clone() {
+        Effect::Transfer { asset, destination, .. } => Some(Effect::Transfer {
+            asset,
+            amount,
+            destination,
+        }),
+        Effect::Internal {
+            asset,
+            wallet,
+            destination,
+            change,
+            ..
+        } => Some(Effect::Internal {
+            asset,
+            amount,
+            wallet,
+            destination,
+            change,
+        }),
+        Effect::Allowance { asset, spender, .. } => Some(Effect::Allowance { asset, amount, spender }),
+        _ => None,
+    };
+    let mut split = world.clone();
+    split.effects[at] = (part(first)?, subject.clone());
+    split.effects.push((part(rest)?, subject));
+    Some(split)
+}
+
+/// One known fact becomes unknown.
+fn forget(world: &World, what: usize) -> World {
+    let mut world = world.clone();
+    match what {
+        0 => world.tier = None,
+        1 => world.lists = DestinationLists::default(),
+        _ => {
+            if let Some((_, subject)) = world.effects.get_mut(what - 2) {
+                *subject = None;
+            }
+        }
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_naive_evaluator_agrees(parts in parts(), world in world()) {
+        let policy = Policy::new(parts.clone()).unwrap();
+        prop_assert_eq!(decide(&parts, &world), naive::evaluate(&policy, &world));
+    }
+
+    #[test]
+    fn the_order_of_rules_and_the_moment_never_matter(parts in parts(), world in world()) {
+        let mut reversed = parts.clone();
+        reversed.permits.reverse();
+        reversed.requires.reverse();
+        reversed.limits.reverse();
+        reversed.forbids.reverse();
+        let json = |parts: PolicyParts| {
+            serde_json::to_string(&evaluate(&Policy::new(parts).unwrap(), &world.facts())).unwrap()
+        };
+        prop_assert_eq!(json(parts), json(reversed));
+    }
+
+    #[test]
+    fn the_order_of_effects_never_matters(parts in parts(), world in world(), by in 0_usize..6) {
+        let mut rotated = world.clone();
+        let by = by % world.effects.len().max(1);
+        rotated.effects.rotate_left(by);
+        prop_assert_eq!(decide(&parts, &world), decide(&parts, &rotated));
+    }
+
+    #[test]
+    fn adding_a_forbid_never_loosens(parts in parts(), world in world(), rule in support::forbid("f9".into())) {
+        let mut more = parts.clone();
+        more.forbids.push(rule);
+        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+    }
+
+    #[test]
+    fn adding_a_require_never_loosens(parts in parts(), world in world(), rule in support::require("r9".into())) {
+        let mut more = parts.clone();
+        more.requires.push(rule);
+        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+    }
+
+    #[test]
+    fn adding_a_limit_never_loosens(parts in parts(), world in world(), rule in support::limit("l9".into())) {
+        let mut more = parts.clone();
+        more.limits.push(rule);
+        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+    }
+
+    #[test]
+    fn lowering_a_limit_never_loosens(
+        parts in parts(), world in world(), limit in support::limit("l9".into()), by in 1_u64..6
+    ) {
+        let lower = |bound: Amount| bound.checked_sub(by.into()).unwrap_or_default().max(1_u64.into());
+        let hard: Bounds = limit.hard().iter().map(|(asset, bound)| (asset.clone(), lower(bound))).collect();
+        let conditions = limit.conditions().iter().cloned().collect();
+        let lowered = Limit::new(limit.id().clone(), conditions, limit.scope().clone(), hard).unwrap();
+        let with = |limit: Limit| {
+            let mut parts = parts.clone();
+            parts.limits.push(limit);
+            decide(&parts, &world)
+        };
+        prop_assert!(is_no_looser(with(limit).as_ref(), with(lowered).as_ref()));
+    }
+
+    #[test]
+    fn a_permit_never_lowers_an_obligation(parts in parts(), world in world(), rule in support::permit("p9".into())) {
+        let mut more = parts.clone();
+        more.permits.push(rule);
+        if let Some(before) = decide(&parts, &world) {
+            prop_assert_eq!(decide(&more, &world), Some(before), "and never turns an allow into a denial");
+        }
+    }
+
+    #[test]
+    fn forgetting_a_fact_never_loosens(parts in parts(), world in world(), what in 0_usize..8) {
+        // A list that is gone makes every destination unlisted, which is a fact of its own; leave that form out.
+        let names_unlisted = |conditions: &Conditions| conditions.iter().any(|c| *c == Condition::To(To::Unlisted));
+        prop_assume!(what != 1 || !parts.permits.iter().any(|permit| names_unlisted(permit.conditions())));
+        let forgetful = forget(&world, what);
+        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&parts, &forgetful).as_ref()));
+    }
+
+    #[test]
+    fn splitting_a_payment_changes_nothing(parts in parts(), world in world(), at in 0_usize..6, first in 0_u64..13) {
+        if let Some(split) = split(&world, at, first) {
+            prop_assert_eq!(decide(&parts, &world), decide(&parts, &split));
+        }
+    }
+
+    #[test]
+    fn every_denial_has_a_reason_and_every_allow_none(parts in parts(), world in world()) {
+        let evaluation = evaluate(&Policy::new(parts).unwrap(), &world.facts());
+        prop_assert_eq!(evaluation.outcome == Outcome::Deny, !evaluation.reasons.is_empty());
+        prop_assert_eq!(evaluation.semantics, SEMANTICS);
+    }
+}
+
+/// The generators are worth something only if every outcome comes up often.
+#[test]
+fn random_pairs_reach_every_outcome() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let (mut denied, mut free, mut obliged) = (0, 0, 0);
+    for _ in 0..2_000 {
+        let (parts, world) = (parts(), world()).new_tree(&mut runner).unwrap().current();
+        match decide(&parts, &world) {
+            None => denied += 1,
+            Some(obligations) if obligations.is_empty() => free += 1,
+            Some(_) => obliged += 1,
+        }
+    }
+    assert!(
+        denied > 200 && free > 100 && obliged > 100,
+        "{denied} denied, {free} free, {obliged} obliged"
+    );
+}
