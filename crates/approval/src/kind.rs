@@ -1,0 +1,63 @@
+//! The kinds of statements: a closed set, each with its payload type and SSH namespace.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a statement states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An initiator asks for a withdrawal.
+    Request,
+    /// An approver agrees.
+    Approval,
+    /// An approver refuses.
+    Rejection,
+    /// An initiator or officer withdraws a request.
+    Cancel,
+    /// An admin wants a bundle in force.
+    Activation,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Request,
+        Self::Approval,
+        Self::Rejection,
+        Self::Cancel,
+        Self::Activation,
+    ];
+
+    /// The name in payloads, payload types and namespaces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Approval => "approval",
+            Self::Rejection => "rejection",
+            Self::Cancel => "cancel",
+            Self::Activation => "activation",
+        }
+    }
+
+    /// The DSSE payload type: `application/vnd.countersign.<kind>.v1+json`.
+    pub fn payload_type(self) -> String {
+        format!("application/vnd.countersign.{self}.v1+json")
+    }
+
+    /// The SSHSIG namespace: `countersign-<kind>-v1`. A signature of one kind never verifies as another.
+    pub fn namespace(self) -> String {
+        format!("countersign-{self}-v1")
+    }
+
+    pub(crate) fn of_payload_type(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.payload_type() == text)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,333 @@
+//! The roster: people, services, groups, initiators, admins and officers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_types::{GroupId, PrincipalId, TenantId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fingerprint, KeyError, KeyRecord, Quorum, QuorumError, quorum::unique};
+
+/// The most people and the most services of a roster.
+const MAX_PRINCIPALS: usize = 1_024;
+/// The most keys of one person or service.
+const MAX_KEYS: usize = 8;
+
+/// `roster.yaml`, before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RosterFile {
+    /// People with their keys.
+    pub people: Vec<PersonRecord>,
+    /// Services with their keys and the people who operate them.
+    pub services: Vec<ServiceRecord>,
+    /// Groups of people who fill approval seats.
+    pub groups: Vec<GroupRecord>,
+    /// Who may initiate, by tenant.
+    pub initiators: Vec<InitiatorRecord>,
+    /// Who activates the next bundle.
+    pub admins: QuorumRecord,
+    /// Who may cancel and freeze alone.
+    pub officers: Vec<PrincipalId>,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRecord {
+    /// The identity.
+    pub id: PrincipalId,
+    /// OpenSSH public key lines.
+    pub keys: Vec<String>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRecord {
+    /// The identity.
+    pub id: PrincipalId,
+    /// The people who operate it: they count as the initiator of what it initiates.
+    pub operators: Vec<PrincipalId>,
+    /// OpenSSH public key lines or `ed25519:<hex>`.
+    pub keys: Vec<String>,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRecord {
+    /// The identity.
+    pub id: GroupId,
+    /// Its people.
+    pub members: Vec<PrincipalId>,
+}
+
+/// Who may initiate for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitiatorRecord {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// People and services.
+    pub principals: Vec<PrincipalId>,
+}
+
+/// A quorum, before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuorumRecord {
+    /// How many.
+    pub threshold: u32,
+    /// Of whom.
+    pub members: Vec<PrincipalId>,
+}
+
+/// What is wrong with a roster. `path` names the field, as `people[2].keys[0]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct RosterError {
+    /// Where.
+    pub path: String,
+    /// What.
+    pub problem: String,
+}
+
+/// Where a verifier looks keys up.
+pub trait KeyDirectory {
+    /// Whose key this is, and the record that fixes its scheme.
+    fn key(&self, fingerprint: &Fingerprint) -> Option<(&PrincipalId, &KeyRecord)>;
+}
+
+/// A checked roster: ids unique across people and services, keys unique across everybody, no empty group, every
+/// quorum reachable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    people: BTreeSet<PrincipalId>,
+    operators: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
+    keys: BTreeMap<Fingerprint, (PrincipalId, KeyRecord)>,
+    groups: BTreeMap<GroupId, BTreeSet<PrincipalId>>,
+    initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
+    admins: Quorum,
+    officers: BTreeSet<PrincipalId>,
+}
+
+fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
+    RosterError {
+        path: path.into(),
+        problem: problem.to_string(),
+    }
+}
+
+impl Roster {
+    /// Checks a roster file. All that is wrong is reported, not just the first.
+    pub fn new(file: RosterFile) -> Result<Self, Vec<RosterError>> {
+        let mut build = Build::default();
+        build.principals(&file);
+        build.groups(&file.groups);
+        build.initiators(&file.initiators);
+        let officers = build.people_of("officers", &file.officers);
+        let members = build.people_of("admins.members", &file.admins.members);
+        let admins = Quorum::new(file.admins.threshold, members).map_err(|error| wrong("admins.threshold", error));
+        let admins = admins.map_err(|error| build.errors.push(error)).ok();
+        match admins {
+            Some(admins) if build.errors.is_empty() => Ok(Self {
+                people: build.people,
+                operators: build.operators,
+                keys: build.keys,
+                groups: build.groups,
+                initiators: build.initiators,
+                admins,
+                officers,
+            }),
+            Some(_) | None => Err(build.errors),
+        }
+    }
+
+    /// Whether this is a person (not a service).
+    pub fn is_person(&self, id: &PrincipalId) -> bool {
+        self.people.contains(id)
+    }
+    /// The people of a group.
+    pub fn group(&self, id: &GroupId) -> Option<&BTreeSet<PrincipalId>> {
+        self.groups.get(id)
+    }
+    /// The groups that a principal is a member of.
+    pub fn groups_of(&self, id: &PrincipalId) -> BTreeSet<GroupId> {
+        let of = |(group, members): (&GroupId, &BTreeSet<PrincipalId>)| members.contains(id).then(|| group.clone());
+        self.groups.iter().filter_map(of).collect()
+    }
+    /// Whether a principal may initiate for a tenant.
+    pub fn may_initiate(&self, tenant: &TenantId, id: &PrincipalId) -> bool {
+        self.initiators
+            .get(tenant)
+            .is_some_and(|principals| principals.contains(id))
+    }
+    /// Every principal that may initiate for some tenant.
+    pub fn initiators(&self) -> BTreeSet<&PrincipalId> {
+        self.initiators.values().flatten().collect()
+    }
+    /// Whether there is such a person or service.
+    pub fn contains(&self, id: &PrincipalId) -> bool {
+        self.people.contains(id) || self.operators.contains_key(id)
+    }
+    /// The people who count as the initiator: the person itself, or the operators of the service.
+    pub fn initiating_people(&self, id: &PrincipalId) -> BTreeSet<PrincipalId> {
+        self.operators
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| BTreeSet::from([id.clone()]))
+    }
+    /// Who activates the next bundle.
+    pub fn admins(&self) -> &Quorum {
+        &self.admins
+    }
+    /// Whether a person may cancel and freeze alone.
+    pub fn is_officer(&self, id: &PrincipalId) -> bool {
+        self.officers.contains(id)
+    }
+    /// The fingerprints of every key.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
+        self.keys.iter().map(|(fingerprint, (owner, _))| (fingerprint, owner))
+    }
+}
+
+impl KeyDirectory for Roster {
+    fn key(&self, fingerprint: &Fingerprint) -> Option<(&PrincipalId, &KeyRecord)> {
+        self.keys.get(fingerprint).map(|(owner, record)| (owner, record))
+    }
+}
+
+#[derive(Default)]
+struct Build {
+    people: BTreeSet<PrincipalId>,
+    operators: BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
+    keys: BTreeMap<Fingerprint, (PrincipalId, KeyRecord)>,
+    groups: BTreeMap<GroupId, BTreeSet<PrincipalId>>,
+    initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
+    errors: Vec<RosterError>,
+}
+
+impl Build {
+    fn principals(&mut self, file: &RosterFile) {
+        if file.people.len() > MAX_PRINCIPALS || file.services.len() > MAX_PRINCIPALS {
+            self.errors.push(wrong(
+                "people",
+                format!("at most {MAX_PRINCIPALS} people and as many services are accepted"),
+            ));
+            return;
+        }
+        for (n, person) in file.people.iter().enumerate() {
+            let path = format!("people[{n}]");
+            if !self.people.insert(person.id.clone()) {
+                self.errors
+                    .push(wrong(format!("{path}.id"), format!("`{}` is listed twice", person.id)));
+            }
+            self.keys(&path, &person.id, &person.keys, true);
+        }
+        for (n, service) in file.services.iter().enumerate() {
+            let path = format!("services[{n}]");
+            let is_taken = self.people.contains(&service.id) || self.operators.contains_key(&service.id);
+            if is_taken {
+                self.errors
+                    .push(wrong(format!("{path}.id"), format!("`{}` is listed twice", service.id)));
+            }
+            let operators = self.people_of(&format!("{path}.operators"), &service.operators);
+            if operators.is_empty() {
+                self.errors.push(wrong(
+                    format!("{path}.operators"),
+                    "a service names the people who operate it",
+                ));
+            }
+            self.operators.insert(service.id.clone(), operators);
+            self.keys(&path, &service.id, &service.keys, false);
+        }
+    }
+
+    fn keys(&mut self, path: &str, owner: &PrincipalId, keys: &[String], is_person: bool) {
+        if !(1..=MAX_KEYS).contains(&keys.len()) {
+            self.errors.push(wrong(
+                format!("{path}.keys"),
+                format!("`{owner}` needs 1 to {MAX_KEYS} keys"),
+            ));
+        }
+        for (n, text) in keys.iter().enumerate() {
+            if let Err(problem) = self.key(owner, text, is_person) {
+                self.errors.push(wrong(format!("{path}.keys[{n}]"), problem));
+            }
+        }
+    }
+
+    fn key(&mut self, owner: &PrincipalId, text: &str, is_person: bool) -> Result<(), String> {
+        let record = KeyRecord::parse(text).map_err(|error: KeyError| error.to_string())?;
+        if is_person && matches!(record, KeyRecord::Ed25519(_)) {
+            return Err("people sign with ssh keys; plain ed25519 is for services".to_owned());
+        }
+        let fingerprint = record.fingerprint();
+        if let Some((first, _)) = self.keys.get(&fingerprint) {
+            return Err(format!("this key already belongs to `{first}`"));
+        }
+        self.keys.insert(fingerprint, (owner.clone(), record));
+        Ok(())
+    }
+
+    fn groups(&mut self, groups: &[GroupRecord]) {
+        for (n, group) in groups.iter().enumerate() {
+            let members = self.people_of(&format!("groups[{n}].members"), &group.members);
+            if members.is_empty() {
+                self.errors.push(wrong(
+                    format!("groups[{n}].members"),
+                    format!("group `{}` has no people", group.id),
+                ));
+            }
+            if self.groups.insert(group.id.clone(), members).is_some() {
+                self.errors.push(wrong(
+                    format!("groups[{n}].id"),
+                    format!("`{}` is listed twice", group.id),
+                ));
+            }
+        }
+    }
+
+    fn initiators(&mut self, initiators: &[InitiatorRecord]) {
+        for (n, record) in initiators.iter().enumerate() {
+            let path = format!("initiators[{n}]");
+            for (m, id) in record.principals.iter().enumerate() {
+                if !self.people.contains(id) && !self.operators.contains_key(id) {
+                    self.errors.push(wrong(
+                        format!("{path}.principals[{m}]"),
+                        format!("`{id}` is not in the roster"),
+                    ));
+                }
+            }
+            let principals = unique(record.principals.iter().cloned());
+            let principals = self.note(&format!("{path}.principals"), principals);
+            if self.initiators.insert(record.tenant.clone(), principals).is_some() {
+                self.errors.push(wrong(
+                    format!("{path}.tenant"),
+                    format!("`{}` is listed twice", record.tenant),
+                ));
+            }
+        }
+    }
+
+    /// A set of known people; services are refused.
+    fn people_of(&mut self, path: &str, ids: &[PrincipalId]) -> BTreeSet<PrincipalId> {
+        for (n, id) in ids.iter().enumerate() {
+            if !self.people.contains(id) {
+                self.errors.push(wrong(
+                    format!("{path}[{n}]"),
+                    format!("`{id}` is not a person of the roster"),
+                ));
+            }
+        }
+        let ids = unique(ids.iter().cloned());
+        self.note(path, ids)
+    }
+
+    fn note(&mut self, path: &str, ids: Result<BTreeSet<PrincipalId>, QuorumError>) -> BTreeSet<PrincipalId> {
+        ids.unwrap_or_else(|error| {
+            self.errors.push(wrong(path, error));
+            BTreeSet::new()
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! The payload of a statement: short JSON that a person can read.
+
+use countersign_types::{Duration, GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Activation, Approval, Cancel, Kind, Rejection, Request, StatementError};
+
+/// The longest validity: nothing that a person signed once should work for longer.
+pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
+
+/// What every statement carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The deployment that it is for.
+    pub deployment: GenesisHash,
+    /// The journal's recovery epoch that it is for.
+    pub epoch: u64,
+    /// Unique to its signer.
+    pub nonce: StatementNonce,
+    /// From when until when it counts.
+    pub validity: Validity,
+}
+
+impl Header {
+    /// Checks the header against the deployment, its epoch and a moment.
+    pub fn certify(&self, deployment: GenesisHash, epoch: u64, now: Timestamp) -> Result<(), StatementError> {
+        if self.deployment != deployment {
+            return Err(StatementError::WrongDeployment {
+                found: self.deployment,
+                expected: deployment,
+            });
+        }
+        if self.epoch != epoch {
+            return Err(StatementError::WrongEpoch {
+                found: self.epoch,
+                expected: epoch,
+            });
+        }
+        if self.validity.is_future(now) {
+            return Err(StatementError::NotYetValid {
+                issued_at: self.validity.issued_at(),
+                now,
+            });
+        }
+        if self.validity.is_expired(now) {
+            return Err(StatementError::Expired {
+                expires_at: self.validity.expires_at(),
+                now,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A statement: who may make it and whether it was signed is not known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What every statement carries.
+    pub header: Header,
+    /// What it states.
+    pub body: Body,
+}
+
+/// What a statement states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// See [`Kind::Request`].
+    Request(Box<Request>),
+    /// See [`Kind::Approval`].
+    Approval(Approval),
+    /// See [`Kind::Rejection`].
+    Rejection(Rejection),
+    /// See [`Kind::Cancel`].
+    Cancel(Cancel),
+    /// See [`Kind::Activation`].
+    Activation(Activation),
+}
+
+impl Body {
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Request(_) => Kind::Request,
+            Self::Approval(_) => Kind::Approval,
+            Self::Rejection(_) => Kind::Rejection,
+            Self::Cancel(_) => Kind::Cancel,
+            Self::Activation(_) => Kind::Activation,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload<B> {
+    kind: Kind,
+    deployment: GenesisHash,
+    epoch: u64,
+    nonce: StatementNonce,
+    issued_at: UtcSeconds,
+    expires_at: UtcSeconds,
+    body: B,
+}
+
+/// A rule of a body that its types alone do not hold.
+pub(crate) trait Bounded {
+    fn certify(&self) -> Result<(), String>;
+}
+
+impl Statement {
+    /// Reads a payload of a kind: printable ASCII, no unknown or repeated field, every list bounded.
+    pub fn parse(kind: Kind, payload: &[u8]) -> Result<Self, StatementError> {
+        let is_printable = payload.iter().all(|b| *b == b'\n' || (b' '..=b'~').contains(b));
+        if !is_printable {
+            return Err(StatementError::Payload {
+                kind,
+                reason: "only printable ASCII is accepted".to_owned(),
+            });
+        }
+        match kind {
+            Kind::Request => read(kind, payload, |body| Body::Request(Box::new(body))),
+            Kind::Approval => read(kind, payload, Body::Approval),
+            Kind::Rejection => read(kind, payload, Body::Rejection),
+            Kind::Cancel => read(kind, payload, Body::Cancel),
+            Kind::Activation => read(kind, payload, Body::Activation),
+        }
+    }
+
+    /// The payload that is signed: indented JSON with a fixed field order.
+    pub fn to_payload(&self) -> Vec<u8> {
+        match &self.body {
+            Body::Request(body) => self.write(body.as_ref()),
+            Body::Approval(body) => self.write(body),
+            Body::Rejection(body) => self.write(body),
+            Body::Cancel(body) => self.write(body),
+            Body::Activation(body) => self.write(body),
+        }
+    }
+
+    fn write<B: Serialize>(&self, body: &B) -> Vec<u8> {
+        let payload = Payload {
+            kind: self.body.kind(),
+            deployment: self.header.deployment,
+            epoch: self.header.epoch,
+            nonce: self.header.nonce,
+            issued_at: self.header.validity.issued_at(),
+            expires_at: self.header.validity.expires_at(),
+            body,
+        };
+        // Every field has a JSON text by its type; an empty payload would be refused by `parse`.
+        let mut bytes = serde_json::to_vec_pretty(&payload).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+fn read<B: DeserializeOwned + Bounded>(
+    kind: Kind,
+    payload: &[u8],
+    body: fn(B) -> Body,
+) -> Result<Statement, StatementError> {
+    let malformed = |reason: String| StatementError::Payload { kind, reason };
+    let read: Payload<B> = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
+    if read.kind != kind {
+        return Err(malformed(format!("`kind` is `{}`", read.kind)));
+    }
+    let validity = Validity::new(read.issued_at, read.expires_at).map_err(|error| malformed(error.to_string()))?;
+    if validity.issued_at().to_timestamp().after(MAX_VALIDITY) < validity.expires_at().to_timestamp() {
+        return Err(malformed(format!("a statement is valid for at most {MAX_VALIDITY}")));
+    }
+    read.body.certify().map_err(malformed)?;
+    let header = Header {
+        deployment: read.deployment,
+        epoch: read.epoch,
+        nonce: read.nonce,
+        validity,
+    };
+    Ok(Statement {
+        header,
+        body: body(read.body),
+    })
+}
