@@ -52,12 +52,14 @@ impl NoteError {
     pub fn tag(&self) -> Tag {
         match self {
             Self::TooLarge(_) | Self::TooManySignatures => Tag::MessageTooLarge,
-            Self::BadSignature(_) | Self::SignedTwice(_) | Self::Unsigned(_) => Tag::ReceiptInvalid,
             Self::NotUtf8
             | Self::ControlCharacter
             | Self::TextWithoutNewline
             | Self::NoSignatures
-            | Self::BadSignatureLine(_) => Tag::ReceiptInvalid,
+            | Self::BadSignatureLine(_)
+            | Self::Unsigned(_)
+            | Self::SignedTwice(_)
+            | Self::BadSignature(_) => Tag::ReceiptInvalid,
         }
     }
 }
