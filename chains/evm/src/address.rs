@@ -233,7 +233,7 @@ mod tests {
             address.trim_start_matches("0x").to_owned(),
             address.replace("0x", "0X"),
             format!("{address}0"),
-            address[..41].to_owned(),
+            address.split_at(41).0.to_owned(),
             format!(" {address}"),
             address.replace('5', "g"),
             address.replace('5', "５"),
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(parse_address(&bad), Err(AddressError::BadShape), "{bad}");
         }
         assert_eq!(parse_address(&address.to_lowercase()), Err(AddressError::BadChecksum));
-        let upper = format!("0x{}", address[2..].to_uppercase());
+        let upper = format!("0x{}", address.trim_start_matches("0x").to_uppercase());
         assert_eq!(parse_address(&upper), Err(AddressError::BadChecksum));
     }
 

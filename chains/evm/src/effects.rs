@@ -32,13 +32,8 @@ pub struct Known<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssetError {
     /// Neither the native asset nor an ERC-20 token.
-    #[error("`{asset}` is neither the native asset `{native}` nor an ERC-20 token (`erc20`)")]
-    UnknownKind {
-        /// The asset.
-        asset: AssetId,
-        /// The network's native asset.
-        native: AssetId,
-    },
+    #[error("`{0}` is neither its network's native asset nor an ERC-20 token (`erc20`)")]
+    UnknownKind(AssetId),
     /// The reference of an ERC-20 token is no acceptable address.
     #[error("the contract of `{asset}` is refused: {error}")]
     BadContract {
@@ -52,13 +47,11 @@ pub enum AssetError {
 /// Accepts the network's native asset and ERC-20 tokens under their EIP-55 address: a token that is registered under
 /// another spelling would never match what is parsed.
 pub fn certify_asset(network: &EvmNetwork, asset: &AssetId) -> Result<(), AssetError> {
-    let native = &network.native().id;
-    if asset == native {
+    if *asset == network.native().id {
         return Ok(());
     }
     if asset.namespace() != ERC20 || asset.chain() != network.chain() {
-        let (asset, native) = (asset.clone(), native.clone());
-        return Err(AssetError::UnknownKind { asset, native });
+        return Err(AssetError::UnknownKind(asset.clone()));
     }
     parse_address(asset.reference())
         .and_then(certify_spendable)

@@ -5,8 +5,8 @@ use alloy_primitives::{Address, Bytes, TxKind, U256, address};
 use countersign_types::{Amount, CodeChangeKind, ConflictKey, Effect, OpaqueKind, Selector, Tag, TransactionDigest};
 
 use super::fixtures::{
-    ETHER, STRANGER, TOKEN, World, eip1559, eip1559_with, legacy, legacy_with, prehash, token_transfer, token_with,
-    transfer_input,
+    ETHER, STRANGER, TOKEN, World, eip1559, eip1559_with, legacy, legacy_with, network_of, prehash, public_key,
+    token_transfer, token_with, transfer_input,
 };
 use crate::{AddressError, ParseError, Reserved};
 
@@ -152,7 +152,6 @@ fn own_wallets_are_recognised_by_their_key() {
     }
 }
 
-/// Same bytes but for the nonce, other address: the value of a creation goes where CREATE puts the contract.
 #[test]
 fn a_creation_is_a_code_change_and_its_value_goes_to_the_new_contract() {
     let world = World::new();
@@ -221,4 +220,18 @@ fn a_token_of_another_network_is_not_this_networks_token() {
     world.assets = countersign_types::AssetRegistry::new([other]).unwrap();
     let parsed = world.parse(&token_transfer().encoded_for_signing()).unwrap();
     assert!(matches!(parsed.effects()[0], Effect::ContractCall { .. }));
+}
+
+/// The first account of anvil and hardhat deploys its first contract to an address that every tutorial shows.
+#[test]
+fn the_address_of_a_new_contract_follows_from_sender_and_nonce() {
+    let key = alloy_primitives::hex!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+    let dev = network_of(include_str!("../../networks/dev.yaml")).unwrap();
+    let world = World::on(dev, public_key(&key));
+    let unsigned = eip1559_with(|tx| (tx.chain_id, tx.nonce, tx.to) = (31_337, 0, TxKind::Create));
+    let created = address!("5FbDB2315678afecb367f032d93F642f64180aa3");
+    assert_eq!(
+        world.parse(&unsigned).unwrap().effects()[1],
+        world.ether(ETHER, created)
+    );
 }

@@ -82,10 +82,7 @@ fn assets_of_a_network_are_native_or_tokens_in_their_canonical_spelling() {
         "eip155:10/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
         "eip155:1/erc721:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
     ] {
-        assert!(
-            matches!(certify(foreign), Err(AssetError::UnknownKind { .. })),
-            "{foreign}"
-        );
+        assert!(matches!(certify(foreign), Err(AssetError::UnknownKind(_))), "{foreign}");
     }
     for misspelt in [
         "eip155:1/erc20:0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",
