@@ -154,7 +154,7 @@ mod tests {
     /// The form of the DSSE specification's own example, with our payload type.
     #[test]
     fn pre_authentication_encoding() {
-        let expected = b"DSSEv1 41 application/vnd.countersign.cancel.v1+json 2 {}";
+        let expected = b"DSSEv1 42 application/vnd.countersign.cancel.v1+json 2 {}";
         assert_eq!(envelope().pae(), expected);
     }
 

@@ -28,7 +28,11 @@ impl SignatureError {
 }
 
 /// Makes ECDSA low-S (BIP 62, EIP-2: tokens return either half) and verifies under the wallet's public key.
-pub(crate) fn certify(key: &PublicKey, bytes: &SigningBytes, raw: RawSignature) -> Result<RawSignature, SignatureError> {
+pub(crate) fn certify(
+    key: &PublicKey,
+    bytes: &SigningBytes,
+    raw: RawSignature,
+) -> Result<RawSignature, SignatureError> {
     match (key, bytes, raw) {
         (PublicKey::Secp256k1(point), SigningBytes::EcdsaPrehash(digest), RawSignature::Ecdsa(r_s)) => {
             certify_ecdsa(point, digest, &r_s).ok_or_else(|| SignatureError::DoesNotVerify(key.id()))
@@ -57,7 +61,8 @@ fn certify_ecdsa(point: &[u8; 33], digest: &[u8; 32], r_s: &[u8; 64]) -> Option<
 
 fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Option<()> {
     let key = ed25519_dalek::VerifyingKey::from_bytes(point).ok()?;
-    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).ok()
+    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
+        .ok()
 }
 
 #[cfg(test)]
@@ -77,12 +82,18 @@ mod tests {
 
     fn ed25519() -> (PublicKey, [u8; 64]) {
         let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
-        (PublicKey::Ed25519(key.verifying_key().to_bytes()), key.sign(b"message").to_bytes())
+        (
+            PublicKey::Ed25519(key.verifying_key().to_bytes()),
+            key.sign(b"message").to_bytes(),
+        )
     }
 
     fn high_s(signature: &k256::ecdsa::Signature) -> [u8; 64] {
         let (r, s) = signature.split_scalars();
-        k256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap().to_bytes().into()
+        k256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes())
+            .unwrap()
+            .to_bytes()
+            .into()
     }
 
     #[test]

@@ -1,0 +1,282 @@
+//! The entries of the audit log: versioned JSON, one object a line, large blobs by digest (DESIGN.md §9).
+//!
+//! Field order is the order of declaration and there is no floating point, so the same values always give the same
+//! bytes. An entry's type is appended to, never changed: a change is a new `…/2`.
+
+use std::collections::BTreeMap;
+
+use countersign_approval::Kind;
+use countersign_types::{
+    Amount, AuthorizationId, BundleDigest, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
+    PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp, TransactionDigest,
+    WithdrawalId,
+};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub enum Entry {
+    /// The first entry: which deployment this log belongs to.
+    #[serde(rename = "genesis/1")]
+    Genesis(GenesisEntry),
+    /// A bundle came into force.
+    #[serde(rename = "activation/1")]
+    Activation(ActivationEntry),
+    /// A withdrawal was first seen.
+    #[serde(rename = "request/1")]
+    Request(StatementEntry),
+    /// A person's statement was first seen.
+    #[serde(rename = "statement/1")]
+    Statement(StatementEntry),
+    /// A withdrawal was decided.
+    #[serde(rename = "decision/1")]
+    Decision(Box<DecisionEntry>),
+    /// Signatures were made; they are released only after this entry is durable.
+    #[serde(rename = "signature/1")]
+    Signature(SignatureEntry),
+}
+
+impl Entry {
+    /// The bytes that are hashed into the log.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
+        let bytes = serde_json::to_vec(self).map_err(|error| EntryError::Unprintable(error.to_string()))?;
+        if bytes.len() > countersign_audit::MAX_ENTRY_BYTES {
+            return Err(EntryError::TooLong(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads an entry back; refuses bytes that [`Self::to_bytes`] would not write.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EntryError> {
+        let entry: Self = serde_json::from_slice(bytes).map_err(|error| EntryError::Unreadable(error.to_string()))?;
+        if entry.to_bytes()? != bytes {
+            return Err(EntryError::NotCanonical);
+        }
+        Ok(entry)
+    }
+}
+
+/// Why an entry has no bytes, or bytes are no entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Over the log's bound.
+    #[error("a log entry of {0} bytes is over the bound of {max}", max = countersign_audit::MAX_ENTRY_BYTES)]
+    TooLong(usize),
+    /// A value that JSON cannot write.
+    #[error("a log entry cannot be written: {0}")]
+    Unprintable(String),
+    /// Not an entry.
+    #[error("a log entry cannot be read: {0}")]
+    Unreadable(String),
+    /// An entry, but not in the bytes that we write.
+    #[error("a log entry is not in its canonical form")]
+    NotCanonical,
+}
+
+/// Which deployment a log belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisEntry {
+    /// The genesis hash.
+    pub deployment: GenesisHash,
+}
+
+/// A bundle in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationEntry {
+    /// Its version.
+    pub version: u64,
+    /// Its digest.
+    pub bundle: BundleDigest,
+    /// The bundle it replaces.
+    pub previous: Option<BundleDigest>,
+    /// The admins' statements.
+    pub statements: Vec<StatementDigest>,
+    /// When it came into force.
+    pub activated_at: Timestamp,
+}
+
+/// A statement at its first sight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatementEntry {
+    /// Its digest.
+    pub statement: StatementDigest,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who signed it.
+    pub signer: PrincipalId,
+    /// The withdrawals that it is about.
+    pub withdrawals: Vec<WithdrawalId>,
+    /// The signer's clock at first sight: delays count from here.
+    pub first_seen_at: Timestamp,
+}
+
+/// A decision, with everything that went into it by value or by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionEntry {
+    /// The semantics that it was taken under.
+    pub semantics: String,
+    /// The withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// The unsigned bytes.
+    pub transaction: TransactionDigest,
+    /// The signer's clock.
+    pub decided_at: Timestamp,
+    /// The bundle in force.
+    pub bundle: BundleDigest,
+    /// The bundle in force when the request was first seen.
+    pub first_bundle: BundleDigest,
+    /// What was decided.
+    pub outcome: OutcomeKind,
+    /// The effects text's digest; absent when the bytes were not understood.
+    pub effects: Option<EffectsDigest>,
+    /// Why, bounded; the trace has all of it.
+    pub reasons: Vec<Reason>,
+    /// Seats by group.
+    pub seats: BTreeMap<GroupId, SeatCount>,
+    /// When a time-lock runs out.
+    pub not_before: Option<Timestamp>,
+    /// Every statement considered: counted, or why not.
+    pub statements: Vec<ConsideredStatement>,
+    /// What the ledger held.
+    pub ledger: LedgerFacts,
+    /// The authorization, where it was allowed.
+    pub authorization: Option<AuthorizationRecord>,
+    /// The digest of the policy trace; the receipt has the trace.
+    pub trace: EntryDigest,
+}
+
+impl DecisionEntry {
+    /// The digest of everything but the time: two equal ones need one entry.
+    pub fn content_digest(&self) -> Result<EntryDigest, EntryError> {
+        let timeless = Self { decided_at: Timestamp::from_unix_millis(0), ..self.clone() };
+        Ok(EntryDigest::of(&Entry::Decision(Box::new(timeless)).to_bytes()?))
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeKind {
+    /// The key may be used.
+    Allowed,
+    /// Something is still missing.
+    Pending,
+    /// No.
+    Denied,
+    /// The bytes were not understood.
+    Malformed,
+}
+
+/// One reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// The stable tag.
+    pub tag: Tag,
+    /// The rule that gave it.
+    pub rule: Option<RuleId>,
+    /// What and where, with the numbers compared.
+    pub message: String,
+}
+
+impl Reason {
+    /// A reason that no rule gave.
+    pub fn new(tag: Tag, message: impl Into<String>) -> Self {
+        Self { tag, rule: None, message: message.into() }
+    }
+}
+
+/// The seats of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeatCount {
+    /// How many are required.
+    pub required: u32,
+    /// How many distinct people fill.
+    pub filled: u32,
+}
+
+/// A statement that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsideredStatement {
+    /// Its digest.
+    pub statement: StatementDigest,
+    /// The signer's clock at first sight.
+    pub first_seen_at: Timestamp,
+    /// Why it does not count; `None` for one that does.
+    pub discounted: Option<Tag>,
+}
+
+/// What the ledger held for one withdrawal: the part of the decision's input that no signed statement carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerFacts {
+    /// The recovery epoch.
+    pub epoch: u64,
+    /// Other requests that own the reference.
+    pub reference_owner: Option<RequestDigest>,
+    /// Other requests that own payment references.
+    pub payment_owners: BTreeMap<PaymentReference, RequestDigest>,
+    /// Other requests that own conflict keys, by the key's text.
+    pub conflict_owners: BTreeMap<String, RequestDigest>,
+    /// The next unused nonce of accounts that have claims.
+    pub next_nonces: BTreeMap<Destination, u64>,
+    /// Whether a cancel was journaled earlier.
+    pub cancelled: bool,
+    /// The authorized attempts.
+    pub attempts: Vec<AttemptFact>,
+}
+
+/// An authorized attempt, as the decision sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptFact {
+    /// From 1.
+    pub number: u32,
+    /// The unsigned bytes.
+    pub transaction: TransactionDigest,
+    /// Its first conflict key: the anchor, for the first attempt. `None` where the family has none.
+    pub anchor: Option<String>,
+}
+
+/// What an allowed decision authorizes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationRecord {
+    /// Its id.
+    pub id: AuthorizationId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The payloads that may be signed.
+    pub payloads: Vec<PayloadDigest>,
+    /// The most the fee can be.
+    pub fee_max: Amount,
+    /// Until when the key may be used.
+    pub sign_by: Timestamp,
+}
+
+/// Signatures that were made under an authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureEntry {
+    /// The withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The authorization.
+    pub authorization: AuthorizationId,
+    /// The payloads that were signed.
+    pub payloads: Vec<PayloadDigest>,
+    /// One signature a payload, lower-case hex, ECDSA low-S.
+    pub signatures: Vec<String>,
+    /// The transaction id as the network's explorers write it.
+    pub txid: String,
+    /// When they were recorded.
+    pub recorded_at: Timestamp,
+}
