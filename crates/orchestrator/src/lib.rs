@@ -21,9 +21,12 @@
 )]
 
 pub mod advice;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod listener;
+pub mod serve;
 pub mod signer;
 pub mod states;
 pub mod store;

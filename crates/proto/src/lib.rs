@@ -21,6 +21,7 @@ pub mod errors;
 pub mod fields;
 pub mod identity;
 pub mod limits;
+pub mod tagged;
 pub mod tls;
 
 /// The public API (`/proto/countersign/v1`).

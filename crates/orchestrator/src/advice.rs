@@ -1,0 +1,345 @@
+//! What a statement says about itself, unverified: enough to file it, never a reason to believe it.
+//!
+//! The orchestrator links no statement code, on purpose: it cannot grant anything, so it need not judge anything. The ids
+//! below are digests of the payload bytes, which the signer computes again from the same bytes.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use countersign_types::{
+    ChainId, Reference, RequestDigest, StatementDigest, Tag, TenantId, Timestamp, UtcSeconds, WalletId, WithdrawalId,
+};
+use serde::Deserialize;
+
+/// Most withdrawals that one statement may name.
+pub const MAX_ITEMS: usize = 100;
+
+const PREFIX: &str = "application/vnd.countersign.";
+const SUFFIX: &str = ".v1+json";
+
+/// Why an envelope cannot be filed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdviceError {
+    /// Not a DSSE envelope of a payload in standard base64.
+    #[error("the statement is not a DSSE envelope: {0}")]
+    Envelope(String),
+    /// The payload lacks what it is filed under.
+    #[error("the payload of the {kind} cannot be read: {problem}")]
+    Payload {
+        /// The kind that the payload type names.
+        kind: &'static str,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A payload type that is not taken here.
+    #[error("a statement of type `{found}` is not taken here; {expected} is")]
+    Kind {
+        /// What was sent.
+        found: String,
+        /// What is taken.
+        expected: &'static str,
+    },
+    /// No withdrawal, or more than [`MAX_ITEMS`].
+    #[error("the statement names {0} withdrawals; 1 to {MAX_ITEMS} are accepted")]
+    BadItemCount(usize),
+}
+
+impl AdviceError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Envelope(_) | Self::Payload { .. } | Self::BadItemCount(_) => Tag::StatementMalformed,
+            Self::Kind { .. } => Tag::StatementUnknownKind,
+        }
+    }
+}
+
+/// What a request statement says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestAdvice {
+    /// Its withdrawal: the digest of the payload bytes.
+    pub id: WithdrawalId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The caller's name of it.
+    pub reference: Reference,
+    /// The wallet that pays.
+    pub wallet: WalletId,
+    /// The network.
+    pub network: ChainId,
+    /// When nobody may sign it any more.
+    pub expires_at: Timestamp,
+}
+
+/// The kinds of statements about withdrawals that are taken from callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatementKind {
+    /// A yes.
+    Approval,
+    /// A no.
+    Rejection,
+    /// The initiator or an officer takes it back.
+    Cancel,
+}
+
+impl StatementKind {
+    const ALL: [Self; 3] = [Self::Approval, Self::Rejection, Self::Cancel];
+
+    /// The word in the payload type; stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Rejection => "rejection",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// The kind of a stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What an approval, a rejection or a cancel says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementAdvice {
+    /// Its replay identity.
+    pub digest: StatementDigest,
+    /// Its kind.
+    pub kind: StatementKind,
+    /// The withdrawals it is about, each once.
+    pub withdrawals: Vec<WithdrawalId>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    payload: String,
+}
+
+#[derive(Deserialize)]
+struct RequestPayload {
+    tenant: TenantId,
+    reference: Reference,
+    wallet: WalletId,
+    network: ChainId,
+    expires_at: UtcSeconds,
+}
+
+#[derive(Deserialize)]
+struct ItemsPayload {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    withdrawal: WithdrawalId,
+}
+
+struct Opened {
+    payload_type: String,
+    payload: Vec<u8>,
+}
+
+impl Opened {
+    fn parse(envelope: &[u8]) -> Result<Self, AdviceError> {
+        let bad = |problem: &dyn std::fmt::Display| AdviceError::Envelope(problem.to_string());
+        let envelope: Envelope = serde_json::from_slice(envelope).map_err(|error| bad(&error))?;
+        let payload = BASE64_STANDARD.decode(&envelope.payload).map_err(|error| bad(&error))?;
+        Ok(Self {
+            payload_type: envelope.payload_type,
+            payload,
+        })
+    }
+
+    fn kind(&self) -> &str {
+        let inner = self.payload_type.strip_prefix(PREFIX);
+        inner.and_then(|rest| rest.strip_suffix(SUFFIX)).unwrap_or_default()
+    }
+
+    fn wrong_kind(&self, expected: &'static str) -> AdviceError {
+        AdviceError::Kind {
+            found: self
+                .payload_type
+                .chars()
+                .take(100)
+                .flat_map(char::escape_default)
+                .collect(),
+            expected,
+        }
+    }
+
+    fn read<'a, T: Deserialize<'a>>(&'a self, kind: &'static str) -> Result<T, AdviceError> {
+        serde_json::from_slice(&self.payload).map_err(|error| AdviceError::Payload {
+            kind,
+            problem: error.to_string(),
+        })
+    }
+
+    fn digest(&self) -> StatementDigest {
+        StatementDigest::of(&[self.payload_type.as_bytes(), b"\n", &self.payload].concat())
+    }
+}
+
+impl RequestAdvice {
+    /// Reads a request envelope.
+    pub fn parse(envelope: &[u8]) -> Result<Self, AdviceError> {
+        let opened = Opened::parse(envelope)?;
+        if opened.kind() != "request" {
+            return Err(opened.wrong_kind("a request"));
+        }
+        let payload: RequestPayload = opened.read("request")?;
+        Ok(Self {
+            id: WithdrawalId::of(RequestDigest::of(&opened.payload)),
+            tenant: payload.tenant,
+            reference: payload.reference,
+            wallet: payload.wallet,
+            network: payload.network,
+            expires_at: payload.expires_at.to_timestamp(),
+        })
+    }
+}
+
+impl StatementAdvice {
+    /// Reads an approval or a rejection.
+    pub fn parse_decision(envelope: &[u8]) -> Result<Self, AdviceError> {
+        let opened = Opened::parse(envelope)?;
+        let kind = match StatementKind::parse(opened.kind()) {
+            Some(kind @ (StatementKind::Approval | StatementKind::Rejection)) => kind,
+            Some(StatementKind::Cancel) | None => return Err(opened.wrong_kind("an approval or a rejection")),
+        };
+        let payload: ItemsPayload = opened.read(kind.as_str())?;
+        let count = payload.items.len();
+        if count == 0 || count > MAX_ITEMS {
+            return Err(AdviceError::BadItemCount(count));
+        }
+        let mut withdrawals: Vec<WithdrawalId> = payload.items.into_iter().map(|item| item.withdrawal).collect();
+        withdrawals.sort_unstable();
+        withdrawals.dedup();
+        Ok(Self {
+            digest: opened.digest(),
+            kind,
+            withdrawals,
+        })
+    }
+
+    /// Reads a cancel.
+    pub fn parse_cancel(envelope: &[u8]) -> Result<Self, AdviceError> {
+        let opened = Opened::parse(envelope)?;
+        if opened.kind() != StatementKind::Cancel.as_str() {
+            return Err(opened.wrong_kind("a cancel"));
+        }
+        let item: Item = opened.read(StatementKind::Cancel.as_str())?;
+        Ok(Self {
+            digest: opened.digest(),
+            kind: StatementKind::Cancel,
+            withdrawals: vec![item.withdrawal],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request() -> Value {
+        json!({
+            "kind": "request", "deployment": "sha256:00", "nonce": "00", "tenant": "exchange", "reference": "w-1",
+            "wallet": "eth-hot", "network": "eip155:31337", "expires_at": "2026-01-01T00:00:00Z", "payments": []
+        })
+    }
+
+    fn envelope(kind: &str, payload: &Value) -> Vec<u8> {
+        let payload = BASE64_STANDARD.encode(payload.to_string());
+        let envelope = json!({
+            "payloadType": format!("application/vnd.countersign.{kind}.v1+json"), "payload": payload,
+            "signatures": [{"keyid": "alice", "sig": "AA=="}]
+        });
+        envelope.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_request_is_filed_under_its_digest() {
+        let advice = RequestAdvice::parse(&envelope("request", &request())).unwrap();
+        assert_eq!(advice.id.request(), RequestDigest::of(request().to_string().as_bytes()));
+        assert_eq!((advice.tenant.as_str(), advice.reference.as_str()), ("exchange", "w-1"));
+        assert_eq!(advice.expires_at.to_string(), "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn signatures_are_no_part_of_the_identity() {
+        let one = envelope("request", &request());
+        let other = String::from_utf8(one.clone())
+            .unwrap()
+            .replace("AA==", "BB==")
+            .into_bytes();
+        assert_ne!(one, other);
+        assert_eq!(
+            RequestAdvice::parse(&one).unwrap(),
+            RequestAdvice::parse(&other).unwrap()
+        );
+    }
+
+    #[test]
+    fn one_mutation_is_refused() {
+        let with = |field: &str, value: Value| {
+            let mut payload = request();
+            payload[field] = value;
+            envelope("request", &payload)
+        };
+        let malformed = [
+            b"{}".to_vec(),
+            b"not json".to_vec(),
+            br#"{"payloadType":"application/vnd.countersign.request.v1+json","payload":"%%"}"#.to_vec(),
+            with("tenant", json!("Exchange")),
+            with("tenant", Value::Null),
+            with("reference", json!("")),
+            with("wallet", json!("a b")),
+            with("network", json!("ethereum")),
+            with("expires_at", json!("tomorrow")),
+        ];
+        for bytes in malformed {
+            let error = RequestAdvice::parse(&bytes).unwrap_err();
+            assert_eq!(error.tag(), Tag::StatementMalformed, "{error}");
+        }
+        for kind in ["approval", "Request", "request.v1+json\n", ""] {
+            let error = RequestAdvice::parse(&envelope(kind, &request())).unwrap_err();
+            assert_eq!(error.tag(), Tag::StatementUnknownKind, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_decision_names_each_withdrawal_once() {
+        let id = |n: u8| WithdrawalId::of(RequestDigest::of(&[n]));
+        let items = |ids: &[WithdrawalId]| {
+            let items: Vec<Value> = ids.iter().map(|id| json!({"withdrawal": id, "effects": "…"})).collect();
+            json!({ "items": items })
+        };
+        let read = |kind: &str, ids: &[WithdrawalId]| StatementAdvice::parse_decision(&envelope(kind, &items(ids)));
+        let advice = read("approval", &[id(1), id(2), id(1)]).unwrap();
+        assert_eq!(advice.withdrawals.len(), 2);
+        assert_eq!(advice.kind, StatementKind::Approval);
+        assert_eq!(read("rejection", &[id(1)]).unwrap().kind, StatementKind::Rejection);
+        assert_eq!(read("approval", &[]).unwrap_err().tag(), Tag::StatementMalformed);
+        let many: Vec<WithdrawalId> = (0..=100).map(id).collect();
+        assert_eq!(read("approval", &many).unwrap_err().tag(), Tag::StatementMalformed);
+        assert_eq!(read("cancel", &[id(1)]).unwrap_err().tag(), Tag::StatementUnknownKind);
+        let cancel = envelope("cancel", &json!({"withdrawal": id(3)}));
+        assert_eq!(StatementAdvice::parse_cancel(&cancel).unwrap().withdrawals, [id(3)]);
+        assert_eq!(
+            StatementAdvice::parse_decision(&cancel).unwrap_err().tag(),
+            Tag::StatementUnknownKind
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(RequestAdvice::parse(&bytes));
+            drop(StatementAdvice::parse_decision(&bytes));
+            drop(StatementAdvice::parse_cancel(&bytes));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `countersign.v1.Approvals`.
+
+use countersign_proto::{fields, identity::Caller, v1, v1::approvals_server::Approvals};
+use tonic::{Request, Response, Status};
+
+use super::{Api, not_allowed, parse_page_token};
+use crate::{
+    advice::StatementAdvice,
+    states::State,
+    store::{Found, NewStatement, Scope, StoreError, reads::Filter},
+};
+
+/// People, and nobody else.
+fn approving(caller: &Caller) -> Result<(), Status> {
+    match caller {
+        Caller::Person(_) => Ok(()),
+        Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Orchestrator(_) => {
+            Err(not_allowed(caller, "use the approvals service"))
+        }
+    }
+}
+
+fn pending(found: Found) -> v1::PendingApproval {
+    v1::PendingApproval {
+        withdrawal_id: found.withdrawal.id,
+        tenant: found.withdrawal.tenant,
+        reference: found.withdrawal.reference,
+        missing: found.withdrawal.missing,
+        created_at_ms: found.withdrawal.created_at_ms,
+    }
+}
+
+#[tonic::async_trait]
+impl Approvals for Api {
+    async fn list_pending_approvals(
+        &self,
+        request: Request<v1::ListPendingApprovalsRequest>,
+    ) -> Result<Response<v1::ListPendingApprovalsResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        approving(&admitted.caller)?;
+        let message = request.into_inner();
+        let filter = Filter {
+            scope: Scope::All,
+            states: vec![State::PendingApproval],
+            id: None,
+            cursor: parse_page_token(&message.page_token)?.unwrap_or_default(),
+            rows: fields::parse_page_size(message.page_size)?,
+        };
+        let page = self.0.store.list_oldest(&filter).await?;
+        let last = page.found.last().filter(|_| page.has_more);
+        Ok(Response::new(v1::ListPendingApprovalsResponse {
+            next_page_token: last.map(|found| found.seq.to_string()).unwrap_or_default(),
+            pending: page.found.into_iter().map(pending).collect(),
+        }))
+    }
+
+    async fn get_approval_task(
+        &self,
+        request: Request<v1::GetApprovalTaskRequest>,
+    ) -> Result<Response<v1::GetApprovalTaskResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        approving(&admitted.caller)?;
+        let id = fields::parse_withdrawal_id(&request.into_inner().withdrawal_id)?;
+        let found = self.0.store.find(&id, &Scope::All).await?.ok_or(StoreError::NotFound)?;
+        let work = self.0.store.work(found.seq).await?.ok_or(StoreError::NotFound)?;
+        let statements = work
+            .statements
+            .into_iter()
+            .map(|statement| fields::statement(statement.envelope));
+        Ok(Response::new(v1::GetApprovalTaskResponse {
+            request: Some(fields::statement(work.request)),
+            unsigned_transaction: work.unsigned,
+            statements: statements.collect(),
+            missing: found.withdrawal.missing,
+        }))
+    }
+
+    async fn submit_statement(
+        &self,
+        request: Request<v1::SubmitStatementRequest>,
+    ) -> Result<Response<v1::SubmitStatementResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        approving(&admitted.caller)?;
+        let envelope = fields::parse_statement("statement", request.into_inner().statement)?;
+        let advice = StatementAdvice::parse_decision(&envelope)?;
+        let statement_digest = advice.digest.to_string();
+        let new = NewStatement {
+            advice,
+            envelope,
+            submitted_by: admitted.caller.to_string(),
+            scope: Scope::All,
+        };
+        self.0.store.add_statement(new).await?;
+        Ok(Response::new(v1::SubmitStatementResponse { statement_digest }))
+    }
+}

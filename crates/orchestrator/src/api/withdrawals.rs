@@ -1,0 +1,263 @@
+//! `countersign.v1.Withdrawals`.
+
+use std::pin::Pin;
+
+use countersign_proto::{errors, fields, identity::Caller, v1, v1::withdrawals_server::Withdrawals};
+use countersign_types::{Reference, Tag, TenantId, WithdrawalId};
+use tokio::{sync::broadcast, time::timeout};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::{Api, missing, not_allowed, parse_page_token, reading, watch};
+use crate::{
+    advice::{AdviceError, RequestAdvice, StatementAdvice},
+    states::State,
+    store::{
+        Answer, Found, NewAttempt, NewStatement, NewWithdrawal, News, Scope, StoreError,
+        reads::{Filter, Page},
+    },
+};
+
+impl From<AdviceError> for Status {
+    fn from(error: AdviceError) -> Self {
+        errors::status(error.tag(), error.to_string())
+    }
+}
+
+/// The tenant of a pipeline; nobody else creates withdrawals.
+fn creating(caller: &Caller) -> Result<&TenantId, Status> {
+    match caller {
+        Caller::Pipeline { tenant, .. } => Ok(tenant),
+        Caller::Person(_) | Caller::Auditor(_) | Caller::Orchestrator(_) => {
+            Err(not_allowed(caller, "create withdrawals"))
+        }
+    }
+}
+
+fn cancelling(caller: &Caller) -> Result<Scope, Status> {
+    match caller {
+        Caller::Pipeline { tenant, .. } => Ok(Scope::Tenant(tenant.clone())),
+        Caller::Person(_) => Ok(Scope::All),
+        Caller::Auditor(_) | Caller::Orchestrator(_) => Err(not_allowed(caller, "cancel withdrawals")),
+    }
+}
+
+impl Api {
+    async fn found(&self, id: &WithdrawalId, scope: &Scope) -> Result<Found, Status> {
+        let found = self.0.store.find(id, scope).await?;
+        found.ok_or_else(|| StoreError::NotFound.into())
+    }
+
+    async fn create(&self, caller: &Caller, message: v1::CreateWithdrawalRequest) -> Result<v1::Withdrawal, Status> {
+        let tenant = creating(caller)?;
+        let request = fields::parse_statement("request", message.request)?;
+        let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
+        let advice = RequestAdvice::parse(&request)?;
+        if advice.tenant != *tenant {
+            return Err(not_allowed(
+                caller,
+                &format!("create withdrawals of tenant `{}`", advice.tenant),
+            ));
+        }
+        if *self.0.depth.borrow() >= self.0.open_withdrawals {
+            let message = "too many withdrawals wait for their decision; try again later";
+            return Err(errors::status(Tag::CallerRateLimited, message));
+        }
+        let id = advice.id;
+        self.0
+            .store
+            .create(NewWithdrawal {
+                advice,
+                request,
+                unsigned,
+            })
+            .await?;
+        Ok(self.found(&id, &Scope::All).await?.withdrawal)
+    }
+
+    /// Waits until the signer has said something about a cancel, at most as long as a call may take.
+    async fn await_cancel(
+        &self,
+        mut news: broadcast::Receiver<News>,
+        statement: i64,
+        id: &WithdrawalId,
+    ) -> Result<v1::Withdrawal, Status> {
+        let settled = async {
+            loop {
+                if let Some(settled) = self.cancel_outcome(statement, id).await? {
+                    return Ok(settled);
+                }
+                match news.recv().await {
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
+                }
+            }
+        };
+        // Less than the call's own bound, so that the answer below still arrives.
+        let patience = self.0.call_timeout.mul_f32(0.8);
+        if let Ok(settled) = timeout(patience, settled).await {
+            return settled;
+        }
+        match self.0.store.statement(statement).await?.answer {
+            Some(_) => Ok(self.found(id, &Scope::All).await?.withdrawal),
+            None => {
+                let message = "the cancel is stored and will be passed on; the signer has not acknowledged it";
+                Err(errors::status(Tag::SignerUnavailable, message))
+            }
+        }
+    }
+
+    async fn cancel_outcome(&self, statement: i64, id: &WithdrawalId) -> Result<Option<v1::Withdrawal>, Status> {
+        match self.0.store.statement(statement).await?.answer {
+            None => Ok(None),
+            Some(Answer::Refused { tag, message }) => Err(errors::status(tag, message)),
+            Some(Answer::Acknowledged(_)) => {
+                let found = self.found(id, &Scope::All).await?;
+                let state = fields::parse_state(found.withdrawal.state)?;
+                let is_open = State::from_wire(state).is_some_and(State::is_open);
+                Ok((!is_open).then_some(found.withdrawal))
+            }
+        }
+    }
+}
+
+fn list_response(page: Page) -> v1::ListWithdrawalsResponse {
+    let last = page.found.last().filter(|_| page.has_more);
+    v1::ListWithdrawalsResponse {
+        next_page_token: last.map(|found| found.seq.to_string()).unwrap_or_default(),
+        withdrawals: page.found.into_iter().map(|found| found.withdrawal).collect(),
+    }
+}
+
+#[tonic::async_trait]
+impl Withdrawals for Api {
+    type WatchWithdrawalsStream = Pin<Box<dyn Stream<Item = Result<v1::WatchWithdrawalsResponse, Status>> + Send>>;
+
+    async fn create_withdrawal(
+        &self,
+        request: Request<v1::CreateWithdrawalRequest>,
+    ) -> Result<Response<v1::CreateWithdrawalResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let withdrawal = Some(self.create(&admitted.caller, request.into_inner()).await?);
+        Ok(Response::new(v1::CreateWithdrawalResponse { withdrawal }))
+    }
+
+    async fn add_attempt(
+        &self,
+        request: Request<v1::AddAttemptRequest>,
+    ) -> Result<Response<v1::AddAttemptResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = Scope::Tenant(creating(&admitted.caller)?.clone());
+        let message = request.into_inner();
+        let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
+        let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
+        self.0
+            .store
+            .add_attempt(NewAttempt {
+                id,
+                scope: scope.clone(),
+                unsigned,
+            })
+            .await?;
+        let withdrawal = Some(self.found(&id, &scope).await?.withdrawal);
+        Ok(Response::new(v1::AddAttemptResponse { withdrawal }))
+    }
+
+    async fn get_withdrawal(
+        &self,
+        request: Request<v1::GetWithdrawalRequest>,
+    ) -> Result<Response<v1::GetWithdrawalResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = reading(&admitted.caller)?;
+        let message = request.into_inner();
+        let found = if message.withdrawal_id.is_empty() && !message.reference.is_empty() {
+            let Scope::Tenant(tenant) = &scope else {
+                return Err(missing("withdrawal_id"));
+            };
+            let reference = Reference::parse(message.reference);
+            let bad = |source| fields::FieldError::BadId {
+                field: "reference",
+                source,
+            };
+            let reference = reference.map_err(bad)?;
+            let found = self.0.store.find_reference(tenant.as_str(), reference.as_str()).await?;
+            found.ok_or(StoreError::NotFound)?
+        } else {
+            self.found(&fields::parse_withdrawal_id(&message.withdrawal_id)?, &scope)
+                .await?
+        };
+        let withdrawal = Some(found.withdrawal);
+        Ok(Response::new(v1::GetWithdrawalResponse { withdrawal }))
+    }
+
+    async fn list_withdrawals(
+        &self,
+        request: Request<v1::ListWithdrawalsRequest>,
+    ) -> Result<Response<v1::ListWithdrawalsResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = reading(&admitted.caller)?;
+        let message = request.into_inner();
+        let states: Result<Vec<_>, _> = message.states.into_iter().map(fields::parse_state).collect();
+        let filter = Filter {
+            scope,
+            states: states?.into_iter().filter_map(State::from_wire).collect(),
+            id: None,
+            cursor: parse_page_token(&message.page_token)?.unwrap_or(i64::MAX),
+            rows: fields::parse_page_size(message.page_size)?,
+        };
+        let page = self.0.store.list(&filter).await?;
+        Ok(Response::new(list_response(page)))
+    }
+
+    async fn watch_withdrawals(
+        &self,
+        request: Request<v1::WatchWithdrawalsRequest>,
+    ) -> Result<Response<Self::WatchWithdrawalsStream>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = reading(&admitted.caller)?;
+        let message = request.into_inner();
+        let id = match message.withdrawal_id.as_str() {
+            "" => None,
+            text => Some(fields::parse_withdrawal_id(text)?),
+        };
+        if let Some(id) = &id {
+            self.found(id, &scope).await?;
+        }
+        let stream = watch::start(&self.0, scope, id, message.after_revision)?;
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn cancel_withdrawal(
+        &self,
+        request: Request<v1::CancelWithdrawalRequest>,
+    ) -> Result<Response<v1::CancelWithdrawalResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = cancelling(&admitted.caller)?;
+        let envelope = fields::parse_statement("cancel", request.into_inner().cancel)?;
+        let advice = StatementAdvice::parse_cancel(&envelope)?;
+        let id = advice.withdrawals.first().copied().ok_or(StoreError::NotFound)?;
+        let submitted_by = admitted.caller.to_string();
+        let news = self.0.store.subscribe();
+        let new = NewStatement {
+            advice,
+            envelope,
+            submitted_by,
+            scope,
+        };
+        let statement = self.0.store.add_statement(new).await?;
+        let withdrawal = Some(self.await_cancel(news, statement, &id).await?);
+        Ok(Response::new(v1::CancelWithdrawalResponse { withdrawal }))
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        let scope = reading(&admitted.caller)?;
+        let id = fields::parse_withdrawal_id(&request.into_inner().withdrawal_id)?;
+        self.found(&id, &scope).await?;
+        let receipt = self.0.signer.receipt(&id).await?;
+        Ok(Response::new(v1::GetReceiptResponse { receipt }))
+    }
+}

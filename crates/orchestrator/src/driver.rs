@@ -1,0 +1,201 @@
+//! Asks the signer about every withdrawal that is due, until it is decided.
+//!
+//! What is due is durable; how often it failed is not. One withdrawal is asked about by one worker at a time; asking again
+//! is harmless, because `Authorize` is idempotent. A crash between any two steps repeats a step, never skips one.
+
+mod queue;
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_proto::{fields, signer::v1::AuthorizeRequest};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    advice::StatementKind,
+    clock,
+    signer::{Decision, Signer, Unavailable},
+    states::{Event, State},
+    store::{Answer, Outcome, SignedAttempt, Store, StoreError, Wake, Work},
+};
+pub use queue::Queue;
+
+/// Rows that are read at once when the driver starts.
+const RESUME_PAGE: u32 = 1_000;
+/// The longest sleep: the machine's clock may jump.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
+
+/// Why a withdrawal was not driven to an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The signer did not answer.
+    #[error(transparent)]
+    Signer(#[from] Unavailable),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The driver's own state.
+#[derive(Debug)]
+pub struct Driver {
+    store: Arc<Store>,
+    signer: Signer,
+    workers: usize,
+    queue: Queue,
+    running: JoinSet<(i64, Result<Option<i64>, DriveError>)>,
+}
+
+impl Driver {
+    /// A driver with at most `workers` calls in progress. `depth` tells how many withdrawals are waiting.
+    pub fn new(store: Arc<Store>, signer: Signer, workers: usize, depth: watch::Sender<usize>) -> Self {
+        Self {
+            store,
+            signer,
+            workers,
+            queue: Queue::new(depth),
+            running: JoinSet::new(),
+        }
+    }
+
+    /// Takes up what is unfinished, then runs until `shutdown` turns true; calls in progress are abandoned (they are asked
+    /// again at the next start).
+    pub async fn run(
+        mut self,
+        mut wakes: mpsc::UnboundedReceiver<Wake>,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> Result<(), StoreError> {
+        self.resume().await?;
+        loop {
+            self.start_due();
+            let sleep = self.sleep();
+            tokio::select! {
+                wake = wakes.recv() => match wake {
+                    Some(wake) => self.queue.wake(wake),
+                    None => return Ok(()),
+                },
+                Some(done) = self.running.join_next() => self.settle(done),
+                () = tokio::time::sleep(sleep) => {}
+                _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
+
+    async fn resume(&mut self) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let page = self.store.unfinished(after, RESUME_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.seq;
+            page.into_iter().for_each(|wake| self.queue.wake(wake));
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now_ms = clock::now().unix_millis();
+        while self.running.len() < self.workers {
+            let Some(seq) = self.queue.start_due(now_ms) else {
+                return;
+            };
+            let (store, signer) = (Arc::clone(&self.store), self.signer.clone());
+            self.running
+                .spawn(async move { (seq, drive(&store, &signer, seq).await) });
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        // With every worker busy only a worker that ends can help.
+        let next = self.queue.next_due_ms().filter(|_| self.running.len() < self.workers);
+        let Some(next) = next else { return MAX_SLEEP };
+        let millis = next.saturating_sub(clock::now().unix_millis());
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default()).min(MAX_SLEEP)
+    }
+
+    fn settle(&mut self, done: Result<(i64, Result<Option<i64>, DriveError>), tokio::task::JoinError>) {
+        let now_ms = clock::now().unix_millis();
+        match done {
+            Ok((seq, Ok(due_at_ms))) => self.queue.finish(seq, due_at_ms),
+            Ok((seq, Err(error))) => {
+                let delay_ms = self.queue.retry(seq, now_ms, rand::random_range(0.5..1.0));
+                tracing::warn!(%error, seq, delay_ms, "driver: asked again later");
+            }
+            Err(error) => {
+                // A worker that panicked does not say which withdrawal it had; all that run are taken up again.
+                tracing::error!(%error, "driver: a worker died");
+                self.queue.retry_lost(now_ms, &mut self.running);
+            }
+        }
+    }
+}
+
+/// Asks about one withdrawal and stores the answer; returns when to ask again.
+pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i64>, DriveError> {
+    let Some(work) = store.work(seq).await? else {
+        return Ok(None);
+    };
+    if matches!(work.state, State::Denied | State::Cancelled | State::Expired) {
+        return Ok(None);
+    }
+    let is_cancelled = record_statements(store, signer, &work).await?;
+    let decision = signer.authorize(authorize_request(&work)).await?;
+    let is_expired = clock::now().unix_millis() >= work.expires_at_ms;
+    let decision = match (is_cancelled, is_expired) {
+        (true, _) => decision.ending(Event::Cancelled),
+        (false, true) => decision.ending(Event::Expired),
+        (false, false) => decision,
+    };
+    Ok(store.apply(outcome(&work, decision)).await?)
+}
+
+/// Cancels and rejections are journaled before the next decision, each once. Tells whether a cancel was acknowledged.
+async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Result<bool, DriveError> {
+    let mut is_cancelled = false;
+    for statement in work
+        .statements
+        .iter()
+        .filter(|statement| statement.kind != StatementKind::Approval)
+    {
+        let answer = match &statement.answer {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = signer.record(statement.envelope.clone()).await?;
+                store.answer(statement.seq, answer.clone()).await?;
+                answer
+            }
+        };
+        let is_acknowledged = matches!(answer, Answer::Acknowledged(_));
+        is_cancelled |= is_acknowledged && statement.kind == StatementKind::Cancel;
+    }
+    Ok(is_cancelled)
+}
+
+fn authorize_request(work: &Work) -> AuthorizeRequest {
+    let is_refused = |answer: &Option<Answer>| matches!(answer, Some(Answer::Refused { .. }));
+    let statements = work
+        .statements
+        .iter()
+        .filter(|statement| !is_refused(&statement.answer));
+    AuthorizeRequest {
+        request: Some(fields::statement(work.request.clone())),
+        unsigned_transaction: work.unsigned.clone(),
+        statements: statements
+            .map(|statement| fields::statement(statement.envelope.clone()))
+            .collect(),
+    }
+}
+
+fn outcome(work: &Work, decision: Decision) -> Outcome {
+    Outcome {
+        seq: work.seq,
+        inputs: work.inputs,
+        event: decision.event,
+        standing: decision.standing,
+        signed: decision.signed.map(|(transaction, txid)| SignedAttempt {
+            number: work.attempt,
+            transaction,
+            txid,
+        }),
+    }
+}

@@ -1,0 +1,423 @@
+//! What each write does inside the batch's transaction. States come from the table in [`crate::states`], nowhere else.
+
+use countersign_proto::{
+    limits::{MAX_ATTEMPTS, MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES},
+    signer::v1::Pending,
+};
+use countersign_types::WithdrawalId;
+use prost::Message as _;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    Answer, MAX_STATEMENTS_OF_ONE, NewAttempt, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake,
+    digest_key, key, reads,
+};
+use crate::{
+    advice::StatementKind,
+    clock,
+    states::{Event, State, Step, step},
+};
+
+/// The shortest time after which a withdrawal whose time-lock seems to have run out is tried again: the clocks differ.
+const MIN_LOCK_DELAY_MS: i64 = 1_000;
+
+/// One transaction of the writing task, and what to tell once it is durable.
+pub(super) struct Batch<'c> {
+    connection: &'c mut SqliteConnection,
+    now_ms: i64,
+    revision: i64,
+    pub(super) news: Vec<News>,
+    pub(super) wakes: Vec<Wake>,
+}
+
+/// The row as far as writes need it.
+struct Current {
+    seq: i64,
+    id: WithdrawalId,
+    tenant: String,
+    state: State,
+    attempts: u32,
+    statements: u32,
+    statement_bytes: i64,
+    inputs: i64,
+    expires_at_ms: i64,
+    due_at_ms: Option<i64>,
+    standing: Vec<u8>,
+}
+
+const CURRENT: &str = "SELECT seq, id, tenant, state, attempts, statements, statement_bytes, inputs, expires_at_ms, \
+                       due_at_ms, standing FROM withdrawals WHERE ";
+
+impl Current {
+    fn parse(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.try_get(0)?,
+            id: reads::parse_id(row.try_get(1)?)?,
+            tenant: row.try_get(2)?,
+            state: reads::parse_state(row.try_get(3)?)?,
+            attempts: row.try_get(4)?,
+            statements: row.try_get(5)?,
+            statement_bytes: row.try_get(6)?,
+            inputs: row.try_get(7)?,
+            expires_at_ms: row.try_get(8)?,
+            due_at_ms: row.try_get(9)?,
+            standing: row.try_get(10)?,
+        })
+    }
+
+    /// Where an event leads, or that it may not happen.
+    fn after(&self, event: Event) -> Result<State, StoreError> {
+        match step(self.state, event) {
+            Step::To(next) => Ok(next),
+            Step::Stay => Ok(self.state),
+            Step::Refuse => Err(StoreError::WrongState { state: self.state }),
+        }
+    }
+}
+
+impl<'c> Batch<'c> {
+    pub(super) async fn begin(connection: &'c mut SqliteConnection) -> Result<Self, StoreError> {
+        let revision = sqlx::query_scalar("SELECT COALESCE(MAX(revision), 0) FROM withdrawals");
+        let revision = revision.fetch_one(&mut *connection).await?;
+        Ok(Self {
+            connection,
+            now_ms: clock::now().unix_millis(),
+            revision,
+            news: Vec::new(),
+            wakes: Vec::new(),
+        })
+    }
+
+    pub(super) async fn create(&mut self, new: NewWithdrawal) -> Result<(), StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO withdrawals (id, tenant, reference, wallet, network, state, standing, attempts, statements, \
+             statement_bytes, inputs, created_at_ms, updated_at_ms, expires_at_ms, due_at_ms, revision, request) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, x'', 1, 0, 0, 1, ?7, ?7, ?8, ?7, ?9, ?10) ON CONFLICT DO NOTHING",
+        )
+        .bind(key(&new.advice.id))
+        .bind(new.advice.tenant.as_str())
+        .bind(new.advice.reference.as_str())
+        .bind(new.advice.wallet.as_str())
+        .bind(new.advice.network.as_str())
+        .bind(i32::from(State::Received.wire()))
+        .bind(self.now_ms)
+        .bind(new.advice.expires_at.unix_millis())
+        .bind(self.revision.saturating_add(1))
+        .bind(&new.request)
+        .execute(&mut *self.connection)
+        .await?;
+        if inserted.rows_affected() == 0 {
+            return self.create_again(new).await;
+        }
+        let seq = inserted.last_insert_rowid();
+        self.insert_attempt(seq, 1, &new.unsigned).await?;
+        self.revision = self.revision.saturating_add(1);
+        self.changed(seq, new.advice.id, new.advice.tenant.as_str().to_owned());
+        self.wake(seq, self.now_ms);
+        Ok(())
+    }
+
+    /// The id or the reference is there: the same content is the same withdrawal, other content a conflict.
+    async fn create_again(&mut self, new: NewWithdrawal) -> Result<(), StoreError> {
+        let existing = new.advice.id;
+        let Some(current) = self.current(&existing).await? else {
+            return Err(self.conflict(&new).await?);
+        };
+        if self.find_attempt(current.seq, &new.unsigned).await?.is_none() {
+            return Err(StoreError::OtherTransaction { existing });
+        }
+        let request = sqlx::query_scalar("SELECT request FROM withdrawals WHERE seq = ?");
+        let request: Vec<u8> = request.bind(current.seq).fetch_one(&mut *self.connection).await?;
+        let next = current.after(Event::Resigned)?;
+        if request == new.request || next == current.state {
+            return Ok(());
+        }
+        // The signer did not take the first signature; nothing was journaled under it.
+        sqlx::query("UPDATE withdrawals SET request = ?, inputs = inputs + 1 WHERE seq = ?")
+            .bind(&new.request)
+            .bind(current.seq)
+            .execute(&mut *self.connection)
+            .await?;
+        self.advance(&current, next, &current.standing, Some(self.now_ms))
+            .await?;
+        self.wake(current.seq, self.now_ms);
+        Ok(())
+    }
+
+    async fn conflict(&mut self, new: &NewWithdrawal) -> Result<StoreError, StoreError> {
+        let existing = sqlx::query_scalar("SELECT id FROM withdrawals WHERE tenant = ? AND reference = ?");
+        let existing: Vec<u8> = existing
+            .bind(new.advice.tenant.as_str())
+            .bind(new.advice.reference.as_str())
+            .fetch_one(&mut *self.connection)
+            .await?;
+        let existing = reads::parse_id(existing)?;
+        Ok(StoreError::ReferenceConflict { existing })
+    }
+
+    pub(super) async fn add_attempt(&mut self, new: NewAttempt) -> Result<(), StoreError> {
+        let current = self.current(&new.id).await?;
+        let current = current.filter(|current| new.scope.covers(&current.tenant));
+        let current = current.ok_or(StoreError::NotFound)?;
+        if self.find_attempt(current.seq, &new.unsigned).await?.is_some() {
+            return Ok(());
+        }
+        let next = current.after(Event::AttemptAdded)?;
+        if current.attempts >= MAX_ATTEMPTS {
+            return Err(StoreError::TooManyAttempts);
+        }
+        let number = current.attempts.saturating_add(1);
+        self.insert_attempt(current.seq, number, &new.unsigned).await?;
+        sqlx::query("UPDATE withdrawals SET attempts = ?, inputs = inputs + 1 WHERE seq = ?")
+            .bind(number)
+            .bind(current.seq)
+            .execute(&mut *self.connection)
+            .await?;
+        self.advance(&current, next, &current.standing, Some(self.now_ms))
+            .await?;
+        self.wake(current.seq, self.now_ms);
+        Ok(())
+    }
+
+    pub(super) async fn add_statement(&mut self, new: NewStatement) -> Result<i64, StoreError> {
+        let event = match new.advice.kind {
+            StatementKind::Approval | StatementKind::Rejection => Event::StatementArrived,
+            StatementKind::Cancel => Event::CancelArrived,
+        };
+        let known = self.find_statement(&new).await?;
+        let mut open = Vec::new();
+        let mut refusal = StoreError::NotFound;
+        for id in &new.advice.withdrawals {
+            match self.admit(id, event, &new).await {
+                Ok(current) => open.push(current),
+                Err(error @ StoreError::Database(_)) => return Err(error),
+                Err(StoreError::NotFound) => {}
+                Err(error) => refusal = error,
+            }
+        }
+        match (known, open.is_empty()) {
+            (Some(statement), _) => return Ok(statement),
+            (None, true) => return Err(refusal),
+            (None, false) => {}
+        }
+        let statement = self.insert_statement(&new).await?;
+        for current in open {
+            self.file(statement, &current, &new).await?;
+        }
+        Ok(statement)
+    }
+
+    /// Whether a statement may be filed under a withdrawal.
+    async fn admit(&mut self, id: &WithdrawalId, event: Event, new: &NewStatement) -> Result<Current, StoreError> {
+        let current = self.current(id).await?;
+        let current = current.filter(|current| new.scope.covers(&current.tenant));
+        let current = current.ok_or(StoreError::NotFound)?;
+        current.after(event)?;
+        let of_one = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM withdrawal_statements JOIN statements ON seq = statement \
+             WHERE withdrawal = ? AND submitted_by = ?",
+        );
+        let of_one: u32 = of_one
+            .bind(current.seq)
+            .bind(&new.submitted_by)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        let bytes = current.statement_bytes.saturating_add(size(&new.envelope));
+        let full = usize::try_from(current.statements).is_ok_and(|count| count >= MAX_STATEMENTS)
+            || of_one >= MAX_STATEMENTS_OF_ONE
+            || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
+        if full {
+            Err(StoreError::TooManyStatements)
+        } else {
+            Ok(current)
+        }
+    }
+
+    async fn insert_statement(&mut self, new: &NewStatement) -> Result<i64, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO statements (digest, kind, envelope, submitted_by, received_at_ms) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(digest_key(&new.advice.digest))
+        .bind(new.advice.kind.as_str())
+        .bind(&new.envelope)
+        .bind(&new.submitted_by)
+        .bind(self.now_ms)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(inserted.last_insert_rowid())
+    }
+
+    async fn file(&mut self, statement: i64, current: &Current, new: &NewStatement) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO withdrawal_statements (withdrawal, statement) VALUES (?, ?)")
+            .bind(current.seq)
+            .bind(statement)
+            .execute(&mut *self.connection)
+            .await?;
+        sqlx::query(
+            "UPDATE withdrawals SET statements = statements + 1, statement_bytes = statement_bytes + ?, \
+             inputs = inputs + 1, due_at_ms = ? WHERE seq = ?",
+        )
+        .bind(size(&new.envelope))
+        .bind(self.now_ms)
+        .bind(current.seq)
+        .execute(&mut *self.connection)
+        .await?;
+        self.wake(current.seq, self.now_ms);
+        Ok(())
+    }
+
+    /// A later input makes most outcomes stale: the signer is asked again anyway. Not so a signature, nor a final no.
+    pub(super) async fn apply(&mut self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} seq = ?")));
+        let row = row.bind(outcome.seq).fetch_one(&mut *self.connection).await?;
+        let current = Current::parse(&row)?;
+        let is_stale = current.inputs != outcome.inputs;
+        if is_stale && !matches!(outcome.event, Event::Signed | Event::Denied) {
+            return Ok(current.due_at_ms);
+        }
+        let next = current.after(outcome.event)?;
+        let due_at_ms = if is_stale && (next.is_open() || next == State::Signed) {
+            current.due_at_ms
+        } else {
+            self.due_after(&current, next, &outcome.standing)
+        };
+        let news = match &outcome.signed {
+            Some(signed) => self.sign_attempt(current.seq, signed).await?,
+            None => false,
+        };
+        let standing = outcome.standing.encode_to_vec();
+        if news || next != current.state || standing != current.standing {
+            self.advance(&current, next, &standing, due_at_ms).await?;
+        } else if due_at_ms != current.due_at_ms {
+            self.postpone(current.seq, due_at_ms).await?;
+        }
+        Ok(due_at_ms)
+    }
+
+    /// Nothing that a caller sees has changed.
+    async fn postpone(&mut self, seq: i64, due_at_ms: Option<i64>) -> Result<(), StoreError> {
+        let update = sqlx::query("UPDATE withdrawals SET due_at_ms = ? WHERE seq = ?");
+        update.bind(due_at_ms).bind(seq).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    /// An open withdrawal is looked at again when its time-lock runs out, and at the latest when it expires.
+    fn due_after(&self, current: &Current, next: State, standing: &Pending) -> Option<i64> {
+        let soon = self.now_ms.saturating_add(MIN_LOCK_DELAY_MS);
+        let unlocked = Some(standing.not_before_ms).filter(|at| *at > 0).map(|at| at.max(soon));
+        match next {
+            State::Denied | State::Cancelled | State::Expired => return None,
+            // A refresh of a signed withdrawal may still wait; it needs no expiry, its state is settled.
+            State::Signed => return unlocked,
+            State::Received | State::PendingApproval | State::Refused | State::Malformed => {}
+        }
+        // At expiry itself the outcome is `Expired`; an earlier answer that arrives late is looked at once more.
+        let expiry = current.expires_at_ms.max(soon);
+        Some(unlocked.map_or(expiry, |unlocked| unlocked.min(expiry)))
+    }
+
+    async fn sign_attempt(&mut self, seq: i64, signed: &super::SignedAttempt) -> Result<bool, StoreError> {
+        let updated = sqlx::query(
+            "UPDATE attempts SET signed = ?1, txid = ?2 \
+             WHERE withdrawal = ?3 AND number = ?4 AND (signed IS NOT ?1 OR txid IS NOT ?2)",
+        )
+        .bind(&signed.transaction)
+        .bind(&signed.txid)
+        .bind(seq)
+        .bind(signed.number)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(updated.rows_affected() > 0)
+    }
+
+    pub(super) async fn answer(&mut self, statement: i64, answer: Answer) -> Result<(), StoreError> {
+        let (acknowledgement, tag, message) = match answer {
+            Answer::Acknowledged(bytes) => (Some(bytes), None, None),
+            Answer::Refused { tag, message } => (None, Some(tag.as_str()), Some(message)),
+        };
+        sqlx::query("UPDATE statements SET acknowledgement = ?, refusal_tag = ?, refusal = ? WHERE seq = ?")
+            .bind(acknowledgement)
+            .bind(tag)
+            .bind(message)
+            .bind(statement)
+            .execute(&mut *self.connection)
+            .await?;
+        self.news.push(News::Answered { statement });
+        Ok(())
+    }
+
+    async fn current(&mut self, id: &WithdrawalId) -> Result<Option<Current>, StoreError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} id = ?")));
+        let row = row.bind(key(id)).fetch_optional(&mut *self.connection).await?;
+        row.as_ref().map(Current::parse).transpose()
+    }
+
+    async fn find_attempt(&mut self, seq: i64, unsigned: &[u8]) -> Result<Option<u32>, StoreError> {
+        let number = sqlx::query_scalar("SELECT number FROM attempts WHERE withdrawal = ? AND unsigned = ?");
+        Ok(number
+            .bind(seq)
+            .bind(unsigned)
+            .fetch_optional(&mut *self.connection)
+            .await?)
+    }
+
+    async fn find_statement(&mut self, new: &NewStatement) -> Result<Option<i64>, StoreError> {
+        let seq = sqlx::query_scalar("SELECT seq FROM statements WHERE digest = ? AND envelope = ?");
+        let seq = seq.bind(digest_key(&new.advice.digest)).bind(&new.envelope);
+        Ok(seq.fetch_optional(&mut *self.connection).await?)
+    }
+
+    async fn insert_attempt(&mut self, seq: i64, number: u32, unsigned: &[u8]) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO attempts (withdrawal, number, unsigned, created_at_ms) VALUES (?, ?, ?, ?)")
+            .bind(seq)
+            .bind(number)
+            .bind(unsigned)
+            .bind(self.now_ms)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// The one place where a stored state changes, and with it the revision.
+    async fn advance(
+        &mut self,
+        current: &Current,
+        next: State,
+        standing: &[u8],
+        due_at_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.revision = self.revision.saturating_add(1);
+        sqlx::query(
+            "UPDATE withdrawals SET state = ?, standing = ?, due_at_ms = ?, updated_at_ms = ?, revision = ? \
+             WHERE seq = ?",
+        )
+        .bind(i32::from(next.wire()))
+        .bind(standing)
+        .bind(due_at_ms)
+        .bind(self.now_ms)
+        .bind(self.revision)
+        .bind(current.seq)
+        .execute(&mut *self.connection)
+        .await?;
+        self.changed(current.seq, current.id, current.tenant.clone());
+        Ok(())
+    }
+
+    fn changed(&mut self, seq: i64, id: WithdrawalId, tenant: String) {
+        let revision = u64::try_from(self.revision).unwrap_or_default();
+        self.news.push(News::Changed {
+            seq,
+            id,
+            tenant,
+            revision,
+        });
+    }
+
+    fn wake(&mut self, seq: i64, due_at_ms: i64) {
+        self.wakes.push(Wake { seq, due_at_ms });
+    }
+}
+
+fn size(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,427 @@
+//! The orchestrator's SQLite database: withdrawals, attempts and the statements collected for them.
+//!
+//! One task writes and groups what it finds waiting into one transaction, so that many callers share one commit; nobody
+//! is answered before that commit is durable. Reads go through a pool of their own and never wait for a writer (WAL).
+
+mod apply;
+pub mod reads;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use countersign_proto::{
+    errors,
+    limits::{MAX_ATTEMPTS, MAX_STATEMENTS},
+    signer::v1::Pending,
+    v1,
+};
+use countersign_types::{StatementDigest, Tag, TenantId, WithdrawalId};
+use sqlx::{
+    Connection as _, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tonic::Status;
+
+use crate::{
+    advice::{RequestAdvice, StatementAdvice, StatementKind},
+    states::{Event, State},
+};
+use writer::Job;
+
+/// Statements of one submitter on one withdrawal: nobody can crowd out the others.
+pub const MAX_STATEMENTS_OF_ONE: u32 = 16;
+/// Connections that read.
+const READERS: u32 = 4;
+/// Writes that wait for their turn; more wait in their callers.
+const QUEUE: usize = 4_096;
+/// News that a watcher may lag behind before it reads the store again.
+const NEWS: usize = 4_096;
+
+/// Why something was not stored or not found.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another process uses the database.
+    #[error("the database `{0}` is in use by another process")]
+    Locked(PathBuf),
+    /// The lock file cannot be made.
+    #[error("cannot lock the database `{path}`: {source}")]
+    LockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// The schema is not one that this version knows.
+    #[error("the database schema: {0}")]
+    Schema(Arc<sqlx::migrate::MigrateError>),
+    /// The database did not answer or did not commit.
+    #[error("the database: {0}")]
+    Database(Arc<sqlx::Error>),
+    /// A stored value is not of its form.
+    #[error("the stored `{0}` is not of its form")]
+    Corrupt(&'static str),
+    /// The writing task is gone: the process is ending.
+    #[error("the database is closing")]
+    Closing,
+    /// The reference names another request.
+    #[error("the reference already names `{existing}`, whose request has other content")]
+    ReferenceConflict {
+        /// The withdrawal that has it.
+        existing: WithdrawalId,
+    },
+    /// The request is known with another transaction.
+    #[error("`{existing}` exists with another transaction; add an attempt to it")]
+    OtherTransaction {
+        /// The withdrawal.
+        existing: WithdrawalId,
+    },
+    /// No such withdrawal, or not the caller's.
+    #[error("there is no such withdrawal")]
+    NotFound,
+    /// The state does not allow it.
+    #[error("the withdrawal is {state:?}, which does not allow this")]
+    WrongState {
+        /// Where it stands.
+        state: State,
+    },
+    /// The bound of attempts is reached.
+    #[error("the withdrawal has {MAX_ATTEMPTS} attempts, the most there may be")]
+    TooManyAttempts,
+    /// A bound of statements is reached.
+    #[error(
+        "the withdrawal has the most statements it may: {MAX_STATEMENTS}, {MAX_STATEMENTS_OF_ONE} of one submitter"
+    )]
+    TooManyStatements,
+}
+
+impl StoreError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Locked(_)
+            | Self::LockFile { .. }
+            | Self::Schema(_)
+            | Self::Database(_)
+            | Self::Corrupt(_)
+            | Self::Closing => Tag::StoreUnavailable,
+            Self::ReferenceConflict { .. } | Self::OtherTransaction { .. } => Tag::ReferenceConflict,
+            Self::NotFound => Tag::WithdrawalNotFound,
+            Self::WrongState { .. } => Tag::WithdrawalWrongState,
+            Self::TooManyAttempts => Tag::LineageTooManyAttempts,
+            Self::TooManyStatements => Tag::MessageTooLarge,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        // What the database says about itself is for our log, not for callers.
+        if error.tag() == Tag::StoreUnavailable {
+            tracing::error!(%error, "store");
+            return errors::status(error.tag(), "the database did not answer");
+        }
+        errors::status(error.tag(), error.to_string())
+    }
+}
+
+/// Whose withdrawals a caller may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Of one tenant.
+    Tenant(TenantId),
+    /// Of all.
+    All,
+}
+
+impl Scope {
+    /// Whether a withdrawal of `tenant` is inside.
+    pub fn covers(&self, tenant: &str) -> bool {
+        match self {
+            Self::Tenant(own) => own.as_str() == tenant,
+            Self::All => true,
+        }
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(own) => Some(own.as_str()),
+            Self::All => None,
+        }
+    }
+}
+
+/// A withdrawal to create.
+#[derive(Debug)]
+pub struct NewWithdrawal {
+    /// What the request says.
+    pub advice: RequestAdvice,
+    /// The request's envelope.
+    pub request: Vec<u8>,
+    /// The first attempt.
+    pub unsigned: Vec<u8>,
+}
+
+/// An attempt to add.
+#[derive(Debug)]
+pub struct NewAttempt {
+    /// The withdrawal.
+    pub id: WithdrawalId,
+    /// Whose withdrawals the caller may change.
+    pub scope: Scope,
+    /// The bytes.
+    pub unsigned: Vec<u8>,
+}
+
+/// A statement to add.
+#[derive(Debug)]
+pub struct NewStatement {
+    /// What it says.
+    pub advice: StatementAdvice,
+    /// Its envelope.
+    pub envelope: Vec<u8>,
+    /// The caller who brought it.
+    pub submitted_by: String,
+    /// Whose withdrawals the caller may change.
+    pub scope: Scope,
+}
+
+/// What the signer said about a withdrawal.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The withdrawal's row.
+    pub seq: i64,
+    /// The inputs that the signer was given: later ones make most outcomes stale.
+    pub inputs: i64,
+    /// What happened.
+    pub event: Event,
+    /// Reasons, what is missing and until when.
+    pub standing: Pending,
+    /// The signed transaction of an attempt.
+    pub signed: Option<SignedAttempt>,
+}
+
+/// A signed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAttempt {
+    /// From 1, as numbered here.
+    pub number: u32,
+    /// The raw signed transaction.
+    pub transaction: Vec<u8>,
+    /// As explorers write it.
+    pub txid: String,
+}
+
+/// What the signer said about one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It journaled it.
+    Acknowledged(Vec<u8>),
+    /// It did not take it.
+    Refused {
+        /// Why.
+        tag: Tag,
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// A statement as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredStatement {
+    /// Its row.
+    pub seq: i64,
+    /// Its kind.
+    pub kind: StatementKind,
+    /// Its envelope.
+    pub envelope: Vec<u8>,
+    /// What the signer said, if it was asked.
+    pub answer: Option<Answer>,
+}
+
+/// A withdrawal as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Its row; newer rows are larger.
+    pub seq: i64,
+    /// As callers see it.
+    pub withdrawal: v1::Withdrawal,
+}
+
+/// Everything that the signer is given for one withdrawal.
+#[derive(Debug)]
+pub struct Work {
+    /// The row.
+    pub seq: i64,
+    /// Where it stands.
+    pub state: State,
+    /// Compared when the outcome is applied.
+    pub inputs: i64,
+    /// When the request expires (Unix milliseconds).
+    pub expires_at_ms: i64,
+    /// The request's envelope.
+    pub request: Vec<u8>,
+    /// Number of the latest attempt.
+    pub attempt: u32,
+    /// Its bytes.
+    pub unsigned: Vec<u8>,
+    /// Statements, oldest first.
+    pub statements: Vec<StoredStatement>,
+}
+
+/// When the signer is to be asked about a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    /// The row.
+    pub seq: i64,
+    /// Unix milliseconds.
+    pub due_at_ms: i64,
+}
+
+/// Something that has become durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A withdrawal changed.
+    Changed {
+        /// Its row.
+        seq: i64,
+        /// Its id.
+        id: WithdrawalId,
+        /// Its tenant.
+        tenant: String,
+        /// Its new revision.
+        revision: u64,
+    },
+    /// The signer said something about a statement.
+    Answered {
+        /// The statement's row.
+        statement: i64,
+    },
+}
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    readers: SqlitePool,
+    jobs: mpsc::Sender<Job>,
+    news: broadcast::Sender<News>,
+    /// Held while the store lives: two processes would not see each other's news.
+    _lock: File,
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let failed = |source| StoreError::LockFile {
+        path: name.clone(),
+        source: Arc::new(source),
+    };
+    let file = File::create(&name).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+impl Store {
+    /// Opens or makes the database, brings its schema up to date and starts the writing task. What is to be driven is
+    /// sent to `wakes` as it becomes durable; what was left over from before is in [`Store::unfinished`].
+    pub async fn open(path: &Path, wakes: mpsc::UnboundedSender<Wake>) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut connection = SqliteConnection::connect_with(&options(path)).await?;
+        sqlx::migrate!("./migrations")
+            .run(&mut connection)
+            .await
+            .map_err(|error| StoreError::Schema(Arc::new(error)))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options(path).read_only(true).create_if_missing(false));
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (news, _) = broadcast::channel(NEWS);
+        let writer = writer::Writer {
+            connection: Some(connection),
+            options: options(path),
+            news: news.clone(),
+            wakes,
+        };
+        tokio::spawn(writer.run(queue));
+        Ok(Self {
+            readers,
+            jobs,
+            news,
+            _lock: lock,
+        })
+    }
+
+    /// Everything that becomes durable from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Stores a withdrawal with its first attempt, or finds that it is there already.
+    pub async fn create(&self, new: NewWithdrawal) -> Result<(), StoreError> {
+        self.write(|reply| Job::Create(new, reply)).await
+    }
+
+    /// Stores another attempt; the same bytes again change nothing.
+    pub async fn add_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
+        self.write(|reply| Job::AddAttempt(new, reply)).await
+    }
+
+    /// Stores a statement and files it under the withdrawals that it names; returns its row.
+    pub async fn add_statement(&self, new: NewStatement) -> Result<i64, StoreError> {
+        self.write(|reply| Job::AddStatement(new, reply)).await
+    }
+
+    /// Stores what the signer said about a withdrawal; returns when to ask again.
+    pub async fn apply(&self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
+        self.write(|reply| Job::Apply(outcome, reply)).await
+    }
+
+    /// Stores what the signer said about a statement.
+    pub async fn answer(&self, statement: i64, answer: Answer) -> Result<(), StoreError> {
+        self.write(|reply| Job::Answer(statement, answer, reply)).await
+    }
+
+    async fn write<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| StoreError::Closing)?;
+        answer.await.map_err(|_| StoreError::Closing)?
+    }
+}
+
+/// The 32 bytes under which a withdrawal is stored.
+fn key(id: &WithdrawalId) -> Vec<u8> {
+    id.request().as_bytes().to_vec()
+}
+
+/// The 32 bytes under which a statement is stored.
+fn digest_key(digest: &StatementDigest) -> Vec<u8> {
+    digest.as_bytes().to_vec()
+}
