@@ -1,0 +1,205 @@
+//! One commit in the making: log entries, the chain, the checkpoint.
+
+use countersign_audit::{Checkpoint, Frontier, LeafHash, Node, SignedCheckpoint};
+use countersign_signer::{ActiveBundle, JournalError, LogEntry, Write};
+use countersign_types::{RequestDigest, Timestamp};
+use sqlx::SqliteConnection;
+
+use crate::{
+    CheckpointSigner,
+    apply::Batch,
+    chain::{CommitParts, NO_PREVIOUS, content_digest},
+    codec::{BadValue, Encoder, encode_verdict, to_sql},
+    error::StepError,
+    view::Standing,
+};
+
+/// The last commit, with what the next one needs of everything before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) number: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) hash: [u8; 32],
+    pub(crate) log: Frontier,
+    pub(crate) checkpoint: Vec<u8>,
+    pub(crate) standing: Standing,
+}
+
+impl Head {
+    /// Before the first commit.
+    pub(crate) fn before_genesis(epoch: u64) -> Self {
+        Self {
+            number: 0,
+            at: Timestamp::from_unix_millis(0),
+            hash: NO_PREVIOUS,
+            log: Frontier::empty(),
+            checkpoint: Vec::new(),
+            standing: Standing { epoch, bundle: None },
+        }
+    }
+}
+
+struct EntryRow {
+    position: i64,
+    bytes: Vec<u8>,
+    leaf: Vec<u8>,
+}
+
+/// What the proposals of a group have decided so far. The ledger is already written, the log is not.
+pub(crate) struct Draft {
+    head: Head,
+    encoder: Encoder,
+    entries: Vec<EntryRow>,
+    nodes: Vec<(i64, i64, Vec<u8>)>,
+    subjects: Vec<(RequestDigest, i64)>,
+}
+
+impl Draft {
+    /// Continues the head.
+    pub(crate) fn after(head: &Head) -> Self {
+        Self {
+            head: head.clone(),
+            encoder: Encoder::default(),
+            entries: Vec::new(),
+            nodes: Vec::new(),
+            subjects: Vec::new(),
+        }
+    }
+
+    /// What the next decision sees.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.head.standing
+    }
+
+    /// A clock reading. Backwards is fatal: every window and time-lock would count wrong.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        if now < self.head.at {
+            return Err(JournalError::TimeBackwards {
+                now,
+                last: self.head.at,
+            });
+        }
+        self.head.at = now;
+        Ok(())
+    }
+
+    /// Appends one proposal's entries, notes what it wrote.
+    pub(crate) fn append(&mut self, entries: &[LogEntry], writes: &[Write]) -> Result<(), StepError> {
+        encode_verdict(&mut self.encoder, self.head.at, entries, writes);
+        for entry in entries {
+            self.append_entry(entry)?;
+        }
+        for write in writes {
+            if let Write::Bundle { version, digest, .. } = write {
+                self.head.standing.bundle = Some(ActiveBundle {
+                    version: *version,
+                    digest: *digest,
+                    activated_at: self.head.at,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn append_entry(&mut self, entry: &LogEntry) -> Result<(), StepError> {
+        // The writes are in the transaction by now, and `refuse_unwritable` has seen the entry: not a refusal.
+        let damaged = |error: &dyn std::error::Error| JournalError::Damaged(error.to_string());
+        let leaf = LeafHash::of(&entry.bytes).map_err(|error| damaged(&error))?;
+        let position = to_sql(self.head.log.size().entries())?;
+        for node in self.head.log.append(leaf).map_err(|error| damaged(&error))? {
+            self.nodes.push(node_row(&node)?);
+        }
+        self.entries.push(EntryRow {
+            position,
+            bytes: entry.bytes.clone(),
+            leaf: leaf.hash().as_bytes().to_vec(),
+        });
+        let mut subjects = entry.subjects.clone();
+        subjects.sort_unstable();
+        subjects.dedup();
+        self.subjects
+            .extend(subjects.into_iter().map(|request| (request, position)));
+        Ok(())
+    }
+
+    /// Writes log, chain and checkpoint. The caller commits and then has the new head.
+    pub(crate) async fn seal(
+        self,
+        connection: &mut SqliteConnection,
+        signer: &dyn CheckpointSigner,
+    ) -> Result<Head, StepError> {
+        let parts = CommitParts {
+            number: self.head.number.checked_add(1).ok_or(BadValue("commit number"))?,
+            at: self.head.at,
+            previous: self.head.hash,
+            content: content_digest(&self.encoder.into_bytes()),
+            log_size: self.head.log.size().entries(),
+            log_root: *self.head.log.root().hash().as_bytes(),
+        };
+        let checkpoint = sign_checkpoint(&self.head.log, parts.at, signer)?;
+        let mut batch = Batch::new();
+        batch.insert("log_entries (position, bytes, leaf)", &self.entries, |row, entry| {
+            row.push_bind(entry.position)
+                .push_bind(entry.bytes.clone())
+                .push_bind(entry.leaf.clone());
+        });
+        batch.insert(
+            "log_nodes (level, position, hash)",
+            &self.nodes,
+            |row, (level, position, hash)| {
+                row.push_bind(*level).push_bind(*position).push_bind(hash.clone());
+            },
+        );
+        batch.insert(
+            "log_subjects (request, position)",
+            &self.subjects,
+            |row, (request, position)| {
+                row.push_bind(request.as_bytes().to_vec()).push_bind(*position);
+            },
+        );
+        push_commit(&mut batch, &parts, &checkpoint)?;
+        batch.execute(connection, self.entries.len() <= CACHED_ENTRIES).await?;
+        Ok(Head {
+            number: parts.number,
+            hash: parts.hash(),
+            checkpoint,
+            ..self.head
+        })
+    }
+}
+
+/// Groups of this many entries or fewer are common enough to keep their prepared statements.
+const CACHED_ENTRIES: usize = 8;
+
+fn node_row(node: &Node) -> Result<(i64, i64, Vec<u8>), BadValue> {
+    let position = to_sql(node.id.index)?;
+    Ok((i64::from(node.id.level), position, node.hash.as_bytes().to_vec()))
+}
+
+fn push_commit(batch: &mut Batch, parts: &CommitParts, checkpoint: &[u8]) -> Result<(), BadValue> {
+    let (number, log_size) = (to_sql(parts.number)?, to_sql(parts.log_size)?);
+    let into = "commits (number, at, previous, content, log_size, log_root, checkpoint, hash)";
+    batch.insert(into, &[()], |row, ()| {
+        row.push_bind(number)
+            .push_bind(parts.at.unix_millis())
+            .push_bind(parts.previous.to_vec())
+            .push_bind(parts.content.to_vec())
+            .push_bind(log_size)
+            .push_bind(parts.log_root.to_vec())
+            .push_bind(checkpoint.to_vec())
+            .push_bind(parts.hash().to_vec());
+    });
+    Ok(())
+}
+
+fn sign_checkpoint(log: &Frontier, at: Timestamp, signer: &dyn CheckpointSigner) -> Result<Vec<u8>, StepError> {
+    let refused = |error: &dyn std::error::Error| StepError::Refused(error.to_string());
+    let key = signer.verifier_key();
+    let checkpoint = Checkpoint::new(key.name().clone(), log.head(), at).map_err(|error| refused(&error))?;
+    let signature = signer
+        .sign(checkpoint.to_string().as_bytes())
+        .map_err(|error| refused(&error))?;
+    // Verifies the signature: a broken key is noticed before anything is committed.
+    let signed = SignedCheckpoint::assemble(checkpoint, key, &signature).map_err(|error| refused(&error))?;
+    Ok(signed.to_string().into_bytes())
+}

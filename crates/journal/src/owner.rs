@@ -1,0 +1,458 @@
+//! The one task that writes: it takes every waiting proposal, decides them one after the other inside one transaction,
+//! commits once, anchors, and only then answers.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use countersign_signer::{JournalError, Outcome, Proposal, Reply};
+use countersign_types::Timestamp;
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    JournalConfig,
+    anchor::Anchor,
+    apply::{apply, refuse_unwritable},
+    codec::{bytes32, from_sql},
+    commit::{Draft, Head},
+    error::StepError,
+    fail::{Fail, Step},
+    schema::connect_writer,
+    shared::Shared,
+    view::load_view,
+};
+
+/// However the limits are set, an idle journal sleeps between two checkpoints.
+const MIN_CHECKPOINT_AGE: Duration = Duration::from_millis(10);
+
+/// What the owner is asked for.
+pub(crate) enum Message {
+    /// To decide.
+    Propose(Job),
+    /// To end: answered when the database is closed.
+    Close(oneshot::Sender<()>),
+}
+
+/// A proposal and whom to answer.
+pub(crate) struct Job {
+    pub(crate) proposal: Proposal,
+    pub(crate) answer: oneshot::Sender<Result<Outcome, JournalError>>,
+}
+
+/// The writer.
+pub(crate) struct Owner {
+    pub(crate) config: JournalConfig,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) fail: Fail,
+    /// Dropped, and so rolled back, whenever its state is not certain.
+    pub(crate) connection: Option<SqliteConnection>,
+    /// The fence: ours while the database says so.
+    pub(crate) generation: i64,
+    pub(crate) head: Head,
+    /// A commit whose `COMMIT` failed and whose outcome was not read yet.
+    pub(crate) pending: Option<Head>,
+    /// The number of the commit that the anchor file names.
+    pub(crate) anchored: u64,
+}
+
+/// Why a group was not answered one by one.
+enum GroupError {
+    /// Something in the group could not be written. All of it is undone: the proposals can be tried alone.
+    Undone(StepError),
+    /// The answer to all of them.
+    Final(JournalError),
+    /// A test ended the writer.
+    Died,
+}
+
+/// A decided proposal, not durable yet.
+type Decided = Result<(Reply, Timestamp), JournalError>;
+
+impl Owner {
+    /// Runs until the journal is dropped or closed.
+    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let max_group = usize::try_from(self.config.limits.max_group.get()).unwrap_or(usize::MAX);
+        let mut next_checkpoint = self.next_checkpoint();
+        loop {
+            let mut messages = Vec::new();
+            let mut closing = None;
+            let mut jobs = Vec::new();
+            let received = tokio::time::timeout_at(next_checkpoint, queue.recv_many(&mut messages, max_group)).await;
+            // Zero: every sender is gone. An error: nobody came in time, and the group is empty.
+            if received == Ok(0) {
+                break;
+            }
+            for message in messages {
+                match message {
+                    Message::Propose(job) => jobs.push(job),
+                    Message::Close(done) => closing = Some(done),
+                }
+            }
+            let commits_before = self.head.number;
+            // An empty group is an idle minute's checkpoint.
+            if (closing.is_none() || !jobs.is_empty()) && self.decide_group(jobs).await.is_err() {
+                return;
+            }
+            if self.head.number != commits_before || Instant::now() >= next_checkpoint {
+                next_checkpoint = self.next_checkpoint();
+            }
+            if let Some(done) = closing {
+                self.close().await;
+                if done.send(()).is_err() {
+                    tracing::debug!("nobody waited for the journal to close");
+                }
+                return;
+            }
+        }
+        self.close().await;
+    }
+
+    fn next_checkpoint(&self) -> Instant {
+        let now = Instant::now();
+        let age = self.config.limits.max_checkpoint_age.max(MIN_CHECKPOINT_AGE);
+        now.checked_add(age).unwrap_or(now)
+    }
+
+    async fn close(&mut self) {
+        if self.shared.fatal().is_none()
+            && self.anchored < self.head.number
+            && let Err(error) = self.write_anchor().await
+        {
+            tracing::error!(%error, "the anchor was not written; the next start writes it");
+        }
+        self.disconnect().await;
+    }
+
+    async fn decide_group(&mut self, jobs: Vec<Job>) -> Result<(), Died> {
+        if let Some(fatal) = self.shared.fatal() {
+            answer_all(jobs, &fatal);
+            return Ok(());
+        }
+        match self.try_group(&jobs).await {
+            Ok(decided) => self.answer_each(jobs, decided),
+            Err(GroupError::Died) => return Err(Died),
+            Err(GroupError::Final(error)) => self.refuse_all(jobs, error),
+            Err(GroupError::Undone(error)) if jobs.len() > 1 => {
+                tracing::warn!(%error, proposals = jobs.len(), "a group was undone; its proposals are tried alone");
+                for job in jobs {
+                    self.decide_alone(job).await?;
+                }
+            }
+            Err(GroupError::Undone(error)) => self.refuse_all(jobs, error.into_journal_error()),
+        }
+        Ok(())
+    }
+
+    async fn decide_alone(&mut self, job: Job) -> Result<(), Died> {
+        if let Some(fatal) = self.shared.fatal() {
+            answer_all(vec![job], &fatal);
+            return Ok(());
+        }
+        match self.try_group(std::slice::from_ref(&job)).await {
+            Ok(decided) => self.answer_each(vec![job], decided),
+            Err(GroupError::Died) => return Err(Died),
+            Err(GroupError::Final(error)) => self.refuse_all(vec![job], error),
+            Err(GroupError::Undone(error)) => self.refuse_all(vec![job], error.into_journal_error()),
+        }
+        Ok(())
+    }
+
+    fn answer_each(&self, jobs: Vec<Job>, decided: Vec<Decided>) {
+        for (job, decided) in jobs.into_iter().zip(decided) {
+            let outcome = decided.map(|(reply, at)| Outcome {
+                reply,
+                at,
+                checkpoint: self.head.checkpoint.clone(),
+            });
+            // A proposer that went away finds its outcome by content.
+            drop(job.answer.send(outcome));
+        }
+    }
+
+    fn refuse_all(&self, jobs: Vec<Job>, error: JournalError) {
+        if error.is_fatal() {
+            tracing::error!(%error, "the journal takes no more work");
+            self.shared.end(error.clone());
+        } else if jobs.is_empty() {
+            tracing::error!(%error, "the idle checkpoint was not committed");
+        }
+        answer_all(jobs, &error);
+    }
+
+    /// One transaction. No jobs: only a checkpoint.
+    async fn try_group(&mut self, jobs: &[Job]) -> Result<Vec<Decided>, GroupError> {
+        let mut draft = self.begin().await?;
+        self.reach(Step::Begun)?;
+        let mut decided = Vec::with_capacity(jobs.len());
+        let mut is_changed = jobs.is_empty();
+        if jobs.is_empty() {
+            let advanced = draft.advance((self.config.clock)()).map_err(StepError::from);
+            self.keep(advanced).await?;
+        }
+        for job in jobs {
+            let result = self.decide(&mut draft, &job.proposal).await;
+            match result {
+                // Refused before it wrote anything: its neighbours go on.
+                Err(StepError::Refused(reason)) => decided.push(Err(JournalError::NotCommitted(reason))),
+                result => {
+                    let (reply, at, changed) = self.keep(result).await?;
+                    is_changed |= changed;
+                    decided.push(Ok((reply, at)));
+                }
+            }
+        }
+        self.reach(Step::Applied)?;
+        if is_changed {
+            self.commit(draft).await?;
+            self.shared.count_commit(jobs.len());
+        } else {
+            self.roll_back().await;
+        }
+        self.shared
+            .count_proposals(decided.iter().filter(|one| one.is_ok()).count());
+        Ok(decided)
+    }
+
+    fn reach(&self, step: Step) -> Result<(), GroupError> {
+        if self.fail.fires(step) {
+            Err(GroupError::Died)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Undoes the transaction where a step of it failed.
+    async fn keep<T>(&mut self, result: Result<T, StepError>) -> Result<T, GroupError> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.roll_back().await;
+                Err(match error {
+                    StepError::Fatal(error) => GroupError::Final(error),
+                    StepError::Refused(_) | StepError::WrongRowCount { .. } | StepError::Database(_) => {
+                        GroupError::Undone(error)
+                    }
+                })
+            }
+        }
+    }
+
+    async fn decide(&mut self, draft: &mut Draft, proposal: &Proposal) -> Result<(Reply, Timestamp, bool), StepError> {
+        let connection = self.connection.as_mut().ok_or_else(not_connected)?;
+        let view = load_view(connection, draft.standing(), &proposal.reads).await?;
+        let now = (self.config.clock)();
+        draft.advance(now)?;
+        // A panic in one decision must not end the task that every other withdrawal depends on.
+        let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
+            .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;
+        if verdict.is_unchanged() {
+            return Ok((verdict.reply, now, false));
+        }
+        refuse_unwritable(&verdict.entries, &verdict.writes)?;
+        apply(connection, &verdict.writes, now).await?;
+        draft.append(&verdict.entries, &verdict.writes)?;
+        Ok((verdict.reply, now, true))
+    }
+
+    async fn commit(&mut self, draft: Draft) -> Result<(), GroupError> {
+        let signer = Arc::clone(&self.config.checkpoint_signer);
+        let sealed = match self.connection.as_mut() {
+            Some(connection) => draft.seal(connection, signer.as_ref()).await,
+            None => Err(not_connected()),
+        };
+        let next = self.keep(sealed).await?;
+        self.reach(Step::Sealed)?;
+        if let Err(error) = self.execute_commit().await {
+            self.pending = Some(next);
+            self.resolve(&error).await?;
+        } else {
+            self.head = next;
+        }
+        self.reach(Step::Committed)?;
+        self.anchor_if_due().await.map_err(|error| {
+            GroupError::Final(JournalError::InDoubt(format!(
+                "committed, but the anchor was not written: {error}"
+            )))
+        })?;
+        self.reach(Step::Anchored)
+    }
+
+    async fn execute_commit(&mut self) -> Result<(), sqlx::Error> {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        if self.fail.fires(Step::CommitRefused) {
+            sqlx::query("ROLLBACK").execute(connection).await?;
+            return Err(sqlx::Error::WorkerCrashed);
+        }
+        sqlx::query("COMMIT").execute(connection).await?;
+        if self.fail.fires(Step::CommitAnswerLost) {
+            return Err(sqlx::Error::WorkerCrashed);
+        }
+        Ok(())
+    }
+
+    /// Finds out what became of a failed `COMMIT`, on a new connection.
+    async fn resolve(&mut self, cause: &sqlx::Error) -> Result<(), GroupError> {
+        self.disconnect().await;
+        let found = match self.read_head().await {
+            Ok(found) => found,
+            Err(error) => {
+                let error = error.into_journal_error();
+                return Err(GroupError::Final(JournalError::InDoubt(format!(
+                    "{cause}; then {error}"
+                ))));
+            }
+        };
+        let before = self.head.number;
+        self.recognise(found).map_err(GroupError::Final)?;
+        if self.head.number == before {
+            return Err(GroupError::Final(JournalError::NotCommitted(cause.to_string())));
+        }
+        Ok(())
+    }
+
+    /// Takes the write lock and makes sure that the database is where we left it.
+    async fn begin(&mut self) -> Result<Draft, GroupError> {
+        let begun = self.lock().await;
+        let found = self.keep_final(begun).await?;
+        let recognised = self.recognise(found).map_err(StepError::from);
+        self.keep_final(recognised).await?;
+        // Nothing more is committed while an earlier commit waits for its anchor.
+        let anchored = self
+            .anchor_if_due()
+            .await
+            .map_err(|error| StepError::Refused(format!("the anchor of the last commit was not written: {error}")));
+        self.keep_final(anchored).await?;
+        Ok(Draft::after(&self.head))
+    }
+
+    /// What fails before the first proposal would fail for each of them.
+    async fn keep_final<T>(&mut self, result: Result<T, StepError>) -> Result<T, GroupError> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.roll_back().await;
+                Err(GroupError::Final(error.into_journal_error()))
+            }
+        }
+    }
+
+    async fn lock(&mut self) -> Result<Found, StepError> {
+        let connection = self.connected().await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
+        self.read_head().await
+    }
+
+    async fn read_head(&mut self) -> Result<Found, StepError> {
+        let connection = self.connected().await?;
+        let row = sqlx::query("SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1")
+            .fetch_one(connection)
+            .await?;
+        Ok(Found {
+            generation: row.try_get("generation")?,
+            number: from_sql(row.try_get("number")?)?,
+            hash: bytes32(row.try_get("hash")?)?,
+        })
+    }
+
+    fn recognise(&mut self, found: Found) -> Result<(), JournalError> {
+        if found.generation != self.generation {
+            return Err(JournalError::Fenced);
+        }
+        let pending = self.pending.take();
+        if let Some(pending) = pending.filter(|pending| found.is(pending)) {
+            self.head = pending;
+        }
+        if !found.is(&self.head) {
+            return Err(JournalError::Rewound(format!(
+                "the database is at commit {}, this process at {}",
+                found.number, self.head.number
+            )));
+        }
+        Ok(())
+    }
+
+    async fn connected(&mut self) -> Result<&mut SqliteConnection, StepError> {
+        if self.connection.is_none() {
+            self.connection = Some(connect_writer(&self.config.path).await?);
+        }
+        self.connection.as_mut().ok_or_else(not_connected)
+    }
+
+    async fn roll_back(&mut self) {
+        let Some(connection) = self.connection.as_mut() else {
+            return;
+        };
+        if let Err(error) = sqlx::query("ROLLBACK").execute(connection).await {
+            // SQLite ends a transaction by itself after some errors. A new connection is certainly in none.
+            tracing::debug!(%error, "no rollback; connecting again");
+            self.disconnect().await;
+        }
+    }
+
+    async fn disconnect(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if let Err(error) = connection.close().await {
+            tracing::warn!(%error, "the database did not close");
+        }
+    }
+
+    async fn anchor_if_due(&mut self) -> Result<(), std::io::Error> {
+        let behind = self.head.number.saturating_sub(self.anchored);
+        if behind >= u64::from(self.config.limits.anchor_every.get()) {
+            self.write_anchor().await?;
+        }
+        Ok(())
+    }
+
+    async fn write_anchor(&mut self) -> Result<(), std::io::Error> {
+        if self.fail.fires(Step::AnchorUnwritable) {
+            return Err(std::io::Error::other("a test made it unwritable"));
+        }
+        let anchor = Anchor {
+            deployment: self.config.deployment,
+            number: self.head.number,
+            hash: self.head.hash,
+        };
+        let path = self.config.anchor_path.clone();
+        tokio::task::spawn_blocking(move || anchor.write(&path))
+            .await
+            .map_err(std::io::Error::other)??;
+        self.anchored = anchor.number;
+        Ok(())
+    }
+}
+
+/// The fence and the last commit as the database has them.
+struct Found {
+    generation: i64,
+    number: u64,
+    hash: [u8; 32],
+}
+
+impl Found {
+    fn is(&self, head: &Head) -> bool {
+        self.number == head.number && self.hash == head.hash
+    }
+}
+
+/// A test ended the writer.
+struct Died;
+
+fn not_connected() -> StepError {
+    StepError::Database(sqlx::Error::WorkerCrashed)
+}
+
+fn answer_all(jobs: Vec<Job>, error: &JournalError) {
+    for job in jobs {
+        // A proposer that went away asks again.
+        drop(job.answer.send(Err(error.clone())));
+    }
+}

@@ -1,0 +1,224 @@
+//! What a decision sees: its reads, loaded inside the write transaction with few statements.
+
+use std::collections::BTreeSet;
+
+use countersign_signer::{ActiveBundle, LedgerView, Reads};
+use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNonce, Timestamp};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    codec::{BadValue, account_nonce, bytes32, conflict_key_text, parse_conflict_key},
+    error::StepError,
+    records::load_withdrawal,
+};
+
+/// Things that one proposal may look up: every input and every payment of the largest transaction, and room.
+pub const MAX_READS: usize = 8_192;
+
+/// The part of a view that the owner of the journal keeps in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) epoch: u64,
+    pub(crate) bundle: Option<ActiveBundle>,
+}
+
+/// Loads the reads.
+pub(crate) async fn load_view(
+    connection: &mut SqliteConnection,
+    standing: &Standing,
+    reads: &Reads,
+) -> Result<LedgerView, StepError> {
+    refuse_too_many(reads)?;
+    let mut view = LedgerView {
+        epoch: standing.epoch,
+        bundle: standing.bundle.clone(),
+        withdrawal: None,
+        reference_owner: None,
+        payment_owners: Default::default(),
+        conflict_owners: Default::default(),
+        next_nonces: Default::default(),
+        statements: Default::default(),
+        nonce_owners: Default::default(),
+    };
+    if let Some(request) = reads.request {
+        view.withdrawal = load_withdrawal(connection, request).await?;
+    }
+    if let Some(mut lookups) = lookups(reads) {
+        for row in lookups.build().fetch_all(connection).await? {
+            add_row(&mut view, &row)?;
+        }
+    }
+    Ok(view)
+}
+
+fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
+    let counts = [
+        reads.payments.len(),
+        reads.conflict_keys.len(),
+        reads.statements.len(),
+        reads.nonces.len(),
+    ];
+    let total = counts.into_iter().fold(0, usize::saturating_add);
+    if total > MAX_READS {
+        return Err(StepError::Refused(format!(
+            "a proposal reads {total} things; at most {MAX_READS} are looked up"
+        )));
+    }
+    Ok(())
+}
+
+const REFERENCE: i64 = 1;
+const PAYMENT: i64 = 2;
+const CONFLICT: i64 = 3;
+const NONCE: i64 = 4;
+const STATEMENT: i64 = 5;
+const USED: i64 = 6;
+
+/// One statement for all lookups, of rows `(kind, a, b, owner)`: a round trip to the database costs more than a branch.
+fn lookups(reads: &Reads) -> Option<QueryBuilder<Sqlite>> {
+    let mut sql = Lookups::default();
+    if let Some((tenant, reference)) = &reads.reference {
+        sql.branch(format_args!(
+            "SELECT {REFERENCE} AS kind, NULL AS a, NULL AS b, request AS owner FROM withdrawals WHERE (tenant, reference) IN (VALUES "
+        ));
+        sql.pairs(std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
+    }
+    if !reads.payments.is_empty() {
+        sql.branch(format_args!(
+            "SELECT {PAYMENT} AS kind, tenant AS a, reference AS b, request AS owner FROM payments WHERE (tenant, reference) IN (VALUES "
+        ));
+        let pairs = reads.payments.iter();
+        sql.pairs(pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())));
+    }
+    sql.conflict_keys(reads);
+    if !reads.statements.is_empty() {
+        sql.branch(format_args!(
+            "SELECT {STATEMENT} AS kind, digest AS a, first_seen_at AS b, NULL AS owner FROM statements WHERE digest IN ("
+        ));
+        sql.values(reads.statements.iter().map(|digest| digest.as_bytes().to_vec()));
+    }
+    if !reads.nonces.is_empty() {
+        sql.branch(format_args!(
+            "SELECT {USED} AS kind, signer AS a, nonce AS b, digest AS owner FROM statements WHERE (signer, nonce) IN (VALUES "
+        ));
+        let pairs = reads.nonces.iter();
+        sql.pairs(pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
+    }
+    (sql.branches > 0).then_some(sql.builder)
+}
+
+struct Lookups {
+    builder: QueryBuilder<Sqlite>,
+    branches: u32,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            builder: QueryBuilder::new(""),
+            branches: 0,
+        }
+    }
+}
+
+impl Lookups {
+    fn branch(&mut self, select: std::fmt::Arguments<'_>) {
+        if self.branches > 0 {
+            self.builder.push(" UNION ALL ");
+        }
+        self.branches = self.branches.saturating_add(1);
+        self.builder.push(select);
+    }
+
+    fn values<T>(&mut self, values: impl Iterator<Item = T>)
+    where
+        T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite>,
+    {
+        let mut list = self.builder.separated(", ");
+        for value in values {
+            list.push_bind(value);
+        }
+        list.push_unseparated(")");
+    }
+
+    fn pairs<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, String)>) {
+        let mut list = self.builder.separated(", ");
+        for (left, right) in pairs {
+            list.push("(");
+            list.push_bind_unseparated(left.to_owned());
+            list.push_unseparated(", ");
+            list.push_bind_unseparated(right);
+            list.push_unseparated(")");
+        }
+        list.push_unseparated(")");
+    }
+
+    fn conflict_keys(&mut self, reads: &Reads) {
+        if reads.conflict_keys.is_empty() {
+            return;
+        }
+        self.branch(format_args!(
+            "SELECT {CONFLICT} AS kind, key AS a, NULL AS b, request AS owner FROM conflict_claims WHERE key IN ("
+        ));
+        self.values(reads.conflict_keys.iter().map(conflict_key_text));
+        let accounts = reads.conflict_keys.iter().filter_map(account_nonce);
+        let accounts: BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
+        if accounts.is_empty() {
+            return;
+        }
+        // `max` beside GROUP BY walks the index `claimed_nonces` once an account; blobs sort like the numbers.
+        self.branch(format_args!(
+            "SELECT {NONCE} AS kind, account AS a, max(nonce) AS b, NULL AS owner FROM conflict_claims WHERE account IN ("
+        ));
+        self.values(accounts.into_iter());
+        self.builder.push(" GROUP BY account");
+    }
+}
+
+fn add_row(view: &mut LedgerView, row: &SqliteRow) -> Result<(), StepError> {
+    let owner =
+        || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.try_get("owner")?)?)) };
+    let damaged = |what| move |_| BadValue(what);
+    match row.try_get::<i64, _>("kind")? {
+        REFERENCE => view.reference_owner = Some(owner()?),
+        PAYMENT => {
+            let tenant = text(row, "a")?.parse().map_err(|_| BadValue("tenant"))?;
+            let reference = text(row, "b")?.parse().map_err(|_| BadValue("payment reference"))?;
+            view.payment_owners.insert((tenant, reference), owner()?);
+        }
+        CONFLICT => {
+            view.conflict_owners
+                .insert(parse_conflict_key(text(row, "a")?)?, owner()?);
+        }
+        NONCE => {
+            let (account, next) = next_nonce(row)?;
+            view.next_nonces.insert(account, next);
+        }
+        STATEMENT => {
+            let digest = StatementDigest::from_bytes(bytes32(row.try_get("a")?)?);
+            view.statements
+                .insert(digest, Timestamp::from_unix_millis(row.try_get("b")?));
+        }
+        USED => {
+            let signer = text(row, "a")?.parse().map_err(|_| BadValue("signer"))?;
+            let nonce: StatementNonce = text(row, "b")?.parse().map_err(damaged("statement nonce"))?;
+            let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
+            view.nonce_owners.insert((signer, nonce), digest);
+        }
+        _ => return Err(BadValue("lookup").into()),
+    }
+    Ok(())
+}
+
+fn text<'r>(row: &'r SqliteRow, column: &str) -> Result<&'r str, StepError> {
+    Ok(row.try_get(column)?)
+}
+
+fn next_nonce(row: &SqliteRow) -> Result<(Destination, u64), StepError> {
+    let account = text(row, "a")?.parse().map_err(|_| BadValue("account"))?;
+    let bytes: &[u8] = row.try_get("b")?;
+    let highest = u64::from_be_bytes(bytes.try_into().map_err(|_| BadValue("account nonce"))?);
+    // The last nonce is refused when it is claimed.
+    let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;
+    Ok((account, next))
+}
