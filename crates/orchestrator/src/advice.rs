@@ -116,17 +116,23 @@ struct Envelope {
     payload: String,
 }
 
+/// A payload as far as it is filed; the body depends on the kind.
 #[derive(Deserialize)]
-struct RequestPayload {
+struct Payload<B> {
+    expires_at: UtcSeconds,
+    body: B,
+}
+
+#[derive(Deserialize)]
+struct RequestBody {
     tenant: TenantId,
     reference: Reference,
     wallet: WalletId,
     network: ChainId,
-    expires_at: UtcSeconds,
 }
 
 #[derive(Deserialize)]
-struct ItemsPayload {
+struct ItemsBody {
     items: Vec<Item>,
 }
 
@@ -168,7 +174,7 @@ impl Opened {
         }
     }
 
-    fn read<'a, T: Deserialize<'a>>(&'a self, kind: &'static str) -> Result<T, AdviceError> {
+    fn read<'a, B: Deserialize<'a>>(&'a self, kind: &'static str) -> Result<Payload<B>, AdviceError> {
         serde_json::from_slice(&self.payload).map_err(|error| AdviceError::Payload {
             kind,
             problem: error.to_string(),
@@ -187,13 +193,13 @@ impl RequestAdvice {
         if opened.kind() != "request" {
             return Err(opened.wrong_kind("a request"));
         }
-        let payload: RequestPayload = opened.read("request")?;
+        let payload: Payload<RequestBody> = opened.read("request")?;
         Ok(Self {
             id: WithdrawalId::of(RequestDigest::of(&opened.payload)),
-            tenant: payload.tenant,
-            reference: payload.reference,
-            wallet: payload.wallet,
-            network: payload.network,
+            tenant: payload.body.tenant,
+            reference: payload.body.reference,
+            wallet: payload.body.wallet,
+            network: payload.body.network,
             expires_at: payload.expires_at.to_timestamp(),
         })
     }
@@ -207,12 +213,12 @@ impl StatementAdvice {
             Some(kind @ (StatementKind::Approval | StatementKind::Rejection)) => kind,
             Some(StatementKind::Cancel) | None => return Err(opened.wrong_kind("an approval or a rejection")),
         };
-        let payload: ItemsPayload = opened.read(kind.as_str())?;
-        let count = payload.items.len();
+        let body: ItemsBody = opened.read(kind.as_str())?.body;
+        let count = body.items.len();
         if count == 0 || count > MAX_ITEMS {
             return Err(AdviceError::BadItemCount(count));
         }
-        let mut withdrawals: Vec<WithdrawalId> = payload.items.into_iter().map(|item| item.withdrawal).collect();
+        let mut withdrawals: Vec<WithdrawalId> = body.items.into_iter().map(|item| item.withdrawal).collect();
         withdrawals.sort_unstable();
         withdrawals.dedup();
         Ok(Self {
@@ -228,7 +234,7 @@ impl StatementAdvice {
         if opened.kind() != StatementKind::Cancel.as_str() {
             return Err(opened.wrong_kind("a cancel"));
         }
-        let item: Item = opened.read(StatementKind::Cancel.as_str())?;
+        let item: Item = opened.read(StatementKind::Cancel.as_str())?.body;
         Ok(Self {
             digest: opened.digest(),
             kind: StatementKind::Cancel,
@@ -244,11 +250,20 @@ mod tests {
 
     use super::*;
 
-    fn request() -> Value {
+    /// The layout that `countersign-approval` writes.
+    fn payload(kind: &str, body: Value) -> Value {
         json!({
-            "kind": "request", "deployment": "sha256:00", "nonce": "00", "tenant": "exchange", "reference": "w-1",
-            "wallet": "eth-hot", "network": "eip155:31337", "expires_at": "2026-01-01T00:00:00Z", "payments": []
+            "kind": kind, "deployment": format!("sha256:{}", "00".repeat(32)), "epoch": 0, "nonce": "00".repeat(16),
+            "issued_at": "2025-12-31T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z", "body": body
         })
+    }
+
+    fn request() -> Value {
+        let body = json!({
+            "tenant": "exchange", "reference": "w-1", "wallet": "eth-hot", "network": "eip155:31337", "payments": [],
+            "effects": [], "fee_ceiling": {}, "transaction": {}
+        });
+        payload("request", body)
     }
 
     fn envelope(kind: &str, payload: &Value) -> Vec<u8> {
@@ -286,7 +301,10 @@ mod tests {
     fn one_mutation_is_refused() {
         let with = |field: &str, value: Value| {
             let mut payload = request();
-            payload[field] = value;
+            match field {
+                "expires_at" | "body" => payload[field] = value,
+                field => payload["body"][field] = value,
+            }
             envelope("request", &payload)
         };
         let malformed = [
@@ -299,6 +317,7 @@ mod tests {
             with("wallet", json!("a b")),
             with("network", json!("ethereum")),
             with("expires_at", json!("tomorrow")),
+            with("body", json!([])),
         ];
         for bytes in malformed {
             let error = RequestAdvice::parse(&bytes).unwrap_err();
@@ -315,7 +334,7 @@ mod tests {
         let id = |n: u8| WithdrawalId::of(RequestDigest::of(&[n]));
         let items = |ids: &[WithdrawalId]| {
             let items: Vec<Value> = ids.iter().map(|id| json!({"withdrawal": id, "effects": "…"})).collect();
-            json!({ "items": items })
+            payload("approval", json!({ "items": items }))
         };
         let read = |kind: &str, ids: &[WithdrawalId]| StatementAdvice::parse_decision(&envelope(kind, &items(ids)));
         let advice = read("approval", &[id(1), id(2), id(1)]).unwrap();
@@ -326,7 +345,7 @@ mod tests {
         let many: Vec<WithdrawalId> = (0..=100).map(id).collect();
         assert_eq!(read("approval", &many).unwrap_err().tag(), Tag::StatementMalformed);
         assert_eq!(read("cancel", &[id(1)]).unwrap_err().tag(), Tag::StatementUnknownKind);
-        let cancel = envelope("cancel", &json!({"withdrawal": id(3)}));
+        let cancel = envelope("cancel", &payload("cancel", json!({"withdrawal": id(3), "reason": ""})));
         assert_eq!(StatementAdvice::parse_cancel(&cancel).unwrap().withdrawals, [id(3)]);
         assert_eq!(
             StatementAdvice::parse_decision(&cancel).unwrap_err().tag(),
