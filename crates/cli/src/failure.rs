@@ -1,0 +1,223 @@
+//! Why a command did not do what was asked: a tag, what and where, what to do, and the exit code.
+
+use std::{fmt, path::Path, process::ExitCode};
+
+use countersign_proto::errors;
+use countersign_types::{Class, Tag};
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+
+/// The stable exit codes; `--help` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Could not be done, or could not be decided.
+    Failed = 1,
+    /// The command line is wrong. Clap's own code.
+    Usage = 2,
+    /// Policy, lineage or a person said no.
+    Denied = 3,
+    /// Something is still missing.
+    Pending = 4,
+    /// Malformed, or the server disagrees with what was decoded here; nothing was signed.
+    Refused = 5,
+    /// A signature, proof or receipt does not verify.
+    Unverified = 6,
+}
+
+impl Exit {
+    /// The code that a tag's class asks for.
+    pub(crate) fn of(tag: Tag) -> Self {
+        match tag.class() {
+            Class::Denied => Self::Denied,
+            Class::Pending => Self::Pending,
+            Class::Malformed => Self::Refused,
+            Class::Conflict | Class::Failed | Class::Unauthorized | Class::NotFound | Class::Exhausted => Self::Failed,
+        }
+    }
+
+    /// The number that the shell sees.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Denied => 3,
+            Self::Pending => 4,
+            Self::Refused => 5,
+            Self::Unverified => 6,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.number())
+    }
+}
+
+/// What a command returns.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    exit: Exit,
+    tag: Option<Tag>,
+    message: String,
+    advice: Option<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, tag: Option<Tag>, message: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            tag,
+            message: message.to_string(),
+            advice: None,
+        }
+    }
+
+    /// Something outside did not work.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, None, message)
+    }
+
+    /// The arguments contradict each other or the environment.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, None, message)
+    }
+
+    /// Refused here, whatever a server says; nothing was signed.
+    pub(crate) fn refused(tag: Tag, message: impl fmt::Display) -> Self {
+        Self::new(Exit::Refused, Some(tag), message)
+    }
+
+    /// Does not verify against the pinned trust root.
+    pub(crate) fn unverified(tag: Tag, message: impl fmt::Display) -> Self {
+        Self::new(Exit::Unverified, Some(tag), message)
+    }
+
+    /// What a file operation said.
+    pub(crate) fn file(path: &Path, doing: &str, error: impl fmt::Display) -> Self {
+        Self::failed(format!("cannot {doing} `{}`: {error}", path.display()))
+    }
+
+    /// What a server answered.
+    pub(crate) fn answered(server: &str, status: &Status) -> Self {
+        let tag = errors::tag_of(status);
+        let exit = tag.map_or(Exit::Failed, Exit::of);
+        let failure = Self::new(exit, tag, format!("the {server} answered: {}", shown(status)));
+        match status.code() {
+            Code::Unavailable if tag.is_none() => failure.advise("is it running? `countersign dev --dir …` starts both"),
+            Code::Unauthenticated => failure.advise("the certificate under tls/ is not of this deployment's CA"),
+            _ => failure,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// The same failure, seen from further out.
+    #[must_use]
+    pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn tag(&self) -> Option<Tag> {
+        self.tag
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "error": {
+            "tag": self.tag,
+            "message": self.message,
+            "advice": self.advice,
+            "exit": self.exit.number(),
+        }})
+    }
+}
+
+/// A status message without control characters: it came over a wire.
+fn shown(status: &Status) -> String {
+    let message: String = status.message().chars().filter(|c| !c.is_control()).take(1_024).collect();
+    match message.is_empty() {
+        true => format!("{:?}", status.code()),
+        false => message,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag {
+            Some(tag) => write!(f, "error: {tag}: {}", self.message)?,
+            None => write!(f, "error: {}", self.message)?,
+        }
+        match &self.advice {
+            Some(advice) => write!(f, "\nadvice: {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_of_tag_has_its_exit_code() {
+        let table = [
+            (Tag::PermitUncovered, 3),
+            (Tag::ApprovalRejected, 3),
+            (Tag::ApprovalMissing, 4),
+            (Tag::TransactionMalformed, 5),
+            (Tag::ReceiptInvalid, 5),
+            (Tag::ReferenceConflict, 1),
+            (Tag::SignerUnavailable, 1),
+            (Tag::CallerNotAllowed, 1),
+            (Tag::WithdrawalNotFound, 1),
+            (Tag::MessageTooLarge, 1),
+        ];
+        for (tag, code) in table {
+            let failure = Failure::answered("orchestrator", &errors::status(tag, "why"));
+            assert_eq!((failure.exit().number(), failure.tag()), (code, Some(tag)), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_tag_what_and_what_to_do() {
+        let failure = Failure::refused(Tag::RequestPaymentsMismatch, "payment `p` is not in the bytes")
+            .within("withdrawal `wd_x`")
+            .advise("do not approve it");
+        assert_eq!(
+            failure.to_string(),
+            "error: request/payments-mismatch: withdrawal `wd_x`: payment `p` is not in the bytes\nadvice: do not approve it"
+        );
+        assert_eq!(
+            failure.to_json().to_string(),
+            r#"{"error":{"advice":"do not approve it","exit":5,"message":"withdrawal `wd_x`: payment `p` is not in the bytes","tag":"request/payments-mismatch"}}"#
+        );
+    }
+
+    #[test]
+    fn what_a_server_wrote_cannot_move_the_cursor() {
+        let failure = Failure::answered("signer", &Status::internal("a\u{1b}[2Jb\r\nc"));
+        assert_eq!(failure.message(), "the signer answered: a[2Jbc");
+    }
+}
