@@ -5,10 +5,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_types::{RequestDigest, StatementDigest};
 use serde::{Deserialize, Serialize};
 
-use crate::{Kind, StatementError};
+use crate::{Kind, StatementError, error::shown};
 
 /// The largest envelope: an approval of 100 withdrawals with long effects texts, or a request of 256 payments.
 pub const MAX_ENVELOPE_BYTES: usize = 256 * 1024;
+
+/// Several times the longest signature of an accepted key, a security key's with a long application.
+const MAX_SIGNATURE_BYTES: usize = 4_096;
 
 /// One payload with one signature. That the signature holds is [`crate::verify`]'s to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,7 @@ struct DsseSignature {
 }
 
 fn malformed(reason: impl ToString) -> StatementError {
-    StatementError::Envelope(reason.to_string())
+    StatementError::Envelope(shown(reason))
 }
 
 impl Envelope {
@@ -58,15 +61,13 @@ impl Envelope {
             return Err(StatementError::TooLarge(bytes.len()));
         }
         let dsse: Dsse = serde_json::from_slice(bytes).map_err(malformed)?;
-        let is_short = dsse.payload_type.len() <= 128;
-        let kind = Kind::of_payload_type(&dsse.payload_type).ok_or_else(|| {
-            let shown = if is_short {
-                dsse.payload_type.escape_default().to_string()
-            } else {
-                "…".to_owned()
-            };
-            StatementError::UnknownKind(shown)
-        })?;
+        // A derived reader also takes an array for an object; other DSSE readers do not, and neither do we.
+        let as_read: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        if serde_json::to_value(&dsse).map_err(malformed)? != as_read {
+            return Err(malformed("an envelope is an object with a list of one object"));
+        }
+        let unknown = || StatementError::UnknownKind(shown(dsse.payload_type.chars().take(128).collect::<String>()));
+        let kind = Kind::of_payload_type(&dsse.payload_type).ok_or_else(unknown)?;
         let payload = STANDARD
             .decode(&dsse.payload)
             .map_err(|error| malformed(format!("`payload`: {error}")))?;
@@ -79,6 +80,9 @@ impl Envelope {
         let bytes = STANDARD
             .decode(&signature.sig)
             .map_err(|error| malformed(format!("`sig`: {error}")))?;
+        if bytes.len() > MAX_SIGNATURE_BYTES {
+            return Err(malformed(format!("`sig` is over {MAX_SIGNATURE_BYTES} bytes")));
+        }
         Ok(Self {
             kind,
             payload,
@@ -109,7 +113,8 @@ impl Envelope {
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
-    /// Which key the signer says it used; a hint, except that it tells plain Ed25519 from SSHSIG.
+    /// Which key the signer says it used: `ed25519:<hex>` for a plain signature, the OpenSSH fingerprint `SHA256:…` for
+    /// an SSHSIG. [`crate::verify`] refuses one that does not name the signature's key.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }

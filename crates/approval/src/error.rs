@@ -4,6 +4,18 @@ use countersign_types::{GenesisHash, PrincipalId, Tag, Timestamp, UtcSeconds};
 
 use crate::{Kind, MAX_ENVELOPE_BYTES};
 
+/// Errors quote hostile input: they stay printable and short wherever they are shown or logged.
+pub(crate) fn shown(reason: impl ToString) -> String {
+    let escape = |c: char| match c {
+        ' '..='~' => c.to_string(),
+        _ => c.escape_default().to_string(),
+    };
+    reason.to_string().chars().take(MAX_REASON_CHARS).map(escape).collect()
+}
+
+/// The most characters of a reason that quotes input.
+const MAX_REASON_CHARS: usize = 400;
+
 /// Why bytes are not a statement, or a statement does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Fingerprint, KeyDirectory, KeyRecord, PersonRecord, Quorum, QuorumRecord, Roster, RosterError, RosterFile,
+    error::shown, key::ed25519_fingerprint,
 };
 
 /// The one format.
@@ -86,7 +87,7 @@ impl Genesis {
         if bytes.len() > MAX_GENESIS_BYTES {
             return Err(malformed("it is too large"));
         }
-        let file: GenesisFile = serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
+        let file: GenesisFile = serde_json::from_slice(bytes).map_err(|error| malformed(&shown(error)))?;
         if file.format != FORMAT {
             return Err(malformed("`format` is not `countersign.genesis/1`"));
         }
@@ -107,6 +108,9 @@ impl Genesis {
                 problem: "unknown".to_owned(),
             }))
         })?;
+        if roster.key(&ed25519_fingerprint(&log_key)).is_some() {
+            return Err(malformed("`log_key` is a person's key: one key has one purpose"));
+        }
         Ok(Self {
             hash: GenesisHash::of(bytes),
             file,

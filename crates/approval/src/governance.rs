@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_types::{BundleDigest, PrincipalId, Tag, UtcSeconds, WithdrawalId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Body, Quorum, Verified, statement::Bounded};
+use crate::{Body, Quorum, Verified, review::certify_reason, statement::Bounded};
 
 /// A cancel statement's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ use crate::{Body, Quorum, Verified, statement::Bounded};
 pub struct Cancel {
     /// The withdrawal.
     pub withdrawal: WithdrawalId,
-    /// Why, for people; at most 512 characters.
+    /// Why, for people: one line of at most 512 printable ASCII characters.
     pub reason: String,
 }
 
@@ -33,15 +33,15 @@ pub struct Activation {
 
 impl Bounded for Cancel {
     fn certify(&self) -> Result<(), String> {
-        if self.reason.len() > 512 {
-            return Err("a reason is at most 512 characters".to_owned());
-        }
-        Ok(())
+        certify_reason(&self.reason)
     }
 }
 
 impl Bounded for Activation {
     fn certify(&self) -> Result<(), String> {
+        if self.version == 0 {
+            return Err("versions start at 1".to_owned());
+        }
         if (self.version == 1) != self.previous.is_none() {
             return Err("version 1 has no previous bundle, and every other version has one".to_owned());
         }
@@ -52,8 +52,8 @@ impl Bounded for Activation {
 /// Why an activation is not certified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActivationError {
-    /// A statement is of another kind or about another bundle.
-    #[error("a statement of `{0}` is not about this bundle, version and predecessor")]
+    /// A statement is of another kind, about another bundle, or names another `not_before` than the others.
+    #[error("a statement of `{0}` is not about this bundle, version and predecessor, or disagrees on `not_before`")]
     OtherBundle(PrincipalId),
     /// Its signer is no admin.
     #[error("`{0}` is not an admin of the bundle in force")]
@@ -80,6 +80,7 @@ impl ActivationError {
 }
 
 /// Certifies that the admin quorum in force signed exactly this activation. One person counts once, whatever the keys.
+/// Headers and the agreed `not_before` meet the clock where the bundle is put in force.
 pub fn certify_activation(
     statements: &[Verified],
     bundle: BundleDigest,
@@ -88,10 +89,16 @@ pub fn certify_activation(
     admins: &Quorum,
 ) -> Result<(), ActivationError> {
     let mut people = BTreeSet::new();
+    // Half a quorum for now and half for next month is no quorum for either.
+    let agreed = statements.iter().find_map(|first| match &first.statement().body {
+        Body::Activation(activation) => Some(activation.not_before),
+        Body::Request(_) | Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) => None,
+    });
     for statement in statements {
         let signer = statement.signer();
         let is_about = matches!(&statement.statement().body, Body::Activation(activation)
-            if activation.bundle == bundle && activation.version == version && activation.previous == previous);
+            if activation.bundle == bundle && activation.version == version && activation.previous == previous
+                && Some(activation.not_before) == agreed);
         if !is_about {
             return Err(ActivationError::OtherBundle(signer.clone()));
         }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use ssh_key::{PublicKey as SshPublicKey, public::KeyData};
 
+/// A key line of OpenSSH with a long comment.
+const MAX_KEY_BYTES: usize = 1_024;
+
 /// Why a text is no key of the roster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -13,8 +16,8 @@ pub enum KeyError {
     /// RSA, DSA, other curves, certificates.
     #[error("key type `{0}` is not accepted: use ed25519, ecdsa-sha2-nistp256 or their sk- forms")]
     Unsupported(String),
-    /// A low-order point, under which anybody can sign.
-    #[error("the key is not a valid point, or is weak")]
+    /// Not a point of the curve, a second way to write one, or a low-order point, under which anybody can sign.
+    #[error("the key is not a point of its curve in its usual encoding, or is weak")]
     Weak,
 }
 
@@ -40,6 +43,11 @@ pub enum KeyRecord {
 impl KeyRecord {
     /// Reads an OpenSSH public key line or `ed25519:<hex>`.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
+        // Comments are shown to people, so nothing that a terminal would obey.
+        let is_line = text.len() <= MAX_KEY_BYTES && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if !is_line {
+            return Err(KeyError::BadShape);
+        }
         if let Some(hex) = text.strip_prefix("ed25519:") {
             return Ok(Self::Ed25519(strong(decode_hex(hex).ok_or(KeyError::BadShape)?)?));
         }
@@ -48,7 +56,8 @@ impl KeyRecord {
         let edwards = data.ed25519().or_else(|| data.sk_ed25519().map(|key| key.public_key()));
         match edwards {
             Some(point) => drop(strong(point.0)?),
-            None if p256_point(data).is_some() => {}
+            None if p256_point(data).is_some_and(is_p256_point) => {}
+            None if p256_point(data).is_some() => return Err(KeyError::Weak),
             None => return Err(KeyError::Unsupported(key.algorithm().to_string())),
         }
         Ok(Self::Ssh(Box::new(data.clone())))
@@ -73,7 +82,7 @@ pub(crate) fn fingerprint_of(data: &KeyData) -> Fingerprint {
     }
     match p256_point(data) {
         Some(point) => Fingerprint(format!("p256:{}", hex(point))),
-        None => Fingerprint(data.fingerprint(ssh_key::HashAlg::Sha256).to_string()),
+        None => Fingerprint(ssh_key_id(data)),
     }
 }
 
@@ -81,16 +90,27 @@ pub(crate) fn ed25519_fingerprint(point: &[u8; 32]) -> Fingerprint {
     Fingerprint(format!("ed25519:{}", hex(point)))
 }
 
-fn p256_point(data: &KeyData) -> Option<&[u8]> {
+/// The `keyid` of an SSH signature: what `ssh-keygen -l` prints.
+pub(crate) fn ssh_key_id(data: &KeyData) -> String {
+    data.fingerprint(ssh_key::HashAlg::Sha256).to_string()
+}
+
+pub(crate) fn p256_point(data: &KeyData) -> Option<&[u8]> {
     if let Some(ssh_key::public::EcdsaPublicKey::NistP256(point)) = data.ecdsa() {
         return Some(point.as_bytes());
     }
     data.sk_ecdsa_p256().map(|key| key.ec_point().as_bytes())
 }
 
+/// A point of the curve, uncompressed as OpenSSH writes it: the compressed form would be a second identity of one key.
+fn is_p256_point(bytes: &[u8]) -> bool {
+    bytes.len() == 65 && p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).is_ok()
+}
+
 fn strong(point: [u8; 32]) -> Result<[u8; 32], KeyError> {
     match ed25519_dalek::VerifyingKey::from_bytes(&point) {
-        Ok(key) if !key.is_weak() => Ok(point),
+        // One key, one text: an encoding that decompresses to the same point as another would be a second identity.
+        Ok(key) if !key.is_weak() && key.to_edwards().compress().to_bytes() == point => Ok(point),
         Ok(_) | Err(_) => Err(KeyError::Weak),
     }
 }

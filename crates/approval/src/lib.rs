@@ -30,6 +30,7 @@ mod review;
 mod roster;
 mod seats;
 mod sign;
+mod sshsig;
 mod statement;
 mod verify;
 

@@ -8,7 +8,10 @@ use countersign_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{FeeCeiling, statement::Bounded};
+use crate::{
+    FeeCeiling,
+    statement::{Bounded, is_line},
+};
 
 /// The most payments of one request: a payout batch that a person can still review.
 pub const MAX_PAYMENTS: usize = 256;
@@ -90,10 +93,10 @@ impl Bounded for Request {
                 self.effects.len()
             ));
         }
-        let is_line = |line: &String| line.len() <= MAX_EFFECT_LINE_BYTES && !line.contains('\n');
-        if !self.effects.iter().all(is_line) {
+        let is_effect = |line: &String| !line.is_empty() && is_line(line, MAX_EFFECT_LINE_BYTES);
+        if !self.effects.iter().all(is_effect) {
             return Err(format!(
-                "an effect is one line of at most {MAX_EFFECT_LINE_BYTES} characters"
+                "an effect is one line of 1 to {MAX_EFFECT_LINE_BYTES} printable ASCII characters"
             ));
         }
         let mut references = BTreeSet::new();

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use countersign_types::{Amount, AssetId, EffectsText, PolicyDigest, WithdrawalId};
 use serde::{Deserialize, Serialize};
 
-use crate::statement::Bounded;
+use crate::statement::{Bounded, is_line};
 
 /// The most withdrawals in one statement.
 pub const MAX_ITEMS: usize = 100;
-/// The longest reason of a rejection.
+/// The longest reason of a rejection or cancel.
 const MAX_REASON_BYTES: usize = 512;
 
 /// The most that a fee may be.
@@ -58,8 +58,17 @@ pub struct Rejection {
 pub struct RejectionItem {
     /// The withdrawal.
     pub withdrawal: WithdrawalId,
-    /// Why, for people.
+    /// Why, for people: one line of at most 512 printable ASCII characters.
     pub reason: String,
+}
+
+pub(crate) fn certify_reason(reason: &str) -> Result<(), String> {
+    if !is_line(reason, MAX_REASON_BYTES) {
+        return Err(format!(
+            "a reason is one line of at most {MAX_REASON_BYTES} printable ASCII characters"
+        ));
+    }
+    Ok(())
 }
 
 fn certify_items(withdrawals: impl ExactSizeIterator<Item = WithdrawalId>) -> Result<(), String> {
@@ -84,9 +93,7 @@ impl Bounded for Approval {
 
 impl Bounded for Rejection {
     fn certify(&self) -> Result<(), String> {
-        if self.items.iter().any(|item| item.reason.len() > MAX_REASON_BYTES) {
-            return Err(format!("a reason is at most {MAX_REASON_BYTES} characters"));
-        }
+        self.items.iter().try_for_each(|item| certify_reason(&item.reason))?;
         certify_items(self.items.iter().map(|item| item.withdrawal))
     }
 }

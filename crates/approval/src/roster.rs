@@ -126,11 +126,9 @@ impl Roster {
         build.groups(&file.groups);
         build.initiators(&file.initiators);
         let officers = build.people_of("officers", &file.officers);
-        let members = build.people_of("admins.members", &file.admins.members);
-        let admins = Quorum::new(file.admins.threshold, members).map_err(|error| wrong("admins.threshold", error));
-        let admins = admins.map_err(|error| build.errors.push(error)).ok();
-        match admins {
-            Some(admins) if build.errors.is_empty() => Ok(Self {
+        let admins = build.admins(&file.admins);
+        match (admins, officers) {
+            (Some(admins), Some(officers)) if build.errors.is_empty() => Ok(Self {
                 people: build.people,
                 operators: build.operators,
                 keys: build.keys,
@@ -139,7 +137,7 @@ impl Roster {
                 admins,
                 officers,
             }),
-            Some(_) | None => Err(build.errors),
+            _ => Err(build.errors),
         }
     }
 
@@ -209,12 +207,14 @@ struct Build {
 
 impl Build {
     fn principals(&mut self, file: &RosterFile) {
-        if file.people.len() > MAX_PRINCIPALS || file.services.len() > MAX_PRINCIPALS {
-            self.errors.push(wrong(
-                "people",
-                format!("at most {MAX_PRINCIPALS} people and as many services are accepted"),
-            ));
-            return;
+        for (path, count) in [("people", file.people.len()), ("services", file.services.len())] {
+            if count > MAX_PRINCIPALS {
+                self.errors.push(wrong(
+                    path,
+                    format!("{count} {path}; at most {MAX_PRINCIPALS} are accepted"),
+                ));
+                return;
+            }
         }
         for (n, person) in file.people.iter().enumerate() {
             let path = format!("people[{n}]");
@@ -232,13 +232,13 @@ impl Build {
                     .push(wrong(format!("{path}.id"), format!("`{}` is listed twice", service.id)));
             }
             let operators = self.people_of(&format!("{path}.operators"), &service.operators);
-            if operators.is_empty() {
+            if operators.as_ref().is_some_and(BTreeSet::is_empty) {
                 self.errors.push(wrong(
                     format!("{path}.operators"),
                     "a service names the people who operate it",
                 ));
             }
-            self.operators.insert(service.id.clone(), operators);
+            self.operators.insert(service.id.clone(), operators.unwrap_or_default());
             self.keys(&path, &service.id, &service.keys, false);
         }
     }
@@ -273,13 +273,17 @@ impl Build {
     fn groups(&mut self, groups: &[GroupRecord]) {
         for (n, group) in groups.iter().enumerate() {
             let members = self.people_of(&format!("groups[{n}].members"), &group.members);
-            if members.is_empty() {
+            if members.as_ref().is_some_and(BTreeSet::is_empty) {
                 self.errors.push(wrong(
                     format!("groups[{n}].members"),
                     format!("group `{}` has no people", group.id),
                 ));
             }
-            if self.groups.insert(group.id.clone(), members).is_some() {
+            if self
+                .groups
+                .insert(group.id.clone(), members.unwrap_or_default())
+                .is_some()
+            {
                 self.errors.push(wrong(
                     format!("groups[{n}].id"),
                     format!("`{}` is listed twice", group.id),
@@ -301,7 +305,11 @@ impl Build {
             }
             let principals = unique(record.principals.iter().cloned());
             let principals = self.note(&format!("{path}.principals"), principals);
-            if self.initiators.insert(record.tenant.clone(), principals).is_some() {
+            if self
+                .initiators
+                .insert(record.tenant.clone(), principals.unwrap_or_default())
+                .is_some()
+            {
                 self.errors.push(wrong(
                     format!("{path}.tenant"),
                     format!("`{}` is listed twice", record.tenant),
@@ -310,8 +318,16 @@ impl Build {
         }
     }
 
-    /// A set of known people; services are refused.
-    fn people_of(&mut self, path: &str, ids: &[PrincipalId]) -> BTreeSet<PrincipalId> {
+    fn admins(&mut self, record: &QuorumRecord) -> Option<Quorum> {
+        let members = self.people_of("admins.members", &record.members)?;
+        let admins = Quorum::new(record.threshold, members);
+        admins
+            .map_err(|error| self.errors.push(wrong("admins.threshold", error)))
+            .ok()
+    }
+
+    /// A set of known people; services are refused. None if it repeats somebody or is too large, which is noted.
+    fn people_of(&mut self, path: &str, ids: &[PrincipalId]) -> Option<BTreeSet<PrincipalId>> {
         for (n, id) in ids.iter().enumerate() {
             if !self.people.contains(id) {
                 self.errors.push(wrong(
@@ -324,10 +340,7 @@ impl Build {
         self.note(path, ids)
     }
 
-    fn note(&mut self, path: &str, ids: Result<BTreeSet<PrincipalId>, QuorumError>) -> BTreeSet<PrincipalId> {
-        ids.unwrap_or_else(|error| {
-            self.errors.push(wrong(path, error));
-            BTreeSet::new()
-        })
+    fn note(&mut self, path: &str, ids: Result<BTreeSet<PrincipalId>, QuorumError>) -> Option<BTreeSet<PrincipalId>> {
+        ids.map_err(|error| self.errors.push(wrong(path, error))).ok()
     }
 }

@@ -2,9 +2,14 @@
 
 use ed25519_dalek::Signer as _;
 use ssh_encoding::Encode as _;
-use ssh_key::{HashAlg, SshSig};
+use ssh_key::HashAlg;
 
-use crate::{Envelope, Kind, Statement, StatementError, envelope::pae, key::ed25519_fingerprint};
+use crate::{
+    Envelope, Kind, Statement, StatementError,
+    envelope::pae,
+    key::{ed25519_fingerprint, ssh_key_id},
+    sshsig::{EmbeddedKey, SshSignature, parse_armor},
+};
 
 /// Why no envelope was made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,16 +64,12 @@ impl StatementSigner for SshSigner {
             .0
             .sign(namespace, HashAlg::Sha512, message)
             .map_err(|error| SealError::Signer(error.to_string()))?;
-        blob(&sshsig)
+        let mut blob = Vec::new();
+        sshsig
+            .encode(&mut blob)
+            .map_err(|error| SealError::Signer(error.to_string()))?;
+        Ok((ssh_key_id(sshsig.public_key()), blob))
     }
-}
-
-fn blob(sshsig: &SshSig) -> Result<(String, Vec<u8>), SealError> {
-    let mut bytes = Vec::new();
-    sshsig
-        .encode(&mut bytes)
-        .map_err(|error| SealError::Unusable(error.to_string()))?;
-    Ok((sshsig.public_key().fingerprint(HashAlg::Sha256).to_string(), bytes))
 }
 
 /// Signs a statement.
@@ -89,8 +90,11 @@ impl Envelope {
 
     /// Attaches the armored output of `ssh-keygen -Y sign` (agents, security keys, air-gapped machines).
     pub fn from_ssh_signature(kind: Kind, payload: Vec<u8>, armored: &str) -> Result<Self, SealError> {
-        let sshsig = SshSig::from_pem(armored).map_err(|error| SealError::Unusable(error.to_string()))?;
-        let (key_id, signature) = blob(&sshsig)?;
-        Ok(Self::new(kind, payload, key_id, signature)?)
+        let unusable = || SealError::Unusable("it is no armored ssh signature of an accepted key".to_owned());
+        let blob = parse_armor(armored).ok_or_else(unusable)?;
+        let EmbeddedKey::Known(key) = SshSignature::parse(&blob).ok_or_else(unusable)?.key else {
+            return Err(unusable());
+        };
+        Ok(Self::new(kind, payload, ssh_key_id(&key), blob)?)
     }
 }

@@ -3,7 +3,7 @@
 use countersign_types::{Duration, GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Activation, Approval, Cancel, Kind, Rejection, Request, StatementError};
+use crate::{Activation, Approval, Cancel, Kind, Rejection, Request, StatementError, error::shown};
 
 /// The longest validity: nothing that a person signed once should work for longer.
 pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
@@ -101,13 +101,21 @@ struct Payload<B> {
     body: B,
 }
 
+/// Text that people read in a statement: one line of printable ASCII, so that no terminal obeys it.
+pub(crate) fn is_line(text: &str, max_bytes: usize) -> bool {
+    text.len() <= max_bytes && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
 /// A rule of a body that its types alone do not hold.
 pub(crate) trait Bounded {
     fn certify(&self) -> Result<(), String>;
 }
 
 impl Statement {
-    /// Reads a payload of a kind: printable ASCII, no unknown or repeated field, every list bounded.
+    /// Reads a payload of a kind: byte for byte what [`Self::to_payload`] writes, every list bounded.
+    ///
+    /// One statement has one payload, so escapes, arrays in place of objects, absent optional fields and white space
+    /// cannot hide from a person what a program reads, and a request has one digest.
     pub fn parse(kind: Kind, payload: &[u8]) -> Result<Self, StatementError> {
         let is_printable = payload.iter().all(|b| *b == b'\n' || (b' '..=b'~').contains(b));
         if !is_printable {
@@ -116,13 +124,20 @@ impl Statement {
                 reason: "only printable ASCII is accepted".to_owned(),
             });
         }
-        match kind {
+        let statement = match kind {
             Kind::Request => read(kind, payload, |body| Body::Request(Box::new(body))),
             Kind::Approval => read(kind, payload, Body::Approval),
             Kind::Rejection => read(kind, payload, Body::Rejection),
             Kind::Cancel => read(kind, payload, Body::Cancel),
             Kind::Activation => read(kind, payload, Body::Activation),
+        }?;
+        if statement.to_payload() != payload {
+            return Err(StatementError::Payload {
+                kind,
+                reason: "it is not written in its one form (docs/formats.md)".to_owned(),
+            });
         }
+        Ok(statement)
     }
 
     /// The payload that is signed: indented JSON with a fixed field order.
@@ -159,7 +174,7 @@ fn read<B: DeserializeOwned + Bounded>(
     body: fn(B) -> Body,
 ) -> Result<Statement, StatementError> {
     let malformed = |reason: String| StatementError::Payload { kind, reason };
-    let read: Payload<B> = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
+    let read: Payload<B> = serde_json::from_slice(payload).map_err(|error| malformed(shown(error)))?;
     if read.kind != kind {
         return Err(malformed(format!("`kind` is `{}`", read.kind)));
     }
