@@ -1,0 +1,98 @@
+//! Amounts as people write them: `12.5 ETH`.
+
+use countersign_policy::Bounds;
+use countersign_types::{Amount, AssetRegistry, AssetSymbol};
+
+use crate::error::Problem;
+
+/// Units of money: nothing that a chain moves, so a bound in one needs prices.
+const MONEY: [&str; 6] = ["USD", "EUR", "GBP", "CHF", "JPY", "CNY"];
+
+/// The bound that an amount means: that many of every asset with the symbol, on whatever network.
+pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol, Bounds), Problem> {
+    let (number, symbol) = text.split_once(' ').ok_or(Problem::BadAmount)?;
+    let symbol = AssetSymbol::parse(symbol).map_err(|_| Problem::BadAmount)?;
+    let bounds = assets
+        .all_by_symbol(&symbol)
+        .map(|asset| Ok((asset.id.clone(), Amount::parse_decimal(number, asset.decimals)?)))
+        .collect::<Result<Bounds, _>>()
+        .map_err(|error| Problem::AmountDigits {
+            amount: text.chars().take(100).collect(),
+            error,
+        })?;
+    if bounds.is_empty() {
+        return Err(unknown(&symbol));
+    }
+    Ok((symbol, bounds))
+}
+
+/// A symbol that no asset has.
+pub(crate) fn unknown(symbol: &AssetSymbol) -> Problem {
+    if MONEY.contains(&symbol.as_str()) {
+        return Problem::NoPriceSource(symbol.to_string());
+    }
+    Problem::Unknown {
+        what: "asset",
+        id: symbol.to_string(),
+        hint: "assets.yaml has no asset with this symbol",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_types::{AssetRecord, Decimals};
+
+    fn assets() -> AssetRegistry {
+        let record = |id: &str, symbol: &str, decimals| AssetRecord {
+            id: id.parse().unwrap(),
+            symbol: symbol.parse().unwrap(),
+            decimals: Decimals::new(decimals).unwrap(),
+        };
+        AssetRegistry::new([
+            record("eip155:1/slip44:60", "ETH", 18),
+            record("eip155:8453/slip44:60", "ETH", 18),
+            record("eip155:1/erc20:0xa", "USDC", 6),
+            record("eip155:56/erc20:0xb", "USDC", 18),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_symbol_bounds_each_of_its_assets_in_its_own_decimals() {
+        let (_, bounds) = bounds("1.5 USDC", &assets()).unwrap();
+        let bound = |id: &str| bounds.bound(&id.parse().unwrap()).unwrap().to_string();
+        assert_eq!(bound("eip155:1/erc20:0xa"), "1500000");
+        assert_eq!(bound("eip155:56/erc20:0xb"), "1500000000000000000");
+    }
+
+    #[test]
+    fn everything_else_is_an_error() {
+        for bad in ["", "5", "ETH", "5ETH", "5  ETH", " 5 ETH", "5 ETH ", "5 eth", "5\tETH"] {
+            assert_eq!(bounds(bad, &assets()), Err(Problem::BadAmount), "{bad:?}");
+        }
+        for bad in [
+            "-5 ETH",
+            "+5 ETH",
+            "1e3 ETH",
+            "1_000 ETH",
+            "1,5 ETH",
+            "05 ETH",
+            ".5 ETH",
+            "5. ETH",
+            "0x5 ETH",
+        ] {
+            assert!(
+                matches!(bounds(bad, &assets()), Err(Problem::AmountDigits { .. })),
+                "{bad:?}"
+            );
+        }
+        // 7 digits fit one USDC and not the other: the same words would mean different bounds.
+        assert!(matches!(
+            bounds("0.0000001 USDC", &assets()),
+            Err(Problem::AmountDigits { .. })
+        ));
+        assert!(matches!(bounds("5 USD", &assets()), Err(Problem::NoPriceSource(_))));
+        assert!(matches!(bounds("5 BTC", &assets()), Err(Problem::Unknown { .. })));
+    }
+}

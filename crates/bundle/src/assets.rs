@@ -1,0 +1,100 @@
+//! `assets.yaml`: what the policy may name; native assets come with their network and need no entry.
+
+use std::collections::BTreeMap;
+
+use countersign_chains::Network;
+use countersign_types::{AssetId, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError};
+use serde::Deserialize;
+
+use crate::{
+    error::{Found, Problem},
+    yaml::{self, Doc},
+};
+
+const FILE: &str = "assets.yaml";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AssetsFile {
+    pub(crate) assets: Vec<RawAsset>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawAsset {
+    pub(crate) id: String,
+    symbol: String,
+    decimals: u64,
+}
+
+/// Reads the assets, each on a network of the bundle.
+pub(crate) fn load<'a>(
+    bytes: &[u8],
+    networks: &BTreeMap<ChainId, Network>,
+    found: &mut Found,
+) -> Option<(Doc<'a, AssetsFile>, AssetRegistry)> {
+    let doc: Doc<'a, AssetsFile> = yaml::read(FILE, bytes, found)?;
+    let mut records = Vec::new();
+    for (n, raw) in doc.raw.assets.iter().enumerate() {
+        records.extend(record(&doc, n, raw, networks, found));
+    }
+    let is_whole = records.len() == doc.raw.assets.len();
+    match AssetRegistry::new(records) {
+        Ok(assets) if is_whole => Some((doc, assets)),
+        Ok(_) => None,
+        Err(error) => {
+            found.push(duplicate(&doc, &error));
+            None
+        }
+    }
+}
+
+fn record(
+    doc: &Doc<'_, AssetsFile>,
+    n: usize,
+    raw: &RawAsset,
+    networks: &BTreeMap<ChainId, Network>,
+    found: &mut Found,
+) -> Option<AssetRecord> {
+    let path = |field: &str| format!("assets[{n}].{field}");
+    let id = raw
+        .id
+        .parse::<AssetId>()
+        .map_err(|error| found.push(doc.value(&path("id"), error)));
+    let symbol = AssetSymbol::parse(raw.symbol.as_str()).map_err(|error| found.push(doc.value(&path("symbol"), error)));
+    let decimals = doc
+        .places
+        .number(&path("decimals"), raw.decimals, (0, Decimals::MAX.into()))
+        .map_err(|problem| found.push(doc.value(&path("decimals"), problem)));
+    let (id, symbol, decimals) = (id.ok()?, symbol.ok()?, decimals.ok()?);
+    if !networks.contains_key(id.chain()) {
+        let problem = unknown_network(id.chain());
+        found.push(doc.value(&path("id"), problem));
+        return None;
+    }
+    let decimals = u8::try_from(decimals)
+        .ok()
+        .and_then(|decimals| Decimals::new(decimals).ok())?;
+    Some(AssetRecord { id, symbol, decimals })
+}
+
+pub(crate) fn unknown_network(chain: &ChainId) -> Problem {
+    Problem::Unknown {
+        what: "network",
+        id: chain.to_string(),
+        hint: "no file in networks/ has this chain",
+    }
+}
+
+/// The later of two entries that cannot both stand.
+fn duplicate(doc: &Doc<'_, AssetsFile>, error: &RegistryError) -> crate::LoadError {
+    let is_at_fault = |raw: &RawAsset| match error {
+        RegistryError::DuplicateAsset(id) => raw.id == id.to_string(),
+        RegistryError::AmbiguousSymbol { symbol, chain } => {
+            raw.symbol == symbol.as_str() && raw.id.starts_with(&format!("{chain}/"))
+        }
+        RegistryError::DuplicateWallet(_) | RegistryError::SharedKey { .. } | RegistryError::EmptyWallet(_) => false,
+    };
+    let n = doc.raw.assets.iter().rposition(is_at_fault).unwrap_or_default();
+    doc.value(&format!("assets[{n}].id"), Problem::Registry(error.to_string()))
+}

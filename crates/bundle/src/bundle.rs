@@ -1,0 +1,222 @@
+//! Loading: manifest, then files against it, then each file, then the files against each other.
+
+use std::collections::BTreeMap;
+
+use countersign_approval::Roster;
+use countersign_chains::{Network, Registry};
+use countersign_policy::{DestinationLists, Policy};
+use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest};
+
+use crate::{
+    LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem, assets,
+    destinations::{self, NamedLists},
+    error::Found,
+    networks,
+    places::TOP,
+    policy::{self, Loaded, Names},
+    reach::Reach,
+    registry_error, roster, wallets,
+    yaml::Doc,
+};
+
+/// A bundle that holds together.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    manifest: Manifest,
+    roster: Roster,
+    registry: Registry,
+    policy: Policy,
+    lists: DestinationLists,
+    names: NamedLists,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A destination of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DestinationEntry<'a> {
+    /// The list.
+    pub list: &'a ListId,
+    /// What people call it.
+    pub name: &'a str,
+    /// Where.
+    pub destination: &'a Destination,
+}
+
+impl Bundle {
+    /// Loads files by name, the manifest among them. Reports everything that is wrong, as far as it can be told: what
+    /// depends on a file that does not load is not judged.
+    pub fn load(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, LoadErrors> {
+        let manifest = certify_files(files)?;
+        let mut found = Found::default();
+        let roster = roster::load(bytes(files, "roster.yaml"), &mut found);
+        let networks = networks::load(files, &mut found);
+        let registry = load_registry(files, networks, &mut found)?;
+        let (Some(roster), Some((registry, wallets))) = (roster, registry) else {
+            return Err(found.fail());
+        };
+        let names = destinations::load(bytes(files, "destinations.yaml"), &registry, &mut found);
+        let loaded = match &names {
+            Some(lists) => {
+                let names = Names {
+                    registry: &registry,
+                    roster: &roster,
+                    lists,
+                };
+                policy::load(bytes(files, "policy.yaml"), &names, &mut found)
+            }
+            None => None,
+        };
+        let (Some(names), Some(loaded)) = (names, loaded) else {
+            return Err(found.fail());
+        };
+        let reach = Reach {
+            registry: &registry,
+            roster: &roster,
+            loaded: &loaded,
+            wallets: &wallets,
+        };
+        reach.certify(&mut found);
+        found.conclude()?;
+        let Loaded { policy, requires: _ } = loaded;
+        let lists = names
+            .iter()
+            .map(|(id, entries)| (id.clone(), entries.keys().cloned().collect()));
+        let lists = DestinationLists::new(lists.collect());
+        Ok(Self {
+            manifest,
+            roster,
+            registry,
+            policy,
+            lists,
+            names,
+            files: files.clone(),
+        })
+    }
+
+    /// What a genesis of this environment refuses. Development accepts everything that loads; production wants cumulative
+    /// limits (DESIGN.md §5), and this version has none to offer.
+    pub fn check_environment(&self, is_production: bool) -> Result<(), LoadErrors> {
+        let mut found = Found::default();
+        if is_production {
+            found.push(LoadError::new("policy.yaml", TOP, Problem::NoWindowedLimits));
+        }
+        found.conclude()
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+    /// The bundle's identity: the digest of the manifest's bytes.
+    pub fn digest(&self) -> BundleDigest {
+        self.manifest.digest()
+    }
+    /// What approvals bind.
+    pub fn policy_digest(&self) -> PolicyDigest {
+        self.manifest.policy_digest()
+    }
+    /// Counts from 1.
+    pub fn version(&self) -> u64 {
+        self.manifest.version()
+    }
+    /// The bundle that it replaces; none for version 1.
+    pub fn previous(&self) -> Option<BundleDigest> {
+        self.manifest.previous()
+    }
+    /// People, services, groups, initiators, admins, officers.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+    /// Networks, wallets and assets.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+    /// The rules.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+    /// The destination lists, as policy evaluation takes them.
+    pub fn destinations(&self) -> &DestinationLists {
+        &self.lists
+    }
+    /// The entries that name a destination, in order of list.
+    pub fn entries<'a>(&'a self, destination: &'a Destination) -> impl Iterator<Item = DestinationEntry<'a>> {
+        self.names.iter().filter_map(move |(list, entries)| {
+            let (destination, name) = entries.get_key_value(destination)?;
+            Some(DestinationEntry {
+                list,
+                name,
+                destination,
+            })
+        })
+    }
+    /// The files as they were loaded, the manifest among them.
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+}
+
+fn bytes<'f>(files: &'f BTreeMap<String, Vec<u8>>, path: &str) -> &'f [u8] {
+    files.get(path).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The manifest, if the files are exactly those that it names.
+fn certify_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Manifest, LoadErrors> {
+    let mut found = Found::default();
+    let manifest = match files.get(MANIFEST_PATH) {
+        None => Err(ManifestError::Missing),
+        Some(bytes) => Manifest::parse(bytes),
+    };
+    match manifest {
+        Err(error) => found.push(LoadError::new(MANIFEST_PATH, place(&error), error)),
+        Ok(manifest) => {
+            for (file, error) in manifest.compare(files) {
+                found.push(LoadError::new(&file, TOP, error));
+            }
+            if found.is_empty() {
+                return Ok(manifest);
+            }
+        }
+    }
+    Err(found.fail())
+}
+
+fn place(error: &ManifestError) -> (u32, u32) {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    if let ManifestError::Json { line, column, .. } = error {
+        return (number(*line), number(*column));
+    }
+    TOP
+}
+
+type LoadedRegistry<'a> = (Registry, Doc<'a, wallets::WalletsFile>);
+
+/// Networks, wallets and assets, checked together.
+fn load_registry<'a>(
+    files: &BTreeMap<String, Vec<u8>>,
+    networks: BTreeMap<ChainId, Network>,
+    found: &mut Found,
+) -> Result<Option<LoadedRegistry<'a>>, LoadErrors> {
+    if networks.is_empty() {
+        if found.is_empty() {
+            found.push(LoadError::new(
+                MANIFEST_PATH,
+                TOP,
+                Problem::Empty("the bundle has no networks/*.yaml"),
+            ));
+        }
+        return Err(found.fail());
+    }
+    let assets = assets::load(bytes(files, "assets.yaml"), &networks, found);
+    let wallets = wallets::load(bytes(files, "wallets.yaml"), &networks, found);
+    let (Some((assets_doc, assets)), Some((wallets_doc, wallets))) = (assets, wallets) else {
+        return Ok(None);
+    };
+    match Registry::new(networks.into_values().collect(), wallets, assets) {
+        Ok(registry) => Ok(Some((registry, wallets_doc))),
+        Err(error) => {
+            found.push(registry_error::locate(&error, &wallets_doc, &assets_doc));
+            Ok(None)
+        }
+    }
+}

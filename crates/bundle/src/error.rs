@@ -1,0 +1,316 @@
+//! What is wrong with a bundle, and where.
+
+use std::fmt;
+
+use countersign_policy::PolicyError;
+use countersign_types::{AmountError, CaipError, GroupId, IdError, KeyError, PrincipalId, Tag, TimeError, WalletId};
+
+use crate::ManifestError;
+
+/// The most errors that one load reports; what is left out is counted.
+pub const MAX_LOAD_ERRORS: usize = 100;
+
+/// What is wrong at one place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The manifest, or a file against it.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A character that a reviewer cannot see, or that reorders what they see.
+    #[error("character U+{0:04X} is invisible or reorders the text: remove it")]
+    HiddenCharacter(u32),
+    /// Not UTF-8.
+    #[error("the file is not UTF-8")]
+    NotUtf8,
+    /// YAML that is broken, ambiguous or of another shape.
+    #[error("{0}")]
+    Yaml(String),
+    /// `key:` with nothing behind it.
+    #[error("`{0}` has no value: write one, or leave the key out")]
+    NoValue(String),
+    /// Not a whole number in plain decimal digits.
+    #[error("write a whole number from {min} to {max} in plain decimal digits")]
+    BadNumber {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// Not the schema of this file.
+    #[error("`schema` must be `{0}`")]
+    BadSchema(&'static str),
+    /// Not an identifier.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// Not a CAIP identifier.
+    #[error(transparent)]
+    Caip(#[from] CaipError),
+    /// Not a public key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Not a duration.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// Not one of a closed set of words.
+    #[error("`{word}` is not one of {allowed}")]
+    BadWord {
+        /// What stands there.
+        word: String,
+        /// What may stand there.
+        allowed: &'static str,
+    },
+    /// Not `<number> <symbol>`.
+    #[error("an amount is written `12.5 ETH`: a number, one space, the symbol of an asset")]
+    BadAmount,
+    /// The number of an amount does not fit its asset.
+    #[error("`{amount}`: {error}")]
+    AmountDigits {
+        /// What stands there.
+        amount: String,
+        /// Why.
+        error: AmountError,
+    },
+    /// An amount under another asset's key.
+    #[error("the amount is in `{found}` and its key is `{key}`: they must be the same")]
+    OtherSymbol {
+        /// The symbol of the amount.
+        found: String,
+        /// The key.
+        key: String,
+    },
+    /// An amount of money.
+    #[error("`{0}` is no asset, and this version has no price source: write the bound in each asset's own unit")]
+    NoPriceSource(String),
+    /// A name that nothing in the bundle has.
+    #[error("unknown {what} `{id}`: {hint}")]
+    Unknown {
+        /// What kind of thing.
+        what: &'static str,
+        /// The name.
+        id: String,
+        /// Where it would have to be.
+        hint: &'static str,
+    },
+    /// A name that is used twice.
+    #[error("{what} `{id}` is listed twice")]
+    Duplicate {
+        /// What kind of thing.
+        what: &'static str,
+        /// The name.
+        id: String,
+    },
+    /// Nothing where something must be.
+    #[error("{0}")]
+    Empty(&'static str),
+    /// An address that is not canonical on its network.
+    #[error("`{address}`: {error}")]
+    BadDestination {
+        /// What stands there.
+        address: String,
+        /// Why.
+        error: String,
+    },
+    /// A list names one of the bundle's own wallets.
+    #[error("the address is wallet `{0}` of this bundle: use `to: {{ own: [{0}] }}`")]
+    OwnDestination(WalletId),
+    /// Not a name that a person can read.
+    #[error("a name has 1 to 64 printable ASCII characters")]
+    BadName,
+    /// A window that this version does not have.
+    #[error("window `{0}` is not in this version: only `transaction` is")]
+    UnsupportedWindow(String),
+    /// Not exactly one way to say where.
+    #[error("`to` needs exactly one of `list`, `own` and `unknown: true`")]
+    BadTo,
+    /// A rule that does not hold together.
+    #[error(transparent)]
+    Rule(#[from] PolicyError),
+    /// A roster that does not hold together.
+    #[error("{0}")]
+    Roster(String),
+    /// Networks, wallets and assets that do not hold together.
+    #[error("{0}")]
+    Registry(String),
+    /// A quorum that can never be reached.
+    #[error(
+        "wallet `{wallet}`, initiator `{initiator}`: the quorum ({seats}) can never be reached without the initiator and \
+         the people who operate it: add people to the groups, or ask for fewer"
+    )]
+    UnreachableQuorum {
+        /// The wallet.
+        wallet: WalletId,
+        /// Who does not count.
+        initiator: PrincipalId,
+        /// What is asked for, as `2 of treasury, 1 of risk`.
+        seats: String,
+    },
+    /// A wallet that nothing may leave.
+    #[error("no permit can ever reach wallet `{0}`: add one, or remove the wallet")]
+    UnreachableWallet(WalletId),
+    /// A group that the roster does not have.
+    #[error("unknown group `{0}`: the roster has no such group")]
+    UnknownGroup(GroupId),
+    /// Development only.
+    #[error(
+        "a production genesis needs cumulative limits on every permitted asset and on the fees of every wallet, and this \
+         version has limits per transaction only: use a development genesis until windows are in"
+    )]
+    NoWindowedLimits,
+}
+
+/// One thing that is wrong, and its place. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadError {
+    file: String,
+    line: u32,
+    column: u32,
+    problem: Problem,
+}
+
+impl LoadError {
+    pub(crate) fn new(file: &str, (line, column): (u32, u32), problem: impl Into<Problem>) -> Self {
+        Self {
+            file: file.chars().take(128).flat_map(char::escape_default).collect(),
+            line,
+            column,
+            problem: problem.into(),
+        }
+    }
+
+    /// The file within the bundle.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+    /// The line, from 1.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+    /// The column in characters, from 1.
+    pub fn column(&self) -> u32 {
+        self.column
+    }
+    /// What is wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+    /// The stable tag: files that are not the manifest's are another thing than files that do not load.
+    pub fn tag(&self) -> Tag {
+        match &self.problem {
+            Problem::Manifest(error) => error.tag(),
+            Problem::HiddenCharacter(_)
+            | Problem::NotUtf8
+            | Problem::Yaml(_)
+            | Problem::NoValue(_)
+            | Problem::BadNumber { .. }
+            | Problem::BadSchema(_)
+            | Problem::Id(_)
+            | Problem::Caip(_)
+            | Problem::Key(_)
+            | Problem::Time(_)
+            | Problem::BadWord { .. }
+            | Problem::BadAmount
+            | Problem::AmountDigits { .. }
+            | Problem::OtherSymbol { .. }
+            | Problem::NoPriceSource(_)
+            | Problem::Unknown { .. }
+            | Problem::Duplicate { .. }
+            | Problem::Empty(_)
+            | Problem::BadDestination { .. }
+            | Problem::OwnDestination(_)
+            | Problem::BadName
+            | Problem::UnsupportedWindow(_)
+            | Problem::BadTo
+            | Problem::Rule(_)
+            | Problem::Roster(_)
+            | Problem::Registry(_)
+            | Problem::UnreachableQuorum { .. }
+            | Problem::UnreachableWallet(_)
+            | Problem::UnknownGroup(_)
+            | Problem::NoWindowedLimits => Tag::BundleMalformed,
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.problem)
+    }
+}
+impl std::error::Error for LoadError {}
+
+/// Everything that one load found; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadErrors {
+    errors: Vec<LoadError>,
+    left_out: usize,
+}
+
+impl LoadErrors {
+    /// The errors, in order of file, line and column; at most [`MAX_LOAD_ERRORS`].
+    pub fn iter(&self) -> impl Iterator<Item = &LoadError> {
+        self.errors.iter()
+    }
+
+    /// How many more there are.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// The tag of the first error.
+    pub fn tag(&self) -> Tag {
+        self.errors.first().map_or(Tag::BundleMalformed, LoadError::tag)
+    }
+}
+
+impl fmt::Display for LoadErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, error) in self.errors.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        if self.left_out > 0 {
+            write!(f, "\nand {} more", self.left_out)?;
+        }
+        Ok(())
+    }
+}
+impl std::error::Error for LoadErrors {}
+
+/// Errors while they are being found.
+#[derive(Debug, Default)]
+pub(crate) struct Found(Vec<LoadError>);
+
+impl Found {
+    pub(crate) fn push(&mut self, error: LoadError) {
+        self.0.push(error);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nothing, or everything that was found.
+    pub(crate) fn conclude(&mut self) -> Result<(), LoadErrors> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(self.fail())
+    }
+
+    /// Everything that was found by a load that yields nothing.
+    pub(crate) fn fail(&mut self) -> LoadErrors {
+        let mut errors = std::mem::take(&mut self.0);
+        if errors.is_empty() {
+            errors.push(LoadError::new(
+                "manifest.json",
+                (1, 1),
+                Problem::Empty("the bundle does not load"),
+            ));
+        }
+        errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        errors.dedup();
+        let left_out = errors.len().saturating_sub(MAX_LOAD_ERRORS);
+        errors.truncate(MAX_LOAD_ERRORS);
+        LoadErrors { errors, left_out }
+    }
+}

@@ -1,0 +1,245 @@
+//! Conditions as written → conditions that mean something: every name is looked up where it must be.
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+
+use countersign_approval::Roster;
+use countersign_chains::Registry;
+use countersign_policy::{
+    Assets, Bounds, Condition, Effects, InitiatorGroups, Initiators, Networks, OneOf, Subjects, Tiers, To, Wallets,
+};
+use countersign_types::{AssetId, AssetSymbol, ChainId, EffectKind, GroupId, ListId, PrincipalId, SubjectId, WalletId};
+
+use super::raw::{RawTo, Selection};
+use crate::{
+    LoadError, amount, assets::unknown_network, destinations::NamedLists, error::Problem, wallets::tier, yaml::Doc,
+};
+
+/// Everything that a policy may name.
+pub(crate) struct Names<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) roster: &'a Roster,
+    pub(crate) lists: &'a NamedLists,
+}
+
+/// Reads one rule's conditions and collects what is wrong with them.
+pub(super) struct Reader<'r, T> {
+    pub(super) doc: &'r Doc<'r, T>,
+    pub(super) names: &'r Names<'r>,
+    pub(super) errors: Vec<LoadError>,
+}
+
+impl<T> Reader<'_, T> {
+    /// The conditions that every kind of rule may carry.
+    pub(super) fn selection(&mut self, path: &str, raw: &Selection<'_>) -> Vec<Condition> {
+        let names = self.names;
+        let at = |field: &str| format!("{path}.{field}");
+        let lists = [
+            self.one_of(&at("effects"), raw.effects, effect_kind)
+                .map(|s| Condition::Effects(Effects(s))),
+            self.one_of(&at("initiators"), raw.initiators, |text| names.initiator(text))
+                .map(|s| Condition::Initiators(Initiators(s))),
+            self.one_of(&at("initiator-groups"), raw.initiator_groups, |text| names.group(text))
+                .map(|s| Condition::InitiatorGroups(InitiatorGroups(s))),
+            self.one_of(&at("wallets"), raw.wallets, |text| names.wallet(text))
+                .map(|s| Condition::Wallets(Wallets(s))),
+            self.one_of(&at("tiers"), raw.tiers, tier)
+                .map(|s| Condition::Tiers(Tiers(s))),
+            self.one_of(&at("networks"), raw.networks, |text| names.network(text))
+                .map(|s| Condition::Networks(Networks(s))),
+            self.assets(&at("assets"), raw.assets),
+            raw.to.and_then(|to| self.to(&at("to"), to)),
+            self.one_of(&at("subjects"), raw.subjects, parse::<SubjectId>)
+                .map(|s| Condition::Subjects(Subjects(s))),
+        ];
+        lists.into_iter().flatten().collect()
+    }
+
+    /// A list of names; an empty one stays, and the rule refuses it.
+    fn one_of<V: Ord + Clone>(
+        &mut self,
+        path: &str,
+        raw: Option<&Vec<String>>,
+        parse: impl Fn(&str) -> Result<V, Problem>,
+    ) -> Option<OneOf<V>> {
+        let mut values = Vec::new();
+        for (n, text) in raw?.iter().enumerate() {
+            match parse(text) {
+                Ok(value) if values.contains(&value) => {
+                    let problem = Problem::Duplicate {
+                        what: "name",
+                        id: text.clone(),
+                    };
+                    self.errors.push(self.doc.value(&format!("{path}[{n}]"), problem));
+                }
+                Ok(value) => values.push(value),
+                Err(problem) => self.errors.push(self.doc.value(&format!("{path}[{n}]"), problem)),
+            }
+        }
+        Some(values.into_iter().collect())
+    }
+
+    /// A symbol means every asset that has it.
+    fn assets(&mut self, path: &str, raw: Option<&Vec<String>>) -> Option<Condition> {
+        let names = self.names;
+        let symbols = self.one_of(path, raw, |text| names.symbol(text))?;
+        let ids = symbols.iter().flat_map(|symbol| names.assets(symbol)).collect();
+        Some(Condition::Assets(Assets(ids)))
+    }
+
+    fn to(&mut self, path: &str, raw: &RawTo) -> Option<Condition> {
+        let to = match raw {
+            RawTo {
+                list: Some(list),
+                own: None,
+                unknown: None,
+            } => match self.names.list(list) {
+                Ok(list) => To::List(list),
+                Err(problem) => {
+                    self.errors.push(self.doc.value(&format!("{path}.list"), problem));
+                    return None;
+                }
+            },
+            RawTo {
+                list: None,
+                own: Some(own),
+                unknown: None,
+            } => {
+                let names = self.names;
+                To::Own(self.one_of(&format!("{path}.own"), Some(own), |text| names.wallet(text))?)
+            }
+            RawTo {
+                list: None,
+                own: None,
+                unknown: Some(true),
+            } => To::Unlisted,
+            RawTo { .. } => {
+                self.errors.push(self.doc.key(path, Problem::BadTo));
+                return None;
+            }
+        };
+        Some(Condition::To(to))
+    }
+
+    /// Bounds by symbol: `{ ETH: "10 ETH", DEMO: "10000 DEMO" }`.
+    pub(super) fn bounds(&mut self, path: &str, raw: &BTreeMap<String, String>) -> Bounds {
+        let mut bounds = Vec::new();
+        for (key, text) in raw {
+            let at = format!("{path}.{key}");
+            if let Err(problem) = self.names.symbol(key) {
+                self.errors.push(self.doc.key(&at, problem));
+                continue;
+            }
+            match amount::bounds(text, self.names.registry.assets()) {
+                Ok((symbol, _)) if symbol.as_str() != key => {
+                    let problem = Problem::OtherSymbol {
+                        found: symbol.to_string(),
+                        key: key.clone(),
+                    };
+                    self.errors.push(self.doc.value(&at, problem));
+                }
+                Ok((_, bound)) => bounds.extend(bound.iter().map(|(asset, amount)| (asset.clone(), amount))),
+                Err(problem) => self.errors.push(self.doc.value(&at, problem)),
+            }
+        }
+        bounds.into_iter().collect()
+    }
+
+    /// One bound: `"0.05 ETH"`.
+    pub(super) fn bound(&mut self, path: &str, text: &str) -> Bounds {
+        match amount::bounds(text, self.names.registry.assets()) {
+            Ok((_, bounds)) => bounds,
+            Err(problem) => {
+                self.errors.push(self.doc.value(path, problem));
+                Bounds::default()
+            }
+        }
+    }
+}
+
+fn parse<V: FromStr>(text: &str) -> Result<V, Problem>
+where
+    Problem: From<V::Err>,
+{
+    Ok(text.parse::<V>()?)
+}
+
+fn effect_kind(text: &str) -> Result<EffectKind, Problem> {
+    EffectKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| Problem::BadWord {
+            word: text.chars().take(64).collect(),
+            allowed: "`transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, \
+                  `delayed-authorization`, `contract-call`, `opaque`",
+        })
+}
+
+fn known<V: Display>(value: V, is_known: bool, what: &'static str, hint: &'static str) -> Result<V, Problem> {
+    if is_known {
+        return Ok(value);
+    }
+    Err(Problem::Unknown {
+        what,
+        id: value.to_string(),
+        hint,
+    })
+}
+
+impl Names<'_> {
+    fn initiator(&self, text: &str) -> Result<PrincipalId, Problem> {
+        let id: PrincipalId = text.parse()?;
+        let is_known = self.roster.initiators().contains(&id);
+        known(
+            id,
+            is_known,
+            "initiator",
+            "roster.yaml lists it under no tenant of `initiators`",
+        )
+    }
+
+    pub(super) fn group(&self, text: &str) -> Result<GroupId, Problem> {
+        let id: GroupId = text.parse()?;
+        if self.roster.group(&id).is_none() {
+            return Err(Problem::UnknownGroup(id));
+        }
+        Ok(id)
+    }
+
+    fn wallet(&self, text: &str) -> Result<WalletId, Problem> {
+        let id: WalletId = text.parse()?;
+        let is_known = self.registry.wallets().wallet(&id).is_some();
+        known(id, is_known, "wallet", "wallets.yaml has no such wallet")
+    }
+
+    fn network(&self, text: &str) -> Result<ChainId, Problem> {
+        let id: ChainId = text.parse()?;
+        if self.registry.network(&id).is_none() {
+            return Err(unknown_network(&id));
+        }
+        Ok(id)
+    }
+
+    fn list(&self, text: &str) -> Result<ListId, Problem> {
+        let id: ListId = text.parse()?;
+        let is_known = self.lists.contains_key(&id);
+        known(id, is_known, "list", "destinations.yaml has no such list")
+    }
+
+    fn symbol(&self, text: &str) -> Result<AssetSymbol, Problem> {
+        let symbol: AssetSymbol = text.parse()?;
+        if self.assets(&symbol).next().is_none() {
+            return Err(amount::unknown(&symbol));
+        }
+        Ok(symbol)
+    }
+
+    fn assets(&self, symbol: &AssetSymbol) -> impl Iterator<Item = AssetId> {
+        let ids: Vec<AssetId> = self
+            .registry
+            .assets()
+            .all_by_symbol(symbol)
+            .map(|record| record.id.clone())
+            .collect();
+        ids.into_iter()
+    }
+}

@@ -1,0 +1,223 @@
+//! `policy.yaml`: permits, requires, limits, forbids.
+
+mod conditions;
+mod raw;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_policy::{
+    AmountMax, AmountOver, Condition, FeeMax, Forbid, Limit, Obligations, Permit, Policy, PolicyError, PolicyParts,
+    Require, ScopeBy, Seats, TotalMax, TotalOver,
+};
+use countersign_types::{Duration, GroupId, RuleId};
+
+pub(crate) use self::conditions::Names;
+use self::{
+    conditions::Reader,
+    raw::{PolicyFile, RawForbid, RawLimit, RawPermit, RawRequire, RawWhen},
+};
+use crate::{
+    error::{Found, Problem},
+    places::Place,
+    yaml::{self, Doc},
+};
+
+const FILE: &str = "policy.yaml";
+const SCHEMA: &str = "countersign.policy/1";
+/// No group has more people (`countersign_approval::MAX_QUORUM_MEMBERS`).
+const MAX_SEATS: u64 = 64;
+
+/// A policy, and where each require asks for its approvals.
+pub(crate) struct Loaded {
+    pub(crate) policy: Policy,
+    pub(crate) requires: BTreeMap<RuleId, Place>,
+}
+
+/// Reads the policy. Every rule is read whatever is wrong with the others.
+pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option<Loaded> {
+    let doc: Doc<'_, PolicyFile> = yaml::read(FILE, bytes, found)?;
+    if doc.raw.schema != SCHEMA {
+        found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
+        return None;
+    }
+    let mut rules = Rules {
+        reader: Reader {
+            doc: &doc,
+            names,
+            errors: Vec::new(),
+        },
+        ids: BTreeSet::new(),
+    };
+    let parts = PolicyParts {
+        permits: rules.each("permits", &doc.raw.permits, Rules::permit),
+        requires: rules.each("requires", &doc.raw.requires, Rules::require),
+        limits: rules.each("limits", &doc.raw.limits, Rules::limit),
+        forbids: rules.each("forbids", &doc.raw.forbids, Rules::forbid),
+    };
+    let errors = rules.reader.errors;
+    let is_whole = errors.is_empty();
+    errors.into_iter().for_each(|error| found.push(error));
+    let place = |(n, raw): (usize, &RawRequire)| {
+        Some((
+            raw.id.parse().ok()?,
+            doc.places.key(&format!("requires[{n}].approvals")),
+        ))
+    };
+    let requires = doc.raw.requires.iter().enumerate().filter_map(place).collect();
+    match Policy::new(parts) {
+        Ok(policy) => is_whole.then_some(Loaded { policy, requires }),
+        Err(error) => {
+            found.push(doc.value("permits", error));
+            None
+        }
+    }
+}
+
+/// The rules of one file while they are being read.
+struct Rules<'r> {
+    reader: Reader<'r, PolicyFile>,
+    ids: BTreeSet<RuleId>,
+}
+
+impl Rules<'_> {
+    fn each<Raw, Rule>(
+        &mut self,
+        section: &str,
+        raw: &[Raw],
+        read: impl Fn(&mut Self, &str, &Raw) -> Option<Rule>,
+    ) -> Vec<Rule> {
+        raw.iter()
+            .enumerate()
+            .filter_map(|(n, raw)| read(self, &format!("{section}[{n}]"), raw))
+            .collect()
+    }
+
+    fn fail(&mut self, path: &str, problem: impl Into<Problem>) {
+        self.reader.errors.push(self.reader.doc.value(path, problem));
+    }
+
+    /// A rule's id, unique among rules of all kinds.
+    fn id(&mut self, path: &str, text: &str) -> Option<RuleId> {
+        let path = format!("{path}.id");
+        let id = RuleId::parse(text).map_err(|error| self.fail(&path, error)).ok()?;
+        if !self.ids.insert(id.clone()) {
+            self.fail(&path, PolicyError::DuplicateRule { rule: id });
+            return None;
+        }
+        Some(id)
+    }
+
+    /// The rule, unless something in it was wrong already; then what follows from that is not worth saying.
+    fn made<R>(&mut self, path: &str, errors_before: usize, made: Result<R, PolicyError>) -> Option<R> {
+        if self.reader.errors.len() > errors_before {
+            return None;
+        }
+        made.map_err(|error| self.fail(&format!("{path}.id"), error)).ok()
+    }
+
+    fn permit(&mut self, path: &str, raw: &RawPermit) -> Option<Permit> {
+        let before = self.reader.errors.len();
+        let id = self.id(path, &raw.id);
+        let mut conditions = self.reader.selection(path, &raw.selection());
+        if let Some(amount) = &raw.amount {
+            let max = self.reader.bounds(&format!("{path}.amount.max"), &amount.max);
+            conditions.push(Condition::AmountMax(AmountMax(max)));
+        }
+        if let Some(fee) = &raw.fee {
+            let max = self.reader.bound(&format!("{path}.fee.max"), &fee.max);
+            conditions.push(Condition::FeeMax(FeeMax(max)));
+        }
+        if let Some(total) = &raw.total {
+            let max = self.reader.bounds(&format!("{path}.total.max"), &total.max);
+            conditions.push(Condition::TotalMax(TotalMax(max)));
+        }
+        self.made(path, before, Permit::new(id?, conditions))
+    }
+
+    fn when(&mut self, path: &str, raw: &RawWhen) -> Vec<Condition> {
+        let mut conditions = self.reader.selection(path, &raw.selection());
+        if let Some(amount) = &raw.amount {
+            let over = self.reader.bounds(&format!("{path}.amount.over"), &amount.over);
+            conditions.push(Condition::AmountOver(AmountOver(over)));
+        }
+        if let Some(total) = &raw.total {
+            let over = self.reader.bounds(&format!("{path}.total.over"), &total.over);
+            conditions.push(Condition::TotalOver(TotalOver(over)));
+        }
+        conditions
+    }
+
+    fn require(&mut self, path: &str, raw: &RawRequire) -> Option<Require> {
+        let before = self.reader.errors.len();
+        let id = self.id(path, &raw.id);
+        let conditions = raw
+            .when
+            .as_ref()
+            .map(|when| self.when(&format!("{path}.when"), when))
+            .unwrap_or_default();
+        let approvals = raw
+            .approvals
+            .iter()
+            .flatten()
+            .filter_map(|(group, seats)| self.seats(path, group, *seats));
+        let approvals = approvals.collect();
+        let time_lock = raw.time_lock.as_ref().map_or(Ok(Duration::ZERO), |text| text.parse());
+        let time_lock = time_lock
+            .map_err(|error| self.fail(&format!("{path}.time-lock"), error))
+            .unwrap_or_default();
+        self.made(
+            path,
+            before,
+            Require::new(id?, conditions, Obligations::new(approvals, time_lock)),
+        )
+    }
+
+    fn seats(&mut self, path: &str, group: &str, seats: u64) -> Option<(GroupId, Seats)> {
+        let at = format!("{path}.approvals.{group}");
+        let id = self.reader.names.group(group);
+        let count = self.reader.doc.places.number(&at, seats, (1, MAX_SEATS));
+        let id = id
+            .map_err(|problem| self.reader.errors.push(self.reader.doc.key(&at, problem)))
+            .ok()?;
+        let count = count.map_err(|problem| self.fail(&at, problem)).ok()?;
+        Some((id, u32::try_from(count).ok().and_then(Seats::new)?))
+    }
+
+    fn limit(&mut self, path: &str, raw: &RawLimit) -> Option<Limit> {
+        let before = self.reader.errors.len();
+        let id = self.id(path, &raw.id);
+        let conditions = self.reader.selection(path, &raw.selection());
+        if raw.window != "transaction" {
+            let window = raw.window.chars().take(64).collect();
+            self.fail(&format!("{path}.window"), Problem::UnsupportedWindow(window));
+        }
+        let hard = self.reader.bound(&format!("{path}.hard"), &raw.hard);
+        let mut scope = BTreeSet::new();
+        for (n, word) in raw.scope.iter().flatten().enumerate() {
+            match scope_by(word) {
+                Ok(by) => drop(scope.insert(by)),
+                Err(problem) => self.fail(&format!("{path}.scope[{n}]"), problem),
+            }
+        }
+        self.made(path, before, Limit::new(id?, conditions, scope, hard))
+    }
+
+    fn forbid(&mut self, path: &str, raw: &RawForbid) -> Option<Forbid> {
+        let before = self.reader.errors.len();
+        let id = self.id(path, &raw.id);
+        let conditions = self.when(&format!("{path}.when"), &raw.when);
+        self.made(path, before, Forbid::new(id?, conditions))
+    }
+}
+
+fn scope_by(word: &str) -> Result<ScopeBy, Problem> {
+    match word {
+        "asset" => Ok(ScopeBy::Asset),
+        "destination" => Ok(ScopeBy::Destination),
+        "wallet" => Ok(ScopeBy::Wallet),
+        _ => Err(Problem::BadWord {
+            word: word.chars().take(64).collect(),
+            allowed: "`asset`, `destination`, `wallet`",
+        }),
+    }
+}

@@ -1,0 +1,116 @@
+//! `policy.yaml` as it is written, before any name in it means anything.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyFile {
+    pub(super) schema: String,
+    pub(super) permits: Vec<RawPermit>,
+    pub(super) requires: Vec<RawRequire>,
+    pub(super) limits: Vec<RawLimit>,
+    pub(super) forbids: Vec<RawForbid>,
+}
+
+/// The conditions that every kind of rule may carry. `flatten` would lose positions and strictness, so the fields are
+/// written into each struct.
+pub(super) struct Selection<'a> {
+    pub(super) effects: Option<&'a Vec<String>>,
+    pub(super) initiators: Option<&'a Vec<String>>,
+    pub(super) initiator_groups: Option<&'a Vec<String>>,
+    pub(super) wallets: Option<&'a Vec<String>>,
+    pub(super) tiers: Option<&'a Vec<String>>,
+    pub(super) networks: Option<&'a Vec<String>>,
+    pub(super) assets: Option<&'a Vec<String>>,
+    pub(super) to: Option<&'a RawTo>,
+    pub(super) subjects: Option<&'a Vec<String>>,
+}
+
+macro_rules! selecting {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* })+) => {$(
+        $(#[$doc])*
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        pub(super) struct $name {
+            $(pub(super) $field: $type,)*
+            effects: Option<Vec<String>>,
+            initiators: Option<Vec<String>>,
+            initiator_groups: Option<Vec<String>>,
+            wallets: Option<Vec<String>>,
+            tiers: Option<Vec<String>>,
+            networks: Option<Vec<String>>,
+            assets: Option<Vec<String>>,
+            to: Option<RawTo>,
+            subjects: Option<Vec<String>>,
+        }
+        impl $name {
+            pub(super) fn selection(&self) -> Selection<'_> {
+                Selection {
+                    effects: self.effects.as_ref(),
+                    initiators: self.initiators.as_ref(),
+                    initiator_groups: self.initiator_groups.as_ref(),
+                    wallets: self.wallets.as_ref(),
+                    tiers: self.tiers.as_ref(),
+                    networks: self.networks.as_ref(),
+                    assets: self.assets.as_ref(),
+                    to: self.to.as_ref(),
+                    subjects: self.subjects.as_ref(),
+                }
+            }
+        }
+    )+};
+}
+
+selecting! {
+    /// A permit carries its conditions itself.
+    RawPermit { id: String, amount: Option<RawMax>, fee: Option<RawFee>, total: Option<RawMax>, }
+    /// The conditions of a require or forbid.
+    RawWhen { amount: Option<RawOver>, total: Option<RawOver>, }
+    /// A limit carries its conditions itself.
+    RawLimit { id: String, scope: Option<Vec<String>>, window: String, hard: String, }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawRequire {
+    pub(super) id: String,
+    pub(super) when: Option<RawWhen>,
+    pub(super) approvals: Option<BTreeMap<String, u64>>,
+    pub(super) time_lock: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawForbid {
+    pub(super) id: String,
+    pub(super) when: RawWhen,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTo {
+    pub(super) list: Option<String>,
+    pub(super) own: Option<Vec<String>>,
+    pub(super) unknown: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMax {
+    pub(super) max: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOver {
+    pub(super) over: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFee {
+    pub(super) max: String,
+}

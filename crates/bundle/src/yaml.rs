@@ -1,0 +1,125 @@
+//! The strict reader. Everything that YAML leaves open is closed here, in one place.
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, RenderOptions, SnippetMode, UserMessageFormatter};
+
+use crate::{
+    MAX_FILE_BYTES,
+    error::{Found, LoadError, Problem},
+    places::{Place, Places, TOP},
+};
+
+/// The deepest nesting that a bundle file needs is 6.
+const MAX_DEPTH: usize = 16;
+/// The most values in one file: 100 000 destinations with three values and a mapping each fit.
+const MAX_NODES: usize = 800_000;
+
+/// A file that was read, and where everything in it stands.
+pub(crate) struct Doc<'a, T> {
+    pub(crate) file: &'a str,
+    pub(crate) raw: T,
+    pub(crate) places: Places,
+}
+
+impl<T> Doc<'_, T> {
+    pub(crate) fn at(&self, place: Place, problem: impl Into<Problem>) -> LoadError {
+        LoadError::new(self.file, place, problem)
+    }
+
+    /// An error at the value of a path.
+    pub(crate) fn value(&self, path: &str, problem: impl Into<Problem>) -> LoadError {
+        self.at(self.places.value(path), problem)
+    }
+
+    /// An error at the key of a path.
+    pub(crate) fn key(&self, path: &str, problem: impl Into<Problem>) -> LoadError {
+        self.at(self.places.key(path), problem)
+    }
+}
+
+/// Reads one document; notes what is wrong and returns nothing if anything is.
+pub(crate) fn read<'a, T: DeserializeOwned>(file: &'a str, bytes: &[u8], found: &mut Found) -> Option<Doc<'a, T>> {
+    let text = match text(file, bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            found.push(error);
+            return None;
+        }
+    };
+    let raw = serde_saphyr::from_str_with_options(text, options()).map_err(|error| found.push(locate(file, &error)));
+    let raw = raw.ok()?;
+    let places = Places::of(text);
+    for (place, path) in &places.empty {
+        found.push(LoadError::new(file, *place, Problem::NoValue(path.clone())));
+    }
+    places.empty.is_empty().then_some(Doc { file, raw, places })
+}
+
+/// The text, if a reviewer sees in it what a program reads.
+fn text<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, LoadError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| LoadError::new(file, TOP, Problem::NotUtf8))?;
+    for (number, line) in (1_u32..).zip(text.split('\n')) {
+        for (column, c) in (1_u32..).zip(line.chars()) {
+            if is_hidden(c) {
+                return Err(LoadError::new(
+                    file,
+                    (number, column),
+                    Problem::HiddenCharacter(c.into()),
+                ));
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Controls, zero-width characters, bidirectional overrides and other line ends.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_reader_input_bytes: Some(MAX_FILE_BYTES),
+            max_events: MAX_NODES.saturating_mul(2),
+            max_nodes: MAX_NODES,
+            max_aliases: 0,
+            max_anchors: 0,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_documents: 1,
+            max_merge_keys: 0,
+            max_total_scalar_bytes: MAX_FILE_BYTES,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 0,
+            max_replay_stack_depth: 0,
+            max_alias_expansions_per_anchor: 0,
+        },
+        strict_indentation: true,
+        strict_booleans: true,
+        no_schema: true,
+        reject_unsupported_tags: true,
+        reject_tagged_field_names: true,
+        with_snippet: false,
+    }
+}
+
+fn locate(file: &str, error: &serde_saphyr::Error) -> LoadError {
+    let place = error.location().map_or(TOP, |location| {
+        let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
+        (number(location.line()), number(location.column()))
+    });
+    let mut options = RenderOptions::new(&UserMessageFormatter);
+    options.snippets = SnippetMode::Off;
+    let message = error.render_with_options(options);
+    // The renderer appends the place, which stands in front already.
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message);
+    LoadError::new(file, place, Problem::Yaml(message.to_owned()))
+}
