@@ -272,3 +272,190 @@ fn encode_bundle(to: &mut Encoder, write: &Write) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use countersign_types::{
+        Amount, AuthorizationId, BundleDigest, EntryDigest, SignedTransaction, StatementDigest, StatementNonce,
+        TransactionDigest,
+    };
+    use data_encoding::HEXLOWER;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chain::{CommitParts, NO_PREVIOUS, content_digest};
+
+    const ACCOUNT: &str = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7";
+
+    fn keys() -> Vec<ConflictKey> {
+        let account: Destination = ACCOUNT.parse().unwrap();
+        vec![
+            ConflictKey::AccountNonce {
+                account: account.clone(),
+                nonce: u64::MAX,
+            },
+            ConflictKey::Outpoint {
+                chain: "bip122:000000000019d6689c085ae165831e93".parse().unwrap(),
+                txid: [0xab; 32],
+                index: 7,
+            },
+            ConflictKey::NonceAccount {
+                account,
+                value: [0xcd; 32],
+            },
+        ]
+    }
+
+    #[test]
+    fn conflict_keys_read_back_and_have_one_text() {
+        assert_eq!(parse_conflict_keys(&conflict_keys_text(&keys())).unwrap(), keys());
+        assert_eq!(parse_conflict_keys("").unwrap(), []);
+        let good = format!("account-nonce {ACCOUNT} 5");
+        assert!(parse_conflict_key(&good).is_ok());
+        for bad in [
+            format!("account-nonce {ACCOUNT} 05"),
+            format!("account-nonce {ACCOUNT} +5"),
+            format!("account-nonce  {ACCOUNT} 5"),
+            format!("account-nonce {ACCOUNT}"),
+            format!("Account-nonce {ACCOUNT} 5"),
+            "outpoint eip155:1 AB 0".to_owned(),
+            "\n".to_owned(),
+        ] {
+            assert!(parse_conflict_keys(&bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn signatures_read_back(signatures in proptest::collection::vec((0u8..3, any::<[u8; 32]>()), 0..4)) {
+            let signatures: Vec<RawSignature> = signatures
+                .into_iter()
+                .map(|(scheme, half)| {
+                    let bytes: [u8; 64] = [half, half].concat().try_into().unwrap();
+                    match scheme {
+                        0 => RawSignature::Ecdsa(bytes),
+                        1 => RawSignature::Schnorr(bytes),
+                        _ => RawSignature::Ed25519(bytes),
+                    }
+                })
+                .collect();
+            prop_assert_eq!(parse_signatures(&signatures_bytes(&signatures)), Ok(signatures));
+        }
+
+        #[test]
+        fn parsing_never_panics(bytes: Vec<u8>, text in "\\PC{0,80}") {
+            drop(parse_signatures(&bytes));
+            drop(parse_conflict_keys(&text));
+        }
+    }
+
+    #[test]
+    fn torn_or_unknown_signatures_are_refused() {
+        for bad in [&[1u8; 64][..], &[4; 65], &[1; 66], &[0]] {
+            assert_eq!(parse_signatures(bad), Err(BadValue("signature")));
+        }
+    }
+
+    fn every_write() -> Vec<Write> {
+        let request = RequestDigest::from_bytes([1; 32]);
+        let statement = StatementDigest::from_bytes([2; 32]);
+        let bundle = BundleDigest::from_bytes([3; 32]);
+        vec![
+            Write::Statement {
+                digest: statement,
+                signer: "alice".parse().unwrap(),
+                nonce: StatementNonce::from_bytes([4; 16]),
+                subjects: vec![request],
+                envelope: b"envelope".to_vec(),
+            },
+            Write::Withdrawal {
+                request,
+                statement,
+                tenant: "acme".parse().unwrap(),
+                reference: "ref".parse().unwrap(),
+                bundle,
+            },
+            Write::Cancelled { request },
+            Write::Decision {
+                request,
+                decision: EntryDigest::from_bytes([5; 32]),
+            },
+            Write::Attempt {
+                request,
+                tenant: "acme".parse().unwrap(),
+                payments: vec!["pay".parse().unwrap()],
+                number: 1,
+                transaction: TransactionDigest::from_bytes([6; 32]),
+                unsigned: b"unsigned".to_vec(),
+                conflict_keys: keys()[..1].to_vec(),
+                fee_max: Amount::from_base_units(7),
+                authorization: AuthorizationId::from_bytes([8; 32]),
+                sign_by: Timestamp::from_unix_millis(9),
+            },
+            Write::Signed {
+                request,
+                number: 1,
+                signatures: vec![RawSignature::Ecdsa([10; 64])],
+                transaction: SignedTransaction {
+                    bytes: b"signed".to_vec(),
+                    txid: "0x0b".to_owned(),
+                },
+            },
+            Write::Bundle {
+                version: 12,
+                digest: bundle,
+                files: BTreeMap::from([("policy.yaml".to_owned(), b"rules".to_vec())]),
+                statements: vec![statement],
+            },
+        ]
+    }
+
+    fn encoded(writes: &[Write]) -> Vec<u8> {
+        let entries = [LogEntry {
+            bytes: b"entry".to_vec(),
+            subjects: vec![RequestDigest::from_bytes([1; 32])],
+        }];
+        let mut to = Encoder::default();
+        encode_verdict(
+            &mut to,
+            Timestamp::from_unix_millis(1_780_000_000_000),
+            &entries,
+            writes,
+        );
+        to.into_bytes()
+    }
+
+    /// Stored chains depend on these: they were computed by `tests/golden.py`, which shares no code with this crate.
+    #[test]
+    fn golden_commit() {
+        let content = content_digest(&encoded(&every_write()));
+        let parts = CommitParts {
+            number: 1,
+            at: Timestamp::from_unix_millis(1_780_000_000_000),
+            previous: NO_PREVIOUS,
+            content,
+            log_size: 1,
+            log_root: [13; 32],
+        };
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "88c0393e949e681863477b77f4be607c873655d542171b1053449c715f6a1edb"
+        );
+        assert_eq!(
+            HEXLOWER.encode(&parts.hash()),
+            "efaed2e2b71c072f5a7332208b00b3c4dffbb055fa203ea230d6b9496ddd4802"
+        );
+    }
+
+    #[test]
+    fn each_write_counts() {
+        let all = every_write();
+        for left_out in 0..all.len() {
+            let mut writes = all.clone();
+            writes.remove(left_out);
+            assert_ne!(encoded(&writes), encoded(&all));
+        }
+    }
+}

@@ -17,15 +17,17 @@ pub(crate) enum Step {
     CommitAnswerLost,
     /// `COMMIT` answers with an error and was not done.
     CommitRefused,
+    /// After a failed `COMMIT` the database does not answer either.
+    HeadUnreadable,
     /// The anchor cannot be written.
     AnchorUnwritable,
 }
 
-/// A switch that tests arm. It fires once.
+/// Switches that tests arm. Each fires once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fail {
     #[cfg(test)]
-    armed: std::sync::Arc<std::sync::Mutex<Option<Step>>>,
+    armed: std::sync::Arc<std::sync::Mutex<Vec<Step>>>,
 }
 
 impl Fail {
@@ -33,11 +35,13 @@ impl Fail {
     #[cfg(test)]
     pub(crate) fn fires(&self, step: Step) -> bool {
         let mut armed = self.armed.lock().unwrap();
-        if *armed == Some(step) {
-            *armed = None;
-            return true;
+        match armed.iter().position(|one| *one == step) {
+            Some(position) => {
+                armed.remove(position);
+                true
+            }
+            None => false,
         }
-        false
     }
 
     /// Whether the step is to fail now.
@@ -49,6 +53,6 @@ impl Fail {
 
     #[cfg(test)]
     pub(crate) fn arm(&self, step: Step) {
-        *self.armed.lock().unwrap() = Some(step);
+        self.armed.lock().unwrap().push(step);
     }
 }

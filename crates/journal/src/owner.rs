@@ -299,7 +299,11 @@ impl Owner {
     /// Finds out what became of a failed `COMMIT`, on a new connection.
     async fn resolve(&mut self, cause: &sqlx::Error) -> Result<(), GroupError> {
         self.disconnect().await;
-        let found = match self.read_head().await {
+        let read = match self.fail.fires(Step::HeadUnreadable) {
+            true => Err(not_connected()),
+            false => self.read_head().await,
+        };
+        let found = match read {
             Ok(found) => found,
             Err(error) => {
                 let error = error.into_journal_error();

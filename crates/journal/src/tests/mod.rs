@@ -1,5 +1,9 @@
 //! Everything here runs on real SQLite files in temporary directories.
 
+mod crash;
+mod group;
+mod model;
+mod opening;
 mod writes;
 
 use std::{

@@ -1,0 +1,45 @@
+"""The commit of `golden_commit` in src/codec.rs, hashed from the description alone: prints content and commit hash."""
+
+import hashlib
+import struct
+
+
+def u64(number):
+    return struct.pack(">Q", number)
+
+
+def i64(number):
+    return struct.pack(">q", number)
+
+
+def text(value):
+    value = value if isinstance(value, bytes) else value.encode()
+    return u64(len(value)) + value
+
+
+def digest(byte):
+    return bytes([byte]) * 32
+
+
+def prefixed(kind, value):
+    return hashlib.sha256(b"countersign/" + kind + b"/v1\n" + value).digest()
+
+
+AT = 1_780_000_000_000
+ACCOUNT = "eip155:1:0x52908400098527886E0F7030069857D2E4169EE7"
+request, statement, bundle = digest(1), digest(2), digest(3)
+writes = [
+    b"\x01" + statement + text("alice") + text("04" * 16) + u64(1) + request + text("envelope"),
+    b"\x02" + request + statement + text("acme") + text("ref") + bundle,
+    b"\x03" + request,
+    b"\x04" + request + digest(5),
+    b"\x05" + request + text("acme") + u64(1) + text("pay") + u64(1) + digest(6) + text("unsigned")
+    + u64(1) + text(f"account-nonce {ACCOUNT} {2**64 - 1}") + (7).to_bytes(32, "big") + digest(8) + i64(9),
+    b"\x06" + request + u64(1) + text(b"\x01" + b"\x0a" * 64) + text("signed") + text("0x0b"),
+    b"\x07" + u64(12) + bundle + u64(1) + text("policy.yaml") + text("rules") + u64(1) + statement,
+]
+entries = u64(1) + text("entry") + u64(1) + request
+content = prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes))
+commit = prefixed(b"commit", bytes(32) + u64(1) + i64(AT) + content + u64(1) + digest(13))
+print(content.hex())
+print(commit.hex())
