@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use countersign_approval::Kind;
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
-    PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp, TransactionDigest,
-    WithdrawalId,
+    PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp,
+    TransactionDigest, WithdrawalId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,10 @@ pub struct DecisionEntry {
 impl DecisionEntry {
     /// The digest of everything but the time: two equal ones need one entry.
     pub fn content_digest(&self) -> Result<EntryDigest, EntryError> {
-        let timeless = Self { decided_at: Timestamp::from_unix_millis(0), ..self.clone() };
+        let timeless = Self {
+            decided_at: Timestamp::from_unix_millis(0),
+            ..self.clone()
+        };
         Ok(EntryDigest::of(&Entry::Decision(Box::new(timeless)).to_bytes()?))
     }
 }
@@ -187,7 +190,11 @@ pub struct Reason {
 impl Reason {
     /// A reason that no rule gave.
     pub fn new(tag: Tag, message: impl Into<String>) -> Self {
-        Self { tag, rule: None, message: message.into() }
+        Self {
+            tag,
+            rule: None,
+            message: message.into(),
+        }
     }
 }
 

@@ -1,1 +1,38 @@
-//! From statements and bytes to a decision, purely; log entry schemas and receipts.
+//! From statements and bytes to a decision, purely: signer and auditors run the same code.
+//!
+//! Promises: [`decide`] is a function of its [`Case`]; the decision entry that it returns is recomputed bit for bit from a
+//! receipt. Refuses: anything that it was not given. What is unknown is a denial.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::wildcard_enum_match_arm,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod acknowledgement;
+mod binding;
+mod case;
+mod chain;
+mod decide;
+mod entry;
+mod lineage;
+mod receipt;
+mod review;
+
+pub use acknowledgement::{Acknowledgement, AcknowledgementError};
+pub use case::{Case, Decision, Outcome, Seen};
+pub use chain::{ActivatedBundle, BundleChain, ChainError, certify_next};
+pub use decide::{MAX_ATTEMPTS, MAX_STATEMENTS, decide};
+pub use entry::{
+    ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,
+    GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
+};
+pub use receipt::{ProvenEntry, Receipt, ReceiptError, ReceiptFile, ReceiptStatement, SignedFile};

@@ -17,12 +17,23 @@
     )
 )]
 
+mod authorization;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod error;
 mod journal;
+mod people;
+mod pipeline;
+mod prepare;
+mod ruling;
 mod signature;
+mod submission;
 
+pub use authorization::Authorization;
 pub use backend::{BackendError, KeyBackend, SigningJob};
+pub use error::SignerError;
 pub use journal::*;
+pub use pipeline::{Clock, Notary, Signer, SignerParts};
 pub use signature::SignatureError;
+pub use submission::{Activated, Answer, Submission};

@@ -1,0 +1,386 @@
+//! The decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_approval::StatementError;
+use countersign_bundle::Bundle;
+use countersign_policy::{
+    Actor, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
+};
+use countersign_types::{
+    Amount, AuthorizationId, ChainId, EffectsText, EntryDigest, GroupId, ParsedTransaction, PayloadDigest, Tag,
+    Timestamp, WithdrawalId,
+};
+
+use crate::{
+    AuthorizationRecord, Case, Decision, DecisionEntry, Outcome, OutcomeKind, Reason, SeatCount, binding,
+    lineage::{self, Place},
+    review::{Review, Reviewed},
+};
+
+/// The most authorized attempts of one withdrawal: fee bumps of a stuck transaction, not a way to grow the journal.
+pub const MAX_ATTEMPTS: u32 = 64;
+/// The most statements that are considered for one withdrawal.
+pub const MAX_STATEMENTS: usize = 256;
+/// The most reasons of an entry: it must fit the log.
+const MAX_ENTRY_REASONS: usize = 64;
+/// The longest message of a reason.
+const MAX_MESSAGE_CHARS: usize = 400;
+
+/// Decides a case. The order is the pipeline's (DESIGN.md §7): statement, bytes, lineage, policy, approvals.
+pub fn decide(case: &Case<'_>) -> Decision {
+    let mut draft = Draft::new(case);
+    let outcome = draft.conclude().unwrap_or_else(|stop| stop);
+    draft.finish(outcome)
+}
+
+/// The decision while it is being made. A stage that ends it returns the outcome as an error.
+struct Draft<'a> {
+    case: &'a Case<'a>,
+    withdrawal: WithdrawalId,
+    effects: Option<EffectsText>,
+    trace: Vec<Evaluation>,
+    reviewed: Option<Reviewed>,
+    not_before: Option<Timestamp>,
+    authorization: Option<AuthorizationRecord>,
+}
+
+fn denied(reasons: Vec<Reason>, is_final: bool) -> Outcome {
+    Outcome::Denied { reasons, is_final }
+}
+
+impl<'a> Draft<'a> {
+    fn new(case: &'a Case<'a>) -> Self {
+        let request = case.verified.envelope().payload();
+        Self {
+            case,
+            withdrawal: WithdrawalId::of(countersign_types::RequestDigest::of(request)),
+            effects: None,
+            trace: Vec::new(),
+            reviewed: None,
+            not_before: None,
+            authorization: None,
+        }
+    }
+
+    fn conclude(&mut self) -> Result<Outcome, Outcome> {
+        self.certify_request()?;
+        let parsed = self.parsed()?;
+        let text = self.bind(parsed)?;
+        let place = self.place(parsed)?;
+        let obligations = self.evaluate(parsed)?;
+        self.review(&text, &obligations)?;
+        self.authorize(parsed, &place);
+        Ok(Outcome::Allowed)
+    }
+
+    /// Header, initiator, and what the ledger knows of the request.
+    fn certify_request(&self) -> Result<(), Outcome> {
+        let case = self.case;
+        let header = &case.verified.statement().header;
+        if let Err(error) = header.certify(case.deployment, case.ledger.epoch, case.now) {
+            let is_final = !matches!(error, StatementError::NotYetValid { .. });
+            return Err(denied(
+                vec![Reason::new(error.tag(), format!("the request: {error}"))],
+                is_final,
+            ));
+        }
+        let initiator = case.verified.signer();
+        if !case.active.roster().may_initiate(&case.request.tenant, initiator) {
+            let message = format!("`{initiator}` is not an initiator of tenant `{}`", case.request.tenant);
+            return Err(denied(vec![Reason::new(Tag::RequestNotInitiator, message)], false));
+        }
+        let conflicts = lineage::conflicts(case.request, case.ledger);
+        if conflicts.is_empty() {
+            Ok(())
+        } else {
+            Err(denied(conflicts, true))
+        }
+    }
+
+    fn parsed(&self) -> Result<&'a ParsedTransaction, Outcome> {
+        match self.case.parsed {
+            Ok(parsed) => Ok(parsed),
+            Err(error) => {
+                let reasons = vec![Reason::new(error.tag(), error.to_string())];
+                // A wallet or network that the bundle lacks is not a matter of bytes.
+                match error.tag().class() {
+                    countersign_types::Class::Malformed => Err(Outcome::Malformed { reasons }),
+                    countersign_types::Class::Denied
+                    | countersign_types::Class::Pending
+                    | countersign_types::Class::Conflict
+                    | countersign_types::Class::Failed
+                    | countersign_types::Class::Unauthorized
+                    | countersign_types::Class::NotFound
+                    | countersign_types::Class::Exhausted => Err(denied(reasons, false)),
+                }
+            }
+        }
+    }
+
+    /// The bytes do what the request asks for, and nothing else.
+    fn bind(&mut self, parsed: &ParsedTransaction) -> Result<EffectsText, Outcome> {
+        let case = self.case;
+        let registry = case.active.registry();
+        let text = binding::effects_text(case.request, parsed, registry)
+            .map_err(|error| denied(vec![Reason::new(Tag::TransactionTooLarge, error.to_string())], false))?;
+        self.effects = Some(text.clone());
+        let mismatches = binding::mismatches(case.request, case.transaction, parsed, &text, registry);
+        if mismatches.is_empty() {
+            Ok(text)
+        } else {
+            Err(denied(mismatches, false))
+        }
+    }
+
+    fn place(&self, parsed: &ParsedTransaction) -> Result<Place, Outcome> {
+        let case = self.case;
+        let first_nonce = first_nonce(case.active, parsed);
+        lineage::place(case.transaction, parsed, first_nonce, case.ledger).map_err(|reasons| denied(reasons, false))
+    }
+
+    /// POLICY.md step 9: under the policy at first sight and the active one; the obligations of both.
+    fn evaluate(&mut self, parsed: &ParsedTransaction) -> Result<Obligations, Outcome> {
+        let case = self.case;
+        let mut obligations = Obligations::default();
+        let mut reasons = Vec::new();
+        let is_changed = case.first.policy_digest() != case.active.policy_digest();
+        let bundles = std::iter::once(case.active).chain(is_changed.then_some(case.first));
+        for bundle in bundles {
+            let groups = bundle.roster().groups_of(case.verified.signer());
+            let evaluation = evaluate(bundle.policy(), &facts(case, bundle, &groups, parsed));
+            match &evaluation.outcome {
+                PolicyOutcome::Allow(asked) => obligations.join(asked),
+                PolicyOutcome::Deny => reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed))),
+            }
+            self.trace.push(evaluation);
+        }
+        // Another bundle may permit what this one does not: only an exact transaction under one policy is final.
+        if reasons.is_empty() {
+            Ok(obligations)
+        } else {
+            Err(denied(reasons, false))
+        }
+    }
+
+    fn review(&mut self, text: &EffectsText, obligations: &Obligations) -> Result<(), Outcome> {
+        let case = self.case;
+        let review = Review {
+            deployment: case.deployment,
+            epoch: case.ledger.epoch,
+            now: case.now,
+            withdrawal: self.withdrawal,
+            initiator: case.verified.signer(),
+            effects: text,
+            fee_ceiling: &case.request.fee_ceiling,
+            policy: case.active.policy_digest(),
+            roster: case.active.roster(),
+            obligations,
+        };
+        let reviewed = review.review(case.statements, case.first_seen_at);
+        self.not_before = reviewed.completed_at.map(|at| at.after(obligations.time_lock()));
+        let outcome = open(&reviewed, self.not_before, case.now);
+        self.reviewed = Some(reviewed);
+        outcome.map_or(Ok(()), Err)
+    }
+
+    fn authorize(&mut self, parsed: &ParsedTransaction, place: &Place) {
+        let payloads: Vec<PayloadDigest> = parsed
+            .signing_payloads()
+            .iter()
+            .map(|payload| payload.digest())
+            .collect();
+        let sign_by = self.case.now.after(self.case.sign_within);
+        self.authorization = Some(AuthorizationRecord {
+            id: authorization_id(self.withdrawal, place.attempt, self.case, &payloads, sign_by),
+            attempt: place.attempt,
+            payloads,
+            fee_max: binding::fee(parsed).map_or(Amount::MAX, |(_, max)| max),
+            sign_by,
+        });
+    }
+
+    fn finish(self, outcome: Outcome) -> Decision {
+        let case = self.case;
+        let (kind, reasons) = match &outcome {
+            Outcome::Allowed => (OutcomeKind::Allowed, Vec::new()),
+            Outcome::Pending { reasons, .. } => (OutcomeKind::Pending, reasons.clone()),
+            Outcome::Denied { reasons, .. } => (OutcomeKind::Denied, reasons.clone()),
+            Outcome::Malformed { reasons } => (OutcomeKind::Malformed, reasons.clone()),
+        };
+        let seats = self.reviewed.as_ref().map(seat_counts).unwrap_or_default();
+        let entry = DecisionEntry {
+            semantics: SEMANTICS.to_owned(),
+            withdrawal: self.withdrawal,
+            transaction: case.transaction,
+            decided_at: case.now,
+            bundle: case.active.digest(),
+            first_bundle: case.first.digest(),
+            outcome: kind,
+            effects: self.effects.as_ref().map(EffectsText::digest),
+            reasons: reasons.into_iter().take(MAX_ENTRY_REASONS).map(shorten).collect(),
+            seats,
+            not_before: self.not_before,
+            statements: self.reviewed.map(|reviewed| reviewed.considered).unwrap_or_default(),
+            ledger: case.ledger.clone(),
+            authorization: self.authorization,
+            trace: trace_digest(&self.trace),
+        };
+        Decision {
+            outcome,
+            entry,
+            trace: self.trace,
+            effects: self.effects,
+        }
+    }
+}
+
+/// What the statements leave open, or `None` if nothing is.
+fn open(reviewed: &Reviewed, not_before: Option<Timestamp>, now: Timestamp) -> Option<Outcome> {
+    if !reviewed.ended.is_empty() {
+        return Some(denied(reviewed.ended.clone(), true));
+    }
+    let missing: Vec<_> = reviewed
+        .seating
+        .seats()
+        .filter(|(_, required, filled)| filled < required)
+        .map(|(group, required, filled)| (group.clone(), required, filled))
+        .collect();
+    let mut reasons: Vec<Reason> = missing
+        .iter()
+        .map(|(group, required, filled)| {
+            Reason::new(
+                Tag::ApprovalMissing,
+                format!("{filled} of {required} people of group `{group}` approved"),
+            )
+        })
+        .collect();
+    let is_locked = not_before.is_some_and(|at| now < at);
+    if is_locked && missing.is_empty() {
+        let message = format!("the time-lock runs until {}", not_before.unwrap_or(now));
+        reasons.push(Reason::new(Tag::ApprovalTimeLock, message));
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    reasons.extend(reviewed.discounted.iter().cloned());
+    Some(Outcome::Pending {
+        missing,
+        not_before: not_before.filter(|_| is_locked),
+        reasons,
+    })
+}
+
+fn seat_counts(reviewed: &Reviewed) -> BTreeMap<GroupId, SeatCount> {
+    let seats = reviewed.seating.seats();
+    seats
+        .map(|(group, required, filled)| (group.clone(), SeatCount { required, filled }))
+        .collect()
+}
+
+fn facts<'f>(
+    case: &'f Case<'_>,
+    bundle: &'f Bundle,
+    initiator_groups: &'f BTreeSet<GroupId>,
+    parsed: &'f ParsedTransaction,
+) -> Facts<'f> {
+    let subjects = binding::subjects(&case.request.payments, parsed.effects());
+    let effects = parsed
+        .effects()
+        .iter()
+        .zip(subjects)
+        .map(|(effect, subject)| EffectFact { effect, subject })
+        .collect();
+    let wallet = bundle.registry().wallets().wallet(parsed.wallet());
+    let actor = Actor {
+        initiator: case.verified.signer(),
+        initiator_groups,
+        wallet: parsed.wallet(),
+        tier: wallet.map(|wallet| wallet.tier),
+    };
+    Facts {
+        actor,
+        network: parsed.network(),
+        effects,
+        assets: bundle.registry().assets(),
+        lists: bundle.destinations(),
+    }
+}
+
+fn first_nonce(bundle: &Bundle, parsed: &ParsedTransaction) -> Option<u64> {
+    let network: &ChainId = parsed.network();
+    bundle
+        .registry()
+        .wallets()
+        .wallet(parsed.wallet())?
+        .networks
+        .get(network)
+        .copied()
+}
+
+/// A policy reason in words, with the numbers compared.
+fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransaction) -> Reason {
+    let effect = reason
+        .effect
+        .and_then(|at| parsed.effects().get(usize::try_from(at).ok()?));
+    let mut message = reason.tag.meaning().to_owned();
+    if let Some(effect) = effect {
+        message.push_str(&format!(": {}", effect.kind()));
+        if let Some(amount) = effect.amount() {
+            message.push_str(&format!(" of {amount}"));
+        }
+        if let Some(asset) = effect.asset() {
+            message.push_str(&format!(" {asset}"));
+        }
+        if let Some(destination) = effect.destination() {
+            message.push_str(&format!(" to {destination}"));
+        }
+    }
+    if let Some(detail) = &reason.detail {
+        let number = |amount: Option<Amount>| amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string());
+        message.push_str(&format!(
+            "; {} against {} of {}",
+            number(detail.value),
+            number(detail.bound),
+            detail.asset
+        ));
+    }
+    Reason {
+        tag: reason.tag,
+        rule: reason.rule.clone(),
+        message,
+    }
+}
+
+fn shorten(reason: Reason) -> Reason {
+    Reason {
+        message: reason.message.chars().take(MAX_MESSAGE_CHARS).collect(),
+        ..reason
+    }
+}
+
+/// What an authorization covers; its id is the digest of all of it.
+fn authorization_id(
+    withdrawal: WithdrawalId,
+    attempt: u32,
+    case: &Case<'_>,
+    payloads: &[PayloadDigest],
+    sign_by: Timestamp,
+) -> AuthorizationId {
+    let mut text = format!(
+        "{}\n{withdrawal}\n{attempt}\n{}\n{}\n{}\n",
+        case.deployment,
+        case.transaction,
+        case.active.digest(),
+        sign_by.unix_millis()
+    );
+    for payload in payloads {
+        text.push_str(&format!("{payload}\n"));
+    }
+    AuthorizationId::of(text.as_bytes())
+}
+
+/// The trace always has a JSON text by its types; an unprintable one would be seen as a changed digest.
+pub(crate) fn trace_digest(trace: &[Evaluation]) -> EntryDigest {
+    EntryDigest::of(&serde_json::to_vec(trace).unwrap_or_default())
+}

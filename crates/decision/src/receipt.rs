@@ -1,0 +1,604 @@
+//! The receipt: one file with everything about one withdrawal, verified offline (DESIGN.md §9).
+//!
+//! The verifier trusts the genesis it was given and nothing else. It certifies the chain of bundles, verifies every
+//! statement, parses the bytes, takes the decision again and compares it with the logged entry byte for byte, checks that
+//! every entry is in the log under a checkpoint of the genesis's log key, and assembles the signed transaction again.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countersign_approval::{Body, Envelope, Genesis, verify};
+use countersign_audit::{Hash, InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
+use countersign_bundle::Bundle;
+use countersign_types::{
+    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp, TransactionDigest,
+    WithdrawalId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ActivatedBundle, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError, Seen, SignatureEntry,
+    decide,
+};
+
+const FORMAT: &str = "countersign.receipt/1";
+/// Larger than a chain of bundles with long lists needs; a bound against hostile files.
+pub(crate) const MAX_RECEIPT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes in JSON: base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Blob(Vec<u8>);
+
+impl TryFrom<String> for Blob {
+    type Error = base64::DecodeError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        STANDARD.decode(text).map(Self)
+    }
+}
+impl From<Blob> for String {
+    fn from(blob: Blob) -> String {
+        STANDARD.encode(blob.0)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BundleJson {
+    files: BTreeMap<String, Blob>,
+    statements: Vec<Blob>,
+    activated_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatementJson {
+    envelope: Blob,
+    first_seen_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryJson {
+    index: u64,
+    entry: Blob,
+    proof: Vec<Hash>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedJson {
+    signatures: Vec<Blob>,
+    transaction: Blob,
+    txid: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptJson {
+    format: String,
+    withdrawal: WithdrawalId,
+    genesis: Blob,
+    epoch: u64,
+    bundles: Vec<BundleJson>,
+    request: StatementJson,
+    unsigned_transaction: Option<Blob>,
+    statements: Vec<StatementJson>,
+    entries: Vec<EntryJson>,
+    checkpoint: String,
+    signed: Option<SignedJson>,
+}
+
+/// A statement of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptStatement {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// The signer's clock at first sight.
+    pub first_seen_at: Timestamp,
+}
+
+/// A log entry with its inclusion proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntry {
+    /// Position in the log.
+    pub index: u64,
+    /// The entry.
+    pub bytes: Vec<u8>,
+    /// RFC 6962, leaf to root.
+    pub proof: Vec<[u8; 32]>,
+}
+
+/// The signed transaction of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedFile {
+    /// One per signing payload.
+    pub signatures: Vec<RawSignature>,
+    /// The raw signed transaction.
+    pub transaction: Vec<u8>,
+    /// The transaction id.
+    pub txid: String,
+}
+
+/// Everything that a receipt is written from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptFile {
+    /// The withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// The genesis file's bytes.
+    pub genesis: Vec<u8>,
+    /// The recovery epoch.
+    pub epoch: u64,
+    /// The chain of bundles from version 1 on.
+    pub bundles: Vec<ActivatedBundle>,
+    /// The request.
+    pub request: ReceiptStatement,
+    /// The unsigned bytes of the last authorized attempt, if any was authorized.
+    pub unsigned: Option<Vec<u8>>,
+    /// The other statements, in the order of first sight.
+    pub statements: Vec<ReceiptStatement>,
+    /// The log entries about the withdrawal.
+    pub entries: Vec<ProvenEntry>,
+    /// The checkpoint that the proofs lead to.
+    pub checkpoint: Vec<u8>,
+    /// The signed transaction, once there is one.
+    pub signed: Option<SignedFile>,
+}
+
+/// Why a receipt does not verify: the first thing that does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// Not the JSON of a receipt.
+    #[error("the receipt cannot be read: {0}")]
+    Unreadable(String),
+    /// Another deployment.
+    #[error("the receipt is of deployment {found}, you trust {trusted}")]
+    OtherDeployment {
+        /// In the receipt.
+        found: String,
+        /// Pinned.
+        trusted: String,
+    },
+    /// The chain of bundles does not hold.
+    #[error("the bundles do not follow from the genesis: {0}")]
+    Chain(#[from] ChainError),
+    /// A log entry is malformed.
+    #[error("a log entry is malformed: {0}")]
+    Entry(#[from] EntryError),
+    /// Something else does not hold.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl ReceiptError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Unreadable(_) | Self::OtherDeployment { .. } | Self::Chain(_) | Self::Entry(_) | Self::Broken(_) => {
+                Tag::ReceiptInvalid
+            }
+        }
+    }
+}
+
+fn broken(what: impl Into<String>) -> ReceiptError {
+    ReceiptError::Broken(what.into())
+}
+
+impl ReceiptFile {
+    /// The file's bytes: indented JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
+        let text = String::from_utf8(self.checkpoint.clone()).map_err(|_| broken("the checkpoint is not text"))?;
+        let json = ReceiptJson {
+            format: FORMAT.to_owned(),
+            withdrawal: self.withdrawal,
+            genesis: Blob(self.genesis.clone()),
+            epoch: self.epoch,
+            bundles: self.bundles.iter().map(bundle_json).collect(),
+            request: statement_json(&self.request),
+            unsigned_transaction: self.unsigned.clone().map(Blob),
+            statements: self.statements.iter().map(statement_json).collect(),
+            entries: self.entries.iter().map(entry_json).collect(),
+            checkpoint: text,
+            signed: self.signed.as_ref().map(signed_json),
+        };
+        let mut bytes =
+            serde_json::to_vec_pretty(&json).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+fn bundle_json(bundle: &ActivatedBundle) -> BundleJson {
+    BundleJson {
+        files: bundle
+            .files
+            .iter()
+            .map(|(path, bytes)| (path.clone(), Blob(bytes.clone())))
+            .collect(),
+        statements: bundle.statements.iter().cloned().map(Blob).collect(),
+        activated_at: bundle.activated_at,
+    }
+}
+
+fn statement_json(statement: &ReceiptStatement) -> StatementJson {
+    StatementJson {
+        envelope: Blob(statement.envelope.clone()),
+        first_seen_at: statement.first_seen_at,
+    }
+}
+
+fn entry_json(entry: &ProvenEntry) -> EntryJson {
+    EntryJson {
+        index: entry.index,
+        entry: Blob(entry.bytes.clone()),
+        proof: entry.proof.iter().copied().map(Hash::from_bytes).collect(),
+    }
+}
+
+fn signed_json(signed: &SignedFile) -> SignedJson {
+    SignedJson {
+        signatures: signed
+            .signatures
+            .iter()
+            .map(|signature| Blob(signature.as_bytes().to_vec()))
+            .collect(),
+        transaction: Blob(signed.transaction.clone()),
+        txid: signed.txid.clone(),
+    }
+}
+
+/// A receipt that verified: what an auditor may rely on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// The last decision, recomputed and found in the log; `None` if the receipt is of a withdrawal that never got a
+    /// decision that can be recomputed (its bytes are not kept when nothing was authorized).
+    pub decision: Option<DecisionEntry>,
+    /// The effects of the authorized bytes.
+    pub effects: Option<EffectsText>,
+    /// The transaction id, if it was signed.
+    pub txid: Option<String>,
+    /// When the checkpoint was made: later events are not covered.
+    pub as_of: Timestamp,
+    /// How many log entries were proven.
+    pub entries: usize,
+}
+
+impl Receipt {
+    /// Verifies a receipt under a genesis that the caller pinned.
+    pub fn verify(bytes: &[u8], genesis_bytes: &[u8]) -> Result<Self, ReceiptError> {
+        let genesis = Genesis::parse(genesis_bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
+        if bytes.len() > MAX_RECEIPT_BYTES {
+            return Err(ReceiptError::Unreadable(format!(
+                "it is over {MAX_RECEIPT_BYTES} bytes"
+            )));
+        }
+        let json: ReceiptJson =
+            serde_json::from_slice(bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
+        if json.format != FORMAT {
+            return Err(ReceiptError::Unreadable(format!("its format is not `{FORMAT}`")));
+        }
+        if json.genesis.0 != genesis_bytes {
+            return Err(ReceiptError::OtherDeployment {
+                found: countersign_types::GenesisHash::of(&json.genesis.0).to_string(),
+                trusted: genesis.hash().to_string(),
+            });
+        }
+        Verifier { genesis, json }.verify()
+    }
+}
+
+struct Verifier {
+    genesis: Genesis,
+    json: ReceiptJson,
+}
+
+impl Verifier {
+    fn verify(&self) -> Result<Receipt, ReceiptError> {
+        let entries = self.parse_entries()?;
+        let note =
+            SignedCheckpoint::parse(self.json.checkpoint.as_bytes()).map_err(|error| broken(error.to_string()))?;
+        let key = log_key(&self.genesis)?;
+        let checkpoint = note
+            .verify(&key)
+            .map_err(|error| broken(format!("the checkpoint: {error}")))?;
+        self.verify_inclusion(&checkpoint)?;
+        let chain = self.verify_chain()?;
+        self.verify_statement_entries(&entries)?;
+        let last = last_decision(&entries);
+        let decision = match (&self.json.unsigned_transaction, last_allowed(&entries)) {
+            (Some(unsigned), Some(allowed)) => Some(self.recompute(&chain, allowed, &unsigned.0)?),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(broken(
+                    "the receipt has bytes, the log has no decision that allowed them",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(broken(
+                    "the log has a decision that allowed bytes that the receipt lacks",
+                ));
+            }
+        };
+        let txid = self.verify_signed(&chain, &entries, decision.as_ref())?;
+        Ok(Receipt {
+            withdrawal: self.json.withdrawal,
+            effects: decision.as_ref().and_then(|decision| decision.effects.clone()),
+            decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
+            txid,
+            as_of: checkpoint.checkpoint().made_at(),
+            entries: entries.len(),
+        })
+    }
+
+    fn parse_entries(&self) -> Result<Vec<Entry>, ReceiptError> {
+        self.json
+            .entries
+            .iter()
+            .map(|entry| Ok(Entry::parse(&entry.entry.0)?))
+            .collect()
+    }
+
+    fn verify_inclusion(&self, checkpoint: &VerifiedCheckpoint<'_>) -> Result<(), ReceiptError> {
+        let mut previous = None;
+        for entry in &self.json.entries {
+            if previous.is_some_and(|previous| previous >= entry.index) {
+                return Err(broken("the log entries are not in order"));
+            }
+            previous = Some(entry.index);
+            let leaf = LeafHash::of(&entry.entry.0).map_err(|error| broken(error.to_string()))?;
+            let proof = InclusionProof::try_from(entry.proof.clone()).map_err(|error| broken(error.to_string()))?;
+            checkpoint
+                .verify_inclusion(entry.index, &leaf, &proof)
+                .map_err(|error| broken(format!("log entry {}: {error}", entry.index)))?;
+        }
+        Ok(())
+    }
+
+    fn verify_chain(&self) -> Result<BundleChain, ReceiptError> {
+        let activated: Vec<ActivatedBundle> = self
+            .json
+            .bundles
+            .iter()
+            .map(|bundle| ActivatedBundle {
+                files: bundle
+                    .files
+                    .iter()
+                    .map(|(path, blob)| (path.clone(), blob.0.clone()))
+                    .collect(),
+                statements: bundle.statements.iter().map(|blob| blob.0.clone()).collect(),
+                activated_at: bundle.activated_at,
+            })
+            .collect();
+        Ok(BundleChain::verify(&self.genesis, self.json.epoch, &activated)?)
+    }
+
+    /// Every statement of the receipt has its entry with the same first sight: times are the log's, not the file's.
+    fn verify_statement_entries(&self, entries: &[Entry]) -> Result<(), ReceiptError> {
+        let mut logged: BTreeMap<StatementDigest, Timestamp> = BTreeMap::new();
+        for entry in entries {
+            match entry {
+                Entry::Request(entry) | Entry::Statement(entry) => {
+                    drop(logged.insert(entry.statement, entry.first_seen_at))
+                }
+                Entry::Genesis(_) | Entry::Activation(_) | Entry::Decision(_) | Entry::Signature(_) => {}
+            }
+        }
+        let statements = std::iter::once(&self.json.request).chain(&self.json.statements);
+        for statement in statements {
+            let envelope = Envelope::parse(&statement.envelope.0).map_err(|error| broken(error.to_string()))?;
+            if logged.get(&envelope.statement_digest()) != Some(&statement.first_seen_at) {
+                return Err(broken(format!(
+                    "statement {} is not in the log as the receipt has it",
+                    envelope.statement_digest()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the decision again from statements, bytes and the ledger facts that the log recorded.
+    fn recompute(
+        &self,
+        chain: &BundleChain,
+        logged: &DecisionEntry,
+        unsigned: &[u8],
+    ) -> Result<Decision, ReceiptError> {
+        if logged.semantics != countersign_policy::SEMANTICS {
+            return Err(broken(format!(
+                "this version cannot recompute decisions under `{}`",
+                logged.semantics
+            )));
+        }
+        let active = chain
+            .bundle(logged.bundle)
+            .ok_or_else(|| broken("the decision's bundle is not in the chain"))?;
+        let first = chain
+            .bundle(logged.first_bundle)
+            .ok_or_else(|| broken("the first bundle is not in the chain"))?;
+        let envelope = Envelope::parse(&self.json.request.envelope.0).map_err(|error| broken(error.to_string()))?;
+        let verified = verify(&envelope, active.roster()).map_err(|error| broken(format!("the request: {error}")))?;
+        let Body::Request(request) = &verified.statement().body else {
+            return Err(broken("the request statement is of another kind"));
+        };
+        let parsed = active.registry().parse(&request.network, &request.wallet, unsigned);
+        let statements = self.considered(active, logged)?;
+        let authorization = logged
+            .authorization
+            .as_ref()
+            .ok_or_else(|| broken("an allowed decision has no authorization"))?;
+        let case = Case {
+            deployment: self.genesis.hash(),
+            active,
+            first,
+            verified: &verified,
+            request,
+            first_seen_at: self.json.request.first_seen_at,
+            transaction: TransactionDigest::of(unsigned),
+            parsed: parsed.as_ref(),
+            statements: &statements,
+            ledger: &logged.ledger,
+            now: logged.decided_at,
+            sign_within: span(logged.decided_at, authorization.sign_by),
+        };
+        let decision = decide(&case);
+        if decision.entry != *logged || decision.entry.withdrawal != self.json.withdrawal {
+            return Err(broken("taking the decision again gives another one than the log has"));
+        }
+        Ok(decision)
+    }
+
+    /// The statements that the logged decision considered, in its order.
+    fn considered(&self, active: &Bundle, logged: &DecisionEntry) -> Result<Vec<Seen>, ReceiptError> {
+        let mut envelopes = BTreeMap::new();
+        for statement in &self.json.statements {
+            let envelope = Envelope::parse(&statement.envelope.0).map_err(|error| broken(error.to_string()))?;
+            envelopes.insert(envelope.statement_digest(), (envelope, statement.first_seen_at));
+        }
+        let seen = |considered: &crate::ConsideredStatement| {
+            let (envelope, first_seen_at) = envelopes
+                .get(&considered.statement)
+                .ok_or_else(|| broken(format!("statement {} is missing", considered.statement)))?;
+            Ok(Seen {
+                digest: considered.statement,
+                verified: verify(envelope, active.roster()),
+                first_seen_at: *first_seen_at,
+            })
+        };
+        logged.statements.iter().map(seen).collect()
+    }
+
+    /// The signature entry is of the recomputed authorization, and assembling again gives the receipt's transaction.
+    fn verify_signed(
+        &self,
+        chain: &BundleChain,
+        entries: &[Entry],
+        decision: Option<&Decision>,
+    ) -> Result<Option<String>, ReceiptError> {
+        let logged = last_signature(entries);
+        let (signed, entry, decision) = match (&self.json.signed, logged, decision) {
+            (None, None, _) => return Ok(None),
+            (Some(signed), Some(entry), Some(decision)) => (signed, entry, decision),
+            (Some(_), _, _) => {
+                return Err(broken(
+                    "the receipt has a signed transaction, the log has no signature for it",
+                ));
+            }
+            (None, Some(_), _) => return Err(broken("the log has a signature that the receipt lacks")),
+        };
+        let is_authorized = decision.entry.authorization.as_ref().is_some_and(|authorization| {
+            authorization.id == entry.authorization && authorization.payloads == entry.payloads
+        });
+        if !is_authorized || entry.withdrawal != self.json.withdrawal {
+            return Err(broken(
+                "the signature is not of the authorization that the decision gave",
+            ));
+        }
+        let transaction = self.assemble(chain, decision, signed, &entry.payloads)?;
+        let hex: Vec<String> = signed.signatures.iter().map(|blob| to_hex(&blob.0)).collect();
+        if transaction.bytes != signed.transaction.0
+            || transaction.txid != signed.txid
+            || entry.txid != signed.txid
+            || entry.signatures != hex
+        {
+            return Err(broken("assembling the transaction again gives another one"));
+        }
+        Ok(Some(transaction.txid))
+    }
+
+    fn assemble(
+        &self,
+        chain: &BundleChain,
+        decision: &Decision,
+        signed: &SignedJson,
+        payloads: &[PayloadDigest],
+    ) -> Result<countersign_types::SignedTransaction, ReceiptError> {
+        let bundle = chain
+            .bundle(decision.entry.bundle)
+            .ok_or_else(|| broken("the decision's bundle is not in the chain"))?;
+        let envelope = Envelope::parse(&self.json.request.envelope.0).map_err(|error| broken(error.to_string()))?;
+        let verified = verify(&envelope, bundle.roster()).map_err(|error| broken(error.to_string()))?;
+        let Body::Request(request) = &verified.statement().body else {
+            return Err(broken("the request statement is of another kind"));
+        };
+        let unsigned = self
+            .json
+            .unsigned_transaction
+            .as_ref()
+            .ok_or_else(|| broken("the unsigned bytes are missing"))?;
+        let parsed = bundle.registry().parse(&request.network, &request.wallet, &unsigned.0);
+        let parsed = parsed.map_err(|error| broken(error.to_string()))?;
+        if payloads.len() != signed.signatures.len() {
+            return Err(broken("there is not one signature for each payload"));
+        }
+        let schemes = parsed.signing_payloads().iter().map(|payload| payload.bytes().scheme());
+        let signatures: Option<Vec<RawSignature>> = schemes
+            .zip(&signed.signatures)
+            .map(|(scheme, blob)| raw_signature(scheme, &blob.0))
+            .collect();
+        let signatures = signatures.ok_or_else(|| broken("a signature does not have 64 bytes"))?;
+        bundle
+            .registry()
+            .assemble(&request.network, &request.wallet, &unsigned.0, &signatures)
+            .map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// The log key that a genesis pins.
+pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey, ReceiptError> {
+    let name: KeyName = genesis
+        .log_origin()
+        .parse()
+        .map_err(|_| broken("the genesis's log origin is no key name"))?;
+    VerifierKey::new(name, genesis.log_key()).map_err(|error| broken(error.to_string()))
+}
+
+fn raw_signature(scheme: Scheme, bytes: &[u8]) -> Option<RawSignature> {
+    let bytes: [u8; 64] = bytes.try_into().ok()?;
+    Some(match scheme {
+        Scheme::Ecdsa => RawSignature::Ecdsa(bytes),
+        Scheme::Schnorr => RawSignature::Schnorr(bytes),
+        Scheme::Ed25519 => RawSignature::Ed25519(bytes),
+    })
+}
+
+fn last_decision(entries: &[Entry]) -> Option<&DecisionEntry> {
+    entries.iter().rev().find_map(as_decision)
+}
+
+fn last_allowed(entries: &[Entry]) -> Option<&DecisionEntry> {
+    entries
+        .iter()
+        .rev()
+        .filter_map(as_decision)
+        .find(|entry| entry.authorization.is_some())
+}
+
+fn as_decision(entry: &Entry) -> Option<&DecisionEntry> {
+    match entry {
+        Entry::Decision(decision) => Some(decision),
+        Entry::Genesis(_) | Entry::Activation(_) | Entry::Request(_) | Entry::Statement(_) | Entry::Signature(_) => {
+            None
+        }
+    }
+}
+
+fn last_signature(entries: &[Entry]) -> Option<&SignatureEntry> {
+    entries.iter().rev().find_map(|entry| match entry {
+        Entry::Signature(signature) => Some(signature),
+        Entry::Genesis(_) | Entry::Activation(_) | Entry::Request(_) | Entry::Statement(_) | Entry::Decision(_) => None,
+    })
+}
+
+/// The whole seconds between two moments; times of decisions are in milliseconds, and the difference is a span that was
+/// added.
+fn span(from: Timestamp, to: Timestamp) -> Duration {
+    let millis = to.unix_millis().saturating_sub(from.unix_millis());
+    Duration::from_secs(u32::try_from(millis.div_euclid(1000)).unwrap_or(0))
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

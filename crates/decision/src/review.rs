@@ -1,0 +1,218 @@
+//! Which statements count (POLICY.md step 8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_approval::{Approval, Body, Cancel, FeeCeiling, Rejection, Roster, Seating, Verified, fill_seats};
+use countersign_policy::Obligations;
+use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
+
+use crate::{ConsideredStatement, Reason, Seen};
+
+/// What approvals must be about to count.
+pub(crate) struct Review<'a> {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) epoch: u64,
+    pub(crate) now: Timestamp,
+    pub(crate) withdrawal: WithdrawalId,
+    pub(crate) initiator: &'a PrincipalId,
+    pub(crate) effects: &'a EffectsText,
+    pub(crate) fee_ceiling: &'a FeeCeiling,
+    pub(crate) policy: PolicyDigest,
+    pub(crate) roster: &'a Roster,
+    pub(crate) obligations: &'a Obligations,
+}
+
+/// What the statements amount to.
+pub(crate) struct Reviewed {
+    pub(crate) seating: Seating,
+    /// When the last seat was filled; the request's first sight where no seat is asked for.
+    pub(crate) completed_at: Option<Timestamp>,
+    pub(crate) considered: Vec<ConsideredStatement>,
+    /// A rejection or cancel that ends the withdrawal.
+    pub(crate) ended: Vec<Reason>,
+    /// Why statements did not count.
+    pub(crate) discounted: Vec<Reason>,
+}
+
+/// What one statement says about this withdrawal.
+enum Voice {
+    Approves(PrincipalId),
+    Rejects(PrincipalId, String),
+    Cancels(PrincipalId),
+}
+
+impl Review<'_> {
+    /// Goes through the statements in the order of first sight.
+    pub(crate) fn review(&self, statements: &[Seen], first_seen_at: Timestamp) -> Reviewed {
+        let required: BTreeMap<GroupId, u32> = self
+            .obligations
+            .approvals()
+            .iter()
+            .map(|(group, seats)| (group.clone(), u32::from(seats.count())))
+            .collect();
+        let mut approvers: BTreeMap<PrincipalId, Timestamp> = BTreeMap::new();
+        let mut reviewed = Reviewed {
+            seating: self.seat(&required, &BTreeSet::new()),
+            completed_at: None,
+            considered: Vec::new(),
+            ended: Vec::new(),
+            discounted: Vec::new(),
+        };
+        for seen in statements {
+            let discounted = match self.hear(seen) {
+                Ok(Voice::Approves(person)) if approvers.contains_key(&person) => Err(Reason::new(
+                    Tag::ApprovalSamePerson,
+                    format!("`{person}` already approved; a person fills one seat"),
+                )),
+                Ok(Voice::Approves(person)) => {
+                    approvers.insert(person, seen.first_seen_at);
+                    Ok(())
+                }
+                Ok(Voice::Rejects(person, reason)) => {
+                    let message = format!("`{person}` rejected the withdrawal: {reason}");
+                    reviewed.ended.push(Reason::new(Tag::ApprovalRejected, message));
+                    Ok(())
+                }
+                Ok(Voice::Cancels(person)) => {
+                    let message = format!("`{person}` cancelled the withdrawal");
+                    reviewed.ended.push(Reason::new(Tag::WithdrawalCancelled, message));
+                    Ok(())
+                }
+                Err(reason) => Err(reason),
+            };
+            reviewed.considered.push(ConsideredStatement {
+                statement: seen.digest,
+                first_seen_at: seen.first_seen_at,
+                discounted: discounted.as_ref().err().map(|reason| reason.tag),
+            });
+            reviewed.discounted.extend(discounted.err());
+        }
+        (reviewed.seating, reviewed.completed_at) = self.complete(&required, &approvers, first_seen_at);
+        reviewed
+    }
+
+    /// Seats people in the order of first sight and notes when the last seat was filled: a time-lock counts from there.
+    fn complete(
+        &self,
+        required: &BTreeMap<GroupId, u32>,
+        approvers: &BTreeMap<PrincipalId, Timestamp>,
+        first_seen_at: Timestamp,
+    ) -> (Seating, Option<Timestamp>) {
+        let mut by_time: Vec<(&Timestamp, &PrincipalId)> = approvers.iter().map(|(person, at)| (at, person)).collect();
+        by_time.sort_unstable();
+        let mut people = BTreeSet::new();
+        let mut seating = self.seat(required, &people);
+        let mut completed_at = seating.is_complete().then_some(first_seen_at);
+        for (at, person) in by_time {
+            people.insert(person.clone());
+            seating = self.seat(required, &people);
+            if completed_at.is_none() && seating.is_complete() {
+                completed_at = Some(*at);
+            }
+        }
+        (seating, completed_at)
+    }
+
+    fn seat(&self, required: &BTreeMap<GroupId, u32>, people: &BTreeSet<PrincipalId>) -> Seating {
+        fill_seats(required, people, |group, person| {
+            self.roster.group(group).is_some_and(|members| members.contains(person))
+        })
+    }
+
+    fn hear(&self, seen: &Seen) -> Result<Voice, Reason> {
+        let verified = seen
+            .verified
+            .as_ref()
+            .map_err(|error| Reason::new(error.tag(), error.to_string()))?;
+        match &verified.statement().body {
+            Body::Approval(approval) => self.hear_approval(verified, approval),
+            Body::Rejection(rejection) => self.hear_rejection(verified, rejection, seen.first_seen_at),
+            Body::Cancel(cancel) => self.hear_cancel(verified, cancel, seen.first_seen_at),
+            Body::Request(_) | Body::Activation(_) => Err(Reason::new(
+                Tag::StatementNotPermitted,
+                format!(
+                    "a statement of kind `{}` says nothing about a withdrawal",
+                    verified.envelope().kind()
+                ),
+            )),
+        }
+    }
+
+    /// An approval counts if it is about exactly this, still valid, and by somebody who may.
+    fn hear_approval(&self, verified: &Verified, approval: &Approval) -> Result<Voice, Reason> {
+        self.header(verified, self.now)?;
+        let person = verified.signer();
+        let item = approval.items.iter().find(|item| item.withdrawal == self.withdrawal);
+        let item = item.ok_or_else(|| self.other_withdrawal(person))?;
+        if item.effects != *self.effects {
+            let message = format!("`{person}` approved other effects than the bytes have");
+            return Err(Reason::new(Tag::ApprovalEffectsMismatch, message));
+        }
+        if item.fee_ceiling != *self.fee_ceiling {
+            let message = format!("`{person}` approved a fee ceiling of {}", item.fee_ceiling.amount);
+            return Err(Reason::new(Tag::ApprovalFeeCeilingMismatch, message));
+        }
+        if item.policy != self.policy {
+            let message = format!(
+                "`{person}` approved under policy {}, in force is {}",
+                item.policy, self.policy
+            );
+            return Err(Reason::new(Tag::ApprovalPolicyMismatch, message));
+        }
+        if self.is_initiating(person) {
+            let message = format!("`{person}` initiated the withdrawal or operates `{}`", self.initiator);
+            return Err(Reason::new(Tag::ApprovalByInitiator, message));
+        }
+        self.member(person)?;
+        Ok(Voice::Approves(person.clone()))
+    }
+
+    /// A rejection that was valid at its first sight stays: it does not expire into an approval.
+    fn hear_rejection(&self, verified: &Verified, rejection: &Rejection, at: Timestamp) -> Result<Voice, Reason> {
+        self.header(verified, at)?;
+        let person = verified.signer();
+        let item = rejection.items.iter().find(|item| item.withdrawal == self.withdrawal);
+        let item = item.ok_or_else(|| self.other_withdrawal(person))?;
+        self.member(person)?;
+        Ok(Voice::Rejects(person.clone(), item.reason.clone()))
+    }
+
+    fn hear_cancel(&self, verified: &Verified, cancel: &Cancel, at: Timestamp) -> Result<Voice, Reason> {
+        self.header(verified, at)?;
+        let person = verified.signer();
+        if cancel.withdrawal != self.withdrawal {
+            return Err(self.other_withdrawal(person));
+        }
+        if person != self.initiator && !self.is_initiating(person) && !self.roster.is_officer(person) {
+            let message = format!("`{person}` is neither the initiator nor an officer");
+            return Err(Reason::new(Tag::StatementNotPermitted, message));
+        }
+        Ok(Voice::Cancels(person.clone()))
+    }
+
+    fn header(&self, verified: &Verified, at: Timestamp) -> Result<(), Reason> {
+        let certified = verified.statement().header.certify(self.deployment, self.epoch, at);
+        certified.map_err(|error| Reason::new(error.tag(), format!("`{}`: {error}", verified.signer())))
+    }
+
+    fn other_withdrawal(&self, person: &PrincipalId) -> Reason {
+        let message = format!("a statement of `{person}` is not about {}", self.withdrawal);
+        Reason::new(Tag::ApprovalOtherWithdrawal, message)
+    }
+
+    fn is_initiating(&self, person: &PrincipalId) -> bool {
+        self.roster.initiating_people(self.initiator).contains(person)
+    }
+
+    /// A member of a required group, as of now.
+    fn member(&self, person: &PrincipalId) -> Result<(), Reason> {
+        let groups = self.roster.groups_of(person);
+        if self.obligations.approvals().keys().any(|group| groups.contains(group)) {
+            return Ok(());
+        }
+        Err(Reason::new(
+            Tag::ApprovalNotMember,
+            format!("`{person}` is not a member of a required group"),
+        ))
+    }
+}

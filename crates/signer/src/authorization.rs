@@ -1,0 +1,100 @@
+//! The authorization: the only thing that a key signs for.
+
+use countersign_approval::Request;
+use countersign_bundle::Bundle;
+use countersign_decision::{AuthorizationRecord, Decision};
+use countersign_types::{
+    ParsedTransaction, PayloadDigest, RequestDigest, SigningPayload, Timestamp, TransactionDigest,
+};
+use std::sync::Arc;
+
+use crate::{SigningJob, prepare::Prepared};
+
+/// Permission to sign exactly these payloads once, until `sign_by`.
+///
+/// It has no public constructor: the pipeline makes it from a decision that the journal has committed. It is consumed by
+/// value, is neither `Clone` nor `Copy`, and carries the digests of everything that was authorized.
+#[derive(Debug)]
+pub struct Authorization {
+    record: AuthorizationRecord,
+    withdrawal: RequestDigest,
+    transaction: TransactionDigest,
+    bundle: Arc<Bundle>,
+    request: Request,
+    unsigned: Vec<u8>,
+    payloads: Vec<SigningPayload>,
+}
+
+impl Authorization {
+    /// From a committed decision. `None` if the decision does not authorize exactly what was prepared.
+    pub(crate) fn of_committed(decision: &Decision, prepared: &Prepared) -> Option<Self> {
+        let record = decision.entry.authorization.clone()?;
+        let parsed: &ParsedTransaction = prepared.parsed.as_ref().ok()?;
+        let payloads = parsed.signing_payloads().to_vec();
+        let digests: Vec<PayloadDigest> = payloads.iter().map(SigningPayload::digest).collect();
+        let is_whole = digests == record.payloads
+            && decision.entry.withdrawal.request() == prepared.decoded.digest
+            && decision.entry.transaction == prepared.decoded.transaction
+            && parsed.transaction() == prepared.decoded.transaction;
+        is_whole.then(|| Self {
+            record,
+            withdrawal: prepared.decoded.digest,
+            transaction: prepared.decoded.transaction,
+            bundle: Arc::clone(&prepared.bundle),
+            request: prepared.request.clone(),
+            unsigned: prepared.decoded.unsigned.clone(),
+            payloads,
+        })
+    }
+
+    /// What the log recorded.
+    pub fn record(&self) -> &AuthorizationRecord {
+        &self.record
+    }
+    /// The withdrawal.
+    pub fn withdrawal(&self) -> RequestDigest {
+        self.withdrawal
+    }
+    /// The unsigned bytes' digest.
+    pub fn transaction(&self) -> TransactionDigest {
+        self.transaction
+    }
+    /// Until when the key may be used.
+    pub fn sign_by(&self) -> Timestamp {
+        self.record.sign_by
+    }
+
+    /// The jobs for the backend, and what is left to verify and assemble afterwards.
+    pub(crate) fn into_jobs(self) -> (Vec<SigningJob>, Spent) {
+        let jobs = self
+            .payloads
+            .iter()
+            .map(|payload| SigningJob::new(payload.key(), payload.bytes().clone()))
+            .collect();
+        (jobs, Spent(self))
+    }
+}
+
+/// An authorization whose jobs were handed out: it can only be certified and assembled.
+pub(crate) struct Spent(Authorization);
+
+impl Spent {
+    pub(crate) fn record(&self) -> &AuthorizationRecord {
+        &self.0.record
+    }
+    pub(crate) fn withdrawal(&self) -> RequestDigest {
+        self.0.withdrawal
+    }
+    pub(crate) fn payloads(&self) -> &[SigningPayload] {
+        &self.0.payloads
+    }
+    pub(crate) fn bundle(&self) -> &Bundle {
+        &self.0.bundle
+    }
+    pub(crate) fn request(&self) -> &Request {
+        &self.0.request
+    }
+    pub(crate) fn unsigned(&self) -> &[u8] {
+        &self.0.unsigned
+    }
+}

@@ -1,0 +1,111 @@
+//! Why the signing core did not answer with a decision. Every one of them is a no.
+
+use countersign_approval::{Environment, StatementError};
+use countersign_chains::AssembleError;
+use countersign_decision::{AcknowledgementError, ChainError, EntryError, ReceiptError};
+use countersign_types::{KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
+
+use crate::{BackendError, JournalError, SignatureError};
+
+/// Why the signing core did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// A statement does not verify or does not count.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The signer of a statement may not make it.
+    #[error("`{signer}` may not make this statement: {reason}")]
+    NotPermitted {
+        /// Who signed.
+        signer: PrincipalId,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The nonce was used for another statement.
+    #[error("`{0}` has already used this nonce for another statement")]
+    NonceReused(PrincipalId),
+    /// Too many statements in one call.
+    #[error("{0} statements; at most {max} are accepted", max = countersign_decision::MAX_STATEMENTS)]
+    TooManyStatements(usize),
+    /// No bundle is in force.
+    #[error("no bundle is activated")]
+    NoBundle,
+    /// A bundle does not continue the chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The token.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The token's signature.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The signed transaction could not be assembled.
+    #[error("the signed transaction was not released: {0}")]
+    Assemble(#[from] AssembleError),
+    /// A log entry could not be written.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// An acknowledgement could not be made.
+    #[error(transparent)]
+    Acknowledgement(#[from] AcknowledgementError),
+    /// A receipt could not be written.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// The withdrawal was stopped after it was authorized: nothing is released.
+    #[error("withdrawal {0} was cancelled")]
+    Stopped(WithdrawalId),
+    /// The authorization was not used in time.
+    #[error("the authorization ran out at {0}; ask again")]
+    AuthorizationExpired(Timestamp),
+    /// The ledger kept changing under the pipeline.
+    #[error("the bundle or the statements kept changing; ask again")]
+    Contended,
+    /// No such withdrawal.
+    #[error("the signer knows no withdrawal {0}")]
+    NotFound(WithdrawalId),
+    /// A development backend under a production genesis.
+    #[error("the insecure-dev key backend is refused under a {0:?} genesis")]
+    DevelopmentBackend(Environment),
+    /// The backend lacks a key or scheme that the bundle's wallets need.
+    #[error("the key backend does not hold key `{key}` with scheme {scheme:?}, which wallet keys of the bundle need")]
+    MissingKey {
+        /// The key.
+        key: KeyId,
+        /// The scheme.
+        scheme: Scheme,
+    },
+}
+
+impl SignerError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Statement(error) => error.tag(),
+            Self::NotPermitted { .. } => Tag::StatementNotPermitted,
+            Self::NonceReused(_) => Tag::StatementNonceReused,
+            Self::TooManyStatements(_) => Tag::MessageTooLarge,
+            Self::NoBundle => Tag::BundleNoneActive,
+            Self::Chain(error) => error.tag(),
+            Self::Journal(error) => error.tag(),
+            Self::Backend(error) => error.tag(),
+            Self::Signature(error) => error.tag(),
+            Self::Assemble(error) => error.tag(),
+            Self::Entry(_) => Tag::MessageTooLarge,
+            Self::Acknowledgement(error) => error.tag(),
+            Self::Receipt(error) => error.tag(),
+            Self::Stopped(_) => Tag::WithdrawalCancelled,
+            Self::AuthorizationExpired(_) => Tag::AuthorizationExpired,
+            Self::Contended => Tag::JournalUnavailable,
+            Self::NotFound(_) => Tag::WithdrawalNotFound,
+            Self::DevelopmentBackend(_) | Self::MissingKey { .. } => Tag::BackendKeyMissing,
+        }
+    }
+
+    /// Whether the process must stop taking work.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.is_fatal())
+    }
+}

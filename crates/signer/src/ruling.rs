@@ -1,0 +1,367 @@
+//! The decision inside the journal's transaction: a pure function of what was prepared, the ledger and the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use countersign_approval::{StatementError, Verified};
+use countersign_bundle::Bundle;
+use countersign_decision::{
+    AttemptFact, Case, Decision, Entry, EntryError, LedgerFacts, MAX_STATEMENTS, Outcome, Reason, Seen, StatementEntry,
+    decide,
+};
+use countersign_types::{
+    BundleDigest, Duration, GenesisHash, PrincipalId, StatementDigest, StatementNonce, Tag, Timestamp, WithdrawalId,
+};
+
+use crate::{
+    Answer, LedgerView, LogEntry, SignedAttempt, Verdict, WithdrawalRecord, Write,
+    prepare::{Prepared, subjects},
+};
+
+/// What the transaction ruled.
+pub(crate) enum Ruling {
+    /// The bundle or the statements changed since they were verified: verify again.
+    Stale,
+    /// The decision needs a bundle that is not loaded.
+    NeedsBundle(BundleDigest),
+    /// This very attempt is signed already.
+    AlreadySigned(u32, SignedAttempt),
+    /// Nothing to sign.
+    Answered(Answer),
+    /// Durable: the key may be used.
+    Authorized(Box<Decision>, Vec<u8>),
+    /// An entry did not fit the log: nothing was written.
+    Unloggable(EntryError),
+}
+
+/// What a ruling needs besides the view.
+pub(crate) struct Bench {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) sign_within: Duration,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) bundles: BTreeMap<BundleDigest, Arc<Bundle>>,
+}
+
+impl Bench {
+    /// Rules, and writes what follows from it.
+    pub(crate) fn rule(&self, view: &LedgerView, now: Timestamp) -> Verdict<Ruling> {
+        match self.try_rule(view, now) {
+            Ok(verdict) => verdict,
+            Err(error) => Verdict::unchanged(Ruling::Unloggable(error)),
+        }
+    }
+
+    fn try_rule(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Ruling>, EntryError> {
+        let prepared = &self.prepared;
+        if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(prepared.bundle.digest()) || !self.is_current(view)
+        {
+            return Ok(Verdict::unchanged(Ruling::Stale));
+        }
+        let record = view.withdrawal.as_ref();
+        if let Some(attempt) = record.and_then(|record| signed_attempt(record, prepared)) {
+            return Ok(Verdict::unchanged(attempt));
+        }
+        let first_digest = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
+        let Some(first) = self.bundles.get(&first_digest) else {
+            return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
+        };
+        let (fresh, ignored) = self.admit(view, now);
+        let ledger = ledger_facts(view, prepared);
+        let mut statements = prepared.journaled.clone();
+        statements.extend(fresh.iter().map(|verified| Seen {
+            digest: verified.digest(),
+            verified: Ok((*verified).clone()),
+            first_seen_at: now,
+        }));
+        let decision = decide(&Case {
+            deployment: self.deployment,
+            active: &prepared.bundle,
+            first,
+            verified: &prepared.verified,
+            request: &prepared.request,
+            first_seen_at: record.map_or(now, |record| record.first_seen_at),
+            transaction: prepared.decoded.transaction,
+            parsed: prepared.parsed.as_ref(),
+            statements: &statements,
+            ledger: &ledger,
+            now,
+            sign_within: self.sign_within,
+        });
+        if record.is_none() && !self.is_admissible(view, now, &decision) {
+            return Ok(Verdict::unchanged(Ruling::Answered(answer(
+                decision,
+                ignored,
+                Vec::new(),
+            ))));
+        }
+        self.write(record, &fresh, decision, ignored, now)
+    }
+
+    /// Whether the statements that were verified are those that the journal holds.
+    fn is_current(&self, view: &LedgerView) -> bool {
+        let held = view
+            .withdrawal
+            .as_ref()
+            .map(|record| record.statements.as_slice())
+            .unwrap_or_default();
+        let verified: BTreeSet<StatementDigest> = self.prepared.journaled.iter().map(|seen| seen.digest).collect();
+        // Statements that arrived before the withdrawal was first seen are journaled without a record of it.
+        held.iter().all(|digest| verified.contains(digest))
+    }
+
+    /// Only a validly signed request that nothing contradicts gets a record and entries: everything else is answered and
+    /// forgotten, so that nobody can grow the log without an initiator's key.
+    fn is_admissible(&self, view: &LedgerView, now: Timestamp, decision: &Decision) -> bool {
+        let header = &self.prepared.verified.statement().header;
+        let tags: BTreeSet<Tag> = decision.entry.reasons.iter().map(|reason| reason.tag).collect();
+        header.certify(self.deployment, view.epoch, now).is_ok()
+            && !tags.contains(&Tag::RequestNotInitiator)
+            && !tags.contains(&Tag::ReferenceConflict)
+            && self.nonce_is_free(view, &self.prepared.verified)
+    }
+
+    fn nonce_is_free(&self, view: &LedgerView, verified: &Verified) -> bool {
+        let owner = view.nonce_owners.get(&nonce_of(verified));
+        owner.is_none_or(|owner| *owner == verified.digest())
+    }
+
+    /// The fresh statements that count from now on, and why others do not.
+    fn admit<'s>(&'s self, view: &LedgerView, now: Timestamp) -> (Vec<&'s Verified>, Vec<Reason>) {
+        let mut ignored = self.prepared.ignored.clone();
+        let mut admitted: Vec<&Verified> = Vec::new();
+        let mut nonces: BTreeSet<(PrincipalId, StatementNonce)> = BTreeSet::from([nonce_of(&self.prepared.verified)]);
+        let room = MAX_STATEMENTS.saturating_sub(self.prepared.journaled.len());
+        for verified in &self.prepared.fresh {
+            let certified = verified.statement().header.certify(self.deployment, view.epoch, now);
+            let is_reused = !self.nonce_is_free(view, verified) || !nonces.insert(nonce_of(verified));
+            let refusal = match certified {
+                Err(error) => Some(refused(verified, &error)),
+                Ok(()) if is_reused => Some(Reason::new(
+                    Tag::StatementNonceReused,
+                    format!("`{}` used a nonce twice", verified.signer()),
+                )),
+                Ok(()) if admitted.len() >= room => {
+                    let message = format!("at most {MAX_STATEMENTS} statements are considered for one withdrawal");
+                    Some(Reason::new(Tag::MessageTooLarge, message))
+                }
+                Ok(()) => None,
+            };
+            match refusal {
+                Some(reason) => ignored.push(reason),
+                None => admitted.push(verified),
+            }
+        }
+        (admitted, ignored)
+    }
+
+    /// Entries and changes of a ruling, in the order in which an auditor reads them.
+    fn write(
+        &self,
+        record: Option<&WithdrawalRecord>,
+        fresh: &[&Verified],
+        decision: Decision,
+        ignored: Vec<Reason>,
+        now: Timestamp,
+    ) -> Result<Verdict<Ruling>, EntryError> {
+        let request = self.prepared.decoded.digest;
+        let mut ledger = Changes::default();
+        if record.is_none() {
+            ledger.statement(&self.prepared.verified, now)?;
+            ledger.writes.push(self.withdrawal());
+        }
+        for verified in fresh {
+            ledger.statement(verified, now)?;
+        }
+        let is_cancelled = decision
+            .entry
+            .reasons
+            .iter()
+            .any(|reason| reason.tag == Tag::WithdrawalCancelled);
+        if is_cancelled && !record.is_some_and(|record| record.cancelled) {
+            ledger.writes.push(Write::Cancelled { request });
+        }
+        let content = decision.entry.content_digest()?;
+        let is_news = record.and_then(|record| record.last_decision) != Some(content);
+        let entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
+        if is_news {
+            ledger.entries.push(LogEntry {
+                bytes: entry.clone(),
+                subjects: vec![request],
+            });
+            ledger.writes.push(Write::Decision {
+                request,
+                decision: content,
+            });
+        }
+        ledger.writes.extend(self.attempt(&decision));
+        let reply = match decision.outcome {
+            Outcome::Allowed => Ruling::Authorized(Box::new(decision), entry),
+            Outcome::Pending { .. } | Outcome::Denied { .. } | Outcome::Malformed { .. } => {
+                Ruling::Answered(answer(decision, ignored, entry))
+            }
+        };
+        Ok(Verdict {
+            entries: ledger.entries,
+            writes: ledger.writes,
+            reply,
+        })
+    }
+
+    fn withdrawal(&self) -> Write {
+        Write::Withdrawal {
+            request: self.prepared.decoded.digest,
+            statement: self.prepared.verified.digest(),
+            tenant: self.prepared.request.tenant.clone(),
+            reference: self.prepared.request.reference.clone(),
+            bundle: self.prepared.bundle.digest(),
+        }
+    }
+
+    /// The claims of an authorization, written with it or not at all.
+    fn attempt(&self, decision: &Decision) -> Option<Write> {
+        let authorization = decision.entry.authorization.as_ref()?;
+        let parsed = self.prepared.parsed.as_ref().ok()?;
+        Some(Write::Attempt {
+            request: self.prepared.decoded.digest,
+            tenant: self.prepared.request.tenant.clone(),
+            payments: self
+                .prepared
+                .request
+                .payments
+                .iter()
+                .map(|payment| payment.reference.clone())
+                .collect(),
+            number: authorization.attempt,
+            transaction: self.prepared.decoded.transaction,
+            unsigned: self.prepared.decoded.unsigned.clone(),
+            conflict_keys: parsed.conflict_keys().to_vec(),
+            fee_max: authorization.fee_max,
+            authorization: authorization.id,
+            sign_by: authorization.sign_by,
+        })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) entries: Vec<LogEntry>,
+    pub(crate) writes: Vec<Write>,
+}
+
+impl Changes {
+    /// A statement at its first sight: entry and record.
+    pub(crate) fn statement(&mut self, verified: &Verified, now: Timestamp) -> Result<(), EntryError> {
+        let withdrawals = subjects(verified);
+        let about: Vec<_> = withdrawals.iter().map(WithdrawalId::request).collect();
+        let entry = StatementEntry {
+            statement: verified.digest(),
+            kind: verified.envelope().kind(),
+            signer: verified.signer().clone(),
+            withdrawals,
+            first_seen_at: now,
+        };
+        let is_request = verified.envelope().request_digest().is_some();
+        let entry = if is_request {
+            Entry::Request(entry)
+        } else {
+            Entry::Statement(entry)
+        };
+        self.entries.push(LogEntry {
+            bytes: entry.to_bytes()?,
+            subjects: about.clone(),
+        });
+        self.writes.push(Write::Statement {
+            digest: verified.digest(),
+            signer: verified.signer().clone(),
+            nonce: verified.statement().header.nonce,
+            // A withdrawal's request is linked by its own record.
+            subjects: if is_request { Vec::new() } else { about },
+            envelope: verified.envelope().to_bytes(),
+        });
+        Ok(())
+    }
+}
+
+fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
+    if record.cancelled {
+        return None;
+    }
+    let attempt = record
+        .attempts
+        .iter()
+        .find(|attempt| attempt.transaction == prepared.decoded.transaction)?;
+    attempt
+        .signed
+        .clone()
+        .map(|signed| Ruling::AlreadySigned(attempt.number, signed))
+}
+
+fn nonce_of(verified: &Verified) -> (PrincipalId, StatementNonce) {
+    (verified.signer().clone(), verified.statement().header.nonce)
+}
+
+fn refused(verified: &Verified, error: &StatementError) -> Reason {
+    Reason::new(error.tag(), format!("`{}`: {error}", verified.signer()))
+}
+
+/// The view, reduced to what the decision and its auditors need.
+fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
+    let request = prepared.decoded.digest;
+    let record = view.withdrawal.as_ref();
+    let attempts = record.map(|record| record.attempts.as_slice()).unwrap_or_default();
+    LedgerFacts {
+        epoch: view.epoch,
+        reference_owner: view.reference_owner.filter(|owner| *owner != request),
+        payment_owners: view
+            .payment_owners
+            .iter()
+            .filter(|(_, owner)| **owner != request)
+            .map(|((_, payment), owner)| (payment.clone(), *owner))
+            .collect(),
+        conflict_owners: view
+            .conflict_owners
+            .iter()
+            .filter(|(_, owner)| **owner != request)
+            .map(|(key, owner)| (key.to_string(), *owner))
+            .collect(),
+        next_nonces: view.next_nonces.clone(),
+        cancelled: record.is_some_and(|record| record.cancelled),
+        attempts: attempts
+            .iter()
+            .map(|attempt| AttemptFact {
+                number: attempt.number,
+                transaction: attempt.transaction,
+                anchor: attempt.conflict_keys.first().map(ToString::to_string),
+            })
+            .collect(),
+    }
+}
+
+/// The answer to a decision that does not sign. Ignored statements are named, so that nobody wonders.
+pub(crate) fn answer(decision: Decision, ignored: Vec<Reason>, entry: Vec<u8>) -> Answer {
+    match decision.outcome {
+        Outcome::Allowed => Answer::Allowed { decision: entry },
+        Outcome::Pending {
+            missing,
+            not_before,
+            mut reasons,
+        } => {
+            reasons.extend(ignored);
+            Answer::Pending {
+                missing,
+                not_before,
+                reasons,
+                decision: entry,
+            }
+        }
+        Outcome::Denied { reasons, is_final } => Answer::Denied {
+            reasons,
+            is_final,
+            decision: entry,
+        },
+        Outcome::Malformed { reasons } => Answer::Malformed {
+            reasons,
+            decision: entry,
+        },
+    }
+}
