@@ -77,10 +77,9 @@ impl Bench {
     /// The number of signatures of all threads, and the time that they took.
     fn run(&self, threads: usize, time: Duration) -> Result<(u32, Duration), Error> {
         let begun = Instant::now();
+        let end = begun.checked_add(time).ok_or("too many seconds")?;
         thread::scope(|scope| {
-            let running: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| self.sign_until(begun + time)))
-                .collect();
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.sign_until(end))).collect();
             let mut signatures = 0u32;
             for thread in running {
                 let made = thread.join().map_err(|_| "a thread panicked")??;

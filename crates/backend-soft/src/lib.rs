@@ -15,6 +15,7 @@
         clippy::expect_used,
         clippy::panic,
         clippy::indexing_slicing,
+        clippy::string_slice,
         clippy::arithmetic_side_effects,
         clippy::as_conversions,
         clippy::wildcard_enum_match_arm,

@@ -55,7 +55,7 @@ impl Dial for Arc<Token> {
             None | Some(Step::Dials) => Ok(TestLine(Self::clone(self))),
             Some(Step::DoesNotDial(error)) => Err(error),
             Some(Step::Hangs(let_go)) => {
-                let _ = let_go.recv();
+                let_go.recv().unwrap_or_default();
                 Ok(TestLine(Self::clone(self)))
             }
             Some(Step::Signs | Step::DoesNotSign(_)) => panic!("the script expected a signature, not a session"),
@@ -70,7 +70,7 @@ impl Line for TestLine {
             None | Some(Step::Signs) => Ok(signature(bytes)),
             Some(Step::DoesNotSign(error)) => Err(error),
             Some(Step::Hangs(let_go)) => {
-                let _ = let_go.recv();
+                let_go.recv().unwrap_or_default();
                 Ok(signature(bytes))
             }
             Some(Step::Dials | Step::DoesNotDial(_)) => panic!("the script expected a session, not a signature"),
