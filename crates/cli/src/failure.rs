@@ -111,7 +111,9 @@ impl Failure {
         let exit = tag.map_or(Exit::Failed, Exit::of);
         let failure = Self::new(exit, tag, format!("the {server} answered: {}", shown(status)));
         match status.code() {
-            Code::Unavailable if tag.is_none() => failure.advise("is it running? `countersign dev --dir …` starts both"),
+            Code::Unavailable if tag.is_none() => {
+                failure.advise("is it running? `countersign dev --dir …` starts both")
+            }
             Code::Unauthenticated => failure.advise("the certificate under tls/ is not of this deployment's CA"),
             _ => failure,
         }
@@ -156,7 +158,12 @@ impl Failure {
 
 /// A status message without control characters: it came over a wire.
 fn shown(status: &Status) -> String {
-    let message: String = status.message().chars().filter(|c| !c.is_control()).take(1_024).collect();
+    let message: String = status
+        .message()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(1_024)
+        .collect();
     match message.is_empty() {
         true => format!("{:?}", status.code()),
         false => message,

@@ -75,7 +75,10 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let failed = |error: std::io::Error| Failure::file(path, "write", error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
     let mut file = tempfile::Builder::new()
         .permissions(permissions)
@@ -85,7 +88,9 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     // A rename is durable once its folder is.
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
 }
 
 /// Creates a file that must not be there yet.
@@ -145,6 +150,11 @@ mod tests {
         write(&path, &vec![b'x'; 65 * 1024]).unwrap();
         assert!(read_secret(&path).unwrap_err().message().contains("over 65536 bytes"));
         assert_eq!(read(&path).unwrap().len(), 65 * 1024);
-        assert!(read(&folder.path().join("none")).unwrap_err().message().contains("none"));
+        assert!(
+            read(&folder.path().join("none"))
+                .unwrap_err()
+                .message()
+                .contains("none")
+        );
     }
 }

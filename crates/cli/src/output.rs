@@ -55,6 +55,12 @@ impl Output {
     }
 }
 
+/// One line of a child's log.
+pub(crate) fn log_line(line: &str) {
+    // As with progress: a closed terminal stops nothing.
+    drop(print(io::stderr().lock(), line));
+}
+
 fn print(mut to: impl io::Write, text: &str) -> io::Result<()> {
     writeln!(to, "{text}")?;
     to.flush()
@@ -63,7 +69,13 @@ fn print(mut to: impl io::Write, text: &str) -> io::Result<()> {
 /// Text from elsewhere, harmless on a terminal: printable ASCII stays, the rest is escaped.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
-        .map(|c| if c == ' ' || c.is_ascii_graphic() { c.to_string() } else { c.escape_default().to_string() })
+        .map(|c| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c.to_string()
+            } else {
+                c.escape_default().to_string()
+            }
+        })
         .collect()
 }
 

@@ -1,0 +1,176 @@
+//! `countersign bundle activate`: admins sign a bundle, the signer puts it in force.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use clap::Args;
+use countersign_approval::{Activation, Body, KeyDirectory, KeyRecord, Statement, seal};
+use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
+use countersign_proto::{fields, signer::v1 as wire};
+use countersign_types::{Duration, GenesisHash, PrincipalId, Tag};
+use serde::Serialize;
+
+use crate::{
+    bundle_files, clock, connect,
+    environment::{Environment, Layout, read_genesis},
+    failure::{Failure, Result},
+    keys::SigningKey,
+    output::Output,
+    trust::Trust,
+};
+
+/// An activation is handed in at once.
+const VALIDITY: Duration = Duration::from_secs(3_600);
+
+/// Sign a bundle with admins' keys and activate it at the signer.
+///
+/// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
+/// force, as verified from the genesis. The environment's own copy under `bundle/` follows.
+#[derive(Debug, Args)]
+pub(crate) struct Activate {
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The bundle's files: roster.yaml, wallets.yaml, assets.yaml, destinations.yaml, policy.yaml, networks/*.yaml.
+    #[arg(long, value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+    /// An admin's private key file; once for each admin who signs.
+    #[arg(long = "key", value_name = "FILE", required = true)]
+    keys: Vec<PathBuf>,
+    /// Whose certificate connects; the owner of the first key if not given.
+    #[arg(long = "as", value_name = "PERSON")]
+    person: Option<PrincipalId>,
+}
+
+/// The result: `{"version","bundle","policy"}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Activated {
+    pub(crate) version: u64,
+    pub(crate) bundle: String,
+    pub(crate) policy: String,
+}
+
+impl fmt::Display for Activated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "in force: version {}\nbundle    {}\npolicy    {}",
+            self.version, self.bundle, self.policy
+        )
+    }
+}
+
+impl Activate {
+    /// Version 1 of a new environment, signed by its first two admins.
+    pub(crate) fn first(layout: &Layout) -> Result<Self> {
+        let person = |name: &str| PrincipalId::parse(name).map_err(Failure::failed);
+        Ok(Self {
+            dir: layout.root().to_owned(),
+            files: layout.bundle(),
+            keys: vec![layout.person_key(&person("alice")?), layout.person_key(&person("bob")?)],
+            person: Some(person("alice")?),
+        })
+    }
+
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        let layout = Environment::open(&self.dir)?.layout();
+        output.report(&self.activate(&layout).await?)
+    }
+
+    /// Signs, sends, and says "in force" once the verified chain ends in this bundle.
+    pub(crate) async fn activate(&self, layout: &Layout) -> Result<Activated> {
+        let keys = self
+            .keys
+            .iter()
+            .map(|path| SigningKey::read(path))
+            .collect::<Result<Vec<_>>>()?;
+        let person = self.connecting_person(layout, &keys)?;
+        let mut people = connect::people(layout, person.as_str()).await?;
+        let trust = Trust::fetch_through(layout, &mut people).await?;
+        let contents = with_manifest(bundle_files::read(&self.files)?, &trust)?;
+        let bundle = Bundle::load(&contents)
+            .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))?;
+        let request = wire::ActivateBundleRequest {
+            files: contents.iter().map(|(path, data)| file(path, data)).collect(),
+            statements: statements(&bundle, trust.genesis.hash(), &keys)?,
+        };
+        people
+            .activate_bundle(request)
+            .await
+            .map_err(|status| Failure::answered("signer", &status))?;
+        let after = Trust::fetch_through(layout, &mut people).await?;
+        let active = after.active()?;
+        if active.digest() != bundle.digest() {
+            let message = format!("the signer answered, but the bundle in force is {}", active.digest());
+            return Err(Failure::unverified(Tag::BundleDigestMismatch, message));
+        }
+        bundle_files::write(&layout.bundle(), &contents)?;
+        Ok(Activated {
+            version: bundle.version(),
+            bundle: bundle.digest().to_string(),
+            policy: bundle.policy_digest().to_string(),
+        })
+    }
+
+    /// The owner of the first key, as the bundle on disk or else the genesis lists it.
+    fn connecting_person(&self, layout: &Layout, keys: &[SigningKey]) -> Result<PrincipalId> {
+        if let Some(person) = &self.person {
+            return Ok(person.clone());
+        }
+        let record = keys.first().map(SigningKey::record);
+        let owner = record.and_then(|record| owner(layout, record));
+        owner.ok_or_else(|| {
+            Failure::usage("neither the bundle under `bundle/` nor the genesis lists the first key")
+                .advise("say whose certificate connects with `--as PERSON`")
+        })
+    }
+}
+
+fn owner(layout: &Layout, record: &KeyRecord) -> Option<PrincipalId> {
+    let fingerprint = record.fingerprint();
+    let bundle = bundle_files::load(&layout.bundle()).ok();
+    let listed = bundle.and_then(|bundle| bundle.roster().key(&fingerprint).map(|(owner, _)| owner.clone()));
+    listed.or_else(|| {
+        read_genesis(&layout.genesis())
+            .ok()?
+            .key(&fingerprint)
+            .map(|(owner, _)| owner.clone())
+    })
+}
+
+fn with_manifest(mut contents: BTreeMap<String, Vec<u8>>, trust: &Trust) -> Result<BTreeMap<String, Vec<u8>>> {
+    if !contents.contains_key(MANIFEST_PATH) {
+        let active = trust.active()?;
+        let manifest = Manifest::build(active.version().saturating_add(1), Some(active.digest()), &contents);
+        let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
+        contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
+    }
+    Ok(contents)
+}
+
+fn file(path: &str, data: &[u8]) -> wire::BundleFile {
+    wire::BundleFile {
+        path: path.to_owned(),
+        data: data.to_vec(),
+    }
+}
+
+fn statements(
+    bundle: &Bundle,
+    deployment: GenesisHash,
+    keys: &[SigningKey],
+) -> Result<Vec<countersign_proto::v1::Statement>> {
+    let signed = |key: &SigningKey| {
+        let statement = Statement {
+            header: clock::header(deployment, VALIDITY)?,
+            body: Body::Activation(Activation {
+                bundle: bundle.digest(),
+                version: bundle.version(),
+                previous: bundle.previous(),
+                not_before: None,
+            }),
+        };
+        let envelope = seal(&statement, key).map_err(Failure::failed)?;
+        Ok(fields::statement(envelope.to_bytes()))
+    };
+    keys.iter().map(signed).collect()
+}

@@ -1,0 +1,101 @@
+//! A bundle's files in a folder.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use countersign_bundle::{Bundle, Component, MANIFEST_PATH, MAX_FILES};
+
+use crate::{
+    failure::{Failure, Result},
+    files,
+};
+
+/// The folder of a bundle that holds networks; there is no other.
+const NETWORKS: &str = "networks";
+
+/// Reads the files of a bundle: `manifest.json`, `*.yaml` and `networks/*.yaml`. Other files are none of its business,
+/// except that a YAML file which bundles do not have is read too, so that loading refuses it instead of ignoring it.
+pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut contents = BTreeMap::new();
+    for (name, path) in entries(folder)? {
+        let is_ours = name == MANIFEST_PATH || name.ends_with(".yaml");
+        if is_ours && path.is_file() {
+            contents.insert(name, files::read(&path)?);
+        }
+    }
+    let networks = folder.join(NETWORKS);
+    if networks.is_dir() {
+        for (name, path) in entries(&networks)? {
+            if name.ends_with(".yaml") && path.is_file() {
+                contents.insert(format!("{NETWORKS}/{name}"), files::read(&path)?);
+            }
+        }
+    }
+    Ok(contents)
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let failed = |error: std::io::Error| Failure::file(folder, "read", error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.path()));
+        }
+        if found.len() > MAX_FILES.saturating_mul(16) {
+            return Err(Failure::file(folder, "read", "it holds too many files for a bundle"));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Writes the files of a loaded bundle. Their names are a bundle's, so none leaves the folder.
+pub(crate) fn write(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    files::create_folder(&folder.join(NETWORKS))?;
+    for (name, bytes) in contents {
+        if name != MANIFEST_PATH && Component::of(name).is_none() {
+            return Err(Failure::failed(format!(
+                "`{}` is not a file of a bundle",
+                name.escape_default()
+            )));
+        }
+        files::write(&folder.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// Reads and loads a bundle.
+pub(crate) fn load(folder: &Path) -> Result<Bundle> {
+    Bundle::load(&read(folder)?)
+        .map_err(|errors| Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_back_and_strangers_stay_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents: BTreeMap<String, Vec<u8>> = ["manifest.json", "policy.yaml", "networks/dev.yaml"]
+            .into_iter()
+            .map(|name| (name.to_owned(), name.as_bytes().to_vec()))
+            .collect();
+        write(folder.path(), &contents).unwrap();
+        fs::write(folder.path().join("README.md"), "hello").unwrap();
+        assert_eq!(read(folder.path()).unwrap(), contents);
+        for outside in [
+            "../policy.yaml",
+            "/etc/policy.yaml",
+            "networks/../../x.yaml",
+            "extra.yaml",
+        ] {
+            let bad = BTreeMap::from([(outside.to_owned(), vec![])]);
+            write(folder.path(), &bad).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the command line believes: the pinned genesis, and the chain of bundles that it verified from there itself.
+//!
+//! The chain comes from the signer's people listener, never from the orchestrator. A bundle that was seen once is
+//! remembered beside the genesis; a chain that does not contain it is refused, so nobody is led back to an older policy.
+
+use std::sync::Arc;
+
+use countersign_approval::Genesis;
+use countersign_audit::VerifierKey;
+use countersign_bundle::Bundle;
+use countersign_decision::{ActivatedBundle, BundleChain};
+use countersign_proto::signer::v1::{self as wire, people_client::PeopleClient};
+use countersign_types::{BundleDigest, Tag, Timestamp};
+use serde::{Deserialize, Serialize};
+use tonic::transport::Channel;
+
+use crate::{
+    clock, connect,
+    environment::{Layout, read_genesis},
+    failure::{Failure, Result},
+    files,
+};
+
+/// More pages of 64 bundles than any deployment activates.
+const MAX_PAGES: u32 = 1_024;
+
+/// A verified view of one deployment.
+pub(crate) struct Trust {
+    pub(crate) genesis: Genesis,
+    chain: BundleChain,
+}
+
+/// `trust/bundle.json`: the newest bundle that was verified here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    version: u64,
+    bundle: BundleDigest,
+}
+
+impl Trust {
+    /// Fetches the chain from the signer as `name`, verifies it and remembers its newest bundle.
+    pub(crate) async fn fetch(layout: &Layout, name: &str) -> Result<Self> {
+        let mut people = connect::people(layout, name).await?;
+        Self::fetch_through(layout, &mut people).await
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) async fn fetch_through(layout: &Layout, people: &mut PeopleClient<Channel>) -> Result<Self> {
+        let genesis = read_genesis(&layout.genesis())?;
+        let activated = fetch_chain(people).await?;
+        let chain = BundleChain::verify(&genesis, clock::epoch(), &activated).map_err(|error| {
+            Failure::unverified(
+                error.tag(),
+                format!("the signer's bundles do not follow from the genesis: {error}"),
+            )
+        })?;
+        remember(layout, &chain)?;
+        Ok(Self { genesis, chain })
+    }
+
+    /// The bundle in force.
+    pub(crate) fn active(&self) -> Result<&Arc<Bundle>> {
+        let none = || Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
+        self.chain.active().ok_or_else(none)
+    }
+}
+
+/// The log key that a genesis pins.
+pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey> {
+    let name = genesis.log_origin().parse().map_err(Failure::failed)?;
+    VerifierKey::new(name, genesis.log_key()).map_err(Failure::failed)
+}
+
+async fn fetch_chain(people: &mut PeopleClient<Channel>) -> Result<Vec<ActivatedBundle>> {
+    let mut activated = Vec::new();
+    let mut after_version = 0;
+    for _ in 0..MAX_PAGES {
+        let request = wire::FetchBundlesRequest { after_version };
+        let page = people
+            .fetch_bundles(request)
+            .await
+            .map_err(|status| Failure::answered("signer", &status))?;
+        let page = page.into_inner();
+        let Some(last) = page.bundles.last() else {
+            return Ok(activated);
+        };
+        after_version = last.version;
+        let is_last = last.version >= page.active_version;
+        activated.extend(page.bundles.into_iter().map(activated_bundle));
+        if is_last {
+            return Ok(activated);
+        }
+    }
+    Err(Failure::failed("the signer sends bundles without end"))
+}
+
+fn activated_bundle(bundle: wire::ActivatedBundle) -> ActivatedBundle {
+    ActivatedBundle {
+        files: bundle.files.into_iter().map(|file| (file.path, file.data)).collect(),
+        statements: bundle
+            .statements
+            .into_iter()
+            .map(|statement| statement.envelope)
+            .collect(),
+        activated_at: Timestamp::from_unix_millis(bundle.activated_at_ms),
+    }
+}
+
+fn remember(layout: &Layout, chain: &BundleChain) -> Result<()> {
+    let path = layout.path("trust/bundle.json");
+    let seen: Option<Seen> = match path.is_file() {
+        true => Some(files::read_json(&path)?),
+        false => None,
+    };
+    let is_there = |seen: &Seen| chain.bundle(seen.bundle).is_some();
+    if let Some(seen) = seen.as_ref().filter(|seen| !is_there(seen)) {
+        let message = format!(
+            "bundle {} (version {}) was in force before and is missing",
+            seen.bundle, seen.version
+        );
+        return Err(Failure::unverified(Tag::BundlePreviousMismatch, message)
+            .advise("the signer shows an older or another history: ask its operators, out of band"));
+    }
+    let newest = chain.active().map(|bundle| Seen {
+        version: bundle.version(),
+        bundle: bundle.digest(),
+    });
+    if newest.is_some() && newest != seen {
+        files::create_folder(&layout.path("trust"))?;
+        files::write_json(&path, &newest)?;
+    }
+    Ok(())
+}
