@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    ActivationError, Body, Envelope, Environment, Genesis, KeyDirectory, Kind, Quorum, StatementError, Verified,
-    certify_activation, verify,
+    ActivationError, Body, Envelope, Environment, Genesis, KeyDirectory, StatementError, Verified, certify_activation,
+    verify,
 };
 use countersign_bundle::{Bundle, LoadErrors};
 use countersign_types::{BundleDigest, StatementDigest, Tag, Timestamp};
@@ -110,18 +110,17 @@ impl BundleChain {
     }
 }
 
-/// Loads a bundle and certifies that the quorum in force (the genesis's, for version 1) activated it at a moment.
+/// Loads a bundle and certifies that the quorum in force (the genesis's, for version 1) activated it at its moment.
 pub fn certify_next(
     genesis: &Genesis,
     epoch: u64,
     previous: Option<&Bundle>,
-    files: &BTreeMap<String, Vec<u8>>,
-    statements: &[Vec<u8>],
-    now: Timestamp,
+    step: &ActivatedBundle,
 ) -> Result<(Bundle, Vec<Verified>), ChainError> {
-    let bundle = Bundle::load(files).map_err(ChainError::Load)?;
+    let bundle = Bundle::load(&step.files).map_err(ChainError::Load)?;
+    let is_production = genesis.environment() == Environment::Production;
     bundle
-        .check_environment(genesis.environment() == Environment::Production)
+        .check_environment(is_production)
         .map_err(ChainError::Environment)?;
     let expected = previous.map_or(1, |previous| previous.version().saturating_add(1));
     if bundle.version() != expected {
@@ -133,52 +132,50 @@ pub fn certify_next(
     if bundle.previous() != previous.map(Bundle::digest) {
         return Err(ChainError::PreviousMismatch);
     }
-    if statements.len() > MAX_ACTIVATION_STATEMENTS {
-        return Err(ChainError::TooManyStatements(statements.len()));
-    }
-    let verified = match previous {
-        Some(previous) => verified_now(
-            genesis,
-            epoch,
-            statements,
-            previous.roster(),
+    let (statements, admins) = match previous {
+        Some(previous) => (
+            verify_statements(genesis, epoch, step, previous.roster())?,
             previous.roster().admins(),
-            &bundle,
-            now,
-        )?,
-        None => verified_now(genesis, epoch, statements, genesis, genesis.admins(), &bundle, now)?,
+        ),
+        None => (verify_statements(genesis, epoch, step, genesis)?, genesis.admins()),
     };
-    Ok((bundle, verified))
+    certify_activation(
+        &statements,
+        bundle.digest(),
+        bundle.version(),
+        bundle.previous(),
+        admins,
+    )?;
+    Ok((bundle, statements))
 }
 
-fn verified_now(
+/// The distinct statements of a step, each valid at its moment.
+fn verify_statements(
     genesis: &Genesis,
     epoch: u64,
-    statements: &[Vec<u8>],
+    step: &ActivatedBundle,
     directory: &impl KeyDirectory,
-    admins: &Quorum,
-    bundle: &Bundle,
-    now: Timestamp,
 ) -> Result<Vec<Verified>, ChainError> {
+    if step.statements.len() > MAX_ACTIVATION_STATEMENTS {
+        return Err(ChainError::TooManyStatements(step.statements.len()));
+    }
     let mut verified = Vec::new();
     let mut seen: BTreeSet<StatementDigest> = BTreeSet::new();
-    for statement in statements {
-        let envelope = Envelope::parse(statement)?;
-        let statement = verify(&envelope, directory)?;
-        statement.statement().header.certify(genesis.hash(), epoch, now)?;
+    for bytes in &step.statements {
+        let statement = verify(&Envelope::parse(bytes)?, directory)?;
+        statement
+            .statement()
+            .header
+            .certify(genesis.hash(), epoch, step.activated_at)?;
         if let Body::Activation(activation) = &statement.statement().body
             && let Some(not_before) = activation.not_before
-            && now < not_before.to_timestamp()
+            && step.activated_at < not_before.to_timestamp()
         {
             return Err(ChainError::NotBefore(not_before.to_timestamp()));
         }
-        debug_assert!(
-            envelope.kind() == Kind::Activation || !matches!(statement.statement().body, Body::Activation(_))
-        );
         if seen.insert(statement.digest()) {
             verified.push(statement);
         }
     }
-    certify_activation(&verified, bundle.digest(), bundle.version(), bundle.previous(), admins)?;
     Ok(verified)
 }

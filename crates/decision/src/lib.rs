@@ -26,6 +26,8 @@ mod entry;
 mod lineage;
 mod receipt;
 mod review;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use case::{Case, Decision, Outcome, Seen};

@@ -381,7 +381,7 @@ impl Verifier {
         for entry in entries {
             match entry {
                 Entry::Request(entry) | Entry::Statement(entry) => {
-                    drop(logged.insert(entry.statement, entry.first_seen_at))
+                    logged.insert(entry.statement, entry.first_seen_at);
                 }
                 Entry::Genesis(_) | Entry::Activation(_) | Entry::Decision(_) | Entry::Signature(_) => {}
             }

@@ -48,7 +48,7 @@ impl Review<'_> {
             .obligations
             .approvals()
             .iter()
-            .map(|(group, seats)| (group.clone(), u32::from(seats.count())))
+            .map(|(group, seats)| (group.clone(), seats.count()))
             .collect();
         let mut approvers: BTreeMap<PrincipalId, Timestamp> = BTreeMap::new();
         let mut reviewed = Reviewed {

@@ -95,7 +95,12 @@ impl Signer {
             if !is_current {
                 return Verdict::unchanged(Err(SignerError::Contended));
             }
-            match certify_next(&genesis, view.epoch, previous.as_deref(), &files, &statements, now) {
+            let step = ActivatedBundle {
+                files: files.clone(),
+                statements: statements.clone(),
+                activated_at: now,
+            };
+            match certify_next(&genesis, view.epoch, previous.as_deref(), &step) {
                 Ok((bundle, verified)) => activation(bundle, verified, &files, now),
                 Err(error) => Verdict::unchanged(Err(error.into())),
             }
