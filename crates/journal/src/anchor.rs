@@ -56,9 +56,28 @@ impl Anchor {
         text.parse().map(Some).map_err(|BadAnchor| malformed())
     }
 
-    /// Replaces the file: after a crash it holds this anchor or the one before, never a part of one.
-    pub(crate) fn write(self, path: &Path) -> io::Result<()> {
-        let temporary = temporary_path(path);
+    /// Replaces the file: after a crash it holds this anchor or the one before, never a part of one. Refuses to go
+    /// back: a signer that was replaced may still be about to write what its successor has already overtaken.
+    pub(crate) fn write(self, path: &Path) -> Result<(), OpenError> {
+        let io = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        // Held until the end of the function, and released by the system if we die in it.
+        let lock = open_private(&beside(path, ".lock")).map_err(io)?;
+        lock.lock().map_err(io)?;
+        if let Some(newer) = Self::read(path)?.filter(|anchor| anchor.number > self.number) {
+            let reason = format!(
+                "it names commit {} already, this is commit {}",
+                newer.number, self.number
+            );
+            return Err(io(io::Error::other(reason)));
+        }
+        self.replace(path).map_err(io)
+    }
+
+    fn replace(self, path: &Path) -> io::Result<()> {
+        let temporary = beside(path, ".new");
         let mut file = open_private(&temporary)?;
         file.write_all(self.to_text().as_bytes())?;
         file.sync_all()?;
@@ -94,9 +113,9 @@ impl FromStr for Anchor {
     }
 }
 
-fn temporary_path(path: &Path) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".new");
+    name.push(suffix);
     PathBuf::from(name)
 }
 
@@ -139,11 +158,23 @@ mod tests {
             anchor.write(&path).unwrap();
             assert_eq!(Anchor::read(&path).unwrap(), Some(anchor));
         }
-        assert_eq!(
-            fs::read_dir(directory.path()).unwrap().count(),
-            1,
-            "no temporary file stays"
-        );
+        let mut files: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|file| file.unwrap().file_name())
+            .collect();
+        files.sort();
+        assert_eq!(files, ["anchor", "anchor.lock"], "no temporary file stays");
+    }
+
+    #[test]
+    fn an_anchor_does_not_go_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("anchor");
+        anchor().write(&path).unwrap();
+        anchor().write(&path).unwrap();
+        let older = Anchor { number: 41, ..anchor() };
+        assert!(matches!(older.write(&path), Err(OpenError::Io { .. })));
+        assert_eq!(Anchor::read(&path).unwrap(), Some(anchor()));
     }
 
     #[test]

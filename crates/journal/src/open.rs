@@ -31,21 +31,44 @@ pub(crate) struct Opened {
     pub(crate) head: Head,
 }
 
-/// Makes the database with its first commit, and the anchor.
+/// Makes the database with its first commit, and the anchor. Leaves nothing behind when it fails.
 pub(crate) async fn create(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenError> {
     refuse_existing(config)?;
     create_file(&config.path)?;
+    let created = fill(config, first_entry).await;
+    if created.is_err() {
+        // Ours alone, and never acknowledged: `create_file` made it a moment ago.
+        remove_file(&config.path)?;
+    }
+    created
+}
+
+/// All of the database is one transaction: a creation that a crash ended leaves a file that `open` refuses.
+async fn fill(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenError> {
     let mut connection = connect_writer(&config.path).await?;
-    // All of it is in one transaction: a creation that did not finish leaves a file that `open` refuses.
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
-    write_schema(&mut connection).await?;
-    write_identity(&mut connection, config).await?;
-    let head = write_genesis(&mut connection, config, first_entry)
+    let filled = fill_database(&mut connection, config, first_entry).await;
+    // Closing removes SQLite's companion files, and rolls back what was not committed.
+    connection.close().await?;
+    write_anchor(config, &filled?).await
+}
+
+async fn fill_database(
+    connection: &mut SqliteConnection,
+    config: &JournalConfig,
+    first_entry: Vec<u8>,
+) -> Result<Head, OpenError> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    write_schema(connection).await?;
+    write_identity(connection, config).await?;
+    let head = write_genesis(connection, config, first_entry)
         .await
         .map_err(|error| OpenError::Checkpoint(error.to_string()))?;
-    sqlx::query("COMMIT").execute(&mut connection).await?;
-    connection.close().await?;
-    write_anchor(config, &head).await
+    sqlx::query("COMMIT").execute(connection).await?;
+    Ok(head)
+}
+
+fn remove_file(path: &Path) -> Result<(), OpenError> {
+    fs::remove_file(path).map_err(|source| io_error(path, source))
 }
 
 fn refuse_existing(config: &JournalConfig) -> Result<(), OpenError> {
@@ -122,18 +145,16 @@ async fn write_genesis(
     draft.seal(connection, config.checkpoint_signer.as_ref()).await
 }
 
-async fn write_anchor(config: &JournalConfig, head: &Head) -> Result<(), OpenError> {
+/// Names the head in the anchor file.
+pub(crate) async fn write_anchor(config: &JournalConfig, head: &Head) -> Result<(), OpenError> {
     let anchor = Anchor {
         deployment: config.deployment,
         number: head.number,
         hash: head.hash,
     };
     let path = config.anchor_path.clone();
-    tokio::task::spawn_blocking(move || anchor.write(&path))
-        .await
-        .map_err(io::Error::other)
-        .flatten()
-        .map_err(|source| io_error(&config.anchor_path, source))
+    let written = tokio::task::spawn_blocking(move || anchor.write(&path)).await;
+    written.map_err(|error| io_error(&config.anchor_path, io::Error::other(error)))?
 }
 
 /// Verifies everything, takes the fence, and brings the anchor up to the head.

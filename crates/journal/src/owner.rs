@@ -16,13 +16,13 @@ use tokio::{
 };
 
 use crate::{
-    JournalConfig,
-    anchor::Anchor,
+    JournalConfig, OpenError,
     apply::{apply, refuse_unwritable},
     codec::{bytes32, from_sql},
     commit::{Draft, Head},
     error::StepError,
     fail::{Fail, Step},
+    open::write_anchor,
     schema::connect_writer,
     shared::Shared,
     view::load_view,
@@ -103,6 +103,7 @@ impl Owner {
                 next_checkpoint = self.next_checkpoint();
             }
             if let Some(done) = closing {
+                refuse_rest(queue);
                 self.close().await;
                 if done.send(()).is_err() {
                     tracing::debug!("nobody waited for the journal to close");
@@ -408,7 +409,7 @@ impl Owner {
         }
     }
 
-    async fn anchor_if_due(&mut self) -> Result<(), std::io::Error> {
+    async fn anchor_if_due(&mut self) -> Result<(), OpenError> {
         let behind = self.head.number.saturating_sub(self.anchored);
         if behind >= u64::from(self.config.limits.anchor_every.get()) {
             self.write_anchor().await?;
@@ -416,20 +417,12 @@ impl Owner {
         Ok(())
     }
 
-    async fn write_anchor(&mut self) -> Result<(), std::io::Error> {
+    async fn write_anchor(&mut self) -> Result<(), OpenError> {
         if self.fail.fires(Step::AnchorUnwritable) {
-            return Err(std::io::Error::other("a test made it unwritable"));
+            return Err(OpenError::AnchorMissing(self.config.anchor_path.clone()));
         }
-        let anchor = Anchor {
-            deployment: self.config.deployment,
-            number: self.head.number,
-            hash: self.head.hash,
-        };
-        let path = self.config.anchor_path.clone();
-        tokio::task::spawn_blocking(move || anchor.write(&path))
-            .await
-            .map_err(std::io::Error::other)??;
-        self.anchored = anchor.number;
+        write_anchor(&self.config, &self.head).await?;
+        self.anchored = self.head.number;
         Ok(())
     }
 }
@@ -452,6 +445,22 @@ struct Died;
 
 fn not_connected() -> StepError {
     StepError::Database(sqlx::Error::WorkerCrashed)
+}
+
+/// What was still queued behind the close.
+fn refuse_rest(mut queue: mpsc::Receiver<Message>) {
+    queue.close();
+    while let Ok(message) = queue.try_recv() {
+        match message {
+            Message::Propose(job) => answer_all(vec![job], &closed()),
+            Message::Close(done) => drop(done),
+        }
+    }
+}
+
+/// The answer of a journal that was closed.
+pub(crate) fn closed() -> JournalError {
+    JournalError::NotCommitted("the journal is closed".to_owned())
 }
 
 fn answer_all(jobs: Vec<Job>, error: &JournalError) {

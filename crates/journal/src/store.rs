@@ -15,7 +15,7 @@ use crate::{
     error::StepError,
     fail::Fail,
     open::{self, Opened},
-    owner::{Job, Message, Owner},
+    owner::{Job, Message, Owner, closed},
     query,
     schema::connect_readers,
     shared::Shared,
@@ -103,7 +103,7 @@ impl SqliteJournal {
         let (answer, outcome) = oneshot::channel();
         let job = Message::Propose(Job { proposal, answer });
         if self.queue.send(job).await.is_err() {
-            return Err(JournalError::NotCommitted("the journal is closed".to_owned()));
+            return Err(closed());
         }
         outcome
             .await

@@ -87,7 +87,7 @@ async fn write_for_ever(directory: &Path, round: &str) {
     join_all((0..WRITERS).map(writer)).await;
 }
 
-fn run_and_kill(directory: &Path, round: usize) -> Vec<String> {
+fn run_and_kill(directory: &Path, round: usize, acknowledgements: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "nothing_acknowledged_is_lost_on_kill", "--nocapture"])
         .env(DIRECTORY, directory)
@@ -104,7 +104,7 @@ fn run_and_kill(directory: &Path, round: usize) -> Vec<String> {
         {
             acknowledged.push(text.to_owned());
         }
-        if acknowledged.len() == 50 + 37 * round {
+        if acknowledged.len() == acknowledgements {
             child.kill().unwrap();
         }
     }
@@ -142,8 +142,8 @@ fn nothing_acknowledged_is_lost_on_kill() {
         journal.unwrap().close().await;
     });
     let mut acknowledged = Vec::new();
-    for round in 0..4 {
-        let found = run_and_kill(directory.path(), round);
+    for (round, acknowledgements) in [50, 87, 124, 161].into_iter().enumerate() {
+        let found = run_and_kill(directory.path(), round, acknowledgements);
         assert!(found.len() > 40, "the child wrote {} entries", found.len());
         acknowledged.extend(found);
         runtime.block_on(assert_whole(directory.path(), &acknowledged));

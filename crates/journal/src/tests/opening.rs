@@ -58,6 +58,41 @@ async fn a_journal_is_created_once() {
 }
 
 #[tokio::test]
+async fn a_creation_that_fails_leaves_nothing_behind() {
+    let place = Place::new();
+    let directory = place.database().parent().unwrap().to_owned();
+    let mut no_anchor = place.config();
+    no_anchor.anchor_path = directory.join("absent").join("anchor");
+    let mut no_key = place.config();
+    no_key.checkpoint_signer = Arc::new(SilentKey(TestKey::new("log.example/test")));
+    for config in [no_anchor, no_key] {
+        let error = SqliteJournal::create(config, GENESIS_ENTRY.to_vec())
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            matches!(error, OpenError::Io { .. } | OpenError::Checkpoint(_)),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    }
+    let too_large = vec![0; countersign_audit::MAX_ENTRY_BYTES + 1];
+    assert!(SqliteJournal::create(place.config(), too_large).await.is_err());
+    place.create().await;
+}
+
+struct SilentKey(TestKey);
+
+impl CheckpointSigner for SilentKey {
+    fn verifier_key(&self) -> &VerifierKey {
+        self.0.verifier_key()
+    }
+    fn sign(&self, _: &[u8]) -> Result<[u8; 64], SignCheckpointError> {
+        Err(SignCheckpointError("no token".to_owned()))
+    }
+}
+
+#[tokio::test]
 async fn the_files_are_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
