@@ -39,6 +39,10 @@ impl Places {
         let mut frames: Vec<Frame> = Vec::new();
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "a foreign, open enum: other events hold no values"
+            )]
             match event {
                 Event::Scalar(value, style, _, _) => places.scalar(&mut frames, &value, style, place(&span)),
                 Event::SequenceStart(..) => {
@@ -103,7 +107,12 @@ impl Places {
 
     /// Where a key stands, or its value.
     pub(crate) fn key(&self, path: &str) -> Place {
-        self.keys.get(path).copied().unwrap_or_else(|| self.value(path))
+        self.exact_key(path).unwrap_or_else(|| self.value(path))
+    }
+
+    /// Where a key stands, if it does.
+    pub(crate) fn exact_key(&self, path: &str) -> Option<Place> {
+        self.keys.get(path).copied()
     }
 
     /// A whole number in plain decimal digits. Typed reading also takes `"5"` and `1_000`.

@@ -15,6 +15,7 @@ pub(crate) fn load(bytes: &[u8], found: &mut Found) -> Option<Roster> {
     let threshold = u64::from(doc.raw.admins.threshold);
     if let Err(problem) = doc.places.number("admins.threshold", threshold, (1, 64)) {
         found.push(doc.value("admins.threshold", problem));
+        return None;
     }
     match Roster::new(doc.raw.clone()) {
         Ok(roster) => Some(roster),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_chains::Network;
-use countersign_types::{ChainId, PublicKey, RegistryError, Tier, WalletId, WalletRecord, WalletRegistry};
+use countersign_types::{ChainId, KeyError, PublicKey, RegistryError, Tier, WalletId, WalletRecord, WalletRegistry};
 use serde::Deserialize;
 
 use crate::{
@@ -71,7 +71,7 @@ fn record(
     let tier = tier(&raw.tier).map_err(|problem| found.push(doc.value(&format!("{path}.tier"), problem)));
     let mut keys = Vec::new();
     for (m, text) in raw.keys.iter().enumerate() {
-        match text.parse::<PublicKey>() {
+        match public_key(text) {
             Ok(key) => keys.push(key),
             Err(error) => found.push(doc.value(&format!("{path}.keys[{m}]"), error)),
         }
@@ -120,6 +120,18 @@ fn site(
         .map_or(Ok(0), |nonce| doc.places.number(&at, nonce, (0, MAX_FIRST_NONCE)));
     let nonce = nonce.map_err(|problem| found.push(doc.value(&at, problem))).ok()?;
     Some((chain, nonce))
+}
+
+/// A public key in its one form. SEC 1 libraries also read the x-only prefix 05, under which one account would have a
+/// second key id.
+fn public_key(text: &str) -> Result<PublicKey, KeyError> {
+    let key: PublicKey = text.parse()?;
+    if let PublicKey::Secp256k1([prefix, ..]) = key
+        && !matches!(prefix, 2 | 3)
+    {
+        return Err(KeyError::BadPublicKey);
+    }
+    Ok(key)
 }
 
 /// EIP-2681 bounds account nonces by 2^64 - 2.

@@ -114,12 +114,35 @@ fn locate(file: &str, error: &serde_saphyr::Error) -> LoadError {
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
         (number(location.line()), number(location.column()))
     });
-    let mut options = RenderOptions::new(&UserMessageFormatter);
-    options.snippets = SnippetMode::Off;
-    let message = error.render_with_options(options);
-    // The renderer appends the place, which stands in front already.
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(message, _)| message);
-    LoadError::new(file, place, Problem::Yaml(message.to_owned()))
+    LoadError::new(file, place, Problem::Yaml(message(error)))
+}
+
+/// What to do, where the reader does not say it.
+fn message(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is large, foreign and open: the rest says it well"
+    )]
+    match error {
+        Error::QuotingRequired { .. } => {
+            "put the value in quotes: without them it is a number or a truth value".to_owned()
+        }
+        Error::InvalidScalar { .. } => "write a whole number in plain decimal digits".to_owned(),
+        Error::Budget { .. } => {
+            "the file is too large or too deep, or holds anchors, aliases or a second document".to_owned()
+        }
+        Error::UnknownAnchor { .. } => "aliases are not accepted: write the value out".to_owned(),
+        Error::MultipleDocuments { .. } => "one file holds one document".to_owned(),
+        _ => {
+            let mut options = RenderOptions::new(&UserMessageFormatter);
+            options.snippets = SnippetMode::Off;
+            let message = error.render_with_options(options);
+            // The renderer appends the place, which stands in front already.
+            let message = message
+                .rsplit_once(" at line ")
+                .map_or(message.as_str(), |(message, _)| message);
+            message.to_owned()
+        }
+    }
 }

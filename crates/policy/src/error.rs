@@ -1,6 +1,6 @@
 //! Why rules do not make a policy. Every error names the rule; the bundle adds the place in the file.
 
-use countersign_types::{GroupId, RuleId, Tag};
+use countersign_types::{RuleId, Tag};
 
 use crate::{ConditionKind, MAX_RULES, RuleKind};
 
@@ -63,14 +63,6 @@ pub enum PolicyError {
         /// The rule.
         rule: RuleId,
     },
-    /// A quorum of nobody.
-    #[error("require `{rule}` asks group `{group}` for 0 approvals: a quorum is at least 1")]
-    ZeroApprovals {
-        /// The rule.
-        rule: RuleId,
-        /// The group.
-        group: GroupId,
-    },
     /// A bound of zero.
     #[error("rule `{rule}` has a bound of zero in `{condition}`: use a forbid to allow nothing")]
     ZeroBound {
@@ -97,9 +89,23 @@ impl PolicyError {
             | Self::PermitWithoutEffects { rule }
             | Self::ForbidWithoutCondition { rule }
             | Self::EmptyRequire { rule }
-            | Self::ZeroApprovals { rule, .. }
             | Self::ZeroBound { rule, .. } => Some(rule),
             Self::TooManyRules { .. } => None,
+        }
+    }
+
+    /// The condition, where one is at fault.
+    pub fn condition(&self) -> Option<ConditionKind> {
+        match self {
+            Self::EmptyCondition { condition, .. }
+            | Self::RepeatedCondition { condition, .. }
+            | Self::MisplacedCondition { condition, .. }
+            | Self::ZeroBound { condition, .. } => Some(*condition),
+            Self::DuplicateRule { .. }
+            | Self::TooManyRules { .. }
+            | Self::PermitWithoutEffects { .. }
+            | Self::ForbidWithoutCondition { .. }
+            | Self::EmptyRequire { .. } => None,
         }
     }
 }

@@ -112,7 +112,21 @@ impl Rules<'_> {
         if self.reader.errors.len() > errors_before {
             return None;
         }
-        made.map_err(|error| self.fail(&format!("{path}.id"), error)).ok()
+        made.map_err(|error| {
+            let place = self.place(path, &error);
+            self.reader.errors.push(self.reader.doc.at(place, error));
+        })
+        .ok()
+    }
+
+    /// The key of the condition at fault, or the rule's id.
+    fn place(&self, path: &str, error: &PolicyError) -> Place {
+        let places = &self.reader.doc.places;
+        let kind = error.condition().map(|kind| kind.as_str()).unwrap_or_default();
+        [format!("{path}.{kind}"), format!("{path}.when.{kind}")]
+            .iter()
+            .find_map(|path| places.exact_key(path))
+            .unwrap_or_else(|| places.value(&format!("{path}.id")))
     }
 
     fn permit(&mut self, path: &str, raw: &RawPermit) -> Option<Permit> {

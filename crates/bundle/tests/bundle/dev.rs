@@ -1,19 +1,10 @@
 //! The dev bundle loads, means what it says, and what the writers write loads too.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
-mod support;
-
+use crate::support::{dev, seal};
 use countersign_approval::RosterFile;
 use countersign_bundle::{Bundle, Component, Manifest, write_roster, write_wallets};
 use countersign_policy::{Actor, EffectFact, Evaluation, Facts, Obligations, Outcome, evaluate};
 use countersign_types::{Amount, Effect, GroupId, SubjectId, Tag};
-use support::{dev, seal};
 
 fn bundle() -> Bundle {
     Bundle::load(&dev()).map_err(|errors| errors.to_string()).unwrap()
@@ -185,11 +176,11 @@ fn golden_digests() {
         ("roster.yaml", "x"),
         ("assets.yaml", ""),
     ];
-    let mut files: support::Files = files.map(|(path, text)| (path.to_owned(), text.into())).into();
+    let mut files: crate::support::Files = files.map(|(path, text)| (path.to_owned(), text.into())).into();
     files.insert("wallets.yaml".to_owned(), vec![]);
     files.insert("networks/dev.yaml".to_owned(), vec![]);
     let manifest = Manifest::build(1, None, &files).unwrap();
-    let docs = include_str!("../../../docs/policy.md");
+    let docs = include_str!("../../../../docs/policy.md");
     let text = String::from_utf8(manifest.to_bytes()).unwrap();
     assert!(docs.contains(&text), "docs/policy.md lacks the manifest\n{text}");
     assert!(

@@ -1,0 +1,19 @@
+//! The dev bundle: that it loads and means what it says, and what every single change to it is answered with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and one of them measures time"
+)]
+
+mod dev;
+mod docs;
+mod hostile;
+mod manifest;
+mod mutations;
+mod support;
