@@ -187,3 +187,27 @@ impl From<&TokenError> for BackendError {
         Self::Unavailable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_tag_and_keeps_its_meaning_for_the_signer() {
+        let key = PublicKey::Ed25519([1; 32]);
+        let device_error = TokenError::from(CryptokiError::Pkcs11(RvError::DeviceError, Function::Sign));
+        let unavailable = BackendError::Unavailable("Sign failed: DeviceError".into());
+        assert_eq!(device_error.tag(), Tag::BackendUnavailable);
+        assert_eq!(BackendError::from(&device_error), unavailable);
+        assert!(!device_error.is_lasting());
+
+        let missing = TokenError::KeyMissing(key.id());
+        assert_eq!(missing.tag(), Tag::BackendKeyMissing);
+        assert_eq!(BackendError::from(&missing), BackendError::KeyMissing(key.id()));
+        assert!(missing.is_lasting());
+
+        let lacking = TokenError::MechanismMissing(Algorithm::Ed25519);
+        assert_eq!(lacking.tag(), Tag::BackendSchemeUnsupported);
+        assert!(lacking.is_lasting());
+    }
+}
