@@ -99,6 +99,16 @@ pub enum Problem {
         /// The name.
         id: String,
     },
+    /// More than this version accepts.
+    #[error("{found} {what}; at most {max} are accepted")]
+    TooMany {
+        /// What kind of thing.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// The bound.
+        max: usize,
+    },
     /// Nothing where something must be.
     #[error("{0}")]
     Empty(&'static str),
@@ -214,6 +224,7 @@ impl LoadError {
             | Problem::NoPriceSource(_)
             | Problem::Unknown { .. }
             | Problem::Duplicate { .. }
+            | Problem::TooMany { .. }
             | Problem::Empty(_)
             | Problem::BadDestination { .. }
             | Problem::OwnDestination(_)
@@ -276,22 +287,32 @@ impl fmt::Display for LoadErrors {
 }
 impl std::error::Error for LoadErrors {}
 
+/// Errors kept while loading; more than are reported, so that the first ones by place are among them.
+const MAX_FOUND: usize = 10_000;
+
 /// Errors while they are being found.
 #[derive(Debug, Default)]
-pub(crate) struct Found(Vec<LoadError>);
+pub(crate) struct Found {
+    errors: Vec<LoadError>,
+    left_out: usize,
+}
 
 impl Found {
     pub(crate) fn push(&mut self, error: LoadError) {
-        self.0.push(error);
+        if self.errors.len() < MAX_FOUND {
+            self.errors.push(error);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.errors.is_empty()
     }
 
     /// Nothing, or everything that was found.
     pub(crate) fn conclude(&mut self) -> Result<(), LoadErrors> {
-        if self.0.is_empty() {
+        if self.errors.is_empty() {
             return Ok(());
         }
         Err(self.fail())
@@ -299,7 +320,7 @@ impl Found {
 
     /// Everything that was found by a load that yields nothing.
     pub(crate) fn fail(&mut self) -> LoadErrors {
-        let mut errors = std::mem::take(&mut self.0);
+        let mut errors = std::mem::take(&mut self.errors);
         if errors.is_empty() {
             errors.push(LoadError::new(
                 "manifest.json",
@@ -309,7 +330,10 @@ impl Found {
         }
         errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         errors.dedup();
-        let left_out = errors.len().saturating_sub(MAX_LOAD_ERRORS);
+        let left_out = errors
+            .len()
+            .saturating_sub(MAX_LOAD_ERRORS)
+            .saturating_add(self.left_out);
         errors.truncate(MAX_LOAD_ERRORS);
         LoadErrors { errors, left_out }
     }

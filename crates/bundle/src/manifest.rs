@@ -46,7 +46,9 @@ pub enum ManifestError {
         column: usize,
     },
     /// The right content in other bytes: one manifest has one digest.
-    #[error("the manifest is not in canonical form: write it with `countersign policy seal`")]
+    #[error(
+        "the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest"
+    )]
     NotCanonical,
     /// Another format.
     #[error("`format` must be `{FORMAT}`, not `{0}`")]

@@ -14,6 +14,8 @@ use crate::{
 };
 
 const FILE: &str = "wallets.yaml";
+/// The most wallets: reachability is checked for each with each initiator.
+const MAX_WALLETS: usize = 1_024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +46,16 @@ pub(crate) fn load<'a>(
     found: &mut Found,
 ) -> Option<(Doc<'a, WalletsFile>, WalletRegistry)> {
     let doc: Doc<'a, WalletsFile> = yaml::read(FILE, bytes, found)?;
+    let count = doc.raw.wallets.len();
+    if count > MAX_WALLETS {
+        let problem = Problem::TooMany {
+            what: "wallets",
+            found: count,
+            max: MAX_WALLETS,
+        };
+        found.push(doc.key("wallets", problem));
+        return None;
+    }
     let mut records = Vec::new();
     for (n, raw) in doc.raw.wallets.iter().enumerate() {
         records.extend(record(&doc, n, raw, networks, found));

@@ -116,7 +116,7 @@ fn everything_else_is_denied_with_its_tag() {
 }
 
 #[test]
-fn an_unsealed_amount_of_obligations_is_never_default() {
+fn the_trace_names_the_permit_of_each_effect() {
     let evaluation = answer(&bundle(), 100 * MILLI, ETH, CUSTOMER, MILLI);
     assert_eq!(evaluation.outcome, Outcome::Allow(Obligations::default()));
     assert_eq!(evaluation.effects[0].permits[0].as_str(), "customer-payouts");

@@ -13,7 +13,9 @@
 
 mod dev;
 mod docs;
+mod file_mutations;
 mod hostile;
 mod manifest;
 mod mutations;
+mod policy_mutations;
 mod support;

@@ -60,7 +60,7 @@ fn a_forged_manifest_is_told() {
         (
             "\"version\": 1",
             "\"version\":  1",
-            "manifest.json:1:1: the manifest is not in canonical form: write it with `countersign policy seal`",
+            "manifest.json:1:1: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
         (
             "\"component\": \"data\"",
@@ -80,7 +80,7 @@ fn a_forged_manifest_is_told() {
         (
             "\"assets.yaml\"",
             "\"networks/a.yaml\"",
-            "manifest.json:1:1: the manifest is not in canonical form: write it with `countersign policy seal`",
+            "manifest.json:1:1: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
     ];
     for (from, to, expected) in table {
