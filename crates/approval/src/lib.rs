@@ -49,5 +49,5 @@ pub use roster::{
 };
 pub use seats::{Seating, fill_seats};
 pub use sign::{Ed25519Signer, SealError, SshSigner, StatementSigner, seal};
-pub use statement::{Body, Header, MAX_VALIDITY, Statement};
+pub use statement::{Body, FIRST_EPOCH, Header, MAX_VALIDITY, Statement};
 pub use verify::{Verified, verify};

@@ -8,6 +8,9 @@ use crate::{Activation, Approval, Cancel, Kind, Rejection, Request, StatementErr
 /// The longest validity: nothing that a person signed once should work for longer.
 pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
 
+/// The recovery epoch that a journal starts in; each recovery by the quorum adds one and voids older statements.
+pub const FIRST_EPOCH: u64 = 1;
+
 /// What every statement carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
