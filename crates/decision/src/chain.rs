@@ -86,14 +86,7 @@ impl BundleChain {
         let mut bundles: Vec<Arc<Bundle>> = Vec::new();
         for step in activated {
             let previous = bundles.last().map(Arc::as_ref);
-            let (bundle, _) = certify_next(
-                genesis,
-                epoch,
-                previous,
-                &step.files,
-                &step.statements,
-                step.activated_at,
-            )?;
+            let (bundle, _) = certify_next(genesis, epoch, previous, step)?;
             bundles.push(Arc::new(bundle));
         }
         Ok(Self { bundles })

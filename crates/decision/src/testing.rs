@@ -295,7 +295,7 @@ impl World {
             .to_seconds();
         Header {
             deployment: self.genesis.hash(),
-            epoch: 0,
+            epoch: countersign_approval::FIRST_EPOCH,
             nonce: StatementNonce::from_bytes([nonce; 16]),
             validity: Validity::new(issued_at, expires_at).expect("a validity"),
         }

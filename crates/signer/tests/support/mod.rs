@@ -1,0 +1,293 @@
+//! A signer over a real SQLite journal and real keys, with a clock that the test turns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use countersign_audit::VerifierKey;
+use countersign_decision::{
+    Entry, GenesisEntry,
+    testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World},
+};
+use countersign_journal::{CheckpointSigner, JournalConfig, Limits, SignCheckpointError, SqliteJournal};
+use countersign_signer::{
+    Answer, BackendError, KeyBackend, Notary, Signer, SignerError, SignerParts, SigningJob, Submission,
+};
+use countersign_types::{Duration, KeyId, PublicKey, RawSignature, Scheme, SigningBytes, Tag, Timestamp};
+use ed25519_dalek::Signer as _;
+use futures_core::future::BoxFuture;
+use k256::ecdsa::signature::hazmat::PrehashSigner as _;
+
+/// Journals with the log key, and notarizes with it.
+struct LogKey {
+    key: ed25519_dalek::SigningKey,
+    verifier: VerifierKey,
+}
+
+impl LogKey {
+    fn new(world: &World) -> Self {
+        let name = world.genesis.log_origin().parse().unwrap();
+        let verifier = VerifierKey::new(name, world.genesis.log_key()).unwrap();
+        Self {
+            key: ed25519_dalek::SigningKey::from_bytes(&LOG_SEED),
+            verifier,
+        }
+    }
+}
+
+impl CheckpointSigner for LogKey {
+    fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier
+    }
+    fn sign(&self, text: &[u8]) -> Result<[u8; 64], SignCheckpointError> {
+        Ok(self.key.sign(text).to_bytes())
+    }
+}
+
+impl Notary for LogKey {
+    fn sign(&self, text: &[u8]) -> [u8; 64] {
+        self.key.sign(text).to_bytes()
+    }
+}
+
+/// What a backend of these tests does with a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// Signs.
+    Signs,
+    /// Answers with an error: a token that is gone.
+    Fails,
+    /// Signs something else: a broken token.
+    Lies,
+}
+
+/// A real secp256k1 key in memory that counts how often it is used.
+pub struct MemoryKey {
+    key: k256::ecdsa::SigningKey,
+    public: PublicKey,
+    pub mood: std::sync::Mutex<Mood>,
+    pub uses: AtomicU64,
+}
+
+impl MemoryKey {
+    fn new() -> Self {
+        Self {
+            key: k256::ecdsa::SigningKey::from_slice(&WALLET_SEED).unwrap(),
+            public: WALLET_KEY.parse().unwrap(),
+            mood: std::sync::Mutex::new(Mood::Signs),
+            uses: AtomicU64::new(0),
+        }
+    }
+}
+
+impl KeyBackend for MemoryKey {
+    fn public_key(&self, key: &KeyId) -> Option<PublicKey> {
+        (*key == self.public.id()).then_some(self.public)
+    }
+    fn schemes(&self, key: &KeyId) -> &[Scheme] {
+        if *key == self.public.id() {
+            &[Scheme::Ecdsa]
+        } else {
+            &[]
+        }
+    }
+    fn is_development(&self) -> bool {
+        true
+    }
+    fn sign(&self, job: SigningJob) -> BoxFuture<'_, Result<RawSignature, BackendError>> {
+        Box::pin(async move {
+            let SigningBytes::EcdsaPrehash(mut digest) = job.bytes().clone() else {
+                panic!("an ecdsa job")
+            };
+            let mood = *self.mood.lock().unwrap();
+            if mood == Mood::Fails {
+                return Err(BackendError::Unavailable("the token is gone".to_owned()));
+            }
+            self.uses.fetch_add(1, Ordering::SeqCst);
+            if mood == Mood::Lies {
+                digest[0] ^= 1;
+            }
+            let signature: k256::ecdsa::Signature = self.key.sign_prehash(&digest).unwrap();
+            Ok(RawSignature::Ecdsa(signature.to_bytes().into()))
+        })
+    }
+}
+
+/// Everything a test needs.
+pub struct Rig {
+    pub world: World,
+    pub signer: Signer,
+    pub journal: Arc<SqliteJournal>,
+    pub key: Arc<MemoryKey>,
+    pub clock: Arc<AtomicI64>,
+    pub folder: tempfile::TempDir,
+}
+
+fn config(world: &World, folder: PathBuf, clock: &Arc<AtomicI64>) -> JournalConfig {
+    let clock = Arc::clone(clock);
+    JournalConfig {
+        path: folder.join("journal.sqlite"),
+        anchor_path: folder.join("anchor"),
+        deployment: world.genesis.hash(),
+        checkpoint_signer: Arc::new(LogKey::new(world)),
+        clock: Arc::new(move || Timestamp::from_unix_millis(clock.load(Ordering::SeqCst))),
+        limits: Limits::default(),
+    }
+}
+
+async fn open(world: &World, journal: &Arc<SqliteJournal>, key: &Arc<MemoryKey>, clock: &Arc<AtomicI64>) -> Signer {
+    let clock = Arc::clone(clock);
+    let parts = SignerParts {
+        genesis: world.genesis.clone(),
+        genesis_bytes: world.genesis_bytes.clone(),
+        journal: Arc::clone(journal) as Arc<_>,
+        backend: Arc::clone(key) as Arc<_>,
+        notary: Arc::new(LogKey::new(world)),
+        clock: Arc::new(move || Timestamp::from_unix_millis(clock.load(Ordering::SeqCst))),
+        sign_within: Duration::from_secs(30),
+    };
+    Signer::open(parts).await.unwrap()
+}
+
+impl Rig {
+    /// A signer without a bundle.
+    pub async fn bare() -> Self {
+        let world = World::new();
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(world.issued_at.unix_millis() + 1_000));
+        let first = Entry::Genesis(GenesisEntry {
+            deployment: world.genesis.hash(),
+        })
+        .to_bytes()
+        .unwrap();
+        let config = config(&world, folder.path().to_owned(), &clock);
+        let journal = Arc::new(SqliteJournal::create(config, first).await.unwrap());
+        let key = Arc::new(MemoryKey::new());
+        let signer = open(&world, &journal, &key, &clock).await;
+        Self {
+            world,
+            signer,
+            journal,
+            key,
+            clock,
+            folder,
+        }
+    }
+
+    /// A signer with bundle version 1 in force.
+    pub async fn new() -> Self {
+        let rig = Self::bare().await;
+        rig.activate(&["alice", "bob"], rig.world.files.clone()).await.unwrap();
+        rig
+    }
+
+    /// The process dies and starts again on what is on disk.
+    pub async fn restart(self) -> Self {
+        let Self {
+            world,
+            signer,
+            journal,
+            key,
+            clock,
+            folder,
+        } = self;
+        drop(signer);
+        journal.close().await;
+        drop(journal);
+        let config = config(&world, folder.path().to_owned(), &clock);
+        let journal = Arc::new(SqliteJournal::open(config).await.unwrap());
+        let signer = open(&world, &journal, &key, &clock).await;
+        Self {
+            world,
+            signer,
+            journal,
+            key,
+            clock,
+            folder,
+        }
+    }
+
+    pub async fn activate(
+        &self,
+        admins: &[&str],
+        files: std::collections::BTreeMap<String, Vec<u8>>,
+    ) -> Result<countersign_signer::Activated, SignerError> {
+        let statements = admins
+            .iter()
+            .map(|admin| self.world.activation(admin, &files).to_bytes())
+            .collect();
+        self.signer.activate(files, statements).await
+    }
+
+    pub fn advance(&self, secs: i64) {
+        self.clock.fetch_add(secs * 1_000, Ordering::SeqCst);
+    }
+
+    pub fn uses(&self) -> u64 {
+        self.key.uses.load(Ordering::SeqCst)
+    }
+
+    pub fn set_mood(&self, mood: Mood) {
+        *self.key.mood.lock().unwrap() = mood;
+    }
+
+    /// Submits an ask with its request and statements.
+    pub async fn authorize(
+        &self,
+        ask: &Ask,
+        request: &countersign_approval::Envelope,
+        statements: &[&countersign_approval::Envelope],
+    ) -> Result<Answer, SignerError> {
+        self.signer.authorize(submission(ask, request, statements)).await
+    }
+
+    /// A withdrawal that two of the treasury approved: signed.
+    pub async fn sign(&self, ask: &Ask) -> Answer {
+        let request = self.world.request(ask);
+        let alice = self.world.approval("alice", &request, ask);
+        let bob = self.world.approval("bob", &request, ask);
+        self.authorize(ask, &request, &[&alice, &bob]).await.unwrap()
+    }
+}
+
+pub fn submission(
+    ask: &Ask,
+    request: &countersign_approval::Envelope,
+    statements: &[&countersign_approval::Envelope],
+) -> Submission {
+    Submission {
+        request: request.to_bytes(),
+        unsigned: ask.unsigned(),
+        statements: statements.iter().map(|envelope| envelope.to_bytes()).collect(),
+    }
+}
+
+/// The tags of an answer; `signed` for a signature.
+pub fn tags(answer: &Answer) -> Vec<Tag> {
+    match answer {
+        Answer::Signed { .. } | Answer::Allowed { .. } => Vec::new(),
+        Answer::Pending { reasons, .. } | Answer::Denied { reasons, .. } | Answer::Malformed { reasons, .. } => {
+            reasons.iter().map(|reason| reason.tag).collect()
+        }
+    }
+}
+
+#[track_caller]
+pub fn assert_denied(answer: &Answer, tag: Tag) {
+    assert!(matches!(answer, Answer::Denied { .. }), "{answer:?}");
+    assert!(tags(answer).contains(&tag), "{tag} is not in {answer:?}");
+}
+
+#[track_caller]
+pub fn assert_pending(answer: &Answer, tag: Tag) {
+    assert!(matches!(answer, Answer::Pending { .. }), "{answer:?}");
+    assert!(tags(answer).contains(&tag), "{tag} is not in {answer:?}");
+}
+
+#[track_caller]
+pub fn assert_signed(answer: &Answer) -> countersign_types::SignedTransaction {
+    match answer {
+        Answer::Signed { transaction, .. } => transaction.clone(),
+        other => panic!("not signed: {other:?}"),
+    }
+}
