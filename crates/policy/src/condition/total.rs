@@ -144,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn the_maximum_holds_for_nothing_beside_what_cannot_be_valued() {
+        for effect in [opaque(), transfer("stray", 1, "a")] {
+            let world = World::with(&[transfer("eth", 6, "a"), effect]);
+            let facts = world.facts();
+            let totals = Totals::of(&facts.effects, facts.assets);
+            let within =
+                |bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset("eth")), &totals, facts.assets);
+            assert_eq!((within(10), within(5)), (Truth::Unknown, Truth::False));
+        }
+    }
+
+    #[test]
     fn the_maximum_covers_its_own_asset_only() {
         let world = World::with(&[transfer("eth", 6, "a"), transfer("eth", 4, "b")]);
         let facts = world.facts();
