@@ -1,0 +1,198 @@
+//! The subcommands that set a signer up. Each does one thing, prints it, and refuses to do it over what exists.
+
+use std::{
+    fs::File,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use countersign_approval::Environment;
+use countersign_decision::{Entry, EntryError, GenesisEntry};
+use countersign_journal::{Clock, JournalConfig, Limits, OpenError, SqliteJournal};
+use countersign_types::{Algorithm, GenesisHash, KeyId, PublicKey, Timestamp};
+use serde::Serialize;
+
+use crate::{
+    config::Config,
+    files::{self, FileError},
+    genesis::{TrustError, TrustRoot},
+    keys::{self, KeysError},
+    log_key::{LogKey, LogKeyError, LogSeed},
+};
+
+/// Why a subcommand did nothing, or did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A file or folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The log key.
+    #[error(transparent)]
+    LogKey(#[from] LogKeyError),
+    /// The trust root.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The first log entry.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A journal or an anchor is there.
+    #[error("`{}` exists: this signer was initialized before, and a journal is never made anew", .0.display())]
+    Initialized(PathBuf),
+    /// Another signer process works in the state directory.
+    #[error("another signer process works in `{}`; stop it first", .0.display())]
+    InUse(PathBuf),
+}
+
+/// What `log-key` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogKeyMade {
+    /// `ed25519:` and the public key in hex, as genesis files have it.
+    pub log_key: String,
+}
+
+/// What `keygen` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyMade {
+    /// The public key.
+    pub public_key: PublicKey,
+    /// Its id.
+    pub key_id: KeyId,
+}
+
+/// What `token-init` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackendMade {
+    /// The kind of backend.
+    pub backend: &'static str,
+}
+
+/// What `init` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Initialized {
+    /// The genesis hash.
+    pub deployment: GenesisHash,
+    /// Production or development.
+    pub environment: Environment,
+}
+
+/// Makes the state directory, if it is missing, and the log key.
+pub fn log_key(config: &Config) -> Result<LogKeyMade, CommandError> {
+    make_state_dir(&config.state_dir)?;
+    let seed = LogSeed::generate(&config.log_key_file())?;
+    Ok(LogKeyMade {
+        log_key: format!("ed25519:{}", hex::encode(seed.public_key())),
+    })
+}
+
+fn make_state_dir(path: &Path) -> Result<(), FileError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| FileError::Io {
+        action: "create",
+        path: path.to_owned(),
+        source,
+    })?;
+    files::verify_folder(path)
+}
+
+/// Sets up the token or keystore. Blocks.
+pub fn token_init(config: &Config) -> Result<BackendMade, CommandError> {
+    keys::init(&config.backend)?;
+    Ok(BackendMade {
+        backend: config.backend.kind(),
+    })
+}
+
+/// Generates a key. Blocks.
+pub fn keygen(config: &Config, label: &str, algorithm: Algorithm) -> Result<KeyMade, CommandError> {
+    let public_key = keys::generate(&config.backend, label, algorithm)?;
+    Ok(KeyMade {
+        public_key,
+        key_id: public_key.id(),
+    })
+}
+
+/// Pins the trust root, in the token and in the state directory, and makes the journal with its first log entry.
+pub async fn init(config: &Config, trust_root: &Path) -> Result<Initialized, CommandError> {
+    files::verify_folder(&config.state_dir)?;
+    let _lock = Lock::acquire(&config.state_dir)?;
+    for path in [config.journal_file(), config.anchor_file()] {
+        if std::fs::symlink_metadata(&path).is_ok() {
+            return Err(CommandError::Initialized(path));
+        }
+    }
+    let root = TrustRoot::read(trust_root, config)?;
+    let (deployment, environment) = (root.genesis.hash(), root.genesis.environment());
+    // The token first: what it refuses leaves nothing behind, and what was interrupted is done again.
+    keys::pin_deployment(&config.backend, deployment)?;
+    root.pin(config)?;
+    let first = Entry::Genesis(GenesisEntry { deployment }).to_bytes()?;
+    let journal = SqliteJournal::create(journal_config(config, deployment, Arc::new(root.log_key)), first).await?;
+    journal.close().await;
+    Ok(Initialized {
+        deployment,
+        environment,
+    })
+}
+
+/// The journal of the configuration.
+pub fn journal_config(config: &Config, deployment: GenesisHash, log_key: Arc<LogKey>) -> JournalConfig {
+    JournalConfig {
+        path: config.journal_file(),
+        anchor_path: config.anchor_file(),
+        deployment,
+        checkpoint_signer: log_key,
+        clock: system_clock(),
+        limits: Limits::default(),
+    }
+}
+
+/// The system's clock. What it cannot say is the beginning of time, which the journal refuses as backwards.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or_default())
+    })
+}
+
+/// Held by the one process that works in a state directory; the system releases it with the process. It is for the
+/// operator who starts a second signer by mistake: what protects the journal is its own fence.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl Lock {
+    /// Takes the lock, or says who is meant to stop.
+    pub fn acquire(state_dir: &Path) -> Result<Self, CommandError> {
+        let path = state_dir.join("lock");
+        let opened = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
+        let file = opened.map_err(|source| FileError::Io {
+            action: "open",
+            path: path.clone(),
+            source,
+        })?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(CommandError::InUse(state_dir.to_owned())),
+            Err(errno) => Err(FileError::Io {
+                action: "lock",
+                path,
+                source: errno.into(),
+            }
+            .into()),
+        }
+    }
+}
