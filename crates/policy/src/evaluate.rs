@@ -230,7 +230,6 @@ mod tests {
 
     #[test]
     fn a_valid_transaction_and_one_change_at_a_time() {
-        use Tag::{ForbidMatched, LimitPerTransactionExceeded, LimitUnknownAmount, PermitUncovered};
         let none = || Outcome::Allow(Obligations::default());
         let two = || Outcome::Allow(obligations(&[("treasury", 2)], 60));
         let table: Vec<(&str, Vec<Effect>, Outcome, Vec<Reason>)> = vec![
@@ -246,27 +245,32 @@ mod tests {
                 "nothing",
                 vec![],
                 Outcome::Deny,
-                vec![reason(PermitUncovered, None, None, None)],
+                vec![reason(Tag::PermitUncovered, None, None, None)],
             ),
             (
                 "unlisted asset of the bundle",
                 vec![transfer("demo", 1, "a"), fee(1)],
                 Outcome::Deny,
-                vec![reason(PermitUncovered, None, Some(0), None)],
+                vec![reason(Tag::PermitUncovered, None, Some(0), None)],
             ),
             (
                 "over the limit",
                 vec![transfer("eth", 9, "a"), fee(1)],
                 Outcome::Deny,
-                vec![reason(LimitPerTransactionExceeded, Some("most"), None, Some((9, 8)))],
+                vec![reason(
+                    Tag::LimitPerTransactionExceeded,
+                    Some("most"),
+                    None,
+                    Some((9, 8)),
+                )],
             ),
             (
                 "a stranger",
                 vec![fee(1), transfer("eth", 4, "stranger")],
                 Outcome::Deny,
                 vec![
-                    reason(ForbidMatched, Some("strangers"), Some(1), None),
-                    reason(PermitUncovered, None, Some(1), None),
+                    reason(Tag::ForbidMatched, Some("strangers"), Some(1), None),
+                    reason(Tag::PermitUncovered, None, Some(1), None),
                 ],
             ),
             (
@@ -274,8 +278,8 @@ mod tests {
                 vec![transfer("eth", 4, "a"), opaque()],
                 Outcome::Deny,
                 vec![
-                    reason(ForbidMatched, Some("strangers"), Some(1), None),
-                    reason(PermitUncovered, None, Some(1), None),
+                    reason(Tag::ForbidMatched, Some("strangers"), Some(1), None),
+                    reason(Tag::PermitUncovered, None, Some(1), None),
                 ],
             ),
             (
@@ -283,8 +287,8 @@ mod tests {
                 vec![transfer("stray", 1, "a"), fee(1)],
                 Outcome::Deny,
                 vec![
-                    reason(PermitUncovered, None, Some(0), None),
-                    reason(LimitUnknownAmount, Some("most"), None, None),
+                    reason(Tag::PermitUncovered, None, Some(0), None),
+                    reason(Tag::LimitUnknownAmount, Some("most"), None, None),
                 ],
             ),
         ];
