@@ -14,6 +14,35 @@ use crate::{SigningJob, prepare::Prepared};
 ///
 /// It has no public constructor: the pipeline makes it from a decision that the journal has committed. It is consumed by
 /// value, is neither `Clone` nor `Copy`, and carries the digests of everything that was authorized.
+///
+/// What may be done with one compiles:
+///
+/// ```
+/// use countersign_signer::Authorization;
+/// fn look(authorization: &Authorization) -> u32 { authorization.record().attempt }
+/// ```
+///
+/// Making one from the parts of another does not:
+///
+/// ```compile_fail,E0451
+/// use countersign_signer::Authorization;
+/// fn forge(other: Authorization) -> Authorization { Authorization { ..other } }
+/// ```
+///
+/// Nor does using one twice:
+///
+/// ```compile_fail,E0599
+/// use countersign_signer::Authorization;
+/// fn twice(authorization: &Authorization) -> Authorization { authorization.clone() }
+/// ```
+///
+/// And there is no job without one:
+///
+/// ```compile_fail,E0624
+/// use countersign_signer::SigningJob;
+/// use countersign_types::{KeyId, SigningBytes};
+/// fn sign_this(key: KeyId) -> SigningJob { SigningJob::new(key, SigningBytes::EcdsaPrehash([0; 32])) }
+/// ```
 #[derive(Debug)]
 pub struct Authorization {
     record: AuthorizationRecord,
