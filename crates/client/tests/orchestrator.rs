@@ -168,7 +168,7 @@ async fn a_sealed_request_is_filed_as_it_was_written_and_signed() {
     assert_eq!(client.withdrawal_of(&done.reference).await.unwrap(), done);
     assert_eq!(
         client.list(&[State::Signed], 0, "").await.unwrap().withdrawals,
-        [done.clone()]
+        std::slice::from_ref(&done)
     );
     assert_eq!(client.list(&[State::Denied], 0, "").await.unwrap().withdrawals, []);
     assert_eq!(client.receipt(&done.id).await.unwrap(), b"{}");

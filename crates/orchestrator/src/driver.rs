@@ -60,30 +60,25 @@ impl Driver {
         }
     }
 
-    /// Takes up what is unfinished, then runs until `shutdown` turns true; calls in progress are abandoned (they are asked
-    /// again at the next start).
-    pub async fn run(
-        mut self,
-        mut wakes: mpsc::UnboundedReceiver<Wake>,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> Result<(), StoreError> {
-        self.resume().await?;
+    /// Runs until `shutdown` turns true; calls in progress are abandoned (they are asked again at the next start).
+    pub async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Wake>, mut shutdown: watch::Receiver<bool>) {
         loop {
             self.start_due();
             let sleep = self.sleep();
             tokio::select! {
                 wake = wakes.recv() => match wake {
                     Some(wake) => self.queue.wake(wake),
-                    None => return Ok(()),
+                    None => return,
                 },
                 Some(done) = self.running.join_next() => self.settle(done),
                 () = tokio::time::sleep(sleep) => {}
-                _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+                _ = shutdown.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    async fn resume(&mut self) -> Result<(), StoreError> {
+    /// Takes up what is unfinished. Before the first call is served: what arrives later comes as a wake, once.
+    pub async fn resume(&mut self) -> Result<(), StoreError> {
         let mut after = 0;
         loop {
             let page = self.store.unfinished(after, RESUME_PAGE).await?;

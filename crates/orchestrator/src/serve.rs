@@ -64,7 +64,7 @@ pub struct Running {
     pub address: SocketAddr,
     shutdown: watch::Sender<bool>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
-    driver: JoinHandle<Result<(), StoreError>>,
+    driver: JoinHandle<()>,
 }
 
 fn signer_channel(config: &Config) -> Result<Channel, ServeError> {
@@ -86,7 +86,8 @@ pub async fn start(config: &Config) -> Result<Running, ServeError> {
     let (depth, told) = watch::channel(0);
     let limits = &config.limits;
 
-    let driver = Driver::new(Arc::clone(&store), signer.clone(), limits.workers, depth);
+    let mut driver = Driver::new(Arc::clone(&store), signer.clone(), limits.workers, depth);
+    driver.resume().await?;
     let api = Api::new(store, signer, limits, told, stopping.clone());
     let withdrawals = WithdrawalsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST_BYTES);
     let approvals = ApprovalsServer::new(api).max_decoding_message_size(MAX_REQUEST_BYTES);
@@ -120,7 +121,7 @@ impl Running {
         tokio::select! {
             () = signal => self.stop().await,
             ended = &mut self.server => Ok(ended??),
-            ended = &mut self.driver => Ok(ended??),
+            ended = &mut self.driver => Ok(ended?),
         }
     }
 
@@ -135,6 +136,6 @@ impl Running {
                 server.abort();
             }
         }
-        Ok(self.driver.await??)
+        Ok(self.driver.await?)
     }
 }

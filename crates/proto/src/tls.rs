@@ -1,8 +1,11 @@
 //! mTLS from PEM bytes. Reading the files is the caller's business; every connection of ours is mutual, without exception.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+
+/// How long a handshake may take: a stranger holds a connection no longer than this.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One end of mTLS: our certificate chain and key, and the CA that the other end must come from. All PEM.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ impl Pem {
             .identity(self.identity())
             .client_ca_root(Certificate::from_pem(&self.ca))
             .client_auth_optional(false)
+            .timeout(HANDSHAKE_TIMEOUT)
     }
 
     /// A client that trusts this CA alone and expects the server to be `server_name`.

@@ -144,3 +144,82 @@ impl Watcher {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use countersign_types::{RequestDigest, Timestamp};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{advice::RequestAdvice, store::NewWithdrawal};
+
+    async fn create(store: &Store, name: &str) {
+        let advice = RequestAdvice {
+            id: WithdrawalId::of(RequestDigest::of(name.as_bytes())),
+            tenant: "exchange".parse().unwrap(),
+            reference: name.parse().unwrap(),
+            wallet: "eth-hot".parse().unwrap(),
+            network: "eip155:1".parse().unwrap(),
+            expires_at: Timestamp::from_unix_millis(i64::MAX),
+        };
+        let new = NewWithdrawal {
+            advice,
+            request: vec![1],
+            unsigned: vec![2],
+        };
+        store.create(new).await.unwrap();
+    }
+
+    async fn next(changes: &mut mpsc::Receiver<Change>) -> u64 {
+        let change = tokio::time::timeout(Duration::from_secs(10), changes.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        change.unwrap().withdrawal.unwrap().revision
+    }
+
+    /// The news that the watcher hears hold one item, so it lags; the store has everything.
+    #[tokio::test]
+    async fn a_watcher_that_lags_reads_the_store_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (wakes, _woken) = mpsc::unbounded_channel();
+        let store = Arc::new(
+            Store::open(&folder.path().join("orchestrator.db"), wakes)
+                .await
+                .unwrap(),
+        );
+        let (narrow, news) = broadcast::channel(1);
+        let (changes, mut seen) = mpsc::channel(1);
+        let watcher = Watcher {
+            store: Arc::clone(&store),
+            filter: Filter {
+                scope: Scope::All,
+                states: vec![],
+                id: None,
+                cursor: 0,
+                rows: 2,
+            },
+            news,
+            changes,
+            _permit: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        };
+        for n in 0..5 {
+            create(&store, &format!("before-{n}")).await;
+        }
+        tokio::spawn(watcher.run());
+        for expected in 1..=5 {
+            assert_eq!(next(&mut seen).await, expected);
+        }
+        for n in 0..3 {
+            create(&store, &format!("missed-{n}")).await;
+        }
+        for statement in 0..3 {
+            narrow.send(News::Answered { statement }).unwrap();
+        }
+        for expected in 6..=8 {
+            assert_eq!(next(&mut seen).await, expected);
+        }
+    }
+}

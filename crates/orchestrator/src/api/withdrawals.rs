@@ -87,10 +87,7 @@ impl Api {
                 if let Some(settled) = self.cancel_outcome(statement, id).await? {
                     return Ok(settled);
                 }
-                match news.recv().await {
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
-                }
+                await_news(&mut news, statement, id).await?;
             }
         };
         // Less than the call's own bound, so that the answer below still arrives.
@@ -117,6 +114,19 @@ impl Api {
                 let is_open = State::from_wire(state).is_some_and(State::is_open);
                 Ok((!is_open).then_some(found.withdrawal))
             }
+        }
+    }
+}
+
+/// Returns when something about the statement or the withdrawal became durable, or may have.
+async fn await_news(news: &mut broadcast::Receiver<News>, statement: i64, id: &WithdrawalId) -> Result<(), StoreError> {
+    loop {
+        match news.recv().await {
+            Ok(News::Answered { statement: found }) if found == statement => return Ok(()),
+            Ok(News::Changed { id: found, .. }) if found == *id => return Ok(()),
+            Ok(News::Answered { .. } | News::Changed { .. }) => {}
+            Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
+            Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing),
         }
     }
 }
