@@ -9,7 +9,7 @@ use std::{
 
 use countersign_signer::{JournalError, Outcome, Proposal, Reply};
 use countersign_types::Timestamp;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -30,6 +30,10 @@ use crate::{
 
 /// However the limits are set, an idle journal sleeps between two checkpoints.
 const MIN_CHECKPOINT_AGE: Duration = Duration::from_millis(10);
+
+const READ_HEAD: &str = "SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1";
+const LOCK_AND_READ_HEAD: &str = "BEGIN IMMEDIATE; \
+    SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1";
 
 /// What the owner is asked for.
 pub(crate) enum Message {
@@ -347,22 +351,17 @@ impl Owner {
         }
     }
 
+    /// Two statements in one round trip; the head is read under the lock.
     async fn lock(&mut self) -> Result<Found, StepError> {
         let connection = self.connected().await?;
-        sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
-        self.read_head().await
+        let row = sqlx::query(LOCK_AND_READ_HEAD).fetch_one(connection).await?;
+        Found::of(&row)
     }
 
     async fn read_head(&mut self) -> Result<Found, StepError> {
         let connection = self.connected().await?;
-        let row = sqlx::query("SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1")
-            .fetch_one(connection)
-            .await?;
-        Ok(Found {
-            generation: row.try_get("generation")?,
-            number: from_sql(row.try_get("number")?)?,
-            hash: bytes32(row.try_get("hash")?)?,
-        })
+        let row = sqlx::query(READ_HEAD).fetch_one(connection).await?;
+        Found::of(&row)
     }
 
     fn recognise(&mut self, found: Found) -> Result<(), JournalError> {
@@ -435,6 +434,14 @@ struct Found {
 }
 
 impl Found {
+    fn of(row: &SqliteRow) -> Result<Self, StepError> {
+        Ok(Self {
+            generation: row.try_get("generation")?,
+            number: from_sql(row.try_get("number")?)?,
+            hash: bytes32(row.try_get("hash")?)?,
+        })
+    }
+
     fn is(&self, head: &Head) -> bool {
         self.number == head.number && self.hash == head.hash
     }

@@ -5,7 +5,7 @@ use countersign_types::{
     Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, StatementDigest, Timestamp,
     TransactionDigest,
 };
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     codec::{BadValue, bytes32, parse_conflict_keys, parse_signatures},
@@ -22,57 +22,68 @@ pub(crate) fn column_time(row: &SqliteRow, column: &str) -> Result<Timestamp, St
     Ok(Timestamp::from_unix_millis(row.try_get(column)?))
 }
 
+/// What [`record_of`] reads; lookups of a view have other kinds.
+const WITHDRAWAL: i64 = 101;
+const ATTEMPT: i64 = 102;
+const STATEMENT: i64 = 103;
+
+/// Three statements in one round trip to the database, which costs more than what they do.
+pub(crate) fn push_record(sql: &mut QueryBuilder<Sqlite>, request: RequestDigest) {
+    let request = request.as_bytes();
+    sql.push(format_args!("SELECT {WITHDRAWAL} AS kind, * FROM withdrawals WHERE request = "))
+        .push_bind(request.to_vec())
+        .push(format_args!("; SELECT {ATTEMPT} AS kind, * FROM attempts WHERE request = "))
+        .push_bind(request.to_vec())
+        .push(format_args!(
+            " ORDER BY number; SELECT {STATEMENT} AS kind, digest FROM statement_subjects JOIN statements USING (seq) \
+             WHERE digest NOT IN (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) \
+             AND request = "
+        ))
+        .push_bind(request.to_vec())
+        .push(" ORDER BY seq; ");
+}
+
+/// The record in the rows of [`push_record`], other rows passed over; `None` where it was never journaled.
+pub(crate) fn record_of(request: RequestDigest, rows: &[SqliteRow]) -> Result<Option<WithdrawalRecord>, StepError> {
+    let mut record = None;
+    for row in rows {
+        match (row.try_get::<i64, _>("kind")?, &mut record) {
+            (WITHDRAWAL, record) => *record = Some(withdrawal(request, row)?),
+            (ATTEMPT, Some(record)) => record.attempts.push(attempt(row)?),
+            (STATEMENT, Some(record)) => {
+                let digest = StatementDigest::from_bytes(column32(row, "digest")?);
+                record.statements.push(digest);
+            }
+            // Statements can come before their withdrawal.
+            _ => {}
+        }
+    }
+    Ok(record)
+}
+
+fn withdrawal(request: RequestDigest, row: &SqliteRow) -> Result<WithdrawalRecord, StepError> {
+    let last_decision: Option<&[u8]> = row.try_get("last_decision")?;
+    let last_decision = last_decision.map(bytes32).transpose()?;
+    Ok(WithdrawalRecord {
+        request,
+        first_seen_at: column_time(row, "first_seen_at")?,
+        first_bundle: BundleDigest::from_bytes(column32(row, "bundle")?),
+        cancelled: row.try_get::<Option<i64>, _>("cancelled_at")?.is_some(),
+        last_decision: last_decision.map(EntryDigest::from_bytes),
+        attempts: Vec::new(),
+        statements: Vec::new(),
+    })
+}
+
 /// The record of a withdrawal; `None` where it was never journaled.
 pub(crate) async fn load_withdrawal(
     connection: &mut SqliteConnection,
     request: RequestDigest,
 ) -> Result<Option<WithdrawalRecord>, StepError> {
-    let row = sqlx::query(
-        "SELECT bundle, first_seen_at, cancelled_at, last_decision, statement FROM withdrawals WHERE request = ?",
-    )
-    .bind(request.as_bytes().as_slice())
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let last_decision: Option<&[u8]> = row.try_get("last_decision")?;
-    let last_decision = last_decision.map(bytes32).transpose()?;
-    let request_statement = StatementDigest::from_bytes(column32(&row, "statement")?);
-    Ok(Some(WithdrawalRecord {
-        request,
-        first_seen_at: column_time(&row, "first_seen_at")?,
-        first_bundle: BundleDigest::from_bytes(column32(&row, "bundle")?),
-        cancelled: row.try_get::<Option<i64>, _>("cancelled_at")?.is_some(),
-        last_decision: last_decision.map(EntryDigest::from_bytes),
-        attempts: load_attempts(connection, request).await?,
-        statements: load_statements(connection, request, request_statement).await?,
-    }))
-}
-
-async fn load_attempts(
-    connection: &mut SqliteConnection,
-    request: RequestDigest,
-) -> Result<Vec<AttemptRecord>, StepError> {
-    let rows = sqlx::query("SELECT * FROM attempts WHERE request = ? ORDER BY number")
-        .bind(request.as_bytes().as_slice())
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(attempt).collect()
-}
-
-async fn load_statements(
-    connection: &mut SqliteConnection,
-    request: RequestDigest,
-    but: StatementDigest,
-) -> Result<Vec<StatementDigest>, StepError> {
-    let rows = sqlx::query(
-        "SELECT digest FROM statement_subjects JOIN statements USING (seq) WHERE request = ? AND digest <> ? ORDER BY seq",
-    )
-    .bind(request.as_bytes().as_slice())
-    .bind(but.as_bytes().as_slice())
-    .fetch_all(connection)
-    .await?;
-    let digest = |row| Ok(StatementDigest::from_bytes(column32(row, "digest")?));
-    rows.iter().map(digest).collect()
+    let mut sql = QueryBuilder::new("");
+    push_record(&mut sql, request);
+    let rows = sql.build().fetch_all(connection).await?;
+    record_of(request, &rows)
 }
 
 /// A row with every column of `attempts`.

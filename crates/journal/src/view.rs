@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use crate::{
     codec::{BadValue, account_nonce, bytes32, conflict_key_text, parse_conflict_key},
     error::StepError,
-    records::load_withdrawal,
+    records::{push_record, record_of},
 };
 
 /// Things that one proposal may look up: every input and every payment of the largest transaction, and room.
@@ -40,15 +40,28 @@ pub(crate) async fn load_view(
         statements: Default::default(),
         nonce_owners: Default::default(),
     };
-    if let Some(request) = reads.request {
-        view.withdrawal = load_withdrawal(connection, request).await?;
+    let mut sql = query(reads);
+    if sql.sql().as_str().is_empty() {
+        return Ok(view);
     }
-    if let Some(mut lookups) = lookups(reads) {
-        for row in lookups.build().fetch_all(connection).await? {
-            add_row(&mut view, &row)?;
-        }
+    let rows = sql.build().fetch_all(connection).await?;
+    if let Some(request) = reads.request {
+        view.withdrawal = record_of(request, &rows)?;
+    }
+    for row in &rows {
+        add_row(&mut view, row)?;
     }
     Ok(view)
+}
+
+/// Everything that the reads ask for, in one round trip.
+fn query(reads: &Reads) -> QueryBuilder<Sqlite> {
+    let mut sql = Lookups::default();
+    if let Some(request) = reads.request {
+        push_record(&mut sql.builder, request);
+    }
+    sql.lookups(reads);
+    sql.builder
 }
 
 fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
@@ -74,39 +87,6 @@ const NONCE: i64 = 4;
 const STATEMENT: i64 = 5;
 const USED: i64 = 6;
 
-/// One statement for all lookups, of rows `(kind, a, b, owner)`: a round trip to the database costs more than a branch.
-fn lookups(reads: &Reads) -> Option<QueryBuilder<Sqlite>> {
-    let mut sql = Lookups::default();
-    if let Some((tenant, reference)) = &reads.reference {
-        sql.branch(format_args!(
-            "SELECT {REFERENCE} AS kind, NULL AS a, NULL AS b, request AS owner FROM withdrawals WHERE (tenant, reference) IN (VALUES "
-        ));
-        sql.pairs(std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
-    }
-    if !reads.payments.is_empty() {
-        sql.branch(format_args!(
-            "SELECT {PAYMENT} AS kind, tenant AS a, reference AS b, request AS owner FROM payments WHERE (tenant, reference) IN (VALUES "
-        ));
-        let pairs = reads.payments.iter();
-        sql.pairs(pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())));
-    }
-    sql.conflict_keys(reads);
-    if !reads.statements.is_empty() {
-        sql.branch(format_args!(
-            "SELECT {STATEMENT} AS kind, digest AS a, first_seen_at AS b, NULL AS owner FROM statements WHERE digest IN ("
-        ));
-        sql.values(reads.statements.iter().map(|digest| digest.as_bytes().to_vec()));
-    }
-    if !reads.nonces.is_empty() {
-        sql.branch(format_args!(
-            "SELECT {USED} AS kind, signer AS a, nonce AS b, digest AS owner FROM statements WHERE (signer, nonce) IN (VALUES "
-        ));
-        let pairs = reads.nonces.iter();
-        sql.pairs(pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
-    }
-    (sql.branches > 0).then_some(sql.builder)
-}
-
 struct Lookups {
     builder: QueryBuilder<Sqlite>,
     branches: u32,
@@ -122,6 +102,37 @@ impl Default for Lookups {
 }
 
 impl Lookups {
+    /// One statement for all lookups, of rows `(kind, a, b, owner)`.
+    fn lookups(&mut self, reads: &Reads) {
+        if let Some((tenant, reference)) = &reads.reference {
+            self.branch(format_args!(
+                "SELECT {REFERENCE} AS kind, NULL AS a, NULL AS b, request AS owner FROM withdrawals WHERE (tenant, reference) IN (VALUES "
+            ));
+            self.pairs(std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
+        }
+        if !reads.payments.is_empty() {
+            self.branch(format_args!(
+                "SELECT {PAYMENT} AS kind, tenant AS a, reference AS b, request AS owner FROM payments WHERE (tenant, reference) IN (VALUES "
+            ));
+            let pairs = reads.payments.iter();
+            self.pairs(pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())));
+        }
+        self.conflict_keys(reads);
+        if !reads.statements.is_empty() {
+            self.branch(format_args!(
+                "SELECT {STATEMENT} AS kind, digest AS a, first_seen_at AS b, NULL AS owner FROM statements WHERE digest IN ("
+            ));
+            self.values(reads.statements.iter().map(|digest| digest.as_bytes().to_vec()));
+        }
+        if !reads.nonces.is_empty() {
+            self.branch(format_args!(
+                "SELECT {USED} AS kind, signer AS a, nonce AS b, digest AS owner FROM statements WHERE (signer, nonce) IN (VALUES "
+            ));
+            let pairs = reads.nonces.iter();
+            self.pairs(pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
+        }
+    }
+
     fn branch(&mut self, select: std::fmt::Arguments<'_>) {
         if self.branches > 0 {
             self.builder.push(" UNION ALL ");
@@ -205,7 +216,8 @@ fn add_row(view: &mut LedgerView, row: &SqliteRow) -> Result<(), StepError> {
             let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
             view.nonce_owners.insert((signer, nonce), digest);
         }
-        _ => return Err(BadValue("lookup").into()),
+        // The rows of the withdrawal's record.
+        _ => {}
     }
     Ok(())
 }
@@ -221,4 +233,47 @@ fn next_nonce(row: &SqliteRow) -> Result<(Destination, u64), StepError> {
     // The last nonce is refused when it is claimed.
     let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;
     Ok((account, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_types::ConflictKey;
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::tests::{Place, account_nonce, nonce_of, payment, reference, request, signer, statement_digest, tenant};
+
+    /// Every lookup of a decision is a search in an index, however large the journal has become.
+    #[tokio::test]
+    async fn a_decision_scans_no_table() {
+        let place = Place::new();
+        place.create().await.close().await;
+        let mut connection = crate::schema::connect_writer(&place.database()).await.unwrap();
+        let outpoint = ConflictKey::Outpoint {
+            chain: "eip155:1".parse().unwrap(),
+            txid: [9; 32],
+            index: 1,
+        };
+        let sql = query(&Reads {
+            request: Some(request("a")),
+            reference: Some((tenant(), reference("a"))),
+            payments: vec![(tenant(), payment("a")), (tenant(), payment("b"))],
+            conflict_keys: vec![account_nonce(7), account_nonce(8), outpoint],
+            statements: vec![statement_digest("a"), statement_digest("b")],
+            nonces: vec![(signer(), nonce_of("a")), (signer(), nonce_of("b"))],
+        });
+        let mut searches = 0;
+        for statement in sql.sql().as_str().split("; ") {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            for row in sqlx::query(explain).fetch_all(&mut connection).await.unwrap() {
+                let detail: String = row.try_get("detail").unwrap();
+                assert!(
+                    !detail.starts_with("SCAN") || detail.contains("ROW"),
+                    "{detail} in {statement}"
+                );
+                searches += u32::from(detail.starts_with("SEARCH"));
+            }
+        }
+        assert!(searches >= 9, "{searches}");
+    }
 }
