@@ -38,7 +38,10 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
+        Self {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
     }
 
     fn issue(&self, names: Vec<SanType>) -> (String, String) {
@@ -50,9 +53,16 @@ impl Ca {
 
     /// A client with these URI names, that trusts `server`'s CA.
     pub fn client(&self, uris: &[&str], server: &Self) -> Pem {
-        let names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+        let names = uris
+            .iter()
+            .map(|uri| SanType::URI((*uri).try_into().unwrap()))
+            .collect();
         let (certificate, key) = self.issue(names);
-        Pem { ca: server.pem.clone().into_bytes(), certificate: certificate.into_bytes(), key: key.into_bytes() }
+        Pem {
+            ca: server.pem.clone().into_bytes(),
+            certificate: certificate.into_bytes(),
+            key: key.into_bytes(),
+        }
     }
 }
 
@@ -70,13 +80,19 @@ fn write(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) {
 }
 
 fn listener(name: &str) -> String {
-    format!("[{name}]\nlisten = \"127.0.0.1:0\"\ncertificate = \"signer.pem\"\nkey = \"signer.key\"\nclient_ca = \"ca.pem\"\n")
+    format!(
+        "[{name}]\nlisten = \"127.0.0.1:0\"\ncertificate = \"signer.pem\"\nkey = \"signer.key\"\nclient_ca = \"ca.pem\"\n"
+    )
 }
 
 impl Site {
     /// Everything that `serve` needs but the journal.
     pub fn new() -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), ca: Ca::new(), world: World::new() };
+        let site = Self {
+            folder: tempfile::tempdir().unwrap(),
+            ca: Ca::new(),
+            world: World::new(),
+        };
         let (certificate, key) = site.ca.issue(vec![SanType::DnsName("localhost".try_into().unwrap())]);
         write(&site.path("signer.pem"), certificate, 0o644);
         write(&site.path("signer.key"), key, 0o600);
@@ -102,7 +118,10 @@ impl Site {
         let mut files = self.world.files.clone();
         let wallets = String::from_utf8(files["wallets.yaml"].clone()).unwrap();
         assert!(wallets.contains(WALLET_KEY));
-        files.insert("wallets.yaml".to_owned(), wallets.replace(WALLET_KEY, wallet).into_bytes());
+        files.insert(
+            "wallets.yaml".to_owned(),
+            wallets.replace(WALLET_KEY, wallet).into_bytes(),
+        );
         self.world.files = sealed(1, None, files);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         self.world.issued_at = Timestamp::from_unix_millis(i64::try_from(now.as_millis()).unwrap() - 60_000);
@@ -118,7 +137,9 @@ impl Site {
     }
 
     pub async fn init(&self) {
-        commands::init(&self.config(), &self.path("genesis.json")).await.unwrap();
+        commands::init(&self.config(), &self.path("genesis.json"))
+            .await
+            .unwrap();
     }
 
     /// With a journal, running.
@@ -168,7 +189,12 @@ impl Running {
         }
         let written: serde_json::Value = serde_json::from_slice(&fs::read(ready_file).unwrap()).unwrap();
         assert_eq!(written, ready);
-        Self { orchestrators: address("orchestrator_listener"), people: address("people_listener"), stop, task }
+        Self {
+            orchestrators: address("orchestrator_listener"),
+            people: address("people_listener"),
+            stop,
+            task,
+        }
     }
 
     pub async fn stop(self) -> Result<(), ServeError> {
