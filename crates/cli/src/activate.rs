@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::Args;
-use countersign_approval::{Activation, Body, KeyDirectory, KeyRecord, Statement, seal};
+use countersign_approval::{Activation, Body, Envelope, KeyDirectory, KeyRecord, Statement, seal};
 use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
-use countersign_proto::{fields, signer::v1 as wire};
+use countersign_client::BundleFile;
 use countersign_types::{Duration, GenesisHash, PrincipalId, Tag};
 use serde::Serialize;
 
@@ -84,20 +84,16 @@ impl Activate {
             .map(|path| SigningKey::read(path))
             .collect::<Result<Vec<_>>>()?;
         let person = self.connecting_person(layout, &keys)?;
-        let mut people = connect::people(layout, person.as_str()).await?;
-        let trust = Trust::fetch_through(layout, &mut people).await?;
+        let people = connect::people(layout, person.as_str()).await?;
+        let trust = Trust::fetch_through(layout, &people).await?;
         let contents = with_manifest(bundle_files::read(&self.files)?, &trust)?;
         let bundle = Bundle::load(&contents)
             .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))?;
-        let request = wire::ActivateBundleRequest {
-            files: contents.iter().map(|(path, data)| file(path, data)).collect(),
-            statements: statements(&bundle, trust.genesis.hash(), &keys)?,
-        };
-        people
-            .activate_bundle(request)
-            .await
-            .map_err(|status| Failure::answered("signer", &status))?;
-        let after = Trust::fetch_through(layout, &mut people).await?;
+        let sent = contents.iter().map(|(path, data)| file(path, data)).collect();
+        let statements = statements(&bundle, trust.genesis.hash(), &keys)?;
+        let answer = people.activate_bundle(sent, &statements).await;
+        answer.map_err(|error| Failure::answered("signer", &error))?;
+        let after = Trust::fetch_through(layout, &people).await?;
         let active = after.active()?;
         if active.digest() != bundle.digest() {
             let message = format!("the signer answered, but the bundle in force is {}", active.digest());
@@ -147,18 +143,14 @@ fn with_manifest(mut contents: BTreeMap<String, Vec<u8>>, trust: &Trust) -> Resu
     Ok(contents)
 }
 
-fn file(path: &str, data: &[u8]) -> wire::BundleFile {
-    wire::BundleFile {
+fn file(path: &str, data: &[u8]) -> BundleFile {
+    BundleFile {
         path: path.to_owned(),
         data: data.to_vec(),
     }
 }
 
-fn statements(
-    bundle: &Bundle,
-    deployment: GenesisHash,
-    keys: &[SigningKey],
-) -> Result<Vec<countersign_proto::v1::Statement>> {
+fn statements(bundle: &Bundle, deployment: GenesisHash, keys: &[SigningKey]) -> Result<Vec<Envelope>> {
     let signed = |key: &SigningKey| {
         let statement = Statement {
             header: clock::header(deployment, VALIDITY)?,
@@ -169,8 +161,7 @@ fn statements(
                 not_before: None,
             }),
         };
-        let envelope = seal(&statement, key).map_err(Failure::failed)?;
-        Ok(fields::statement(envelope.to_bytes()))
+        seal(&statement, key).map_err(Failure::failed)
     };
     keys.iter().map(signed).collect()
 }

@@ -7,8 +7,8 @@ use countersign_types::{Duration, GenesisHash, StatementNonce, TimeError, Timest
 
 use crate::failure::{Failure, Result};
 
-/// The journal's recovery epoch: 0 until a recovery statement begins another.
-const EPOCH: u64 = 0;
+/// The journal's recovery epoch until a recovery statement begins another.
+const EPOCH: u64 = countersign_approval::FIRST_EPOCH;
 
 /// This machine's clock.
 pub(crate) fn now() -> Result<Timestamp> {

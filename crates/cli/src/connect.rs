@@ -2,13 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use countersign_proto::{
-    limits::MAX_RESPONSE_BYTES,
-    signer::v1::people_client::PeopleClient,
-    v1::{approvals_client::ApprovalsClient, withdrawals_client::WithdrawalsClient},
-};
+use countersign_client::{Client, Endpoint, PeopleClient};
 use serde::Deserialize;
-use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     environment::Layout,
@@ -16,7 +11,6 @@ use crate::{
     files,
 };
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// What both servers' certificates are for.
 const SERVER_NAME: &str = "localhost";
@@ -34,48 +28,32 @@ pub(crate) struct OrchestratorReady {
     pub(crate) listen: SocketAddr,
 }
 
-/// A connection with the certificate of `name`.
-async fn channel(layout: &Layout, server: &str, address: SocketAddr, name: &str) -> Result<Channel> {
-    let failed = |error: tonic::transport::Error| {
-        let cause = std::error::Error::source(&error)
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        Failure::failed(format!(
-            "cannot reach the {server} at {address} as `{name}`: {error} {cause}"
-        ))
-        .advise("is it running? `countersign dev --dir …` starts both")
-    };
-    let pem = layout.pem(name)?;
-    let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(failed)?;
-    let endpoint = endpoint.tls_config(pem.client(SERVER_NAME)).map_err(failed)?;
-    let endpoint = endpoint.connect_timeout(CONNECT_WITHIN).timeout(ANSWER_WITHIN);
-    endpoint.connect().await.map_err(failed)
+/// A server, and the certificate of `name` for it.
+fn endpoint(layout: &Layout, address: SocketAddr, name: &str) -> Endpoint {
+    Endpoint {
+        address: format!("https://{address}"),
+        server_name: SERVER_NAME.to_owned(),
+        ca: layout.ca(),
+        certificate: layout.certificate(name),
+        key: layout.certificate_key(name),
+        timeout: ANSWER_WITHIN,
+    }
 }
 
 fn not_running(failure: Failure) -> Failure {
     failure.advise("the environment is not running: `countersign dev --dir …` starts it")
 }
 
-async fn orchestrator(layout: &Layout, name: &str) -> Result<Channel> {
+/// The public API of the orchestrator.
+pub(crate) async fn orchestrator(layout: &Layout, name: &str) -> Result<Client> {
     let ready: OrchestratorReady = files::read_json(&layout.orchestrator_ready()).map_err(not_running)?;
-    channel(layout, "orchestrator", ready.listen, name).await
-}
-
-/// The public API, for pipelines.
-pub(crate) async fn withdrawals(layout: &Layout, name: &str) -> Result<WithdrawalsClient<Channel>> {
-    let channel = orchestrator(layout, name).await?;
-    Ok(WithdrawalsClient::new(channel).max_decoding_message_size(MAX_RESPONSE_BYTES))
-}
-
-/// The public API, for approvers.
-pub(crate) async fn approvals(layout: &Layout, name: &str) -> Result<ApprovalsClient<Channel>> {
-    let channel = orchestrator(layout, name).await?;
-    Ok(ApprovalsClient::new(channel).max_decoding_message_size(MAX_RESPONSE_BYTES))
+    let connected = Client::connect(&endpoint(layout, ready.listen, name)).await;
+    connected.map_err(|error| Failure::answered("orchestrator", &error))
 }
 
 /// The signer's second listener, which no orchestrator stands before.
-pub(crate) async fn people(layout: &Layout, name: &str) -> Result<PeopleClient<Channel>> {
+pub(crate) async fn people(layout: &Layout, name: &str) -> Result<PeopleClient> {
     let ready: SignerReady = files::read_json(&layout.signer_ready()).map_err(not_running)?;
-    let channel = channel(layout, "signer", ready.people_listener, name).await?;
-    Ok(PeopleClient::new(channel).max_decoding_message_size(MAX_RESPONSE_BYTES))
+    let connected = PeopleClient::connect(&endpoint(layout, ready.people_listener, name)).await;
+    connected.map_err(|error| Failure::answered("signer", &error))
 }

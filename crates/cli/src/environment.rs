@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use countersign_approval::Genesis;
-use countersign_proto::tls::Pem;
 use countersign_types::{PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -110,16 +109,6 @@ impl Layout {
             initiator: initiator.clone(),
         };
         files::write_json(&self.path("environment.json"), &record)
-    }
-
-    /// The mTLS client that `name`'s certificate makes.
-    pub(crate) fn pem(&self, name: &str) -> Result<Pem> {
-        Ok(Pem {
-            ca: files::read(&self.ca())?,
-            certificate: files::read(&self.certificate(name))?,
-            // tonic keeps a copy for as long as the connection lives: wiping ours would change nothing.
-            key: files::read(&self.certificate_key(name))?,
-        })
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::{fmt, path::Path, process::ExitCode};
 
-use countersign_proto::errors;
+use countersign_client::ClientError;
 use countersign_types::{Class, Tag};
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+
+use crate::output::harmless;
 
 /// The stable exit codes; `--help` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,17 +106,37 @@ impl Failure {
         Self::failed(format!("cannot {doing} `{}`: {error}", path.display()))
     }
 
-    /// What a server answered.
-    pub(crate) fn answered(server: &str, status: &Status) -> Self {
-        let tag = errors::tag_of(status);
-        let exit = tag.map_or(Exit::Failed, Exit::of);
-        let failure = Self::new(exit, tag, format!("the {server} answered: {}", shown(status)));
-        match status.code() {
-            Code::Unavailable if tag.is_none() => {
-                failure.advise("is it running? `countersign dev --dir …` starts both")
-            }
-            Code::Unauthenticated => failure.advise("the certificate under tls/ is not of this deployment's CA"),
-            _ => failure,
+    /// What a server answered, or that it did not.
+    pub(crate) fn answered(server: &str, error: &ClientError) -> Self {
+        let running = "is it running? `countersign dev --dir …` starts both";
+        let text = match error {
+            ClientError::Refused { message, .. } => message.clone(),
+            ClientError::Unreadable { .. }
+            | ClientError::Connect { .. }
+            | ClientError::NoAnswer { .. }
+            | ClientError::BadAnswer { .. }
+            | ClientError::OtherSubject { .. }
+            | ClientError::Statement(_)
+            | ClientError::WrongKind { .. }
+            | ClientError::NotDecided { .. } => error.to_string(),
+        };
+        // It came over a wire.
+        let text: String = harmless(&text).chars().take(1_024).collect();
+        let failure = Self::new(exit_of(error), error.tag(), format!("{server}: {text}"));
+        match error {
+            ClientError::Connect { .. } | ClientError::NoAnswer { .. } => failure.advise(running),
+            ClientError::Refused {
+                tag: Tag::CallerUnauthenticated,
+                ..
+            } => failure.advise("the certificate under tls/ is not of this deployment's CA"),
+            ClientError::OtherSubject { .. } | ClientError::BadAnswer { .. } => failure.advise(
+                "do not trust this server: it answers about something else, or not in the form that was agreed",
+            ),
+            ClientError::Unreadable { .. }
+            | ClientError::Refused { .. }
+            | ClientError::Statement(_)
+            | ClientError::WrongKind { .. }
+            | ClientError::NotDecided { .. } => failure,
         }
     }
 
@@ -123,6 +144,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// The same failure under a stable tag.
+    #[must_use]
+    pub(crate) fn tagged(mut self, tag: Tag) -> Self {
+        self.tag = Some(tag);
         self
     }
 
@@ -156,17 +184,16 @@ impl Failure {
     }
 }
 
-/// A status message without control characters: it came over a wire.
-fn shown(status: &Status) -> String {
-    let message: String = status
-        .message()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(1_024)
-        .collect();
-    match message.is_empty() {
-        true => format!("{:?}", status.code()),
-        false => message,
+fn exit_of(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Refused { tag, .. } => Exit::of(*tag),
+        // The server contradicts what was asked, or itself.
+        ClientError::OtherSubject { .. } | ClientError::BadAnswer { .. } | ClientError::Statement(_) => Exit::Refused,
+        ClientError::NotDecided { .. } => Exit::Pending,
+        ClientError::Unreadable { .. }
+        | ClientError::Connect { .. }
+        | ClientError::NoAnswer { .. }
+        | ClientError::WrongKind { .. } => Exit::Failed,
     }
 }
 
@@ -202,7 +229,11 @@ mod tests {
             (Tag::MessageTooLarge, 1),
         ];
         for (tag, code) in table {
-            let failure = Failure::answered("orchestrator", &errors::status(tag, "why"));
+            let error = ClientError::Refused {
+                tag,
+                message: "why".to_owned(),
+            };
+            let failure = Failure::answered("orchestrator", &error);
             assert_eq!((failure.exit().number(), failure.tag()), (code, Some(tag)), "{tag}");
         }
     }
@@ -223,8 +254,30 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_contradicts_itself_is_refused() {
+        let other = ClientError::OtherSubject {
+            expected: "wd_a".to_owned(),
+            found: "wd_b".to_owned(),
+        };
+        let bad = ClientError::BadAnswer { field: "state" };
+        for error in [other, bad] {
+            assert_eq!(
+                Failure::answered("orchestrator", &error).exit(),
+                Exit::Refused,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn what_a_server_wrote_cannot_move_the_cursor() {
-        let failure = Failure::answered("signer", &Status::internal("a\u{1b}[2Jb\r\nc"));
-        assert_eq!(failure.message(), "the signer answered: a[2Jbc");
+        let error = ClientError::Refused {
+            tag: Tag::MessageInvalid,
+            message: "a\u{1b}[2Jb\r\nc".to_owned(),
+        };
+        assert_eq!(
+            Failure::answered("signer", &error).message(),
+            "signer: a\\u{1b}[2Jb\\r\\nc"
+        );
     }
 }

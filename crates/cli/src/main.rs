@@ -19,8 +19,11 @@
     )
 )]
 
+mod acknowledged;
 mod activate;
 mod agent;
+mod approvals;
+mod audit;
 mod bundle_files;
 mod certificates;
 mod clock;
@@ -34,7 +37,11 @@ mod keys;
 mod output;
 mod policy;
 mod process;
+mod receipt;
+mod signing;
+mod transaction;
 mod trust;
+mod withdraw;
 
 use std::process::ExitCode;
 
@@ -76,14 +83,32 @@ enum Command {
     /// Activate bundles.
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Submit, follow and cancel withdrawals, as the service that initiates them.
+    #[command(subcommand)]
+    Withdraw(withdraw::Withdraw),
+    /// See, approve and reject withdrawals, as a person.
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
     /// Check policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Verify receipts and copy the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    Receipt(receipt::Fetch),
+    /// Decode transactions.
+    #[command(subcommand)]
+    Tx(TxCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum BundleCommand {
     Activate(activate::Activate),
+}
+
+#[derive(Debug, Subcommand)]
+enum TxCommand {
+    Decode(transaction::Decode),
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,7 +123,12 @@ impl Command {
             Self::Init(init) => done(init.run(output).await),
             Self::Dev(dev) => done(dev.run(output).await),
             Self::Bundle(BundleCommand::Activate(activate)) => done(activate.run(output).await),
+            Self::Withdraw(withdraw) => withdraw.run(output).await,
+            Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Policy(PolicyCommand::Check(check)) => done(check.run(output)),
+            Self::Audit(audit) => done(audit.run(output).await),
+            Self::Receipt(fetch) => done(fetch.run(output).await),
+            Self::Tx(TxCommand::Decode(decode)) => done(decode.run(output)),
         }
     }
 }

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use countersign_approval::Genesis;
 use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
+use countersign_client::{ActivatedBundle as Sent, PeopleClient};
 use countersign_decision::{ActivatedBundle, BundleChain};
-use countersign_proto::signer::v1::{self as wire, people_client::PeopleClient};
 use countersign_types::{BundleDigest, Tag, Timestamp};
 use serde::{Deserialize, Serialize};
-use tonic::transport::Channel;
 
 use crate::{
     clock, connect,
@@ -41,12 +40,11 @@ struct Seen {
 impl Trust {
     /// Fetches the chain from the signer as `name`, verifies it and remembers its newest bundle.
     pub(crate) async fn fetch(layout: &Layout, name: &str) -> Result<Self> {
-        let mut people = connect::people(layout, name).await?;
-        Self::fetch_through(layout, &mut people).await
+        Self::fetch_through(layout, &connect::people(layout, name).await?).await
     }
 
     /// The same over a connection that is there.
-    pub(crate) async fn fetch_through(layout: &Layout, people: &mut PeopleClient<Channel>) -> Result<Self> {
+    pub(crate) async fn fetch_through(layout: &Layout, people: &PeopleClient) -> Result<Self> {
         let genesis = read_genesis(&layout.genesis())?;
         let activated = fetch_chain(people).await?;
         let chain = BundleChain::verify(&genesis, clock::epoch(), &activated).map_err(|error| {
@@ -72,22 +70,18 @@ pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey> {
     VerifierKey::new(name, genesis.log_key()).map_err(Failure::failed)
 }
 
-async fn fetch_chain(people: &mut PeopleClient<Channel>) -> Result<Vec<ActivatedBundle>> {
+async fn fetch_chain(people: &PeopleClient) -> Result<Vec<ActivatedBundle>> {
     let mut activated = Vec::new();
     let mut after_version = 0;
     for _ in 0..MAX_PAGES {
-        let request = wire::FetchBundlesRequest { after_version };
-        let page = people
-            .fetch_bundles(request)
-            .await
-            .map_err(|status| Failure::answered("signer", &status))?;
-        let page = page.into_inner();
-        let Some(last) = page.bundles.last() else {
+        let page = people.bundles(after_version).await;
+        let (bundles, active_version) = page.map_err(|error| Failure::answered("signer", &error))?;
+        let Some(last) = bundles.last() else {
             return Ok(activated);
         };
         after_version = last.version;
-        let is_last = last.version >= page.active_version;
-        activated.extend(page.bundles.into_iter().map(activated_bundle));
+        let is_last = last.version >= active_version;
+        activated.extend(bundles.into_iter().map(activated_bundle));
         if is_last {
             return Ok(activated);
         }
@@ -95,7 +89,7 @@ async fn fetch_chain(people: &mut PeopleClient<Channel>) -> Result<Vec<Activated
     Err(Failure::failed("the signer sends bundles without end"))
 }
 
-fn activated_bundle(bundle: wire::ActivatedBundle) -> ActivatedBundle {
+fn activated_bundle(bundle: Sent) -> ActivatedBundle {
     ActivatedBundle {
         files: bundle.files.into_iter().map(|file| (file.path, file.data)).collect(),
         statements: bundle

@@ -9,7 +9,6 @@ use super::people::People;
 use crate::{
     environment::Layout,
     failure::{Failure, Result},
-    files,
 };
 
 const FIXED: [(&str, &str); 4] = [

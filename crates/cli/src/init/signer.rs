@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Steps;
 use crate::{
     clock,
-    environment::{Backend, Layout},
+    environment::Layout,
     failure::{Failure, Result},
     files,
     process::Program,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_backend_says_whether_a_module_is_needed() {
         assert_eq!(
-            serde_json::to_string(&Backend::InsecureDev).unwrap(),
+            serde_json::to_string(&crate::environment::Backend::InsecureDev).unwrap(),
             "\"insecure-dev\""
         );
         assert!(module_candidates().iter().all(|path| path.is_absolute()));

@@ -1,0 +1,81 @@
+//! Statements that nobody may withhold go two ways: to the signer's people listener, which acknowledges them, and to the
+//! orchestrator, so that it stops waiting.
+
+use std::{fmt, pin::Pin};
+
+use countersign_approval::{Envelope, Genesis};
+use countersign_client::{Client, ClientError};
+use countersign_decision::Acknowledgement;
+use countersign_types::{PrincipalId, StatementDigest, UtcSeconds};
+use serde::Serialize;
+
+use crate::{
+    connect,
+    environment::Layout,
+    failure::{Failure, Result},
+    trust,
+};
+
+/// A person who sends both ways.
+pub(crate) struct Both<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) genesis: &'a Genesis,
+    pub(crate) person: &'a PrincipalId,
+}
+
+/// What came of it; the statement is in force at the signer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sent {
+    statement: StatementDigest,
+    /// When the signer first journaled it, under the log key's signature.
+    in_force_since: UtcSeconds,
+    /// What the orchestrator said, where it did not take the statement. That changes nothing.
+    orchestrator: Option<String>,
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "statement    {}", self.statement)?;
+        writeln!(
+            f,
+            "in force     since {} (acknowledged under the log key)",
+            self.in_force_since
+        )?;
+        match &self.orchestrator {
+            None => write!(f, "orchestrator informed"),
+            Some(failure) => write!(
+                f,
+                "orchestrator not informed: {failure}\n             the signer knows, and that is what counts"
+            ),
+        }
+    }
+}
+
+type Told<'c> = Pin<Box<dyn Future<Output = std::result::Result<(), ClientError>> + Send + 'c>>;
+
+impl Both<'_> {
+    /// Sends to the signer and verifies its acknowledgement, then `tell`s the orchestrator.
+    pub(crate) async fn send(
+        &self,
+        envelope: &Envelope,
+        tell: impl for<'c> FnOnce(&'c Client, &'c Envelope) -> Told<'c>,
+    ) -> Result<Sent> {
+        let people = connect::people(self.layout, self.person.as_str()).await?;
+        let answer = people.submit_statement(envelope).await;
+        let answer = answer.map_err(|error| Failure::answered("signer", &error))?;
+        let (key, statement) = (trust::log_key(self.genesis)?, envelope.statement_digest());
+        let in_force_since = Acknowledgement::verify(&answer, &key, self.genesis.hash(), statement)
+            .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))?;
+        let told = match connect::orchestrator(self.layout, self.person.as_str()).await {
+            Ok(client) => tell(&client, envelope)
+                .await
+                .map_err(|error| Failure::answered("orchestrator", &error)),
+            Err(failure) => Err(failure),
+        };
+        Ok(Sent {
+            statement,
+            in_force_since,
+            orchestrator: told.err().map(|failure| failure.message().to_owned()),
+        })
+    }
+}

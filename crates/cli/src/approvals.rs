@@ -1,0 +1,117 @@
+//! `countersign approvals`: for the people who approve. What is shown was decoded here.
+
+mod approve;
+mod inbox;
+mod reject;
+mod review;
+
+use std::{fmt, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use countersign_client::Client;
+use countersign_types::{PrincipalId, WithdrawalId};
+use serde::Serialize;
+
+use self::review::{Reviewed, review};
+use crate::{
+    clock, connect,
+    environment::{Environment, Layout},
+    failure::{Failure, Result},
+    output::Output,
+    trust::Trust,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approvals {
+    List(inbox::List),
+    Show(Show),
+    Approve(approve::Approve),
+    Reject(reject::Reject),
+}
+
+impl Approvals {
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        match self {
+            Self::List(list) => list.run(output).await,
+            Self::Show(show) => show.run(output).await,
+            Self::Approve(approve) => approve.run(output).await,
+            Self::Reject(reject) => reject.run(output).await,
+        }
+    }
+}
+
+/// Who approves, and where.
+#[derive(Debug, Args)]
+struct Seat {
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Who you are: whose certificate connects, and whose key signs.
+    #[arg(long = "as", value_name = "PERSON")]
+    person: PrincipalId,
+}
+
+/// A person at work: the verified bundles, from the signer, and a connection to the orchestrator, which is not believed.
+struct Desk {
+    layout: Layout,
+    trust: Trust,
+    client: Client,
+}
+
+impl Seat {
+    async fn open(&self) -> Result<Desk> {
+        let layout = Environment::open(&self.dir)?.layout();
+        let trust = Trust::fetch(&layout, self.person.as_str()).await?;
+        let client = connect::orchestrator(&layout, self.person.as_str()).await?;
+        Ok(Desk { layout, trust, client })
+    }
+}
+
+impl Desk {
+    /// Fetches a withdrawal and decodes it.
+    async fn review(&self, id: WithdrawalId) -> Result<Reviewed> {
+        let task = self.client.approval_task(&id).await;
+        let task = task.map_err(|error| Failure::answered("orchestrator", &error))?;
+        let reviewed = review(&self.trust, id, &task, clock::now()?);
+        reviewed.map_err(|failure| {
+            failure
+                .within(format!("withdrawal {id}"))
+                .advise("do not approve it; tell the operators of the orchestrator")
+        })
+    }
+}
+
+/// Show what one withdrawal does, decoded from its bytes here, with the bundle verified here.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The withdrawal (wd_…).
+    id: WithdrawalId,
+    #[command(flatten)]
+    seat: Seat,
+}
+
+impl Show {
+    async fn run(self, output: Output) -> Result<()> {
+        let reviewed = self.seat.open().await?.review(self.id).await?;
+        output.report(&reviewed)
+    }
+}
+
+/// The result where nothing was signed yet: `{"file","command"}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Printed {
+    pub(crate) file: PathBuf,
+    pub(crate) command: String,
+}
+
+impl fmt::Display for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        writeln!(f, "nothing is signed yet; the message is in {file}")?;
+        writeln!(f, "sign it      {}", self.command)?;
+        write!(
+            f,
+            "then repeat  with --message {file} --attach-signature {file}.sig instead of --print-message"
+        )
+    }
+}

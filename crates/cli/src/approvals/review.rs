@@ -1,0 +1,247 @@
+//! A withdrawal as the approver's own program sees it: statement verified, bytes parsed, decision taken, all of it here.
+//!
+//! The decision is the signer's own code over the same statement, bytes and bundle. What only the signer's journal knows
+//! (other withdrawals' references, payments and nonces) is taken to be in order: the signer still refuses what is not.
+
+use std::{collections::BTreeMap, fmt};
+
+use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
+use countersign_bundle::Bundle;
+use countersign_client::ApprovalTask;
+use countersign_decision::{Case, LedgerFacts, Outcome, Reason, Seen, decide};
+use countersign_types::{
+    Amount, AssetId, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest, PrincipalId,
+    Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
+};
+use serde::Serialize;
+
+use crate::{
+    clock,
+    failure::{Failure, Result},
+    trust::Trust,
+    withdraw::{Missing, missing},
+};
+
+/// Any positive time does: it is not used for anything that is shown.
+const SIGN_WITHIN: Duration = Duration::from_secs(60);
+
+/// The result: everything that an approval binds, and what is known around it.
+#[derive(Debug, Serialize)]
+pub(super) struct Reviewed {
+    pub(super) withdrawal: WithdrawalId,
+    tenant: String,
+    reference: String,
+    initiator: PrincipalId,
+    expires_at: UtcSeconds,
+    pub(super) effects: EffectsText,
+    #[serde(skip)]
+    pub(super) request: Request,
+    payments: Vec<Payment>,
+    fee: Fee,
+    transaction: TransactionDigest,
+    pub(super) policy: PolicyDigest,
+    bundle_version: u64,
+    seats: Vec<Missing>,
+    signer_says_missing: Vec<Missing>,
+}
+
+#[derive(Debug, Serialize)]
+struct Payment {
+    reference: String,
+    subject: Option<String>,
+    /// What the bundle's lists call the destination.
+    known_as: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Fee {
+    asset: AssetId,
+    max: Amount,
+    shown: String,
+}
+
+/// Reviews a task. Whatever the server claims, an error here means: nothing is shown as fact, and nothing is signed.
+pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: Timestamp) -> Result<Reviewed> {
+    let bundle = trust.active()?;
+    let digest = task.request.request_digest().map(WithdrawalId::of);
+    if digest != Some(id) {
+        return Err(Failure::refused(
+            Tag::ApprovalOtherWithdrawal,
+            "the server sent the request of another withdrawal",
+        ));
+    }
+    let verified = verify(&task.request, bundle.roster())
+        .map_err(|error| Failure::refused(error.tag(), format!("the request: {error}")))?;
+    let Body::Request(request) = verified.statement().body.clone() else {
+        return Err(Failure::refused(
+            Tag::StatementUnknownKind,
+            "the server sent no request",
+        ));
+    };
+    let unsigned = &task.unsigned_transaction;
+    let parsed = bundle.registry().parse(&request.network, &request.wallet, unsigned);
+    let statements = seen(&task.statements, bundle.roster(), now);
+    let decision = decide(&Case {
+        deployment: trust.genesis.hash(),
+        active: bundle,
+        first: bundle,
+        verified: &verified,
+        request: &request,
+        first_seen_at: now,
+        transaction: TransactionDigest::of(unsigned),
+        parsed: parsed.as_ref(),
+        statements: &statements,
+        ledger: &undisturbed(parsed.as_ref().ok()),
+        now,
+        sign_within: SIGN_WITHIN,
+    });
+    refuse_denied(&decision.outcome)?;
+    let parsed = parsed.map_err(|error| Failure::refused(error.tag(), error))?;
+    let effects = decision
+        .effects
+        .ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the bytes have no effects"))?;
+    Ok(Reviewed {
+        withdrawal: id,
+        tenant: request.tenant.to_string(),
+        reference: request.reference.to_string(),
+        initiator: verified.signer().clone(),
+        expires_at: verified.statement().header.validity.expires_at(),
+        effects,
+        payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
+        fee: fee(&parsed, bundle)?,
+        transaction: TransactionDigest::of(unsigned),
+        policy: bundle.policy_digest(),
+        bundle_version: bundle.version(),
+        seats: seats(&decision.entry.seats),
+        signer_says_missing: missing(&task.missing),
+        request: *request,
+    })
+}
+
+fn seen(statements: &[Envelope], roster: &impl KeyDirectory, now: Timestamp) -> Vec<Seen> {
+    let one = |envelope: &Envelope| Seen {
+        digest: envelope.statement_digest(),
+        verified: verify(envelope, roster),
+        first_seen_at: now,
+    };
+    statements.iter().map(one).collect()
+}
+
+/// A ledger in which the withdrawal's own nonce is the next one, and nothing else happened.
+fn undisturbed(parsed: Option<&ParsedTransaction>) -> LedgerFacts {
+    let nonce = |key: &ConflictKey| match key {
+        ConflictKey::AccountNonce { account, nonce } => Some((account.clone(), *nonce)),
+        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
+    };
+    let keys = parsed.map(ParsedTransaction::conflict_keys).unwrap_or_default();
+    let next_nonces: BTreeMap<Destination, u64> = keys.iter().filter_map(nonce).collect();
+    LedgerFacts {
+        epoch: clock::epoch(),
+        next_nonces,
+        ..LedgerFacts::default()
+    }
+}
+
+fn refuse_denied(outcome: &Outcome) -> Result<()> {
+    let (what, reasons) = match outcome {
+        Outcome::Allowed | Outcome::Pending { .. } => return Ok(()),
+        Outcome::Denied { reasons, .. } => ("decided here, it is denied", reasons),
+        Outcome::Malformed { reasons } => ("the bytes are not understood", reasons),
+    };
+    let tag = reasons.first().map_or(Tag::TransactionMalformed, |reason| reason.tag);
+    Err(Failure::refused(tag, format!("{what}: {}", listed(reasons))))
+}
+
+fn listed(reasons: &[Reason]) -> String {
+    let one = |reason: &Reason| {
+        let rule = reason
+            .rule
+            .as_ref()
+            .map(|rule| format!(" (rule {rule})"))
+            .unwrap_or_default();
+        format!("{}{rule}: {}", reason.tag, reason.message)
+    };
+    reasons.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn named(payment: &countersign_approval::Payment, bundle: &Bundle) -> Payment {
+    let names = bundle
+        .entries(&payment.destination)
+        .map(|entry| format!("{} ({})", entry.name, entry.list));
+    Payment {
+        reference: payment.reference.to_string(),
+        subject: payment.subject.as_ref().map(ToString::to_string),
+        known_as: names.collect(),
+    }
+}
+
+fn fee(parsed: &ParsedTransaction, bundle: &Bundle) -> Result<Fee> {
+    let (asset, max) = crate::transaction::fee(parsed)?;
+    let record = bundle.registry().assets().asset(asset);
+    let shown = record.map_or_else(
+        || format!("{max} base units of {asset}"),
+        |record| format!("{} {}", max.to_decimal(record.decimals), record.symbol),
+    );
+    Ok(Fee {
+        asset: asset.clone(),
+        max,
+        shown,
+    })
+}
+
+fn seats(seats: &BTreeMap<countersign_types::GroupId, countersign_decision::SeatCount>) -> Vec<Missing> {
+    let one = |(group, count): (&countersign_types::GroupId, &countersign_decision::SeatCount)| Missing {
+        group: group.to_string(),
+        required: count.required,
+        filled: count.filled,
+    };
+    seats.iter().map(one).collect()
+}
+
+impl fmt::Display for Reviewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "withdrawal   {}", self.withdrawal)?;
+        writeln!(f, "reference    {} (tenant {})", self.reference, self.tenant)?;
+        writeln!(f, "initiator    {}, until {}", self.initiator, self.expires_at)?;
+        for payment in &self.payments {
+            let subject = payment
+                .subject
+                .as_ref()
+                .map(|subject| format!(" for {subject}"))
+                .unwrap_or_default();
+            let name = if payment.known_as.is_empty() {
+                "unlisted destination".to_owned()
+            } else {
+                payment.known_as.join(", ")
+            };
+            writeln!(f, "payment      {}{subject}: {name}", payment.reference)?;
+        }
+        writeln!(f, "transaction  {}", self.transaction)?;
+        writeln!(f, "this fee     at most {}", self.fee.shown)?;
+        writeln!(
+            f,
+            "policy       {} (bundle version {})",
+            self.policy, self.bundle_version
+        )?;
+        for seat in &self.seats {
+            writeln!(
+                f,
+                "approvals    {}: {} of {} counted here",
+                seat.group, seat.filled, seat.required
+            )?;
+        }
+        for missing in &self.signer_says_missing {
+            let Missing {
+                group,
+                filled,
+                required,
+            } = missing;
+            writeln!(f, "server says  {group}: {filled} of {required}")?;
+        }
+        writeln!(f, "what you sign, decoded here:")?;
+        for line in self.effects.as_str().lines() {
+            writeln!(f, "  {line}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! `countersign withdraw`: for the service that initiates withdrawals.
+
+mod amounts;
+mod ask;
+mod cancel;
+mod nonce;
+mod shown;
+mod stored;
+mod submit;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use countersign_client::{ClientError, Until, Withdrawal};
+use countersign_types::WithdrawalId;
+
+pub(crate) use self::shown::{Missing, missing};
+use self::{cancel::Cancel, shown::Shown, submit::Submit};
+use crate::{
+    connect,
+    environment::Environment,
+    failure::{Exit, Failure, Result},
+    output::Output,
+};
+
+/// The certificate of the initiating service.
+pub(crate) const PIPELINE: &str = "pipeline";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Withdraw {
+    Submit(Box<Submit>),
+    Show(Show),
+    Cancel(Cancel),
+}
+
+impl Withdraw {
+    pub(crate) async fn run(self, output: Output) -> Result<Exit> {
+        match self {
+            Self::Submit(submit) => submit.run(output).await,
+            Self::Show(show) => show.run(output).await,
+            Self::Cancel(cancel) => cancel.run(output).await,
+        }
+    }
+}
+
+/// Show a withdrawal as the orchestrator tells it: state, attempts, reasons, what is missing.
+///
+/// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending, 5 malformed); without it, 0.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The withdrawal (wd_…).
+    id: WithdrawalId,
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Wait until it is decided: signed, denied, cancelled, expired or malformed.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most, in seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 60, requires = "wait")]
+    patience: u64,
+}
+
+impl Show {
+    async fn run(self, output: Output) -> Result<Exit> {
+        let layout = Environment::open(&self.dir)?.layout();
+        let client = connect::orchestrator(&layout, PIPELINE).await?;
+        if !self.wait {
+            let withdrawal = client.withdrawal(&self.id).await;
+            let withdrawal = withdrawal.map_err(|error| Failure::answered("orchestrator", &error))?;
+            output.report(&Shown::of(&withdrawal))?;
+            return Ok(Exit::Done);
+        }
+        let patience = Duration::from_secs(self.patience);
+        let withdrawal = as_last_seen(client.wait(&self.id, Until::Decided, patience).await)?;
+        output.report(&Shown::of(&withdrawal))?;
+        Ok(shown::exit_of(&withdrawal))
+    }
+}
+
+/// Who waited too long still learns how it stands; the exit code says that it is not decided.
+fn as_last_seen(waited: std::result::Result<Withdrawal, ClientError>) -> Result<Withdrawal> {
+    match waited {
+        Ok(withdrawal) => Ok(withdrawal),
+        Err(ClientError::NotDecided { last: Some(last) }) => Ok(*last),
+        Err(error) => Err(Failure::answered("orchestrator", &error)),
+    }
+}

@@ -1,0 +1,215 @@
+//! What is asked for, from flags to an unsigned transaction and a request's body.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_approval::{FeeCeiling, Payment, Request, TemplateKind, TransactionBinding};
+use countersign_bundle::Bundle;
+use countersign_chains::{
+    Registry,
+    evm::{GasPrice, TransferDraft},
+};
+use countersign_types::{
+    Amount, AssetId, ChainId, Destination, Effect, EffectsText, ParsedTransaction, PaymentReference, Reference,
+    SubjectId, Tag, TenantId, WalletId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::amounts;
+use crate::{
+    failure::{Failure, Result},
+    transaction,
+};
+
+/// Gas of a plain transfer of the native asset.
+const NATIVE_GAS: u64 = 21_000;
+/// More than usual token contracts need for `transfer`.
+const TOKEN_GAS: u64 = 100_000;
+
+/// The payment, or the transaction that makes it. Stored with the request, so that a retry can be told from another ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    /// The wallet that pays.
+    #[arg(long)]
+    pub(super) wallet: WalletId,
+    /// The network (CAIP-2), for example eip155:31337.
+    #[arg(long)]
+    pub(super) network: ChainId,
+    /// Your name of the withdrawal. With the tenant it fixes the request for ever.
+    #[arg(long)]
+    pub(super) reference: Reference,
+    /// The address to pay, in its canonical form (EIP-55 on EVM networks).
+    #[arg(long, value_name = "ADDR", required_unless_present = "tx", conflicts_with = "tx")]
+    to: Option<String>,
+    /// How much of what, for example "1.5 ETH"; symbols and decimals come from the bundle.
+    #[arg(long, value_name = "AMOUNT", required_unless_present = "tx", conflicts_with = "tx")]
+    amount: Option<String>,
+    /// Unsigned transaction bytes (raw or `0x…` text) instead of a draft from --to and --amount.
+    #[arg(long, value_name = "FILE")]
+    tx: Option<PathBuf>,
+    /// Your name of the payment, signed under one request only. Default: the reference; with several payments, the
+    /// reference and `/1`, `/2` ….
+    #[arg(long)]
+    payment_reference: Option<PaymentReference>,
+    /// The customer behind the payment.
+    #[arg(long)]
+    subject: Option<SubjectId>,
+    /// The account's nonce. Default: behind the open and signed withdrawals of the wallet on this network.
+    #[arg(long, conflicts_with = "tx")]
+    pub(super) nonce: Option<u64>,
+    /// Units of gas at most. Default: 21000 for the native asset, 100000 for tokens.
+    #[arg(long, conflicts_with = "tx")]
+    gas_limit: Option<u64>,
+    /// The highest price of a unit of gas.
+    #[arg(long, value_name = "PRICE", default_value = "30 gwei", conflicts_with = "tx")]
+    max_fee: String,
+    /// The highest tip for a unit of gas.
+    #[arg(long, value_name = "PRICE", default_value = "1 gwei", conflicts_with = "tx")]
+    max_priority_fee: String,
+    /// The most that any attempt's fee may be. Default: the most that this transaction's fee can be.
+    #[arg(long, value_name = "AMOUNT")]
+    fee_ceiling: Option<String>,
+    /// Let later attempts change nonce, gas limit and fee fields; without it exactly these bytes may be signed.
+    #[arg(long)]
+    template: bool,
+}
+
+impl Ask {
+    /// The unsigned bytes: read, or drafted with a nonce.
+    pub(super) fn unsigned(&self, registry: &Registry, nonce: u64) -> Result<Vec<u8>> {
+        match (&self.tx, &self.to, &self.amount) {
+            (Some(file), _, _) => transaction::read(file),
+            (None, Some(to), Some(amount)) => self.draft(registry, (to, amount), nonce),
+            (None, None, _) | (None, _, None) => Err(Failure::usage("name --to and --amount, or --tx")),
+        }
+    }
+
+    /// Whether the nonce is already inside the bytes.
+    pub(super) fn is_drafted(&self) -> bool {
+        self.tx.is_none()
+    }
+
+    fn draft(&self, registry: &Registry, (to, amount): (&str, &str), nonce: u64) -> Result<Vec<u8>> {
+        let (asset, amount) = amounts::parse(amount, &self.network, registry)?;
+        let is_native = registry.fee_asset(&self.network).as_ref() == Some(&asset.id);
+        let destination = registry.parse_destination(&self.network, to);
+        let destination = destination.map_err(|error| Failure::refused(error.tag(), format!("`{to}`: {error}")))?;
+        let draft = TransferDraft {
+            asset: asset.id.clone(),
+            amount,
+            destination,
+            nonce,
+            gas_limit: self.gas_limit.unwrap_or(if is_native { NATIVE_GAS } else { TOKEN_GAS }),
+            price: GasPrice::Eip1559 {
+                max_fee_per_gas: amounts::parse_gwei(&self.max_fee)?,
+                max_priority_fee_per_gas: amounts::parse_gwei(&self.max_priority_fee)?,
+            },
+        };
+        draft.encode().map_err(Failure::usage)
+    }
+
+    /// The body of the request: its payments and effects are those of the bytes, as they were parsed here.
+    pub(super) fn request(&self, tenant: &TenantId, bundle: &Bundle, parsed: &ParsedTransaction) -> Result<Request> {
+        let registry = bundle.registry();
+        let fee_ceiling = self.ceiling(registry, parsed)?;
+        Ok(Request {
+            tenant: tenant.clone(),
+            reference: self.reference.clone(),
+            wallet: self.wallet.clone(),
+            network: self.network.clone(),
+            payments: self.payments(parsed)?,
+            effects: other_effects(registry, parsed, &fee_ceiling)?,
+            fee_ceiling,
+            transaction: match self.template {
+                true => TransactionBinding::Template(TemplateKind::EvmNonceAndFee),
+                false => TransactionBinding::Exact(parsed.transaction()),
+            },
+        })
+    }
+
+    fn ceiling(&self, registry: &Registry, parsed: &ParsedTransaction) -> Result<FeeCeiling> {
+        let (fee_asset, max) = transaction::fee(parsed)?;
+        let amount = match &self.fee_ceiling {
+            None => max,
+            Some(text) => {
+                let (asset, amount) = amounts::parse(text, &self.network, registry)?;
+                let is_fee_asset = asset.id == *fee_asset;
+                if !is_fee_asset || amount < max {
+                    let why = format!("the fee can be {max} base units of {fee_asset}; `{text}` does not cover it");
+                    return Err(Failure::refused(Tag::RequestFeeOverCeiling, why));
+                }
+                amount
+            }
+        };
+        Ok(FeeCeiling {
+            asset: fee_asset.clone(),
+            amount,
+        })
+    }
+
+    fn payments(&self, parsed: &ParsedTransaction) -> Result<Vec<Payment>> {
+        let transfers: Vec<_> = parsed.effects().iter().filter_map(transfer).collect();
+        let is_single = transfers.len() == 1;
+        if !is_single && (self.payment_reference.is_some() || self.subject.is_some()) {
+            let why = format!(
+                "the transaction makes {} payments: --payment-reference and --subject name one",
+                transfers.len()
+            );
+            return Err(Failure::usage(why));
+        }
+        let payment = |(at, (asset, amount, destination)): (usize, Transfer<'_>)| {
+            Ok(Payment {
+                reference: self.payment_name(at, is_single)?,
+                subject: self.subject.clone(),
+                asset: asset.clone(),
+                amount,
+                destination: destination.clone(),
+            })
+        };
+        transfers.into_iter().enumerate().map(payment).collect()
+    }
+
+    fn payment_name(&self, at: usize, is_single: bool) -> Result<PaymentReference> {
+        let text = match (&self.payment_reference, is_single) {
+            (Some(name), _) => return Ok(name.clone()),
+            (None, true) => self.reference.to_string(),
+            (None, false) => format!("{}/{}", self.reference, at.saturating_add(1)),
+        };
+        PaymentReference::parse(text).map_err(Failure::usage)
+    }
+}
+
+type Transfer<'p> = (&'p AssetId, Amount, &'p Destination);
+
+fn transfer(effect: &Effect) -> Option<Transfer<'_>> {
+    match effect {
+        Effect::Transfer {
+            asset,
+            amount,
+            destination,
+        } => Some((asset, *amount, destination)),
+        Effect::Internal { .. }
+        | Effect::Fee { .. }
+        | Effect::Allowance { .. }
+        | Effect::AuthorityChange { .. }
+        | Effect::CodeChange { .. }
+        | Effect::DelayedAuthorization { .. }
+        | Effect::ContractCall { .. }
+        | Effect::Opaque { .. } => None,
+    }
+}
+
+/// Lines of what the transaction does besides payments, own change and the fee.
+fn other_effects(registry: &Registry, parsed: &ParsedTransaction, ceiling: &FeeCeiling) -> Result<Vec<String>> {
+    let others: Vec<Effect> = parsed
+        .effects()
+        .iter()
+        .filter(|effect| transfer(effect).is_none())
+        .cloned()
+        .collect();
+    let ceiling = (&ceiling.asset, ceiling.amount);
+    let text = EffectsText::render(parsed.network(), parsed.wallet(), &others, ceiling, registry.assets());
+    let text = text.map_err(|error| Failure::refused(Tag::TransactionTooLarge, error))?;
+    Ok(text.effect_lines().map(str::to_owned).collect())
+}

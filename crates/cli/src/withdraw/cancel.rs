@@ -1,0 +1,127 @@
+//! `countersign withdraw cancel`: the initiator, or an officer, takes a request back.
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+use countersign_approval::{Body, Cancel as Statement, Envelope, Statement as Whole, seal};
+use countersign_types::{Duration, PrincipalId, WithdrawalId};
+use serde::Serialize;
+
+use super::{PIPELINE, Shown, shown};
+use crate::{
+    acknowledged::{Both, Sent},
+    clock, connect,
+    environment::Environment,
+    failure::{Exit, Failure, Result},
+    keys::SigningKey,
+    output::Output,
+    signing::{Draft, Signed, SigningOptions},
+};
+
+/// A cancel that waits for nothing: long enough to be delivered over a broken network.
+const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Cancel a withdrawal before it is signed. A signed transaction cannot be recalled.
+///
+/// The initiating service cancels through the orchestrator. An officer (--as) sends to the signer directly as well, and is
+/// told "in force" only when the signer's acknowledgement verifies.
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The withdrawal (wd_…).
+    id: WithdrawalId,
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Why, for people; at most 512 characters.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Cancel as an officer, not as the initiating service.
+    #[arg(long = "as", value_name = "PERSON")]
+    officer: Option<PrincipalId>,
+    #[command(flatten)]
+    signing: SigningOptions,
+}
+
+impl Cancel {
+    pub(super) async fn run(self, output: Output) -> Result<Exit> {
+        let environment = Environment::open(&self.dir)?;
+        match self.officer.clone() {
+            Some(officer) => self.as_officer(&environment, &officer, output).await,
+            None => self.as_service(&environment, output).await,
+        }
+    }
+
+    fn body(&self) -> Body {
+        Body::Cancel(Statement {
+            withdrawal: self.id,
+            reason: self.reason.clone(),
+        })
+    }
+
+    async fn as_service(&self, environment: &Environment, output: Output) -> Result<Exit> {
+        let layout = environment.layout();
+        let envelope = self.seal_as_service(environment)?;
+        let client = connect::orchestrator(&layout, PIPELINE).await?;
+        let withdrawal = client.cancel(&envelope).await;
+        let withdrawal = withdrawal.map_err(|error| Failure::answered("orchestrator", &error))?;
+        output.report(&Shown::of(&withdrawal))?;
+        Ok(match shown::exit_of(&withdrawal) {
+            // Cancelled is what was asked for.
+            Exit::Denied => Exit::Done,
+            exit @ (Exit::Done | Exit::Failed | Exit::Usage | Exit::Pending | Exit::Refused | Exit::Unverified) => exit,
+        })
+    }
+
+    fn seal_as_service(&self, environment: &Environment) -> Result<Envelope> {
+        let key = SigningKey::read(&environment.layout().service_key(environment.initiator()))?;
+        let statement = Whole {
+            header: clock::header(environment.genesis()?.hash(), VALIDITY)?,
+            body: self.body(),
+        };
+        seal(&statement, &key).map_err(Failure::failed)
+    }
+
+    async fn as_officer(&self, environment: &Environment, officer: &PrincipalId, output: Output) -> Result<Exit> {
+        let layout = environment.layout();
+        let genesis = environment.genesis()?;
+        let draft = Draft {
+            deployment: genesis.hash(),
+            validity: VALIDITY,
+            body: self.body(),
+        };
+        let envelope = match self.signing.sign(&layout, officer, draft)? {
+            Signed::Envelope(envelope) => envelope,
+            Signed::Printed { file, command } => {
+                output.report(&crate::approvals::Printed { file, command })?;
+                return Ok(Exit::Done);
+            }
+        };
+        let both = Both {
+            layout: &layout,
+            genesis: &genesis,
+            person: officer,
+        };
+        let sent = both.send(&envelope, |client, envelope| {
+            Box::pin(async move { client.cancel(envelope).await.map(drop) })
+        });
+        output.report(&Cancelled {
+            withdrawal: self.id,
+            sent: sent.await?,
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The result for an officer: `{"withdrawal","statement","in_force_since","orchestrator"}`.
+#[derive(Debug, Serialize)]
+struct Cancelled {
+    withdrawal: WithdrawalId,
+    #[serde(flatten)]
+    sent: Sent,
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cancel of {}\n{}", self.withdrawal, self.sent)
+    }
+}
