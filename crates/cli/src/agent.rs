@@ -172,7 +172,7 @@ mod tests {
                 if agent.socket().exists() {
                     return agent;
                 }
-                std::thread::sleep(std::time::Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
             panic!("ssh-agent made no socket");
         }

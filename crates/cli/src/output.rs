@@ -1,9 +1,6 @@
 //! What a command says: one report on standard output, as text or as JSON; progress and errors on standard error.
 
-use std::{
-    fmt,
-    io,
-};
+use std::{fmt, io};
 
 use clap::ValueEnum;
 use serde::Serialize;

@@ -109,7 +109,7 @@ pub(super) fn exit_of(withdrawal: &Withdrawal) -> Exit {
 fn refused(tag: Tag) -> Exit {
     match Exit::of(tag) {
         Exit::Pending | Exit::Done => Exit::Denied,
-        exit => exit,
+        exit @ (Exit::Failed | Exit::Usage | Exit::Denied | Exit::Refused | Exit::Unverified) => exit,
     }
 }
 
