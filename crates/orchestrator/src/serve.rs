@@ -62,6 +62,7 @@ pub enum ServeError {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    store: Arc<Store>,
     shutdown: watch::Sender<bool>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     driver: JoinHandle<()>,
@@ -88,7 +89,7 @@ pub async fn start(config: &Config) -> Result<Running, ServeError> {
 
     let mut driver = Driver::new(Arc::clone(&store), signer.clone(), limits.workers, depth);
     driver.resume().await?;
-    let api = Api::new(store, signer, limits, told, stopping.clone());
+    let api = Api::new(Arc::clone(&store), signer, limits, told, stopping.clone());
     let withdrawals = WithdrawalsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST_BYTES);
     let approvals = ApprovalsServer::new(api).max_decoding_message_size(MAX_REQUEST_BYTES);
     let router = Server::builder()
@@ -109,6 +110,7 @@ pub async fn start(config: &Config) -> Result<Running, ServeError> {
     let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
     Ok(Running {
         address,
+        store,
         shutdown,
         server: tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)),
         driver: tokio::spawn(driver.run(woken, stopping)),
@@ -136,6 +138,9 @@ impl Running {
                 server.abort();
             }
         }
-        Ok(self.driver.await?)
+        self.driver.await?;
+        let (commits, writes) = self.store.commits_and_writes();
+        tracing::info!(commits, writes, "stopped");
+        Ok(())
     }
 }

@@ -13,7 +13,10 @@ mod tests;
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,7 +38,7 @@ use crate::{
     advice::{RequestAdvice, StatementAdvice, StatementKind},
     states::{Event, State},
 };
-use writer::Job;
+use writer::{Counts, Job};
 
 /// Statements of one submitter on one withdrawal: nobody can crowd out the others.
 pub const MAX_STATEMENTS_OF_ONE: u32 = 16;
@@ -319,6 +322,7 @@ pub struct Store {
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     news: broadcast::Sender<News>,
+    counts: Arc<Counts>,
     /// Held while the store lives: two processes would not see each other's news.
     _lock: File,
 }
@@ -364,7 +368,9 @@ impl Store {
             .connect_lazy_with(options(path).read_only(true).create_if_missing(false));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (news, _) = broadcast::channel(NEWS);
+        let counts = Arc::new(Counts::default());
         let writer = writer::Writer {
+            counts: Arc::clone(&counts),
             connection: Some(connection),
             options: options(path),
             news: news.clone(),
@@ -375,8 +381,15 @@ impl Store {
             readers,
             jobs,
             news,
+            counts,
             _lock: lock,
         })
+    }
+
+    /// Commits since the store was opened, and the writes that they made durable: what a benchmark wants to know.
+    pub fn commits_and_writes(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.counts.commits), read(&self.counts.writes))
     }
 
     /// Everything that becomes durable from now on.

@@ -254,6 +254,9 @@ async fn many_writers_share_commits_and_revisions_have_no_gaps() {
         };
         assert_eq!(revision, expected);
     }
+    let (commits, writes) = store.commits_and_writes();
+    assert_eq!(writes, 200);
+    assert!(commits < 100, "{commits} commits for {writes} writes");
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! Group commit: one task takes what waits, up to a bound, into one transaction, and answers after its commit.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -40,12 +45,20 @@ fn finish<T: Send + 'static>(reply: Reply<T>, result: Result<T, StoreError>) -> 
     (settle(reply, result), failure)
 }
 
+/// What was committed since the store was opened.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) commits: AtomicU64,
+    pub(super) writes: AtomicU64,
+}
+
 pub(super) struct Writer {
     /// `None` after a failure, until it is opened again.
     pub(super) connection: Option<SqliteConnection>,
     pub(super) options: SqliteConnectOptions,
     pub(super) news: broadcast::Sender<News>,
     pub(super) wakes: mpsc::UnboundedSender<Wake>,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Writer {
@@ -62,6 +75,10 @@ impl Writer {
         let written = self.commit(jobs, &mut settles).await;
         match written {
             Ok((news, wakes)) => {
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
+                self.counts
+                    .writes
+                    .fetch_add(u64::try_from(settles.len()).unwrap_or_default(), Ordering::Relaxed);
                 self.publish(news, wakes);
                 settles.into_iter().for_each(|settle| settle(None));
             }
