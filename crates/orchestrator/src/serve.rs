@@ -127,7 +127,7 @@ impl Running {
         }
     }
 
-    /// Takes no more calls, ends the streams, waits for calls in progress, at most [`DRAIN`].
+    /// Takes no more calls, ends the streams, waits ten seconds at most for calls in progress.
     pub async fn stop(self) -> Result<(), ServeError> {
         self.shutdown.send_replace(true);
         let server = self.server.abort_handle();
