@@ -17,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The SQLite file; made if it is missing.
     pub database: PathBuf,
+    /// Where the ready line is written as well, for whoever started this process.
+    pub ready_file: Option<PathBuf>,
     /// mTLS of the public API.
     pub tls: Tls,
     /// The signer's first listener.
@@ -148,7 +150,8 @@ impl Config {
             &mut self.tls.key,
             &mut self.tls.ca,
         ];
-        for path in paths.into_iter().chain(self.signer.ca.as_mut()) {
+        let optional = [self.ready_file.as_mut(), self.signer.ca.as_mut()];
+        for path in paths.into_iter().chain(optional.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
     }

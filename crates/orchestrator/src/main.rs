@@ -2,7 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "an I/O shell")]
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -25,11 +28,14 @@ enum Command {
         /// The TOML configuration file.
         #[arg(long)]
         config: PathBuf,
+        /// The signer's address, `https://host:port`, in place of the configured one.
+        #[arg(long)]
+        signer: Option<String>,
     },
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Serve { config } = Arguments::parse().command;
+    let Command::Serve { config, signer } = Arguments::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .json()
@@ -37,7 +43,11 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(run(&Config::read(&config)?))
+    let mut config = Config::read(&config)?;
+    if let Some(address) = signer {
+        config.signer.address = address;
+    }
+    runtime.block_on(run(&config))
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -45,6 +55,9 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let running = serve::start(config).await?;
     let ready = serde_json::json!({"event": "ready", "listen": running.address.to_string()});
+    if let Some(path) = &config.ready_file {
+        write_ready(path, &format!("{ready}\n")).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
     writeln!(std::io::stdout(), "{ready}").context("cannot write to standard output")?;
     let stop = async move {
         tokio::select! {
@@ -54,4 +67,11 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     };
     running.run(stop).await?;
     Ok(())
+}
+
+/// Written beside and renamed, so that whoever waits for the file never reads half of it.
+fn write_ready(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
 }
