@@ -154,7 +154,13 @@ impl Config {
             source: Box::new(source),
         };
         let raw: RawConfig = toml::from_slice(&bytes).map_err(malformed)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        // Absolute: the dynamic loader searches its own folders for a module that is named without one.
+        let path = std::path::absolute(path).map_err(|source| FileError::Io {
+            action: "find",
+            path: path.to_owned(),
+            source,
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
         Ok(Self {
             state_dir: folder.join(raw.state_dir),
             ready_file: folder.join(raw.ready_file),
@@ -198,7 +204,6 @@ impl Backend {
 
     fn below(mut self, folder: &Path) -> Self {
         match &mut self {
-            // A module is found by its absolute path: a relative one would be searched for by the dynamic loader.
             Self::Pkcs11(token) => {
                 token.module = folder.join(&token.module);
                 token.pin_file = folder.join(&token.pin_file);

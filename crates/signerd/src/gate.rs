@@ -59,6 +59,22 @@ impl Gate {
         }
     }
 
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<Place, Status> {
+        if !self.audience.admits(caller) {
+            tracing::warn!(%caller, audience = ?self.audience, "a caller of another role was refused");
+            let expected = self.audience.expected();
+            let message = format!("`{caller}` may not call here: this listener is for {expected}");
+            return Err(errors::status(Tag::CallerNotAllowed, message));
+        }
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) => Ok(Place(Arc::new(permit))),
+            Err(_) => {
+                let message = format!("{} calls are in progress; try again later", self.capacity);
+                Err(errors::status(Tag::CallerRateLimited, message))
+            }
+        }
+    }
+
     /// Waits until no call runs. No new one is let in then.
     pub async fn drain(&self) {
         // Closed already: somebody else has waited.
@@ -72,19 +88,8 @@ impl Gate {
 impl Interceptor for Gate {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let caller = Caller::of(&request)?;
-        if !self.audience.admits(&caller) {
-            let message = format!(
-                "`{caller}` may not call here: this listener is for {}",
-                self.audience.expected()
-            );
-            tracing::warn!(%caller, audience = ?self.audience, "a caller of another role was refused");
-            return Err(errors::status(Tag::CallerNotAllowed, message));
-        }
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-            let message = format!("{} calls are in progress; try again later", self.capacity);
-            return Err(errors::status(Tag::CallerRateLimited, message));
-        };
-        request.extensions_mut().insert(Place(Arc::new(permit)));
+        let place = self.admit(&caller)?;
+        request.extensions_mut().insert(place);
         request.extensions_mut().insert(caller);
         Ok(request)
     }
@@ -148,10 +153,21 @@ mod tests {
         assert_eq!(tag_of(&refused), Some(Tag::CallerUnauthenticated));
     }
 
+    #[test]
+    fn so_many_calls_run_at_once() {
+        let gate = Gate::new(Audience::People, 2);
+        let alice: Caller = "countersign://person/alice".parse().unwrap();
+        let (first, _second) = (gate.admit(&alice).unwrap(), gate.admit(&alice).unwrap());
+        let refused = gate.clone().admit(&alice).unwrap_err();
+        assert_eq!(tag_of(&refused), Some(Tag::CallerRateLimited));
+        drop(first);
+        gate.admit(&alice).unwrap();
+    }
+
     #[tokio::test]
     async fn draining_waits_for_the_last_place() {
         let gate = Gate::new(Audience::People, 2);
-        let place = Place(Arc::new(Arc::clone(&gate.places).try_acquire_owned().unwrap()));
+        let place = gate.admit(&"countersign://auditor/export-1".parse().unwrap()).unwrap();
         let copy = place.clone();
         drop(place);
         let (waiting, other) = (gate.clone(), gate.clone());

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_signerd::{commands, config::Config, logs, serve::Process};
 use countersign_types::Algorithm;
@@ -85,7 +85,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error is gone as well, the exit code has to do.
-            drop(writeln!(io::stderr(), "countersign-signer: {error:#}"));
+            drop(writeln!(io::stderr(), "countersign-signer: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -113,13 +113,14 @@ impl At {
 
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
     let line = serde_json::to_string(value)?;
-    writeln!(io::stdout(), "{line}").context("cannot write to standard output")
+    writeln!(io::stdout(), "{line}").map_err(|error| anyhow!("cannot write to standard output: {error}"))
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     // Before anything is opened: a stop that comes early is not lost.
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let deaf = |error| anyhow!("cannot listen for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

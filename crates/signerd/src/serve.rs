@@ -1,6 +1,6 @@
 //! The running process: everything is opened and compared before anything listens, and everything is closed in order.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_journal::{OpenError, SqliteJournal};
 use countersign_signer::{Journal as _, JournalError, KeyBackend, Signer, SignerError, SignerParts};
@@ -44,8 +44,11 @@ pub enum ServeError {
     #[error(transparent)]
     State(#[from] CommandError),
     /// The trust root.
-    #[error("{0}; `countersign-signer init` pins the trust root")]
+    #[error(transparent)]
     Trust(#[from] TrustError),
+    /// No trust root is pinned.
+    #[error("there is no `{}`; `countersign-signer init` pins the trust root", .0.display())]
+    NotInitialized(PathBuf),
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -112,7 +115,11 @@ impl Process {
         files::verify_folder(&config.state_dir)?;
         let lock = Lock::acquire(&config.state_dir)?;
         ready::withdraw(&config.ready_file)?;
-        let root = TrustRoot::read(&config.genesis_file(), &config)?;
+        let genesis = config.genesis_file();
+        if !genesis.exists() {
+            return Err(ServeError::NotInitialized(genesis));
+        }
+        let root = TrustRoot::read(&genesis, &config)?;
         let backend = open_backend(&config, root.genesis.hash()).await?;
         let (signer, journal) = open_signer(&config, root, backend).await?;
         let (stop, stopping) = watch::channel(false);

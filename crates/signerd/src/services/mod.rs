@@ -81,3 +81,58 @@ fn refusal(call: &'static str, error: &SignerError) -> Status {
     }
     errors::status(tag, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_proto::errors::tag_of;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::gate::Audience;
+
+    fn place() -> (Gate, Place) {
+        let gate = Gate::new(Audience::People, 1);
+        let place = gate.admit(&"countersign://person/alice".parse().unwrap()).unwrap();
+        (gate, place)
+    }
+
+    /// Dropping the call is what tonic does when the caller hangs up or its time is over.
+    #[tokio::test]
+    async fn work_goes_on_when_its_caller_has_gone_and_keeps_its_place() {
+        let (gate, place) = place();
+        let (go, going) = oneshot::channel::<()>();
+        let (done, was_done) = oneshot::channel();
+        let call = tokio::spawn(run(place, "test", async move {
+            going.await.unwrap();
+            done.send(()).unwrap();
+            Ok(())
+        }));
+        tokio::task::yield_now().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let alice = "countersign://person/alice".parse().unwrap();
+        assert_eq!(tag_of(&gate.admit(&alice).unwrap_err()), Some(Tag::CallerRateLimited));
+        go.send(()).unwrap();
+        was_done.await.unwrap();
+        gate.drain().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_of_its_call_alone() {
+        let (gate, place) = place();
+        let refused = run::<(), _>(place, "test", async { panic!("a bug") })
+            .await
+            .unwrap_err();
+        assert_eq!(tag_of(&refused), Some(Tag::SignerUnavailable));
+        gate.drain().await;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_core_keeps_its_tag() {
+        let (_gate, place) = place();
+        let refused = run::<(), _>(place, "test", async { Err(SignerError::NoBundle) })
+            .await
+            .unwrap_err();
+        assert_eq!(tag_of(&refused), Some(Tag::BundleNoneActive));
+    }
+}

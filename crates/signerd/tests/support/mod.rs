@@ -1,5 +1,11 @@
 //! A signer in a temporary folder: real SQLite, the encrypted development keystore, mutual TLS, in this process.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by several test programs, none of which uses all of it"
+)]
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use countersign_approval::{Body, Envelope};
+use countersign_approval::Body;
 use countersign_backend_soft::{Cost, Passphrase, SoftBackend};
 use countersign_decision::testing::{LOG_SEED, WALLET_KEY, World, sealed};
 use countersign_proto::{
@@ -73,7 +79,7 @@ pub struct Site {
     pub world: World,
 }
 
-fn write(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) {
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -159,12 +165,8 @@ impl Site {
     pub fn sign(&self, signer: &str, body: Body) -> Vec<u8> {
         let mut header = self.world.header();
         header.epoch = countersign_journal::FIRST_EPOCH;
-        bytes_of(&self.world.sign_with(signer, header, body))
+        self.world.sign_with(signer, header, body).to_bytes()
     }
-}
-
-pub fn bytes_of(envelope: &Envelope) -> Vec<u8> {
-    envelope.to_bytes()
 }
 
 /// A running process.
