@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use countersign_client::{Client, Endpoint, PeopleClient};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     environment::Layout,
@@ -23,7 +23,7 @@ pub(crate) struct SignerReady {
 }
 
 /// `run/orchestrator.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OrchestratorReady {
     pub(crate) listen: SocketAddr,
 }

@@ -1,6 +1,11 @@
 //! `countersign dev`: signer and orchestrator in the foreground.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -54,7 +59,9 @@ impl Dev {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let environment = Environment::open(&self.dir)?;
         let layout = environment.layout();
-        files::remove(&layout.ready())?;
+        for stale in [layout.ready(), layout.signer_ready(), layout.orchestrator_ready()] {
+            files::remove(&stale)?;
+        }
         let mut stop = Stop::listen()?;
         let start = Start {
             children: Children::new(layout.clone(), environment.backend()),
@@ -65,7 +72,7 @@ impl Dev {
             () = stop.asked() => return Ok(()),
         };
         let outcome = start.serve(&mut signer, addresses, &mut stop, output).await;
-        let removed = files::remove(&layout.ready());
+        let removed = files::remove(&layout.ready()).and(files::remove(&layout.orchestrator_ready()));
         let stopped = signer.stop().await;
         output.progress("stopped");
         outcome.and(removed).and(stopped)
@@ -76,9 +83,7 @@ impl Start {
     async fn signer(&self) -> Result<(Service, SignerReady)> {
         let layout = self.environment.layout();
         let arguments = arguments(&layout.signer_config());
-        let mut signer = self
-            .children
-            .serve(Program::Signer, &arguments, &layout.signer_ready())?;
+        let mut signer = self.children.serve(Program::Signer, &arguments)?;
         signer.print_log();
         let addresses = signer.ready().await?;
         Ok((signer, addresses))
@@ -88,14 +93,9 @@ impl Start {
     /// is the one that calls the other.
     async fn serve(&self, signer: &mut Service, addresses: SignerReady, stop: &mut Stop, output: Output) -> Result<()> {
         let layout = self.environment.layout();
-        let mut arguments = arguments(&layout.orchestrator_config());
-        arguments.extend([
-            "--signer".into(),
-            format!("https://{}", addresses.orchestrator_listener).into(),
-        ]);
-        let mut orchestrator = self
-            .children
-            .serve(Program::Orchestrator, &arguments, &layout.orchestrator_ready())?;
+        name_signer(&layout.orchestrator_config(), addresses.orchestrator_listener)?;
+        let arguments = arguments(&layout.orchestrator_config());
+        let mut orchestrator = self.children.serve(Program::Orchestrator, &arguments)?;
         orchestrator.print_log();
         let ready = tokio::select! {
             ready = orchestrator.ready::<OrchestratorReady>() => ready,
@@ -107,6 +107,7 @@ impl Start {
                 orchestrator: ready.listen,
                 people_listener: addresses.people_listener,
             };
+            files::write_json(&layout.orchestrator_ready(), &ready)?;
             files::write_json(&layout.ready(), &report)?;
             output.report(&report)
         });
@@ -122,8 +123,27 @@ impl Start {
     }
 }
 
-fn arguments(config: &std::path::Path) -> Vec<OsString> {
+fn arguments(config: &Path) -> Vec<OsString> {
     vec!["serve".into(), "--config".into(), config.into()]
+}
+
+/// Writes the signer's address of this run into the orchestrator's configuration.
+fn name_signer(path: &Path, address: SocketAddr) -> Result<()> {
+    let config = with_signer(&files::read_text(path)?, address);
+    files::write(
+        path,
+        config.map_err(|why| Failure::file(path, "understand", why))?.as_bytes(),
+    )
+}
+
+fn with_signer(text: &str, address: SocketAddr) -> std::result::Result<String, String> {
+    let mut config: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    let signer = config
+        .get_mut("signer")
+        .and_then(toml::Value::as_table_mut)
+        .ok_or("it has no `[signer]`")?;
+    signer.insert("address".to_owned(), format!("https://{address}").into());
+    toml::to_string(&config).map_err(|error| error.to_string())
 }
 
 /// Ctrl-C and SIGTERM.
@@ -145,6 +165,22 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_signers_address_changes() {
+        let before =
+            "listen = \"127.0.0.1:0\"\n\n[signer]\naddress = \"https://127.0.0.1:0\"\nserver_name = \"localhost\"\n";
+        let after = with_signer(before, "127.0.0.1:4711".parse().unwrap()).unwrap();
+        assert_eq!(after, before.replace("https://127.0.0.1:0", "https://127.0.0.1:4711"));
+        for bad in ["", "signer = 1\n", "[signer"] {
+            with_signer(bad, "127.0.0.1:1".parse().unwrap()).unwrap_err();
         }
     }
 }

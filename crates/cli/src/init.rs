@@ -169,9 +169,7 @@ impl Steps {
     async fn activate_first(&self) -> Result<activate::Activated> {
         self.output.progress("bundle: alice and bob activate version 1");
         let arguments = signer::arguments("serve", &self.layout, &[]);
-        let mut signer = self
-            .children
-            .serve(Program::Signer, &arguments, &self.layout.signer_ready())?;
+        let mut signer = self.children.serve(Program::Signer, &arguments)?;
         let activated = match signer.ready::<crate::connect::SignerReady>().await {
             Ok(_) => Activate::first(&self.layout)?.activate(&self.layout).await,
             Err(failure) => Err(failure),

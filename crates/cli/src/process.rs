@@ -1,31 +1,27 @@
 //! The signer and the orchestrator as child processes. They are found beside this executable, and nowhere else.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
+    sync::mpsc,
     time,
 };
 
 use crate::{
     environment::{Backend, Layout},
     failure::{Failure, Result},
-    files,
 };
 
 /// A signer that opens its token and replays a journal needs seconds, not minutes.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Time to close a journal and its token sessions.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(50);
+/// What a process said last may still be on its way when it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// One of our other binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,23 +97,23 @@ impl Children {
         Err(Failure::failed(format!("{what}: {}", said.trim())))
     }
 
-    /// Starts a process that serves; `ready` is the file that it writes when it does.
-    pub(crate) fn serve(&self, program: Program, arguments: &[OsString], ready: &Path) -> Result<Service> {
-        files::remove(ready)?;
+    /// Starts a process that serves.
+    pub(crate) fn serve(&self, program: Program, arguments: &[OsString]) -> Result<Service> {
         let mut command = self.command(program, arguments)?;
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| Failure::failed(format!("cannot run {}: {error}", program.name())))?;
         let log = Log::default();
+        let (announce, ready) = mpsc::channel(1);
         if let Some(out) = child.stdout.take() {
-            log.follow(out, program.name());
+            log.follow(out, program.name(), Some(announce));
         }
         if let Some(errors) = child.stderr.take() {
-            log.follow(errors, program.name());
+            log.follow(errors, program.name(), None);
         }
         Ok(Service {
             program,
             child,
-            ready: ready.to_owned(),
+            ready,
             log,
         })
     }
@@ -138,11 +134,22 @@ struct Log {
 impl Log {
     const KEPT_LINES: usize = 20;
 
-    fn follow(&self, from: impl AsyncRead + Send + Unpin + 'static, name: &'static str) {
+    /// Follows a stream to its end; the ready line is announced where somebody waits for one.
+    fn follow(
+        &self,
+        from: impl AsyncRead + Send + Unpin + 'static,
+        name: &'static str,
+        announce: Option<mpsc::Sender<String>>,
+    ) {
         let log = self.clone();
         tokio::spawn(async move {
             let mut lines = BufReader::new(from).lines();
             while let Ok(Some(line)) = lines.next_line().await {
+                let announce = announce.as_ref().filter(|_| is_ready_line(&line));
+                if let Some(announce) = announce {
+                    // A second ready line, or one that nobody waits for any more, is only a log line.
+                    announce.try_send(line.clone()).unwrap_or_default();
+                }
                 log.note(format!("{name}: {line}"));
             }
         });
@@ -169,11 +176,17 @@ impl Log {
     }
 }
 
+/// `{"event":"ready",…}`
+fn is_ready_line(line: &str) -> bool {
+    let event = serde_json::from_str::<serde_json::Value>(line).ok();
+    event.is_some_and(|event| event.get("event").and_then(serde_json::Value::as_str) == Some("ready"))
+}
+
 /// A process that serves; killed when dropped, stopped politely by [`Service::stop`].
 pub(crate) struct Service {
     program: Program,
     child: Child,
-    ready: PathBuf,
+    ready: mpsc::Receiver<String>,
     log: Log,
 }
 
@@ -183,34 +196,26 @@ impl Service {
         self.log.print();
     }
 
-    /// What its ready file says, once it is there.
+    /// What its ready line says, once it is there.
     pub(crate) async fn ready<T: DeserializeOwned>(&mut self) -> Result<T> {
-        let start = Instant::now();
-        while !self.ready.is_file() {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                time::sleep(POLL).await; // its last words are still on their way
-                let said = self.log.said();
-                return Err(Failure::failed(format!(
-                    "{} ended ({status}) before it was ready{said}",
-                    self.program.name()
-                )));
+        let name = self.program.name();
+        match time::timeout(READY_WITHIN, self.ready.recv()).await {
+            Ok(Some(line)) => serde_json::from_str(&line)
+                .map_err(|error| Failure::failed(format!("{name}: its ready line is not understood: {error}"))),
+            // Its output has ended, and so has it, or it will in a moment.
+            Ok(None) => Err(self.ended().await.within("not ready")),
+            Err(_) => {
+                let (secs, said) = (READY_WITHIN.as_secs(), self.log.said());
+                Err(Failure::failed(format!("{name} was not ready after {secs} s{said}")))
             }
-            if start.elapsed() > READY_WITHIN {
-                let secs = READY_WITHIN.as_secs();
-                let said = self.log.said();
-                return Err(Failure::failed(format!(
-                    "{} was not ready after {secs} s{said}",
-                    self.program.name()
-                )));
-            }
-            time::sleep(POLL).await;
         }
-        files::read_json(&self.ready)
     }
 
     /// Returns when it ends by itself, which it should not.
     pub(crate) async fn ended(&mut self) -> Failure {
-        match self.child.wait().await {
+        let status = self.child.wait().await;
+        time::sleep(LAST_WORDS).await;
+        match status {
             Ok(status) => Failure::failed(format!("{} ended ({status}){}", self.program.name(), self.log.said())),
             Err(error) => Failure::failed(format!("{}: {error}", self.program.name())),
         }
@@ -231,6 +236,6 @@ impl Service {
             let killed = self.child.kill().await;
             killed.map_err(|error| Failure::failed(format!("cannot stop {}: {error}", self.program.name())))?;
         }
-        files::remove(&self.ready)
+        Ok(())
     }
 }

@@ -126,9 +126,9 @@ fn config(module: Option<&Path>, keys: &[PublicKey]) -> Result<String> {
     ))
 }
 
-/// Writes `orchestrator.toml`. The signer's address is dynamic: `countersign dev` passes it on.
+/// Writes `orchestrator.toml`. The signer's address is dynamic: `countersign dev` writes it in before each start.
 pub(super) fn write_orchestrator_config(layout: &Layout) -> Result<()> {
-    let text = "listen = \"127.0.0.1:0\"\ndatabase = \"store.sqlite\"\nready_file = \"../run/orchestrator.json\"\n\n\
+    let text = "listen = \"127.0.0.1:0\"\ndatabase = \"store.sqlite\"\n\n\
                 [tls]\ncertificate = \"../tls/orchestrator-server.pem\"\nkey = \"../tls/orchestrator-server.key\"\n\
                 ca = \"../ca/ca.pem\"\n\n\
                 [signer]\naddress = \"https://127.0.0.1:0\"\nserver_name = \"localhost\"\n";
