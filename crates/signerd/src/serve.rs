@@ -1,10 +1,14 @@
 //! The running process: everything is opened and compared before anything listens, and everything is closed in order.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_journal::{OpenError, SqliteJournal};
 use countersign_signer::{Journal as _, JournalError, KeyBackend, Signer, SignerError, SignerParts};
-use tokio::{sync::watch, task::JoinHandle, time};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time,
+};
 
 use crate::{
     commands::{CommandError, Lock, journal_config, system_clock},
@@ -25,8 +29,8 @@ const SIGN_WITHIN_SECS: u32 = 30;
 const SIGNING_TIMEOUT: Duration = Duration::from_secs(30);
 /// A call of a person: a bundle of 16 MiB takes its time on a slow line.
 const PEOPLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Calls of orchestrators at once: together they hold at most 1.3 GiB of messages, and far less in practice.
-const SIGNING_CALLS: u32 = 256;
+/// Calls of orchestrators at once: twice what one of them drives, and together at most 640 MiB of messages.
+const SIGNING_CALLS: u32 = 128;
 /// Calls of people at once: few, with large messages.
 const PEOPLE_CALLS: u32 = 16;
 /// How long calls in progress may take to end when the process stops. What is cut off is resumed at the next start.
@@ -153,11 +157,12 @@ impl Process {
     /// Announces itself and runs until `stop`, or until it cannot go on.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         self.ready.announce(&self.config.ready_file)?;
-        let resuming = tokio::spawn(resume(Arc::clone(&self.signer)));
+        let mut resuming = tokio::spawn(resume(Arc::clone(&self.signer)));
         let ended = tokio::select! {
             () = stop => Ok(()),
             error = watch_journal(&self.journal) => Err(error),
             error = watch_servers(&mut self.servers) => Err(error),
+            ended = &mut resuming => Err(resume_ended(ended)),
         };
         resuming.abort();
         let stopped = self.shut_down(ended.is_ok()).await;
@@ -330,8 +335,16 @@ async fn watch_servers(servers: &mut [ListenerTask]) -> ServeError {
     }
 }
 
+/// Without it, what a crash left unsigned would stay so.
+fn resume_ended(ended: Result<Infallible, JoinError>) -> ServeError {
+    match ended {
+        Ok(never) => match never {},
+        Err(error) => ServeError::Inside(format!("the task that resumes ended: {error}")),
+    }
+}
+
 /// Signs what was authorized and not signed, now and from time to time.
-async fn resume(signer: Arc<Signer>) {
+async fn resume(signer: Arc<Signer>) -> Infallible {
     let mut schedule = Schedule::default();
     loop {
         let wait = match signer.resume().await {

@@ -10,6 +10,7 @@ use countersign_proto::{
     errors,
     limits::{MAX_PEOPLE_REQUEST_BYTES, MAX_RESPONSE_BYTES, MAX_SIGNING_REQUEST_BYTES},
     signer::v1::{people_server::PeopleServer, signing_server::SigningServer},
+    tagged::Tagged,
 };
 use countersign_signer::{Signer, SignerError};
 use countersign_types::{Class, Tag};
@@ -21,16 +22,16 @@ pub use people::PeopleService;
 pub use signing::SigningService;
 
 /// The service of the first listener.
-pub type GatedSigning = InterceptedService<SigningServer<SigningService>, Gate>;
+pub type GatedSigning = InterceptedService<Tagged<SigningServer<SigningService>>, Gate>;
 /// The service of the second listener.
-pub type GatedPeople = InterceptedService<PeopleServer<PeopleService>, Gate>;
+pub type GatedPeople = InterceptedService<Tagged<PeopleServer<PeopleService>>, Gate>;
 
 /// The first listener's service behind its gate.
 pub fn signing(signer: Arc<Signer>, gate: Gate) -> GatedSigning {
     let server = SigningServer::new(SigningService::new(signer))
         .max_decoding_message_size(MAX_SIGNING_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    InterceptedService::new(server, gate)
+    InterceptedService::new(Tagged(server), gate)
 }
 
 /// The second listener's service behind its gate.
@@ -38,7 +39,7 @@ pub fn people(signer: Arc<Signer>, gate: Gate) -> GatedPeople {
     let server = PeopleServer::new(PeopleService::new(signer))
         .max_decoding_message_size(MAX_PEOPLE_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    InterceptedService::new(server, gate)
+    InterceptedService::new(Tagged(server), gate)
 }
 
 /// Runs a call of the core to its end, in a task of its own: a caller who hangs up, or whose call times out, does not
