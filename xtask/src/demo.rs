@@ -98,7 +98,7 @@ impl Demo {
         self.initialise()?;
         self.start()?;
         let eth = self.submit(
-            "1. A transfer of ETH to a destination on the allowlist",
+            "1. A transfer of ETH to a customer on the allowlist",
             &calls::SUBMIT_ETH,
         )?;
         self.approve(&eth)?;
@@ -113,7 +113,7 @@ impl Demo {
         heading("A new deployment: genesis, keys, people, policy");
         let backend = match &self.backend {
             Backend::Pkcs11(_) => "pkcs11",
-            Backend::Soft => "soft",
+            Backend::Soft => "insecure-dev",
         };
         self.countersign(&calls::init(self.dir(), backend)).map(drop)
     }
@@ -129,17 +129,20 @@ impl Demo {
         ready
     }
 
-    /// Submits a withdrawal and returns its id.
+    /// Submits a withdrawal that people must approve, and returns its id.
     fn submit(&self, title: &str, payment: &calls::Payment) -> Result<String> {
         heading(title);
-        let said = self.countersign(&calls::submit(self.dir(), payment))?;
-        withdrawal_id(&said).with_context(|| "`countersign submit` printed no withdrawal id (`wd_…`)".to_owned())
+        let said = self.expect(&calls::submit(self.dir(), payment), calls::exit::PENDING)?;
+        withdrawal_id(&said).context("`countersign withdraw submit` printed no withdrawal id (`wd_…`)")
     }
 
     fn approve(&self, withdrawal: &str) -> Result<()> {
-        for person in calls::APPROVERS {
-            heading(&format!("{person} sees what the bytes do, and approves"));
-            self.countersign(&calls::inbox(self.dir(), person))?;
+        for (at, person) in calls::APPROVERS.into_iter().enumerate() {
+            if at == 0 {
+                heading(&format!("What waits for {person}, decoded by {person}'s own program"));
+                self.countersign(&calls::inbox(self.dir(), person))?;
+            }
+            heading(&format!("{person} approves"));
             self.countersign(&calls::approve(self.dir(), person, withdrawal))?;
         }
         Ok(())
@@ -153,11 +156,11 @@ impl Demo {
         self.countersign(&calls::verify(self.dir(), &receipt)).map(drop)
     }
 
-    /// The command fails, as it must, and says which rule said no.
+    /// The command fails with the code of a denial, as it must, and says which rule said no.
     fn deny_stranger(&self) -> Result<()> {
         heading("3. A transfer to a stranger");
-        let (succeeded, said) = self.attempt(&calls::submit(self.dir(), &calls::SUBMIT_STRANGER))?;
-        if succeeded || !said.contains(calls::STRANGER_TAG) {
+        let said = self.expect(&calls::submit(self.dir(), &calls::SUBMIT_STRANGER), calls::exit::DENIED)?;
+        if !said.contains(calls::STRANGER_TAG) {
             bail!("a transfer to a stranger was not denied with `{}`", calls::STRANGER_TAG);
         }
         Ok(())
@@ -178,18 +181,23 @@ impl Demo {
 
     /// Runs the command line, echoes it with its output, and returns the output.
     fn countersign(&self, arguments: &[String]) -> Result<String> {
-        match self.attempt(arguments)? {
-            (true, said) => Ok(said),
-            (false, _) => bail!("`countersign {}` failed; what it said is above", arguments.join(" ")),
-        }
+        self.expect(arguments, 0)
     }
 
-    fn attempt(&self, arguments: &[String]) -> Result<(bool, String)> {
+    /// The same for a command whose exit code says what happened.
+    fn expect(&self, arguments: &[String], code: i32) -> Result<String> {
         let mut command = self.command(arguments);
         println!("$ {}", shell::shown(&command));
-        let outcome = process::run_and_echo(&mut command)?;
+        let (found, said) = process::run_and_echo(&mut command)?;
         self.interrupt.check()?;
-        Ok(outcome)
+        if found != Some(code) {
+            let found = found.map_or_else(|| "a signal".to_owned(), |found| found.to_string());
+            bail!(
+                "`countersign {}` ended with {found}, not {code}; what it said is above",
+                arguments.join(" ")
+            );
+        }
+        Ok(said)
     }
 
     /// Ends the processes and removes the folder; dropping does the same, but cannot say what went wrong.

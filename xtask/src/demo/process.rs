@@ -121,8 +121,8 @@ impl Drop for Background {
     }
 }
 
-/// Runs the command, prints what it says as it says it, and returns whether it succeeded with all of it.
-pub(super) fn run_and_echo(command: &mut Command) -> Result<(bool, String)> {
+/// Runs the command, prints what it says as it says it, and returns its exit code with all of it.
+pub(super) fn run_and_echo(command: &mut Command) -> Result<(Option<i32>, String)> {
     let shown = crate::shell::shown(command);
     let (reader, writer) = std::io::pipe().context("could not make a pipe")?;
     let errors = writer.try_clone().context("could not make a pipe")?;
@@ -137,7 +137,7 @@ pub(super) fn run_and_echo(command: &mut Command) -> Result<(bool, String)> {
         said.push('\n');
     }
     let status = child.wait().with_context(|| format!("could not wait for `{shown}`"))?;
-    Ok((status.success(), said))
+    Ok((status.code(), said))
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn output_and_errors_come_in_their_order() {
         let said = run_and_echo(&mut shell("echo one; echo two >&2; echo three; exit 4")).unwrap();
-        assert_eq!(said, (false, "one\ntwo\nthree\n".to_owned()));
+        assert_eq!(said, (Some(4), "one\ntwo\nthree\n".to_owned()));
     }
 
     #[test]
