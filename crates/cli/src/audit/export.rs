@@ -29,6 +29,8 @@ use crate::{
 
 /// The most that one call returns.
 const PAGE_ENTRIES: u32 = 256;
+/// Entries are served as of the latest checkpoint; ours is that or an earlier one, and the root over all of them decides.
+const LATEST: u64 = 0;
 const AUDITOR: &str = "auditor";
 
 /// Copy the audit log and verify it: the root over all entries is that of the checkpoint, which the log key signed.
@@ -142,7 +144,7 @@ impl Copy {
         while self.size() < size {
             let missing = size.saturating_sub(self.size());
             let count = u32::try_from(missing).unwrap_or(PAGE_ENTRIES).min(PAGE_ENTRIES);
-            let page = people.entries(self.size(), count, size).await;
+            let page = people.entries(self.size(), count, LATEST).await;
             let page = page.map_err(|error| Failure::answered("signer", &error))?;
             if page.entries.is_empty() {
                 return Err(unverified(format!(
