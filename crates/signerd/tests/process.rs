@@ -27,8 +27,11 @@ use countersign_proto::{
         RecordStatementRequest, SubmitStatementRequest, authorize_response::Outcome,
     },
 };
-use countersign_signerd::{commands, serve::Process};
-use countersign_types::StatementDigest;
+use countersign_signerd::{
+    commands,
+    serve::{Process, ServeError},
+};
+use countersign_types::{StatementDigest, Tag};
 use support::{Running, Site, wire_files};
 
 const ORCHESTRATOR: &str = "countersign://orchestrator/main";
@@ -193,6 +196,26 @@ async fn a_fenced_process_ends_by_itself() {
         .unwrap_err();
     assert!(ended.to_string().contains("`journal/fenced`"), "{ended}");
     second.stop().await.unwrap();
+}
+
+/// A database from before the last release has forgotten what was decided since: its anchor says so.
+#[tokio::test]
+async fn an_older_database_does_not_start() {
+    let site = Site::new();
+    site.init().await;
+    let database = ["journal.sqlite", "journal.sqlite-wal"];
+    let older = database.map(|name| fs::read(site.path("state").join(name)).unwrap_or_default());
+    let running = Running::start(&site).await;
+    activate(&site, &running).await;
+    running.stop().await.unwrap();
+    for (name, bytes) in database.iter().zip(older) {
+        fs::write(site.path("state").join(name), bytes).unwrap();
+    }
+    match Process::start(site.config()).await {
+        Err(ServeError::Journal(error)) => assert_eq!(error.tag(), Tag::JournalRewound, "{error}"),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it started"),
+    }
 }
 
 async fn refusal(site: &Site) -> String {
