@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::StatementError;
+use countersign_approval::{StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
 use countersign_policy::{
     Actor, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
@@ -139,27 +139,34 @@ impl<'a> Draft<'a> {
         lineage::place(case.transaction, parsed, first_nonce, case.ledger).map_err(|reasons| denied(reasons, false))
     }
 
-    /// POLICY.md step 9: under the policy at first sight and the active one; the obligations of both.
+    /// POLICY.md step 9: under the policy at first sight and the active one; the obligations of both. Destination lists are
+    /// part of it: what was not permitted at first sight does not become so by a later list.
     fn evaluate(&mut self, parsed: &ParsedTransaction) -> Result<Obligations, Outcome> {
         let case = self.case;
         let mut obligations = Obligations::default();
         let mut reasons = Vec::new();
-        let is_changed = case.first.policy_digest() != case.active.policy_digest();
+        let mut is_denied_at_first_sight = false;
+        let is_changed = case.first.digest() != case.active.digest();
         let bundles = std::iter::once(case.active).chain(is_changed.then_some(case.first));
         for bundle in bundles {
             let groups = bundle.roster().groups_of(case.verified.signer());
             let evaluation = evaluate(bundle.policy(), &facts(case, bundle, &groups, parsed));
             match &evaluation.outcome {
                 PolicyOutcome::Allow(asked) => obligations.join(asked),
-                PolicyOutcome::Deny => reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed))),
+                PolicyOutcome::Deny => {
+                    is_denied_at_first_sight |= bundle.digest() == case.first.digest();
+                    reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed)));
+                }
             }
             self.trace.push(evaluation);
         }
-        // Another bundle may permit what this one does not: only an exact transaction under one policy is final.
+        // The policy at first sight must allow whatever bundle comes later, and an exact request has no other bytes: such
+        // a denial can never change. A template may still get an attempt with a lower fee.
+        let is_exact = matches!(case.request.transaction, TransactionBinding::Exact(_));
         if reasons.is_empty() {
             Ok(obligations)
         } else {
-            Err(denied(reasons, false))
+            Err(denied(reasons, is_exact && is_denied_at_first_sight))
         }
     }
 
