@@ -93,9 +93,11 @@ impl Genesis {
         }
         let is_origin = (1..=255).contains(&file.log_origin.len())
             && file.log_origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
-        if !is_origin {
+        // Acknowledgements are notes of the same key whose first line starts like this: no log may be named so.
+        let is_reserved = file.log_origin.starts_with("countersign/");
+        if !is_origin || is_reserved {
             return Err(malformed(
-                "`log_origin` is 1 to 255 printable ASCII characters without spaces and `+`",
+                "`log_origin` is 1 to 255 printable ASCII characters without spaces and `+`, not starting with `countersign/`",
             ));
         }
         let Ok(KeyRecord::Ed25519(log_key)) = KeyRecord::parse(&file.log_key) else {
