@@ -225,11 +225,58 @@ mod tests {
                 valid.replace("ed25519:00", "a\\nb"),
                 Tag::StatementMalformed,
             ),
+            (
+                "an array for the envelope",
+                valid
+                    .replace("{\"payloadType\":", "[")
+                    .replace("\"payload\":", "")
+                    .replace("\"signatures\":", "")
+                    .replace("}]}", "}]]"),
+                Tag::StatementMalformed,
+            ),
+            (
+                "an array for the signature",
+                valid
+                    .replace("{\"keyid\":", "[")
+                    .replace("\"sig\":", "")
+                    .replace("}]}", "]]}"),
+                Tag::StatementMalformed,
+            ),
+            (
+                "no key id",
+                valid.replace("\"keyid\":\"ed25519:00\",", ""),
+                Tag::StatementMalformed,
+            ),
+            (
+                "a huge signature",
+                valid.replace("AQID", &"AAAA".repeat(1_366)),
+                Tag::StatementMalformed,
+            ),
             ("too large", " ".repeat(MAX_ENVELOPE_BYTES + 1), Tag::StatementTooLarge),
         ];
         for (mutation, text, tag) in table {
             assert_ne!(text, valid, "{mutation} changes nothing");
             assert_eq!(Envelope::parse(text.as_bytes()).unwrap_err().tag(), tag, "{mutation}");
+        }
+    }
+
+    #[test]
+    fn errors_quote_hostile_input_printably() {
+        let valid = String::from_utf8(envelope().to_bytes()).unwrap();
+        for text in [
+            valid.replace("{\"payloadType\"", "{\"\\u001b[2J\":1,\"payloadType\""),
+            valid.replace(".cancel.", "\\u202e\\u001b[2J"),
+            valid.replace(".cancel.", &"x".repeat(100_000)),
+            valid.replace(
+                "{\"payloadType\"",
+                &format!("{{\"{}\":1,\"payloadType\"", "x".repeat(100_000)),
+            ),
+        ] {
+            let said = Envelope::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(
+                said.bytes().all(|b| (b' '..=b'~').contains(&b)) && said.len() < 700,
+                "{said}"
+            );
         }
     }
 

@@ -121,6 +121,13 @@ fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
 impl Roster {
     /// Checks a roster file. All that is wrong is reported, not just the first.
     pub fn new(file: RosterFile) -> Result<Self, Vec<RosterError>> {
+        // Before anything is built; whatever refers to these people would only repeat the one thing that is wrong.
+        for (path, count) in [("people", file.people.len()), ("services", file.services.len())] {
+            if count > MAX_PRINCIPALS {
+                let problem = format!("{count} {path}; at most {MAX_PRINCIPALS} are accepted");
+                return Err(vec![wrong(path, problem)]);
+            }
+        }
         let mut build = Build::default();
         build.principals(&file);
         build.groups(&file.groups);
@@ -207,15 +214,6 @@ struct Build {
 
 impl Build {
     fn principals(&mut self, file: &RosterFile) {
-        for (path, count) in [("people", file.people.len()), ("services", file.services.len())] {
-            if count > MAX_PRINCIPALS {
-                self.errors.push(wrong(
-                    path,
-                    format!("{count} {path}; at most {MAX_PRINCIPALS} are accepted"),
-                ));
-                return;
-            }
-        }
         for (n, person) in file.people.iter().enumerate() {
             let path = format!("people[{n}]");
             if !self.people.insert(person.id.clone()) {

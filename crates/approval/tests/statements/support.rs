@@ -1,0 +1,181 @@
+//! One valid statement of each kind, and the roster of the people who sign them.
+
+use countersign_approval::*;
+use countersign_types::*;
+
+use crate::soft::SoftKey;
+
+pub(crate) const TOKEN: &str = "eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3";
+pub(crate) const EFFECTS: &str = "effects/v1
+network eip155:31337
+wallet eth-hot
+transfer 1500000000000000000 eip155:31337/slip44:60 (1.5 ETH) to eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+fee at most 420000000000000 eip155:31337/slip44:60 (0.00042 ETH)
+";
+
+pub(crate) fn header() -> Header {
+    Header {
+        deployment: GenesisHash::of(b"abc"),
+        epoch: 0,
+        nonce: "000102030405060708090a0b0c0d0e0f".parse().unwrap(),
+        validity: validity("2026-01-31T12:00:00Z", "2026-01-31T13:00:00Z"),
+    }
+}
+
+pub(crate) fn validity(issued_at: &str, expires_at: &str) -> Validity {
+    Validity::new(issued_at.parse().unwrap(), expires_at.parse().unwrap()).unwrap()
+}
+
+pub(crate) fn of(body: Body) -> Statement {
+    Statement { header: header(), body }
+}
+
+fn fee_ceiling() -> FeeCeiling {
+    FeeCeiling {
+        asset: "eip155:31337/slip44:60".parse().unwrap(),
+        amount: Amount::from_base_units(420_000_000_000_000),
+    }
+}
+
+pub(crate) fn withdrawal(name: &str) -> WithdrawalId {
+    WithdrawalId::of(RequestDigest::of(name.as_bytes()))
+}
+
+pub(crate) fn request() -> Statement {
+    let destination: Destination = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+        .parse()
+        .unwrap();
+    let ether = Payment {
+        reference: "INV-2026/0001".parse().unwrap(),
+        subject: Some("customer:42".parse().unwrap()),
+        asset: "eip155:31337/slip44:60".parse().unwrap(),
+        amount: Amount::from_base_units(1_500_000_000_000_000_000),
+        destination: destination.clone(),
+    };
+    let token = Payment {
+        reference: "INV-2026/0002".parse().unwrap(),
+        subject: None,
+        asset: TOKEN.parse().unwrap(),
+        amount: Amount::MAX,
+        destination,
+    };
+    of(Body::Request(Box::new(Request {
+        tenant: "main".parse().unwrap(),
+        reference: "payout-7".parse().unwrap(),
+        wallet: "eth-hot".parse().unwrap(),
+        network: "eip155:31337".parse().unwrap(),
+        payments: vec![ether, token],
+        effects: vec![],
+        fee_ceiling: fee_ceiling(),
+        transaction: TransactionBinding::Exact(TransactionDigest::of(b"abc")),
+    })))
+}
+
+pub(crate) fn approval() -> Statement {
+    let item = |name| ApprovalItem {
+        withdrawal: withdrawal(name),
+        effects: EffectsText::parse(EFFECTS).unwrap(),
+        fee_ceiling: fee_ceiling(),
+        policy: PolicyDigest::of(b"abc"),
+    };
+    of(Body::Approval(Approval {
+        items: vec![item("one"), item("two")],
+    }))
+}
+
+pub(crate) fn rejection() -> Statement {
+    let item = |name| RejectionItem {
+        withdrawal: withdrawal(name),
+        reason: "the customer said: \"not me\"".to_owned(),
+    };
+    of(Body::Rejection(Rejection {
+        items: vec![item("one"), item("two")],
+    }))
+}
+
+pub(crate) fn cancel() -> Statement {
+    of(Body::Cancel(Cancel {
+        withdrawal: withdrawal("one"),
+        reason: "sent twice by the pipeline".to_owned(),
+    }))
+}
+
+pub(crate) fn activation() -> Statement {
+    of(Body::Activation(Activation {
+        bundle: BundleDigest::of(b"abc"),
+        version: 2,
+        previous: Some(BundleDigest::of(b"before")),
+        not_before: None,
+    }))
+}
+
+pub(crate) fn every_kind() -> [Statement; 5] {
+    [request(), approval(), rejection(), cancel(), activation()]
+}
+
+pub(crate) fn alice() -> SoftKey {
+    SoftKey::ed25519(1)
+}
+/// Her other key.
+pub(crate) fn alice_backup() -> SoftKey {
+    SoftKey::p256(2)
+}
+pub(crate) fn bob() -> SoftKey {
+    SoftKey::p256(3)
+}
+pub(crate) fn carol() -> SoftKey {
+    SoftKey::ed25519(4).security_key()
+}
+pub(crate) fn dave() -> SoftKey {
+    SoftKey::p256(5).security_key()
+}
+pub(crate) fn bot() -> SoftKey {
+    SoftKey::ed25519(6)
+}
+pub(crate) fn stranger() -> SoftKey {
+    SoftKey::ed25519(9)
+}
+
+pub(crate) fn ids(names: &[&str]) -> Vec<PrincipalId> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+pub(crate) fn person(name: &str, keys: &[SoftKey]) -> PersonRecord {
+    PersonRecord {
+        id: name.parse().unwrap(),
+        keys: keys.iter().map(SoftKey::line).collect(),
+    }
+}
+
+pub(crate) fn roster_file() -> RosterFile {
+    RosterFile {
+        people: vec![
+            person("alice", &[alice(), alice_backup()]),
+            person("bob", &[bob()]),
+            person("carol", &[carol()]),
+            person("dave", &[dave()]),
+        ],
+        services: vec![ServiceRecord {
+            id: "bot".parse().unwrap(),
+            operators: ids(&["alice"]),
+            keys: vec![bot().plain_id()],
+        }],
+        groups: vec![GroupRecord {
+            id: "treasury".parse().unwrap(),
+            members: ids(&["bob", "carol", "dave"]),
+        }],
+        initiators: vec![InitiatorRecord {
+            tenant: "main".parse().unwrap(),
+            principals: ids(&["alice", "bot"]),
+        }],
+        admins: QuorumRecord {
+            threshold: 2,
+            members: ids(&["alice", "bob", "carol"]),
+        },
+        officers: ids(&["dave"]),
+    }
+}
+
+pub(crate) fn roster() -> Roster {
+    Roster::new(roster_file()).unwrap()
+}
