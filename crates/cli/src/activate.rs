@@ -150,7 +150,8 @@ fn file(path: &str, data: &[u8]) -> BundleFile {
     }
 }
 
-fn statements(bundle: &Bundle, deployment: GenesisHash, keys: &[SigningKey]) -> Result<Vec<Envelope>> {
+/// The activation statement of each key.
+pub(crate) fn statements(bundle: &Bundle, deployment: GenesisHash, keys: &[SigningKey]) -> Result<Vec<Envelope>> {
     let signed = |key: &SigningKey| {
         let statement = Statement {
             header: clock::header(deployment, VALIDITY)?,

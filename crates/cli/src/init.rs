@@ -4,10 +4,13 @@ mod bundle;
 mod people;
 mod signer;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign_approval::{Environment as GenesisEnvironment, GenesisFile, QuorumRecord};
+use countersign_approval::{Environment as GenesisEnvironment, Genesis, GenesisFile, QuorumRecord};
 use countersign_types::{PrincipalId, StatementNonce, TenantId};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -103,7 +106,9 @@ impl Steps {
         self.output
             .progress("their ssh keys and the service key have no passphrase: development only");
         let keys = signer::prepare(self, module).await?;
-        let genesis = self.write_genesis(&people, &keys.log_key)?;
+        let genesis = write_genesis(&self.layout, &people, &keys.log_key)?;
+        self.output
+            .progress(format!("genesis: {} (development)", genesis.hash()));
         bundle::write(&self.layout, &people, keys.wallet)?;
         self.output.progress("signer: journal with the genesis entry");
         self.children
@@ -123,7 +128,7 @@ impl Steps {
         self.output.report(&Made {
             dir: self.layout.root().to_owned(),
             backend: self.backend,
-            deployment: genesis,
+            deployment: genesis.hash().to_string(),
             bundle: activated.bundle,
             policy: activated.policy,
             wallet_key: keys.wallet.to_string(),
@@ -142,29 +147,6 @@ impl Steps {
         Ok(())
     }
 
-    /// Writes the genesis and returns its hash.
-    fn write_genesis(&self, people: &people::People, log_key: &str) -> Result<String> {
-        let id = StatementNonce::from_bytes(clock::random()?);
-        let file = GenesisFile {
-            format: GenesisFile::format(),
-            id,
-            environment: GenesisEnvironment::Development,
-            people: people.admins(),
-            admins: QuorumRecord {
-                threshold: people::ADMIN_THRESHOLD,
-                members: people.admins().into_iter().map(|person| person.id).collect(),
-            },
-            log_origin: format!("countersign.localhost/{id}"),
-            log_key: log_key.to_owned(),
-        };
-        let path = self.layout.genesis();
-        files::create(&path, &file.to_bytes())?;
-        let genesis = crate::environment::read_genesis(&path)?;
-        self.output
-            .progress(format!("genesis: {} (development)", genesis.hash()));
-        Ok(genesis.hash().to_string())
-    }
-
     /// Starts the signer for as long as two admins need to activate version 1.
     async fn activate_first(&self) -> Result<activate::Activated> {
         self.output.progress("bundle: alice and bob activate version 1");
@@ -178,6 +160,26 @@ impl Steps {
         let activated = activated?;
         stopped.map(|()| activated)
     }
+}
+
+/// Writes a development genesis whose admins are the treasury's people.
+fn write_genesis(layout: &Layout, people: &people::People, log_key: &str) -> Result<Genesis> {
+    let id = StatementNonce::from_bytes(clock::random()?);
+    let admins = people.admins();
+    let file = GenesisFile {
+        format: GenesisFile::format(),
+        id,
+        environment: GenesisEnvironment::Development,
+        admins: QuorumRecord {
+            threshold: people::ADMIN_THRESHOLD,
+            members: admins.iter().map(|person| person.id.clone()).collect(),
+        },
+        people: admins,
+        log_origin: format!("countersign.localhost/{id}"),
+        log_key: log_key.to_owned(),
+    };
+    files::create(&layout.genesis(), &file.to_bytes())?;
+    crate::environment::read_genesis(&layout.genesis())
 }
 
 fn names() -> Result<(TenantId, PrincipalId)> {

@@ -41,7 +41,8 @@ struct Fetched {
 
 impl fmt::Display for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}written      {}", self.receipt, self.file.display())
+        writeln!(f, "verified     {}", self.receipt.withdrawal())?;
+        write!(f, "written      {}", self.file.display())
     }
 }
 

@@ -57,6 +57,12 @@ impl Trust {
         Ok(Self { genesis, chain })
     }
 
+    /// A chain that a test verified.
+    #[cfg(test)]
+    pub(crate) fn of(genesis: Genesis, chain: BundleChain) -> Self {
+        Self { genesis, chain }
+    }
+
     /// The bundle in force.
     pub(crate) fn active(&self) -> Result<&Arc<Bundle>> {
         let none = || Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
@@ -125,4 +131,40 @@ fn remember(layout: &Layout, chain: &BundleChain) -> Result<()> {
         files::write_json(&path, &newest)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{failure::Exit, init::fixture::Fixture};
+
+    fn seen(layout: &Layout) -> Option<Seen> {
+        files::read_json(&layout.path("trust/bundle.json")).ok()
+    }
+
+    #[test]
+    fn the_newest_bundle_is_remembered_and_an_older_history_refused() {
+        let fixture = Fixture::new();
+        let (first, both) = (fixture.chain(1), fixture.chain(2));
+        remember(&fixture.layout, &first).unwrap();
+        assert_eq!(seen(&fixture.layout).unwrap().version, 1);
+        remember(&fixture.layout, &both).unwrap();
+        remember(&fixture.layout, &both).unwrap();
+        assert_eq!(seen(&fixture.layout).unwrap().version, 2);
+        for older in [first, fixture.chain(0), Fixture::new().chain(2)] {
+            let failure = remember(&fixture.layout, &older).unwrap_err();
+            assert_eq!(
+                (failure.exit(), failure.tag()),
+                (Exit::Unverified, Some(Tag::BundlePreviousMismatch))
+            );
+        }
+        assert_eq!(seen(&fixture.layout).unwrap().version, 2);
+    }
+
+    #[test]
+    fn without_a_bundle_nothing_is_decided() {
+        let fixture = Fixture::new();
+        let trust = Trust::of(fixture.genesis.clone(), fixture.chain(0));
+        assert_eq!(trust.active().map(drop).unwrap_err().tag(), Some(Tag::BundleNoneActive));
+    }
 }

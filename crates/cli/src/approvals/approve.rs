@@ -7,7 +7,7 @@ use countersign_approval::{Approval, ApprovalItem, Body, Envelope, verify};
 use countersign_types::{Duration, StatementDigest, Tag, WithdrawalId};
 use serde::Serialize;
 
-use super::{Desk, Printed, Reviewed, Seat};
+use super::{Desk, Printed, Reviewed, Seat, review::certify_counts};
 use crate::{
     clock,
     failure::{Failure, Result},
@@ -72,6 +72,11 @@ impl Approve {
             }
         };
         self.refuse_unusable(&desk, &envelope)?;
+        for reviewed in &approved {
+            let (id, task) = (reviewed.withdrawal, &reviewed.task);
+            certify_counts(&desk.trust, id, task, &envelope, clock::now()?)
+                .map_err(|failure| failure.within(format!("withdrawal {id}")))?;
+        }
         let statement = desk.client.send_statement(&envelope).await;
         let statement = statement.map_err(|error| Failure::answered("orchestrator", &error))?;
         output.report(&Approved { statement, approved })

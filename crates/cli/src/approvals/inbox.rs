@@ -114,10 +114,10 @@ impl fmt::Display for Inbox {
                 writeln!(f)?;
             }
             match item {
-                Item::Decoded(reviewed) => write!(f, "{reviewed}")?,
+                Item::Decoded(reviewed) => reviewed.summarize(f)?,
                 Item::Refused { id, refused } => {
                     let tag = refused.tag.map(|tag| format!("{tag}: ")).unwrap_or_default();
-                    writeln!(f, "withdrawal   {id}\nREFUSED      {tag}{}", refused.message)?;
+                    writeln!(f, "{id}\n  REFUSED {tag}{}", refused.message)?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
-use countersign_decision::{Case, LedgerFacts, Outcome, Reason, Seen, decide};
+use countersign_decision::{Case, DecisionEntry, LedgerFacts, Outcome, Reason, Seen, decide};
 use countersign_types::{
     Amount, AssetId, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest, PrincipalId,
     Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
@@ -36,13 +36,16 @@ pub(super) struct Reviewed {
     pub(super) effects: EffectsText,
     #[serde(skip)]
     pub(super) request: Request,
+    #[serde(skip)]
+    pub(super) task: ApprovalTask,
     payments: Vec<Payment>,
     fee: Fee,
     transaction: TransactionDigest,
     pub(super) policy: PolicyDigest,
     bundle_version: u64,
     seats: Vec<Missing>,
-    signer_says_missing: Vec<Missing>,
+    server_says_missing: Vec<Missing>,
+    unreadable_statements: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +65,27 @@ struct Fee {
 
 /// Reviews a task. Whatever the server claims, an error here means: nothing is shown as fact, and nothing is signed.
 pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: Timestamp) -> Result<Reviewed> {
+    review_with(trust, id, task, None, now)
+}
+
+/// The same with one more statement, which must count: an approval that fills no seat is not handed in.
+pub(super) fn certify_counts(
+    trust: &Trust,
+    id: WithdrawalId,
+    task: &ApprovalTask,
+    own: &Envelope,
+    now: Timestamp,
+) -> Result<()> {
+    review_with(trust, id, task, Some(own), now).map(drop)
+}
+
+fn review_with(
+    trust: &Trust,
+    id: WithdrawalId,
+    task: &ApprovalTask,
+    own: Option<&Envelope>,
+    now: Timestamp,
+) -> Result<Reviewed> {
     let bundle = trust.active()?;
     let digest = task.request.request_digest().map(WithdrawalId::of);
     if digest != Some(id) {
@@ -80,7 +104,12 @@ pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: 
     };
     let unsigned = &task.unsigned_transaction;
     let parsed = bundle.registry().parse(&request.network, &request.wallet, unsigned);
-    let statements = seen(&task.statements, bundle.roster(), now);
+    let own = own.filter(|own| {
+        task.statements
+            .iter()
+            .all(|known| known.statement_digest() != own.statement_digest())
+    });
+    let statements = seen(task.statements.iter().chain(own), bundle.roster(), now);
     let decision = decide(&Case {
         deployment: trust.genesis.hash(),
         active: bundle,
@@ -96,6 +125,7 @@ pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: 
         sign_within: SIGN_WITHIN,
     });
     refuse_denied(&decision.outcome)?;
+    refuse_discounted(&decision.entry, own)?;
     let parsed = parsed.map_err(|error| Failure::refused(error.tag(), error))?;
     let effects = decision
         .effects
@@ -113,18 +143,20 @@ pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: 
         policy: bundle.policy_digest(),
         bundle_version: bundle.version(),
         seats: seats(&decision.entry.seats),
-        signer_says_missing: missing(&task.missing),
+        server_says_missing: missing(&task.missing),
+        unreadable_statements: task.unreadable_statements,
         request: *request,
+        task: task.clone(),
     })
 }
 
-fn seen(statements: &[Envelope], roster: &impl KeyDirectory, now: Timestamp) -> Vec<Seen> {
+fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDirectory, now: Timestamp) -> Vec<Seen> {
     let one = |envelope: &Envelope| Seen {
         digest: envelope.statement_digest(),
         verified: verify(envelope, roster),
         first_seen_at: now,
     };
-    statements.iter().map(one).collect()
+    statements.map(one).collect()
 }
 
 /// A ledger in which the withdrawal's own nonce is the next one, and nothing else happened.
@@ -150,6 +182,22 @@ fn refuse_denied(outcome: &Outcome) -> Result<()> {
     };
     let tag = reasons.first().map_or(Tag::TransactionMalformed, |reason| reason.tag);
     Err(Failure::refused(tag, format!("{what}: {}", listed(reasons))))
+}
+
+/// An approval that the decision does not count is refused with the reason that the signer would give.
+fn refuse_discounted(entry: &DecisionEntry, own: Option<&Envelope>) -> Result<()> {
+    let Some(own) = own else { return Ok(()) };
+    let considered = entry
+        .statements
+        .iter()
+        .find(|considered| considered.statement == own.statement_digest());
+    match considered.and_then(|considered| considered.discounted) {
+        Some(tag) => Err(Failure::refused(
+            tag,
+            format!("your approval would not count: {}", tag.meaning()),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn listed(reasons: &[Reason]) -> String {
@@ -198,6 +246,29 @@ fn seats(seats: &BTreeMap<countersign_types::GroupId, countersign_decision::Seat
     seats.iter().map(one).collect()
 }
 
+impl Reviewed {
+    /// A few lines for the inbox; `approvals show` has all of it.
+    pub(super) fn summarize(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.withdrawal)?;
+        writeln!(
+            f,
+            "  {} of {} (tenant {}), until {}",
+            self.reference, self.initiator, self.tenant, self.expires_at
+        )?;
+        for line in self.effects.as_str().lines().skip(1) {
+            writeln!(f, "  {line}")?;
+        }
+        for seat in &self.seats {
+            writeln!(
+                f,
+                "  approvals {}: {} of {} counted here",
+                seat.group, seat.filled, seat.required
+            )?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Reviewed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "withdrawal   {}", self.withdrawal)?;
@@ -230,13 +301,20 @@ impl fmt::Display for Reviewed {
                 seat.group, seat.filled, seat.required
             )?;
         }
-        for missing in &self.signer_says_missing {
+        for missing in &self.server_says_missing {
             let Missing {
                 group,
                 filled,
                 required,
             } = missing;
             writeln!(f, "server says  {group}: {filled} of {required}")?;
+        }
+        if self.unreadable_statements > 0 {
+            writeln!(
+                f,
+                "note         the server also sent {} things that are no statements",
+                self.unreadable_statements
+            )?;
         }
         writeln!(f, "what you sign, decoded here:")?;
         for line in self.effects.as_str().lines() {
@@ -245,3 +323,6 @@ impl fmt::Display for Reviewed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

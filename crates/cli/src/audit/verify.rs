@@ -8,6 +8,7 @@ use countersign_types::{EffectsText, Timestamp, WithdrawalId};
 use serde::Serialize;
 
 use crate::{
+    environment::read_genesis,
     failure::{Failure, Result},
     files,
     output::Output,
@@ -28,6 +29,8 @@ pub(crate) struct Verify {
 impl Verify {
     pub(super) fn run(self, output: Output) -> Result<()> {
         let genesis = files::read(&self.trust_root)?;
+        // A file that is no trust root gives no verdict about the receipt.
+        read_genesis(&self.trust_root)?;
         output.report(&Proven::verify(&files::read(&self.receipt)?, &genesis)?)
     }
 }

@@ -213,3 +213,137 @@ fn other_effects(registry: &Registry, parsed: &ParsedTransaction, ceiling: &FeeC
     let text = text.map_err(|error| Failure::refused(Tag::TransactionTooLarge, error))?;
     Ok(text.effect_lines().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use countersign_types::TransactionDigest;
+
+    use super::*;
+    use crate::{bundle_files, failure::Exit, files, init::fixture::Fixture};
+
+    const CUSTOMER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    const FIXED: [&str; 7] = [
+        "ask",
+        "--wallet",
+        "eth-hot",
+        "--network",
+        "eip155:31337",
+        "--reference",
+        "r-1",
+    ];
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        ask: Ask,
+    }
+
+    fn ask(rest: &[&str]) -> Ask {
+        Line::try_parse_from(FIXED.iter().chain(rest)).unwrap().ask
+    }
+
+    fn asked(rest: &[&str]) -> Ask {
+        ask(&[&["--to", CUSTOMER, "--amount", "1.5 ETH"], rest].concat())
+    }
+
+    struct Bench {
+        _fixture: Fixture,
+        bundle: Bundle,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let fixture = Fixture::new();
+            let bundle = bundle_files::load(&fixture.layout.bundle()).unwrap();
+            Self {
+                _fixture: fixture,
+                bundle,
+            }
+        }
+
+        fn request(&self, ask: &Ask) -> Result<(Vec<u8>, Request)> {
+            let unsigned = ask.unsigned(self.bundle.registry(), 7)?;
+            let parsed = transaction::parse(self.bundle.registry(), &ask.network, &ask.wallet, &unsigned)?;
+            let request = ask.request(&TenantId::parse("main").unwrap(), &self.bundle, &parsed)?;
+            Ok((unsigned, request))
+        }
+    }
+
+    #[test]
+    fn a_request_asks_for_exactly_what_the_bytes_do() {
+        let bench = Bench::new();
+        let (unsigned, request) = bench.request(&asked(&["--subject", "c-1"])).unwrap();
+        let [payment] = request.payments.as_slice() else {
+            panic!("{request:?}")
+        };
+        assert_eq!(payment.reference.as_str(), "r-1");
+        assert_eq!(payment.subject, Some("c-1".parse().unwrap()));
+        assert_eq!(payment.amount.to_string(), "1500000000000000000");
+        assert_eq!(payment.destination.address(), CUSTOMER);
+        assert!(request.effects.is_empty());
+        assert_eq!(request.fee_ceiling.amount.to_string(), "630000000000000");
+        assert_eq!(
+            request.transaction,
+            TransactionBinding::Exact(TransactionDigest::of(&unsigned))
+        );
+    }
+
+    #[test]
+    fn tokens_templates_and_ceilings() {
+        let bench = Bench::new();
+        let token = ask(&[
+            "--to",
+            CUSTOMER,
+            "--amount",
+            "2.5 DEMO",
+            "--template",
+            "--fee-ceiling",
+            "0.01 ETH",
+        ]);
+        let (_, request) = bench.request(&token).unwrap();
+        assert_eq!(request.payments[0].amount.to_string(), "2500000");
+        assert_eq!(request.payments[0].asset.namespace(), "erc20");
+        assert_eq!(
+            request.transaction,
+            TransactionBinding::Template(TemplateKind::EvmNonceAndFee)
+        );
+        assert_eq!(request.fee_ceiling.amount.to_string(), "10000000000000000");
+    }
+
+    #[test]
+    fn given_bytes_are_asked_for_as_they_are() {
+        let bench = Bench::new();
+        let (unsigned, drafted) = bench.request(&asked(&[])).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tx");
+        files::write(&file, &unsigned).unwrap();
+        let given = ask(&["--tx", file.to_str().unwrap()]);
+        assert_eq!(bench.request(&given).unwrap(), (unsigned, drafted));
+        assert!(!given.is_drafted());
+    }
+
+    #[test]
+    fn one_wrong_flag_is_refused() {
+        let bench = Bench::new();
+        let lower = CUSTOMER.to_lowercase();
+        let to = |to: &'static str| ask(&["--to", to, "--amount", "1 ETH"]);
+        let table = [
+            (ask(&["--to", CUSTOMER, "--amount", "1.5 BTC"]), Exit::Refused),
+            (ask(&["--to", CUSTOMER, "--amount", "1.5ETH"]), Exit::Usage),
+            (
+                ask(&["--to", CUSTOMER, "--amount", "0.0000000000000000001 ETH"]),
+                Exit::Usage,
+            ),
+            (ask(&["--to", &lower, "--amount", "1 ETH"]), Exit::Refused),
+            (to("0x0000000000000000000000000000000000000000"), Exit::Refused),
+            (asked(&["--fee-ceiling", "0.0006 ETH"]), Exit::Refused),
+            (asked(&["--fee-ceiling", "1 DEMO"]), Exit::Refused),
+            (asked(&["--max-fee", "0.5 gwei"]), Exit::Usage),
+            (asked(&["--gas-limit", "20000000"]), Exit::Refused),
+        ];
+        for (at, (ask, exit)) in table.into_iter().enumerate() {
+            assert_eq!(bench.request(&ask).map(drop).unwrap_err().exit(), exit, "row {at}");
+        }
+    }
+}

@@ -106,3 +106,96 @@ impl Stored {
         files::write_json(&path(layout, &self.asked.reference), &record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use countersign_approval::{Body, Cancel, Statement, seal};
+    use countersign_types::{Duration, GenesisHash, RequestDigest};
+
+    use super::*;
+    use crate::{clock, failure::Exit, init::fixture::Fixture};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        ask: Ask,
+    }
+
+    fn ask(reference: &str, amount: &str) -> Ask {
+        let line = [
+            "ask",
+            "--wallet",
+            "eth-hot",
+            "--network",
+            "eip155:31337",
+            "--to",
+            "0x0",
+            "--reference",
+        ];
+        Line::try_parse_from(line.into_iter().chain([reference, "--amount", amount]))
+            .unwrap()
+            .ask
+    }
+
+    /// A stored request; the storage does not care what is asked for.
+    fn stored(fixture: &Fixture, asked: Ask) -> Stored {
+        let payload = format!("{{\"reference\":\"{}\"}}\n", asked.reference);
+        let message = countersign_approval::Kind::Request;
+        let envelope = Envelope::new(message, payload.into_bytes(), "key".to_owned(), vec![1; 64]).unwrap();
+        let stored = Stored::new(asked, envelope, vec![2, 3]).unwrap();
+        stored.write(&fixture.layout).unwrap();
+        stored
+    }
+
+    #[test]
+    fn the_same_ask_gets_the_same_request_and_another_one_a_conflict() {
+        let fixture = Fixture::new();
+        assert_eq!(Stored::read(&fixture.layout, &ask("a/b:c", "1 ETH")).unwrap(), None);
+        let first = stored(&fixture, ask("a/b:c", "1 ETH"));
+        assert_eq!(
+            Stored::read(&fixture.layout, &ask("a/b:c", "1 ETH")).unwrap(),
+            Some(first)
+        );
+        let failure = Stored::read(&fixture.layout, &ask("a/b:c", "2 ETH")).unwrap_err();
+        assert_eq!(
+            (failure.exit(), failure.tag()),
+            (Exit::Usage, Some(Tag::ReferenceConflict))
+        );
+        assert!(fixture.layout.requests().join("a%2Fb%3Ac.json").is_file());
+    }
+
+    #[test]
+    fn one_changed_field_of_the_file_is_noticed() {
+        let fixture = Fixture::new();
+        let good = stored(&fixture, ask("r", "1 ETH"));
+        let path = path(&fixture.layout, &good.asked.reference);
+        let text = files::read_text(&path).unwrap();
+        let other = WithdrawalId::of(RequestDigest::of(b"other")).to_string();
+        for (from, to) in [
+            ("stored-request/1", "stored-request/2"),
+            (good.id.to_string().as_str(), other.as_str()),
+            ("0x0203", "0203"),
+            ("\"keyid\"", "\"kid\""),
+            ("\"asked\"", "\"ask\""),
+        ] {
+            files::write(&path, text.replace(from, to).as_bytes()).unwrap();
+            let failure = Stored::read(&fixture.layout, &good.asked).unwrap_err();
+            assert!(failure.message().contains("cannot understand"), "{from}: {failure}");
+        }
+    }
+
+    #[test]
+    fn only_requests_are_stored() {
+        let fixture = Fixture::new();
+        let cancel = Statement {
+            header: clock::header(GenesisHash::of(b"x"), Duration::from_secs(60)).unwrap(),
+            body: Body::Cancel(Cancel {
+                withdrawal: WithdrawalId::of(RequestDigest::of(b"x")),
+                reason: String::new(),
+            }),
+        };
+        let envelope = seal(&cancel, &fixture.service()).unwrap();
+        Stored::new(ask("r", "1 ETH"), envelope, vec![]).unwrap_err();
+    }
+}

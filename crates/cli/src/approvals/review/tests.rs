@@ -1,0 +1,331 @@
+//! One valid task, one mutation, the exact tag: whatever an orchestrator sends, nothing else is shown or signed.
+
+use countersign_approval::{
+    Approval, ApprovalItem, FeeCeiling, Header, Kind, Payment, Rejection, RejectionItem, Statement, TemplateKind,
+    TransactionBinding, seal,
+};
+use countersign_chains::evm::{GasPrice, TransferDraft};
+use countersign_types::{GenesisHash, Validity};
+
+use super::*;
+use crate::{failure::Exit, init::fixture::Fixture, keys::SigningKey};
+
+const CUSTOMER: &str = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const STRANGER: &str = "eip155:31337:0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
+const ETH: &str = "eip155:31337/slip44:60";
+const GWEI: u128 = 1_000_000_000;
+
+fn draft() -> TransferDraft {
+    TransferDraft {
+        asset: ETH.parse().unwrap(),
+        amount: Amount::from_base_units(1_500_000_000_000_000_000),
+        destination: CUSTOMER.parse().unwrap(),
+        nonce: 7,
+        gas_limit: 21_000,
+        price: GasPrice::Eip1559 {
+            max_fee_per_gas: 30 * GWEI,
+            max_priority_fee_per_gas: GWEI,
+        },
+    }
+}
+
+/// A request and the bytes beside it, before they are sealed.
+struct Plan {
+    draft: TransferDraft,
+    bytes: Vec<u8>,
+    request: Request,
+    header: Header,
+}
+
+impl Plan {
+    fn new(fixture: &Fixture) -> Self {
+        let draft = draft();
+        let bytes = draft.encode().unwrap();
+        let payment = Payment {
+            reference: "pay-1".parse().unwrap(),
+            subject: Some("customer-1".parse().unwrap()),
+            asset: draft.asset.clone(),
+            amount: draft.amount,
+            destination: draft.destination.clone(),
+        };
+        let request = Request {
+            tenant: "main".parse().unwrap(),
+            reference: "r-1".parse().unwrap(),
+            wallet: "eth-hot".parse().unwrap(),
+            network: "eip155:31337".parse().unwrap(),
+            payments: vec![payment],
+            effects: vec![],
+            fee_ceiling: FeeCeiling {
+                asset: draft.asset.clone(),
+                amount: Amount::from_base_units(630_000_000_000_000),
+            },
+            transaction: TransactionBinding::Exact(TransactionDigest::of(&bytes)),
+        };
+        let header = clock::header(fixture.genesis.hash(), Duration::from_secs(3_600)).unwrap();
+        Self {
+            draft,
+            bytes,
+            request,
+            header,
+        }
+    }
+
+    /// Takes the draft's bytes as they are now.
+    fn encode(&mut self) {
+        self.bytes = self.draft.encode().unwrap();
+    }
+
+    fn open(&mut self) {
+        self.request.transaction = TransactionBinding::Template(TemplateKind::EvmNonceAndFee);
+    }
+
+    fn seal(self, key: &SigningKey) -> (WithdrawalId, ApprovalTask) {
+        let body = Body::Request(Box::new(self.request));
+        let request = seal(
+            &Statement {
+                header: self.header,
+                body,
+            },
+            key,
+        )
+        .unwrap();
+        let task = ApprovalTask {
+            request,
+            unsigned_transaction: self.bytes,
+            statements: vec![],
+            unreadable_statements: 0,
+            missing: vec![],
+        };
+        (WithdrawalId::of(task.request.request_digest().unwrap()), task)
+    }
+}
+
+fn reviewed(fixture: &Fixture, (id, task): &(WithdrawalId, ApprovalTask)) -> Result<Reviewed> {
+    review(&fixture.trust(), *id, task, clock::now().unwrap())
+}
+
+fn refusal(fixture: &Fixture, task: &(WithdrawalId, ApprovalTask)) -> Tag {
+    let failure = reviewed(fixture, task).map(drop).unwrap_err();
+    assert_eq!(failure.exit(), Exit::Refused, "{failure}");
+    failure.tag().unwrap()
+}
+
+#[test]
+fn what_is_shown_is_what_the_bytes_do() {
+    let fixture = Fixture::new();
+    let task = Plan::new(&fixture).seal(&fixture.service());
+    let reviewed = reviewed(&fixture, &task).unwrap();
+    assert_eq!(
+        reviewed.effects.as_str(),
+        "effects/v1\nnetwork eip155:31337\nwallet eth-hot\n\
+         transfer 1500000000000000000 eip155:31337/slip44:60 (1.5 ETH) to eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8\n\
+         fee at most 630000000000000 eip155:31337/slip44:60 (0.00063 ETH)\n"
+    );
+    let text = reviewed.to_string();
+    for line in [
+        "payment      pay-1 for customer-1: Customer one (customers)",
+        "approvals    treasury: 0 of 2 counted here",
+        "this fee     at most 0.00063 ETH",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+}
+
+type Mutation = fn(&mut Plan);
+
+#[test]
+fn one_mutation_of_request_or_bytes_is_refused_with_its_tag() {
+    let fixture = Fixture::new();
+    let table: [(Mutation, Tag); 12] = [
+        (|plan| plan.bytes.truncate(20), Tag::TransactionMalformed),
+        (|plan| plan.bytes.push(0), Tag::TransactionMalformed),
+        (
+            |plan| {
+                plan.draft.nonce = 8;
+                plan.encode();
+            },
+            Tag::RequestTransactionMismatch,
+        ),
+        (
+            |plan| {
+                plan.open();
+                plan.draft.amount = Amount::from_base_units(1_500_000_000_000_000_001);
+                plan.encode();
+            },
+            Tag::RequestPaymentsMismatch,
+        ),
+        (
+            |plan| {
+                plan.open();
+                plan.draft.destination = STRANGER.parse().unwrap();
+                plan.encode();
+            },
+            Tag::RequestPaymentsMismatch,
+        ),
+        (
+            |plan| {
+                plan.draft.destination = STRANGER.parse().unwrap();
+                plan.encode();
+                plan.request.payments[0].destination = STRANGER.parse().unwrap();
+                plan.request.transaction = TransactionBinding::Exact(TransactionDigest::of(&plan.bytes));
+            },
+            Tag::PermitUncovered,
+        ),
+        (
+            |plan| plan.request.fee_ceiling.amount = Amount::from_base_units(629_999_999_999_999),
+            Tag::RequestFeeOverCeiling,
+        ),
+        (
+            |plan| {
+                plan.request
+                    .effects
+                    .push("opaque calldata to none 0 bytes 0x".to_owned())
+            },
+            Tag::RequestEffectsMismatch,
+        ),
+        (
+            |plan| plan.request.wallet = "eth-cold".parse().unwrap(),
+            Tag::RequestUnknownWallet,
+        ),
+        (
+            |plan| plan.request.tenant = "other".parse().unwrap(),
+            Tag::RequestNotInitiator,
+        ),
+        (
+            |plan| plan.header.deployment = GenesisHash::of(b"other"),
+            Tag::StatementWrongDeployment,
+        ),
+        (
+            |plan| {
+                let (from, to) = (
+                    "2020-01-01T00:00:00Z".parse().unwrap(),
+                    "2020-01-02T00:00:00Z".parse().unwrap(),
+                );
+                plan.header.validity = Validity::new(from, to).unwrap();
+            },
+            Tag::StatementExpired,
+        ),
+    ];
+    for (at, (mutate, tag)) in table.into_iter().enumerate() {
+        let mut plan = Plan::new(&fixture);
+        mutate(&mut plan);
+        assert_eq!(refusal(&fixture, &plan.seal(&fixture.service())), tag, "mutation {at}");
+    }
+}
+
+#[test]
+fn a_template_leaves_nonce_and_fee_open() {
+    let fixture = Fixture::new();
+    let mut plan = Plan::new(&fixture);
+    plan.open();
+    plan.draft.nonce = 9;
+    plan.draft.gas_limit = 20_999;
+    plan.draft.price = GasPrice::Legacy { gas_price: 30 * GWEI };
+    plan.encode();
+    reviewed(&fixture, &plan.seal(&fixture.service())).unwrap();
+}
+
+#[test]
+fn one_mutation_of_who_and_what_is_refused_with_its_tag() {
+    let fixture = Fixture::new();
+    let plan = || Plan::new(&fixture);
+    assert_eq!(
+        refusal(&fixture, &plan().seal(&fixture.person("alice"))),
+        Tag::RequestNotInitiator
+    );
+    assert_eq!(
+        refusal(&fixture, &plan().seal(&Fixture::new().service())),
+        Tag::StatementUnknownKey
+    );
+    let (_, task) = plan().seal(&fixture.service());
+    let (other, _) = plan().seal(&fixture.service());
+    assert_eq!(refusal(&fixture, &(other, task.clone())), Tag::ApprovalOtherWithdrawal);
+    // The signature of one payload on another.
+    let (_, second) = plan().seal(&fixture.service());
+    let request = Envelope::new(
+        Kind::Request,
+        second.request.payload().to_vec(),
+        task.request.key_id().to_owned(),
+        task.request.signature().to_vec(),
+    );
+    let forged = ApprovalTask {
+        request: request.unwrap(),
+        ..task
+    };
+    let id = WithdrawalId::of(forged.request.request_digest().unwrap());
+    assert_eq!(refusal(&fixture, &(id, forged)), Tag::StatementBadSignature);
+}
+
+#[test]
+fn a_withdrawal_that_was_rejected_is_not_approved_by_others() {
+    let fixture = Fixture::new();
+    let (id, mut task) = Plan::new(&fixture).seal(&fixture.service());
+    let body = Body::Rejection(Rejection {
+        items: vec![RejectionItem {
+            withdrawal: id,
+            reason: "no".to_owned(),
+        }],
+    });
+    let header = clock::header(fixture.genesis.hash(), Duration::from_secs(60)).unwrap();
+    task.statements
+        .push(seal(&Statement { header, body }, &fixture.person("bob")).unwrap());
+    assert_eq!(refusal(&fixture, &(id, task)), Tag::ApprovalRejected);
+}
+
+fn approval(fixture: &Fixture, name: &str, item: ApprovalItem) -> Envelope {
+    let header = clock::header(fixture.genesis.hash(), Duration::from_secs(60)).unwrap();
+    let body = Body::Approval(Approval { items: vec![item] });
+    seal(&Statement { header, body }, &fixture.person(name)).unwrap()
+}
+
+#[test]
+fn an_approval_that_would_not_count_is_not_handed_in() {
+    let fixture = Fixture::new();
+    let (id, mut task) = Plan::new(&fixture).seal(&fixture.service());
+    let item = {
+        let reviewed = reviewed(&fixture, &(id, task.clone())).unwrap();
+        move || ApprovalItem {
+            withdrawal: id,
+            effects: reviewed.effects.clone(),
+            fee_ceiling: reviewed.request.fee_ceiling.clone(),
+            policy: reviewed.policy,
+        }
+    };
+    let counts = |task: &ApprovalTask, own: &Envelope| {
+        let now = clock::now().unwrap();
+        certify_counts(&fixture.trust(), id, task, own, now).map_err(|failure| failure.tag().unwrap())
+    };
+    let alice = approval(&fixture, "alice", item());
+    assert_eq!(counts(&task, &alice), Ok(()));
+    assert_eq!(
+        counts(&task, &approval(&fixture, "dave", item())),
+        Err(Tag::ApprovalByInitiator)
+    );
+    let policy = ApprovalItem {
+        policy: PolicyDigest::of(b"other"),
+        ..item()
+    };
+    assert_eq!(
+        counts(&task, &approval(&fixture, "alice", policy)),
+        Err(Tag::ApprovalPolicyMismatch)
+    );
+    let effects = ApprovalItem {
+        effects: EffectsText::parse("effects/v1\n").unwrap(),
+        ..item()
+    };
+    assert_eq!(
+        counts(&task, &approval(&fixture, "alice", effects)),
+        Err(Tag::ApprovalEffectsMismatch)
+    );
+    task.statements.push(alice.clone());
+    assert_eq!(
+        counts(&task, &alice),
+        Ok(()),
+        "the same statement again changes nothing"
+    );
+    assert_eq!(
+        counts(&task, &approval(&fixture, "alice", item())),
+        Err(Tag::ApprovalSamePerson)
+    );
+    assert_eq!(counts(&task, &approval(&fixture, "bob", item())), Ok(()));
+}

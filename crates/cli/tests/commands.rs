@@ -1,0 +1,423 @@
+//! The binary as people and scripts meet it: exit codes, both output forms, and what it refuses to do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and run the binary"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use countersign_chains::evm::{GasPrice, TransferDraft};
+use countersign_types::Amount;
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+const DEV_BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/dev");
+const GENESIS: &str = "genesis.json";
+
+fn run(arguments: &[&str]) -> Output {
+    run_at(Path::new(BINARY), arguments)
+}
+
+fn run_at(binary: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary)
+        .args(arguments)
+        .env_remove("COUNTERSIGN_PKCS11_MODULE")
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}: {}", text(bytes)))
+}
+
+/// Failed with an exit code, nothing on standard output, and this on standard error.
+#[track_caller]
+fn assert_fails(arguments: &[&str], expected: i32, says: &[&str]) {
+    let output = run(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(code(&output), expected, "{arguments:?}: {said}");
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    for words in says {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+}
+
+/// The dev bundle with the roster and wallet of its tests, without a manifest.
+fn dev_bundle() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("networks")).unwrap();
+    for (from, to) in [
+        ("assets.yaml", "assets.yaml"),
+        ("destinations.yaml", "destinations.yaml"),
+        ("policy.yaml", "policy.yaml"),
+        ("networks/dev.yaml", "networks/dev.yaml"),
+        ("tests/fixture/roster.yaml", "roster.yaml"),
+        ("tests/fixture/wallets.yaml", "wallets.yaml"),
+    ] {
+        fs::copy(Path::new(DEV_BUNDLE).join(from), folder.path().join(to)).unwrap();
+    }
+    folder
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn help_lists_the_exit_codes() {
+    let output = run(&["--help"]);
+    let said = text(&output.stdout);
+    for line in [
+        "3  denied by policy",
+        "4  still pending",
+        "6  a signature, proof or receipt does not verify",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["init"],
+        &["approvals", "approve", "--dir", "x", "--as", "alice"],
+        &["approvals", "approve", "wd_x", "--dir", "x", "--as", "alice"],
+        &["approvals", "approve", "wd_x", "--dir", "x", "--as", "Alice"],
+        &[
+            "withdraw",
+            "submit",
+            "--dir",
+            "x",
+            "--wallet",
+            "w",
+            "--network",
+            "eip155:1",
+            "--reference",
+            "r",
+        ],
+        &["withdraw", "show", "wd_x", "--dir", "x", "--patience", "3"],
+        &["--output", "xml", "policy", "check", "x"],
+    ] {
+        assert_fails(arguments, 2, &["error: ", "--help"]);
+    }
+}
+
+#[test]
+fn init_never_touches_a_folder_with_something_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "mine").unwrap();
+    let dir = folder.path().to_str().unwrap();
+    assert_fails(
+        &["init", "--dir", dir, "--backend", "insecure-dev"],
+        2,
+        &["is not empty", "name a new folder"],
+    );
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["mine"]);
+    let file = path(&folder, "mine");
+    assert_fails(&["init", "--dir", &file, "--backend", "insecure-dev"], 1, &["mine"]);
+}
+
+#[test]
+fn init_without_a_module_changes_nothing_and_names_the_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("new");
+    let mut command = Command::new(BINARY);
+    command.args(["init", "--dir", dir.to_str().unwrap(), "--backend", "pkcs11"]);
+    let output = command
+        .env("COUNTERSIGN_PKCS11_MODULE", "/nowhere/libsofthsm2.so")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("COUNTERSIGN_PKCS11_MODULE names `/nowhere/libsofthsm2.so`"),
+        "{said}"
+    );
+    assert!(!dir.exists());
+}
+
+/// The other binaries are found beside this one and nowhere else: here they are not.
+#[test]
+fn init_says_which_binary_is_missing_and_how_to_build_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("countersign");
+    if fs::hard_link(BINARY, &alone).is_err() {
+        fs::copy(BINARY, &alone).unwrap();
+    }
+    let dir = path(&folder, "new");
+    let output = run_at(&alone, &["init", "--dir", &dir, "--backend", "insecure-dev"]);
+    let said = text(&output.stderr);
+    assert_eq!(code(&output), 1, "{said}");
+    assert!(
+        said.contains("countersign-signer` is missing") && said.contains("cargo build -p"),
+        "{said}"
+    );
+    assert!(
+        !Path::new(&dir).join("environment.json").exists(),
+        "an unfinished environment is not one"
+    );
+}
+
+#[test]
+fn a_folder_that_is_no_environment_leads_to_init() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let id = "wd_uzf3ful3xdaanw5ihcmuf2dhg3s6z2ubm45e35bplv5n6q5ssnua";
+    for arguments in [
+        &["dev", "--dir", dir][..],
+        &["withdraw", "show", id, "--dir", dir],
+        &["withdraw", "cancel", id, "--dir", dir],
+        &["approvals", "list", "--dir", dir, "--as", "alice"],
+        &[
+            "approvals",
+            "reject",
+            id,
+            "--dir",
+            dir,
+            "--as",
+            "alice",
+            "--reason",
+            "no",
+        ],
+        &["receipt", id, "--dir", dir, "--out", "x"],
+        &["audit", "export", "--dir", dir, "--out", "x"],
+        &["bundle", "activate", "--dir", dir, "--files", dir, "--key", "x"],
+    ] {
+        assert_fails(arguments, 1, &["environment.json", "countersign init"]);
+    }
+}
+
+#[test]
+fn a_bundle_that_holds_together_is_summed_up() {
+    let bundle = dev_bundle();
+    let output = run(&["--output", "json", "policy", "check", bundle.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let report = json(&output.stdout);
+    assert_eq!(report["version"], 1);
+    assert_eq!(report["has_manifest"], false);
+    assert!(report["policy"].as_str().unwrap().starts_with("sha256:"));
+    let output = run(&["policy", "check", bundle.path().to_str().unwrap()]);
+    assert!(
+        text(&output.stdout).starts_with("the bundle holds together\nversion  1"),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn a_bundle_that_does_not_load_names_file_line_and_column() {
+    let table = [
+        (
+            "policy.yaml",
+            "wallets: [eth-hot]",
+            "wallets: [eth-hto]",
+            "policy.yaml:",
+        ),
+        (
+            "policy.yaml",
+            "window: transaction",
+            "window: transaction, window: transaction",
+            "policy.yaml:",
+        ),
+        ("roster.yaml", "threshold: 2", "threshold: 4", "roster.yaml:"),
+        ("assets.yaml", "decimals: 6", "decimals: 99", "assets.yaml:"),
+    ];
+    for (file, from, to, place) in table {
+        let bundle = dev_bundle();
+        let changed = fs::read_to_string(bundle.path().join(file)).unwrap().replace(from, to);
+        assert!(changed.contains(to), "{file} has no `{from}`");
+        fs::write(bundle.path().join(file), changed).unwrap();
+        let dir = bundle.path().to_str().unwrap();
+        assert_fails(&["policy", "check", dir], 5, &["bundle/malformed", place]);
+        let output = run(&["--output", "json", "policy", "check", dir]);
+        let error = &json(&output.stderr)["error"];
+        assert_eq!((&error["tag"], &error["exit"]), (&"bundle/malformed".into(), &5.into()));
+        let message = error["message"].as_str().unwrap();
+        let line = message
+            .lines()
+            .find(|line| line.starts_with(place))
+            .unwrap_or_else(|| panic!("{message}"));
+        let numbers: Vec<_> = line.split(':').skip(1).take(2).map(str::parse::<u32>).collect();
+        assert!(
+            numbers
+                .iter()
+                .all(|number| number.as_ref().is_ok_and(|number| *number > 0)),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_a_manifest_does_not_name_is_another_thing_than_a_broken_one() {
+    let bundle = dev_bundle();
+    fs::write(bundle.path().join("extra.yaml"), "a: 1\n").unwrap();
+    assert_fails(
+        &["policy", "check", bundle.path().to_str().unwrap()],
+        5,
+        &["bundle/malformed", "extra.yaml"],
+    );
+}
+
+#[test]
+fn a_receipt_that_does_not_verify_is_code_6() {
+    let folder = tempfile::tempdir().unwrap();
+    let genesis = include_str!("genesis.json");
+    fs::write(folder.path().join(GENESIS), genesis).unwrap();
+    let root = path(&folder, GENESIS);
+    for receipt in ["", "{}", "null", "{\"format\":\"countersign.receipt/2\"}"] {
+        let file = path(&folder, "receipt.json");
+        fs::write(&file, receipt).unwrap();
+        assert_fails(
+            &["audit", "verify", &file, "--trust-root", &root],
+            6,
+            &["receipt/invalid"],
+        );
+        let output = run(&["--output", "json", "audit", "verify", &file, "--trust-root", &root]);
+        assert_eq!(json(&output.stderr)["error"]["exit"], 6);
+    }
+}
+
+#[test]
+fn a_missing_receipt_or_trust_root_is_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receipt, root) = (path(&folder, "receipt.json"), path(&folder, GENESIS));
+    fs::write(&receipt, "{}").unwrap();
+    assert_fails(&["audit", "verify", &receipt, "--trust-root", &root], 1, &[GENESIS]);
+    fs::write(&root, "{}").unwrap();
+    assert_fails(
+        &["audit", "verify", &receipt, "--trust-root", &root],
+        1,
+        &["is no trust root"],
+    );
+    fs::write(&root, include_str!("genesis.json")).unwrap();
+    assert_fails(
+        &["audit", "verify", &path(&folder, "none"), "--trust-root", &root],
+        1,
+        &["none"],
+    );
+}
+
+fn draft() -> TransferDraft {
+    TransferDraft {
+        asset: "eip155:31337/slip44:60".parse().unwrap(),
+        amount: Amount::from_base_units(1_500_000_000_000_000_000),
+        destination: "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+            .parse()
+            .unwrap(),
+        nonce: 7,
+        gas_limit: 21_000,
+        price: GasPrice::Eip1559 {
+            max_fee_per_gas: 30_000_000_000,
+            max_priority_fee_per_gas: 1_000_000_000,
+        },
+    }
+}
+
+/// A bundle with a manifest, and a file with unsigned bytes in it.
+fn decodable(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let bundle = dev_bundle();
+    let mut files = std::collections::BTreeMap::new();
+    for name in [
+        "assets.yaml",
+        "destinations.yaml",
+        "policy.yaml",
+        "networks/dev.yaml",
+        "roster.yaml",
+        "wallets.yaml",
+    ] {
+        files.insert(name.to_owned(), fs::read(bundle.path().join(name)).unwrap());
+    }
+    let manifest = countersign_bundle::Manifest::build(1, None, &files).unwrap();
+    fs::write(bundle.path().join("manifest.json"), manifest.to_bytes()).unwrap();
+    let file = bundle.path().join("tx");
+    fs::write(&file, bytes).unwrap();
+    (bundle, file)
+}
+
+fn decode(bytes: &[u8], form: &str) -> Output {
+    let (bundle, file) = decodable(bytes);
+    let (bundle, file) = (bundle.path().to_str().unwrap(), file.to_str().unwrap());
+    run(&[
+        "--output",
+        form,
+        "tx",
+        "decode",
+        "--bundle",
+        bundle,
+        "--network",
+        "eip155:31337",
+        file,
+    ])
+}
+
+/// Golden: scripts read this output. Digest and sighash were computed from RLP, SHA-256 and Keccak-256 in Python; the address
+/// is the well-known one of private key 1.
+#[test]
+fn a_transaction_is_decoded_the_same_from_raw_bytes_and_hex() {
+    let raw = draft().encode().unwrap();
+    let hex = format!("0x{}\n", hex::encode(&raw));
+    let expected = "\
+transaction sha256:ca85ceab11210534dce538f1fb038f6be92993f23608093659ae22a086c68880
+effects/v1
+network eip155:31337
+wallet eth-hot
+transfer 1500000000000000000 eip155:31337/slip44:60 (1.5 ETH) to eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+fee at most 630000000000000 eip155:31337/slip44:60 (0.00063 ETH)
+excluded by account-nonce eip155:31337:0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf 7
+to sign ecdsa 0x8e5b2215167a0864acd29a9c701ad7448cd5149f132c1c5556b4840f38a441cc with key sha256:06e28ec75f0124f3110d267c1d9a6cce2b29ff4727d6f139de09bb8536e79efe
+";
+    for bytes in [raw.as_slice(), hex.as_bytes()] {
+        let output = decode(bytes, "text");
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), expected);
+    }
+    let report = json(&decode(&raw, "json").stdout);
+    assert_eq!(report["fee"]["max"], "630000000000000");
+    assert_eq!(report["payloads"][0]["scheme"], "ecdsa");
+}
+
+#[test]
+fn bytes_that_are_not_understood_are_code_5_with_their_tag() {
+    let raw = draft().encode().unwrap();
+    let other_chain = {
+        let mut draft = draft();
+        draft.asset = "eip155:1/slip44:60".parse().unwrap();
+        draft.destination = "eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8".parse().unwrap();
+        draft.encode().unwrap()
+    };
+    let trailing = [raw.as_slice(), &[0]].concat();
+    let table = [
+        (&raw[..20], "transaction/malformed"),
+        (&trailing, "transaction/malformed"),
+        (&other_chain, "transaction/wrong-chain"),
+        (&[4, 0xc0], "transaction/unsupported-type"),
+        (&[], "transaction/malformed"),
+    ];
+    for (bytes, tag) in table {
+        let output = decode(bytes, "json");
+        assert_eq!(code(&output), 5, "{tag}: {}", text(&output.stderr));
+        assert_eq!(json(&output.stderr)["error"]["tag"], tag);
+    }
+}
