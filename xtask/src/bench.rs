@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: release builds, then the benchmarks of the integration crate.
+//! `cargo xtask bench`: release builds, then the load generator of the integration crate (docs/benchmarks.md).
 
 use anyhow::Result;
 
@@ -14,18 +14,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         build.args(["-p", package]);
     }
     shell::run(&mut build)?;
+    // The ceiling beside which the token's backend is measured.
+    let mut example = shell::cargo(&root);
+    example.args(["build", "--locked", "--release", "-p", "countersign-backend-pkcs11"]);
+    shell::run(example.args(["--example", "raw_sign"]))?;
 
     let mut bench = shell::cargo(&root);
-    bench.args([
-        "run",
-        "--locked",
-        "--release",
-        "-p",
-        "countersign-integration",
-        "--bin",
-        "bench",
-        "--",
-    ]);
-    bench.args(arguments).envs(install::Tools::find(&root).variables());
+    bench.args(["run", "--locked", "--release", "-p", "countersign-integration"]);
+    bench.args(["--bin", "bench", "--"]).args(arguments);
+    bench.envs(install::Tools::find(&root).variables());
+    if std::env::var_os("TMPDIR").is_none() {
+        // `/tmp` is memory on many machines, and memory syncs at once: measure the disk that cargo builds on.
+        let folder = root.join("target/tmp");
+        std::fs::create_dir_all(&folder)?;
+        bench.env("TMPDIR", folder);
+    }
     shell::run(&mut bench)
 }
