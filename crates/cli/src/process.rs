@@ -1,6 +1,16 @@
 //! The signer and the orchestrator as child processes. They are found beside this executable, and nowhere else.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    path::PathBuf,
+    process::Stdio,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
@@ -99,23 +109,7 @@ impl Children {
 
     /// Starts a process that serves.
     pub(crate) fn serve(&self, program: Program, arguments: &[OsString]) -> Result<Service> {
-        let mut command = self.command(program, arguments)?;
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.map_err(|error| Failure::failed(format!("cannot run {}: {error}", program.name())))?;
-        let log = Log::default();
-        let (announce, ready) = mpsc::channel(1);
-        if let Some(out) = child.stdout.take() {
-            log.follow(out, program.name(), Some(announce));
-        }
-        if let Some(errors) = child.stderr.take() {
-            log.follow(errors, program.name(), None);
-        }
-        Ok(Service {
-            program,
-            child,
-            ready,
-            log,
-        })
+        Service::spawn(self.command(program, arguments)?, program)
     }
 }
 
@@ -127,8 +121,8 @@ fn shown(arguments: &[OsString]) -> String {
 /// What a process says, line by line: the last ones are kept, for when it ends early, and all are printed on request.
 #[derive(Debug, Clone, Default)]
 struct Log {
-    last: std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<String>>>,
-    is_printed: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    last: Arc<Mutex<VecDeque<String>>>,
+    is_printed: Arc<AtomicBool>,
 }
 
 impl Log {
@@ -156,10 +150,10 @@ impl Log {
     }
 
     fn note(&self, line: String) {
-        if self.is_printed.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.is_printed.load(Ordering::Relaxed) {
             crate::output::log_line(&line);
         }
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() >= Self::KEPT_LINES {
             last.pop_front();
         }
@@ -167,11 +161,15 @@ impl Log {
     }
 
     fn print(&self) {
-        self.is_printed.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.is_printed.store(true, Ordering::Relaxed);
     }
 
+    /// The last lines, unless they were printed when they were said.
     fn said(&self) -> String {
-        let last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.is_printed.load(Ordering::Relaxed) {
+            return String::new();
+        }
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().fold(String::new(), |said, line| said + "\n" + line)
     }
 }
@@ -191,6 +189,25 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    fn spawn(mut command: Command, program: Program) -> Result<Self> {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| Failure::failed(format!("cannot run {}: {error}", program.name())))?;
+        let log = Log::default();
+        let (announce, ready) = mpsc::channel(1);
+        if let Some(out) = child.stdout.take() {
+            log.follow(out, program.name(), Some(announce));
+        }
+        if let Some(errors) = child.stderr.take() {
+            log.follow(errors, program.name(), None);
+        }
+        Ok(Self {
+            program,
+            child,
+            ready,
+            log,
+        })
+    }
+
     /// Prints what it says from now on, each line behind its name.
     pub(crate) fn print_log(&self) {
         self.log.print();
@@ -237,5 +254,65 @@ impl Service {
             killed.map_err(|error| Failure::failed(format!("cannot stop {}: {error}", self.program.name())))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_ready_event_is_a_ready_line() {
+        assert!(is_ready_line(r#"{"event":"ready","listen":"127.0.0.1:1"}"#));
+        for other in [
+            "",
+            "ready",
+            r#"{"event":"opened"}"#,
+            r#"{"message":"ready"}"#,
+            r#"["event","ready"]"#,
+        ] {
+            assert!(!is_ready_line(other), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ready_line_is_announced_once_and_the_last_lines_are_kept() {
+        let said: String = (0..30).map(|n| format!("line {n}\n")).collect();
+        let text = format!("{said}{{\"event\":\"ready\"}}\n{{\"event\":\"ready\"}}\nend\n");
+        let (log, (announce, mut ready)) = (Log::default(), mpsc::channel(1));
+        log.follow(std::io::Cursor::new(text.into_bytes()), "x", Some(announce));
+        assert_eq!(ready.recv().await.as_deref(), Some("{\"event\":\"ready\"}"));
+        while ready.recv().await.is_some() {}
+        let kept = log.said();
+        assert_eq!(kept.lines().filter(|line| !line.is_empty()).count(), Log::KEPT_LINES);
+        assert!(kept.ends_with("x: end") && !kept.contains("line 1\n"), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_early_says_its_last_words() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no journal >&2; exit 7"]);
+        let mut service = Service::spawn(command, Program::Signer).unwrap();
+        let failure = service.ready::<serde_json::Value>().await.unwrap_err();
+        assert!(
+            failure.message().contains("no journal") && failure.message().contains('7'),
+            "{failure}"
+        );
+    }
+
+    #[tokio::test]
+    async fn stop_asks_before_it_kills() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("asked");
+        let script = format!(
+            "trap 'echo x > {}; exit 0' TERM; echo '{{\"event\":\"ready\"}}'; while :; do sleep 0.05; done",
+            mark.display()
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        let mut service = Service::spawn(command, Program::Signer).unwrap();
+        service.ready::<serde_json::Value>().await.unwrap();
+        service.stop().await.unwrap();
+        assert!(mark.is_file());
     }
 }

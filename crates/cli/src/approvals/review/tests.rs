@@ -317,6 +317,12 @@ fn an_approval_that_would_not_count_is_not_handed_in() {
         counts(&task, &approval(&fixture, "alice", effects)),
         Err(Tag::ApprovalEffectsMismatch)
     );
+    let mut ceiling = item();
+    ceiling.fee_ceiling.amount = Amount::from_base_units(1);
+    assert_eq!(
+        counts(&task, &approval(&fixture, "alice", ceiling)),
+        Err(Tag::ApprovalFeeCeilingMismatch)
+    );
     task.statements.push(alice.clone());
     assert_eq!(
         counts(&task, &alice),
