@@ -136,6 +136,19 @@ class Ed25519:
     def sign(self, message):
         return self.key.sign(message)
 
+    def sign_with_no_nonce(self, message):
+        """R is the neutral point, S = H(R, A, M) * a: RFC 8032's equation holds, and `verify_strict` refuses."""
+        expanded = hashlib.sha512(self.key.private_bytes_raw()).digest()
+        secret = int.from_bytes(expanded[:32], "little") & ((1 << 254) - 8) | (1 << 254)
+        neutral = (1).to_bytes(32, "little")
+        challenge = int.from_bytes(hashlib.sha512(neutral + self.point + message).digest(), "little")
+        order = 2**252 + 27742317777372353535851937790883648493
+        return neutral + (challenge * secret % order).to_bytes(32, "little")
+
+
+class NoNonce(Ed25519):
+    sign = Ed25519.sign_with_no_nonce
+
 
 class P256:
     plain, security = b"ecdsa-sha2-nistp256", b"sk-ecdsa-sha2-nistp256@openssh.com"
@@ -185,9 +198,12 @@ def signatures(kind, data):
 
     service = Ed25519(1)
     plain = "ed25519:" + service.point.hex()
-    untouched = "statement/no-touch"
+    untouched, bad = "statement/no-touch", "statement/bad-signature"
     return [
         row("plain ed25519", (plain, plain, service.sign(pae(kind, data)))),
+        row("plain ed25519 with R neutral", (plain, plain, NoNonce(1).sign(pae(kind, data))), bad),
+        row("ed25519 with R neutral", sshsig(NoNonce(1), kind, data), bad),
+        row("sk-ed25519 with R neutral", sshsig(NoNonce(4), kind, data, b"ssh:"), bad),
         row("ed25519", sshsig(Ed25519(1), kind, data)),
         row("ed25519 over sha256", sshsig(Ed25519(1), kind, data, hash_name=b"sha256")),
         row("p256", sshsig(P256(3), kind, data)),

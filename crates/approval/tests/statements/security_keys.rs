@@ -108,6 +108,24 @@ fn one_mutation_one_refusal() {
     }
 }
 
+/// A key in software can sign any trailer; only flags and a counter of four bytes are one.
+#[test]
+fn a_trailer_has_five_bytes() {
+    for key in [carol(), dave()] {
+        for length in [0, 1, 4, 5, 6, 64] {
+            let mut blob = key.sshsig(NAMESPACE, &message());
+            blob.trailer.resize(length, 1);
+            key.sign_with_trailer(&mut blob, &message());
+            let expected = if length == 5 {
+                Ok(())
+            } else {
+                Err(Tag::StatementBadSignature)
+            };
+            assert_eq!(verdict(&key, &blob), expected, "{length}");
+        }
+    }
+}
+
 #[test]
 fn the_application_is_pinned() {
     for key in [carol(), dave()] {
@@ -120,6 +138,10 @@ fn the_application_is_pinned() {
             &blob.armored()
         ));
         assert_eq!(verdict(&other, &blob), Err(Tag::StatementBadSignature));
+        // Signed for the roster's application, and relabelled: the signature does not cover the embedded key.
+        let mut relabelled = key.sshsig(NAMESPACE, &message());
+        relabelled.key = other.blob();
+        assert_eq!(verdict(&other, &relabelled), Err(Tag::StatementBadSignature));
         // Signed for another application, and presented as the roster's key.
         let mut blob = blob;
         blob.key = key.blob();

@@ -138,11 +138,18 @@ impl SoftKey {
     /// Signs what the blob says now.
     pub(crate) fn sign_again(&self, blob: &mut Blob, message: &[u8]) {
         let signed = blob.signed_data(message);
-        let Some(application) = &self.application else {
+        if self.application.is_none() {
             blob.signature = self.raw(&signed);
             return;
-        };
+        }
         blob.trailer = [[self.flags].as_slice(), &self.counter.to_be_bytes()].concat();
+        self.sign_with_trailer(blob, message);
+    }
+
+    /// As a security key signs, with whatever stands for flags and counter in the blob.
+    pub(crate) fn sign_with_trailer(&self, blob: &mut Blob, message: &[u8]) {
+        let signed = blob.signed_data(message);
+        let application = self.application.as_ref().unwrap();
         let message = [
             Sha256::digest(application).as_slice(),
             &blob.trailer,
