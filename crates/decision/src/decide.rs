@@ -8,24 +8,24 @@ use countersign_policy::{
     Actor, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
 };
 use countersign_types::{
-    Amount, AuthorizationId, ChainId, EffectsText, EntryDigest, GroupId, ParsedTransaction, PayloadDigest, Tag,
-    Timestamp, WithdrawalId,
+    Amount, ChainId, EffectsText, EntryDigest, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{
     AuthorizationRecord, Case, Decision, DecisionEntry, Outcome, OutcomeKind, Reason, SeatCount, binding,
+    entry::AuthorizationScope,
     lineage::{self, Place},
-    review::{Review, Reviewed},
+    review::{self, Review, Reviewed},
 };
 
 /// The most authorized attempts of one withdrawal: fee bumps of a stuck transaction, not a way to grow the journal.
 pub const MAX_ATTEMPTS: u32 = 64;
-/// The most statements that are considered for one withdrawal.
-pub const MAX_STATEMENTS: usize = 256;
-/// The most reasons of an entry: it must fit the log.
-const MAX_ENTRY_REASONS: usize = 64;
-/// The longest message of a reason.
-const MAX_MESSAGE_CHARS: usize = 400;
+/// The most statements that are considered for one withdrawal: a quorum's worst case, and the entry still fits the log.
+pub const MAX_STATEMENTS: usize = 64;
+/// The most reasons of an entry: it must fit the log. The answer has all of them.
+const MAX_ENTRY_REASONS: usize = 32;
+/// The longest message of an entry's reason, in printable ASCII characters.
+const MAX_MESSAGE_CHARS: usize = 256;
 
 /// Decides a case. The order is the pipeline's (DESIGN.md §7): statement, bytes, lineage, policy, approvals.
 pub fn decide(case: &Case<'_>) -> Decision {
@@ -81,7 +81,10 @@ impl<'a> Draft<'a> {
         if let Err(error) = header.certify(case.deployment, case.ledger.epoch, case.now) {
             let is_final = !matches!(error, StatementError::NotYetValid { .. });
             return Err(denied(
-                vec![Reason::new(error.tag(), format!("the request: {error}"))],
+                vec![Reason::new(
+                    error.tag(),
+                    format!("the request: {}", review::timeless(&error)),
+                )],
                 is_final,
             ));
         }
@@ -198,8 +201,15 @@ impl<'a> Draft<'a> {
             .map(|payload| payload.digest())
             .collect();
         let sign_by = self.case.now.after(self.case.sign_within);
+        let scope = AuthorizationScope {
+            deployment: self.case.deployment,
+            withdrawal: self.withdrawal,
+            transaction: self.case.transaction,
+            bundle: self.case.active.digest(),
+            attempt: place.attempt,
+        };
         self.authorization = Some(AuthorizationRecord {
-            id: authorization_id(self.withdrawal, place.attempt, self.case, &payloads, sign_by),
+            id: scope.id(&payloads, sign_by),
             attempt: place.attempt,
             payloads,
             fee_max: binding::fee(parsed).map_or(Amount::MAX, |(_, max)| max),
@@ -359,32 +369,19 @@ fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransaction) -> R
     }
 }
 
-fn shorten(reason: Reason) -> Reason {
-    Reason {
-        message: reason.message.chars().take(MAX_MESSAGE_CHARS).collect(),
-        ..reason
+/// JSON writes these as one or two bytes, so that the bound in characters is one in bytes.
+fn printable(c: char) -> char {
+    match c {
+        ' '..='~' => c,
+        _ => '?',
     }
 }
 
-/// What an authorization covers; its id is the digest of all of it.
-fn authorization_id(
-    withdrawal: WithdrawalId,
-    attempt: u32,
-    case: &Case<'_>,
-    payloads: &[PayloadDigest],
-    sign_by: Timestamp,
-) -> AuthorizationId {
-    let mut text = format!(
-        "{}\n{withdrawal}\n{attempt}\n{}\n{}\n{}\n",
-        case.deployment,
-        case.transaction,
-        case.active.digest(),
-        sign_by.unix_millis()
-    );
-    for payload in payloads {
-        text.push_str(&format!("{payload}\n"));
+fn shorten(reason: Reason) -> Reason {
+    Reason {
+        message: reason.message.chars().take(MAX_MESSAGE_CHARS).map(printable).collect(),
+        ..reason
     }
-    AuthorizationId::of(text.as_bytes())
 }
 
 /// The trace always has a JSON text by its types; an unprintable one would be seen as a changed digest.

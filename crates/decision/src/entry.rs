@@ -151,6 +151,23 @@ pub struct DecisionEntry {
 }
 
 impl DecisionEntry {
+    /// The authorization of this decision as it would be until another moment: an equal id is the same authorization.
+    pub fn authorization_until(&self, deployment: GenesisHash, sign_by: Timestamp) -> Option<AuthorizationRecord> {
+        let authorization = self.authorization.as_ref()?;
+        let scope = AuthorizationScope {
+            deployment,
+            withdrawal: self.withdrawal,
+            transaction: self.transaction,
+            bundle: self.bundle,
+            attempt: authorization.attempt,
+        };
+        Some(AuthorizationRecord {
+            id: scope.id(&authorization.payloads, sign_by),
+            sign_by,
+            ..authorization.clone()
+        })
+    }
+
     /// The digest of everything but the time: two equal ones need one entry.
     pub fn content_digest(&self) -> Result<EntryDigest, EntryError> {
         let timeless = Self {
@@ -234,8 +251,8 @@ pub struct LedgerFacts {
     pub conflict_owners: BTreeMap<String, RequestDigest>,
     /// The next unused nonce of accounts that have claims.
     pub next_nonces: BTreeMap<Destination, u64>,
-    /// Whether a cancel was journaled earlier.
-    pub cancelled: bool,
+    /// What ended the withdrawal earlier: the tag of a cancel, or of a rejection that counted.
+    pub ended: Option<Tag>,
     /// The authorized attempts.
     pub attempts: Vec<AttemptFact>,
 }
@@ -266,6 +283,34 @@ pub struct AuthorizationRecord {
     pub fee_max: Amount,
     /// Until when the key may be used.
     pub sign_by: Timestamp,
+}
+
+/// What an authorization is for.
+pub(crate) struct AuthorizationScope {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) withdrawal: WithdrawalId,
+    pub(crate) transaction: TransactionDigest,
+    pub(crate) bundle: BundleDigest,
+    pub(crate) attempt: u32,
+}
+
+impl AuthorizationScope {
+    /// The digest of everything that an authorization covers.
+    pub(crate) fn id(&self, payloads: &[PayloadDigest], sign_by: Timestamp) -> AuthorizationId {
+        let mut text = format!(
+            "{}\n{}\n{}\n{}\n{}\n{}\n",
+            self.deployment,
+            self.withdrawal,
+            self.attempt,
+            self.transaction,
+            self.bundle,
+            sign_by.unix_millis()
+        );
+        for payload in payloads {
+            text.push_str(&format!("{payload}\n"));
+        }
+        AuthorizationId::of(text.as_bytes())
+    }
 }
 
 /// Signatures that were made under an authorization.

@@ -30,8 +30,9 @@ pub(crate) fn conflicts(request: &Request, ledger: &LedgerFacts) -> Vec<Reason> 
             format!("payment `{payment}` is signed under request {owner}"),
         ));
     }
-    if ledger.cancelled {
-        reasons.push(Reason::new(Tag::WithdrawalCancelled, "the withdrawal was cancelled"));
+    if let Some(tag) = ledger.ended {
+        let message = format!("it ended for good: {}", tag.meaning());
+        reasons.push(Reason::new(tag, message));
     }
     reasons
 }

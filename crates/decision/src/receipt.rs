@@ -133,7 +133,7 @@ pub struct ReceiptFile {
     pub bundles: Vec<ActivatedBundle>,
     /// The request.
     pub request: ReceiptStatement,
-    /// The unsigned bytes of the last authorized attempt, if any was authorized.
+    /// The unsigned bytes of the last signed attempt, or of the last authorized one where none is signed.
     pub unsigned: Option<Vec<u8>>,
     /// The other statements, in the order of first sight.
     pub statements: Vec<ReceiptStatement>,
@@ -308,15 +308,15 @@ impl Verifier {
         let chain = self.verify_chain()?;
         self.verify_statement_entries(&entries)?;
         let last = last_decision(&entries);
-        let decision = match (&self.json.unsigned_transaction, last_allowed(&entries)) {
+        let decision = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => Some(self.recompute(&chain, allowed, &unsigned.0)?),
-            (None, None) => None,
+            (None, None) if last_allowed(&entries, |_| true).is_none() => None,
             (Some(_), None) => {
                 return Err(broken(
                     "the receipt has bytes, the log has no decision that allowed them",
                 ));
             }
-            (None, Some(_)) => {
+            (None, _) => {
                 return Err(broken(
                     "the log has a decision that allowed bytes that the receipt lacks",
                 ));
@@ -399,6 +399,15 @@ impl Verifier {
         Ok(())
     }
 
+    /// The decision that allowed the receipt's bytes: the one that they were signed under, else the last one. The same bytes
+    /// may have been authorized more than once, and other attempts of the lineage are in the log as well.
+    fn shown_decision<'e>(&self, entries: &'e [Entry]) -> Option<&'e DecisionEntry> {
+        let transaction = TransactionDigest::of(&self.json.unsigned_transaction.as_ref()?.0);
+        let is_shown = |entry: &DecisionEntry| entry.transaction == transaction;
+        let is_signed = |entry: &DecisionEntry| signature_of(entries, entry).is_some();
+        last_allowed(entries, |entry| is_shown(entry) && is_signed(entry)).or_else(|| last_allowed(entries, is_shown))
+    }
+
     /// Takes the decision again from statements, bytes and the ledger facts that the log recorded.
     fn recompute(
         &self,
@@ -477,16 +486,16 @@ impl Verifier {
         entries: &[Entry],
         decision: Option<&Decision>,
     ) -> Result<Option<String>, ReceiptError> {
-        let logged = last_signature(entries);
+        let logged = decision.and_then(|decision| signature_of(entries, &decision.entry));
         let (signed, entry, decision) = match (&self.json.signed, logged, decision) {
-            (None, None, _) => return Ok(None),
+            (None, None, _) if last_signature(entries).is_none() => return Ok(None),
             (Some(signed), Some(entry), Some(decision)) => (signed, entry, decision),
             (Some(_), _, _) => {
                 return Err(broken(
                     "the receipt has a signed transaction, the log has no signature for it",
                 ));
             }
-            (None, Some(_), _) => return Err(broken("the log has a signature that the receipt lacks")),
+            (None, _, _) => return Err(broken("the log has a signature that the receipt lacks")),
         };
         let is_authorized = decision.entry.authorization.as_ref().is_some_and(|authorization| {
             authorization.id == entry.authorization && authorization.payloads == entry.payloads
@@ -568,12 +577,25 @@ fn last_decision(entries: &[Entry]) -> Option<&DecisionEntry> {
     entries.iter().rev().find_map(as_decision)
 }
 
-fn last_allowed(entries: &[Entry]) -> Option<&DecisionEntry> {
-    entries
-        .iter()
-        .rev()
-        .filter_map(as_decision)
-        .find(|entry| entry.authorization.is_some())
+fn last_allowed(entries: &[Entry], is_wanted: impl Fn(&DecisionEntry) -> bool) -> Option<&DecisionEntry> {
+    let decisions = entries.iter().rev().filter_map(as_decision);
+    decisions
+        .filter(|entry| entry.authorization.is_some())
+        .find(|entry| is_wanted(entry))
+}
+
+/// The signature that was made under a decision's authorization.
+fn signature_of<'e>(entries: &'e [Entry], decision: &DecisionEntry) -> Option<&'e SignatureEntry> {
+    let authorization = decision.authorization.as_ref()?.id;
+    entries.iter().rev().find_map(|entry| match entry {
+        Entry::Signature(signature) if signature.authorization == authorization => Some(signature),
+        Entry::Signature(_)
+        | Entry::Genesis(_)
+        | Entry::Activation(_)
+        | Entry::Request(_)
+        | Entry::Statement(_)
+        | Entry::Decision(_) => None,
+    })
 }
 
 fn as_decision(entry: &Entry) -> Option<&DecisionEntry> {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{Approval, Body, Cancel, FeeCeiling, Rejection, Roster, Seating, Verified, fill_seats};
+use countersign_approval::{
+    Approval, Body, Cancel, FeeCeiling, Rejection, Roster, Seating, StatementError, Verified, fill_seats,
+};
 use countersign_policy::Obligations;
 use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
 
@@ -123,7 +125,7 @@ impl Review<'_> {
         let verified = seen
             .verified
             .as_ref()
-            .map_err(|error| Reason::new(error.tag(), error.to_string()))?;
+            .map_err(|error| Reason::new(error.tag(), timeless(error)))?;
         match &verified.statement().body {
             Body::Approval(approval) => self.hear_approval(verified, approval),
             Body::Rejection(rejection) => self.hear_rejection(verified, rejection, seen.first_seen_at),
@@ -192,7 +194,7 @@ impl Review<'_> {
 
     fn header(&self, verified: &Verified, at: Timestamp) -> Result<(), Reason> {
         let certified = verified.statement().header.certify(self.deployment, self.epoch, at);
-        certified.map_err(|error| Reason::new(error.tag(), format!("`{}`: {error}", verified.signer())))
+        certified.map_err(|error| Reason::new(error.tag(), format!("`{}`: {}", verified.signer(), timeless(&error))))
     }
 
     fn other_withdrawal(&self, person: &PrincipalId) -> Reason {
@@ -214,5 +216,23 @@ impl Review<'_> {
             Tag::ApprovalNotMember,
             format!("`{person}` is not a member of a required group"),
         ))
+    }
+}
+
+/// An error without the moment of its decision: a reason that changes with every second would make every decision news,
+/// and replaying one request would grow the log without bound.
+pub(crate) fn timeless(error: &StatementError) -> String {
+    match error {
+        StatementError::NotYetValid { issued_at, .. } => format!("the statement is not valid before {issued_at}"),
+        StatementError::Expired { expires_at, .. } => format!("the statement expired at {expires_at}"),
+        StatementError::TooLarge(_)
+        | StatementError::Envelope(_)
+        | StatementError::UnknownKind(_)
+        | StatementError::Payload { .. }
+        | StatementError::UnknownKey(_)
+        | StatementError::BadSignature { .. }
+        | StatementError::NoTouch(_)
+        | StatementError::WrongDeployment { .. }
+        | StatementError::WrongEpoch { .. } => error.to_string(),
     }
 }

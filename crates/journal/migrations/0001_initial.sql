@@ -71,8 +71,11 @@ CREATE TABLE withdrawals (
     reference     TEXT NOT NULL,
     bundle        BLOB NOT NULL REFERENCES bundles (digest),
     first_seen_at INTEGER NOT NULL,
-    cancelled_at  INTEGER,
+    ended_at      INTEGER,
+    ended_by      TEXT,
     last_decision BLOB CHECK (length(last_decision) = 32),
+    decisions     INTEGER NOT NULL DEFAULT 0,
+    CHECK ((ended_at IS NULL) = (ended_by IS NULL)),
     UNIQUE (tenant, reference)
 ) STRICT, WITHOUT ROWID;
 
@@ -161,9 +164,9 @@ CREATE TRIGGER bundle_versions_rise BEFORE INSERT ON bundles
 WHEN EXISTS (SELECT 1 FROM bundles WHERE version >= NEW.version)
 BEGIN SELECT RAISE(ABORT, 'the bundle version does not follow the one in force'); END;
 
-CREATE TRIGGER cancels_are_final BEFORE UPDATE ON withdrawals
-WHEN OLD.cancelled_at IS NOT NULL AND NEW.cancelled_at IS NOT OLD.cancelled_at
-BEGIN SELECT RAISE(ABORT, 'a cancel is final'); END;
+CREATE TRIGGER ends_are_final BEFORE UPDATE ON withdrawals
+WHEN OLD.ended_at IS NOT NULL AND (NEW.ended_at IS NOT OLD.ended_at OR NEW.ended_by IS NOT OLD.ended_by)
+BEGIN SELECT RAISE(ABORT, 'an end is final'); END;
 
 CREATE TRIGGER commits_stay BEFORE UPDATE ON commits BEGIN SELECT RAISE(ABORT, 'a commit is final'); END;
 CREATE TRIGGER entries_stay BEFORE UPDATE ON log_entries BEGIN SELECT RAISE(ABORT, 'a log entry is final'); END;

@@ -113,14 +113,17 @@ impl Batch {
         match write {
             Write::Statement { .. } => self.statement(write, at),
             Write::Withdrawal { .. } => self.withdrawal(write, at),
-            Write::Cancelled { request } => {
-                self.update("UPDATE withdrawals SET cancelled_at = coalesce(cancelled_at, ")
+            Write::Ended { request, tag } => {
+                // Assignments read the row as it was: the first end stays.
+                self.update("UPDATE withdrawals SET ended_at = coalesce(ended_at, ")
                     .push_bind(at.unix_millis())
+                    .push("), ended_by = coalesce(ended_by, ")
+                    .push_bind(tag.as_str())
                     .push(")");
                 self.of_withdrawal(*request);
             }
             Write::Decision { request, decision } => {
-                self.update("UPDATE withdrawals SET last_decision = ")
+                self.update("UPDATE withdrawals SET decisions = decisions + 1, last_decision = ")
                     .push_bind(decision.as_bytes().to_vec());
                 self.of_withdrawal(*request);
             }

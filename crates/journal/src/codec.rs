@@ -176,8 +176,8 @@ fn encode_write(to: &mut Encoder, write: &Write) {
     match write {
         Write::Statement { .. } => encode_statement(to, write),
         Write::Withdrawal { .. } => encode_withdrawal(to, write),
-        Write::Cancelled { request } => {
-            to.tag(3).digest(request.as_bytes());
+        Write::Ended { request, tag } => {
+            to.tag(3).digest(request.as_bytes()).text(tag);
         }
         Write::Decision { request, decision } => {
             to.tag(4).digest(request.as_bytes()).digest(decision.as_bytes());
@@ -278,7 +278,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use countersign_types::{
-        Amount, AuthorizationId, BundleDigest, EntryDigest, SignedTransaction, StatementDigest, StatementNonce,
+        Amount, AuthorizationId, BundleDigest, EntryDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
         TransactionDigest,
     };
     use data_encoding::HEXLOWER;
@@ -377,7 +377,10 @@ mod tests {
                 reference: "ref".parse().unwrap(),
                 bundle,
             },
-            Write::Cancelled { request },
+            Write::Ended {
+                request,
+                tag: Tag::WithdrawalCancelled,
+            },
             Write::Decision {
                 request,
                 decision: EntryDigest::from_bytes([5; 32]),
@@ -441,11 +444,11 @@ mod tests {
         };
         assert_eq!(
             HEXLOWER.encode(&content),
-            "88c0393e949e681863477b77f4be607c873655d542171b1053449c715f6a1edb"
+            "53fce57a498992370cab61408eb6f81623f00b7d0d13d67b6f8a033fb8acd028"
         );
         assert_eq!(
             HEXLOWER.encode(&parts.hash()),
-            "efaed2e2b71c072f5a7332208b00b3c4dffbb055fa203ea230d6b9496ddd4802"
+            "cb17ecee4022b83622db5ecee8b82d8e79cde244acd6b2cb2dd72949b975a871"
         );
     }
 

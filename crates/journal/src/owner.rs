@@ -38,7 +38,7 @@ const LOCK_AND_READ_HEAD: &str = "BEGIN IMMEDIATE; \
 /// What the owner is asked for.
 pub(crate) enum Message {
     /// To decide.
-    Propose(Job),
+    Propose(Box<Job>),
     /// To end: answered when the database is closed.
     Close(oneshot::Sender<()>),
 }
@@ -94,7 +94,7 @@ impl Owner {
             }
             for message in messages {
                 match message {
-                    Message::Propose(job) => jobs.push(job),
+                    Message::Propose(job) => jobs.push(*job),
                     Message::Close(done) => closing = Some(done),
                 }
             }
@@ -459,7 +459,7 @@ fn refuse_rest(mut queue: mpsc::Receiver<Message>) {
     queue.close();
     while let Ok(message) = queue.try_recv() {
         match message {
-            Message::Propose(job) => answer_all(vec![job], &closed()),
+            Message::Propose(job) => answer_all(vec![*job], &closed()),
             Message::Close(done) => drop(done),
         }
     }

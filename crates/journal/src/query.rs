@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use countersign_signer::{JournaledStatement, Page, StoredBundle, Unfinished, WithdrawalHistory};
+use countersign_signer::{Basis, JournaledStatement, Page, StoredBundle, Unfinished, WithdrawalHistory};
 use countersign_types::{BundleDigest, RequestDigest};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    codec::{from_sql, to_sql},
+    codec::{bytes32, from_sql, to_sql},
     error::StepError,
     log::load_proven_entries,
-    records::{attempt, column_time, column32, load_withdrawal},
+    records::{attempt, column_time, column32, ending, load_withdrawal},
 };
 
 /// Authorizations without signatures, in the order of their first authorization.
@@ -56,16 +56,29 @@ fn journaled(row: &SqliteRow) -> Result<JournaledStatement, StepError> {
     })
 }
 
-/// Whether a withdrawal must not be released. One that was never journaled must not.
-pub(crate) async fn is_stopped(connection: &mut SqliteConnection, request: RequestDigest) -> Result<bool, StepError> {
-    let row = sqlx::query("SELECT cancelled_at FROM withdrawals WHERE request = ?")
-        .bind(request.as_bytes().to_vec())
-        .fetch_optional(connection)
-        .await?;
-    match row {
-        Some(row) => Ok(row.try_get::<Option<i64>, _>("cancelled_at")?.is_some()),
-        None => Ok(true),
-    }
+/// What a decision about a withdrawal would rest on now; `None` if it was never journaled.
+pub(crate) async fn basis(
+    connection: &mut SqliteConnection,
+    request: RequestDigest,
+) -> Result<Option<Basis>, StepError> {
+    let row = sqlx::query(
+        "SELECT ended_by, (SELECT digest FROM bundles ORDER BY version DESC LIMIT 1) AS bundle, \
+         (SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
+         WHERE statement_subjects.request = withdrawals.request AND digest <> withdrawals.statement) AS statements \
+         FROM withdrawals WHERE request = ?",
+    )
+    .bind(request.as_bytes().to_vec())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let bundle: Option<&[u8]> = row.try_get("bundle")?;
+        Ok(Basis {
+            bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
+            ended: ending(&row)?,
+            statements: from_sql(row.try_get("statements")?)?,
+        })
+    })
+    .transpose()
 }
 
 /// Activated bundles behind a version, with files and activations. The caller holds a read transaction.

@@ -2,13 +2,13 @@
 
 use countersign_signer::{AttemptRecord, SignedAttempt, WithdrawalRecord};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, StatementDigest, Timestamp,
-    TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, StatementDigest, Tag,
+    Timestamp, TransactionDigest,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    codec::{BadValue, bytes32, parse_conflict_keys, parse_signatures},
+    codec::{BadValue, bytes32, from_sql, parse_conflict_keys, parse_signatures},
     error::StepError,
 };
 
@@ -50,15 +50,27 @@ pub(crate) fn record_of(request: RequestDigest, rows: &[SqliteRow]) -> Result<Op
         match (row.try_get::<i64, _>("kind")?, &mut record) {
             (WITHDRAWAL, record) => *record = Some(withdrawal(request, row)?),
             (ATTEMPT, Some(record)) => record.attempts.push(attempt(row)?),
-            (STATEMENT, Some(record)) => {
-                let digest = StatementDigest::from_bytes(column32(row, "digest")?);
-                record.statements.push(digest);
-            }
-            // Statements can come before their withdrawal.
             _ => {}
         }
     }
     Ok(record)
+}
+
+/// The statements in the rows of [`push_record`]: they can come before their withdrawal.
+pub(crate) fn statements_of(rows: &[SqliteRow]) -> Result<Vec<StatementDigest>, StepError> {
+    let mut statements = Vec::new();
+    for row in rows {
+        if row.try_get::<i64, _>("kind")? == STATEMENT {
+            statements.push(StatementDigest::from_bytes(column32(row, "digest")?));
+        }
+    }
+    Ok(statements)
+}
+
+/// What ended a withdrawal.
+pub(crate) fn ending(row: &SqliteRow) -> Result<Option<Tag>, StepError> {
+    let tag: Option<&str> = row.try_get("ended_by")?;
+    Ok(tag.map(|tag| tag.parse().map_err(|_| BadValue("ending"))).transpose()?)
 }
 
 fn withdrawal(request: RequestDigest, row: &SqliteRow) -> Result<WithdrawalRecord, StepError> {
@@ -68,10 +80,10 @@ fn withdrawal(request: RequestDigest, row: &SqliteRow) -> Result<WithdrawalRecor
         request,
         first_seen_at: column_time(row, "first_seen_at")?,
         first_bundle: BundleDigest::from_bytes(column32(row, "bundle")?),
-        cancelled: row.try_get::<Option<i64>, _>("cancelled_at")?.is_some(),
+        ended: ending(row)?,
         last_decision: last_decision.map(EntryDigest::from_bytes),
+        decisions: from_sql(row.try_get("decisions")?)?,
         attempts: Vec::new(),
-        statements: Vec::new(),
     })
 }
 

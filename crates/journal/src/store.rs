@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign_signer::{
-    Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished, WithdrawalHistory,
+    Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished,
+    WithdrawalHistory,
 };
 use countersign_types::RequestDigest;
 use futures_core::future::BoxFuture;
@@ -101,7 +102,7 @@ impl SqliteJournal {
             return Err(fatal);
         }
         let (answer, outcome) = oneshot::channel();
-        let job = Message::Propose(Job { proposal, answer });
+        let job = Message::Propose(Box::new(Job { proposal, answer }));
         if self.queue.send(job).await.is_err() {
             return Err(closed());
         }
@@ -137,8 +138,8 @@ impl Journal for SqliteJournal {
         read!(self, statements(request))
     }
 
-    fn is_stopped(&self, request: RequestDigest) -> BoxFuture<'_, Result<bool, JournalError>> {
-        read!(self, is_stopped(request))
+    fn basis(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<Basis>, JournalError>> {
+        read!(self, basis(request))
     }
 
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>> {

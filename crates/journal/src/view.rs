@@ -7,9 +7,9 @@ use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNo
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    codec::{BadValue, account_nonce, bytes32, conflict_key_text, parse_conflict_key},
+    codec::{BadValue, account_nonce, bytes32, conflict_key_text, from_sql, parse_conflict_key},
     error::StepError,
-    records::{push_record, record_of},
+    records::{push_record, record_of, statements_of},
 };
 
 /// Things that one proposal may look up: every input and every payment of the largest transaction, and room.
@@ -39,6 +39,8 @@ pub(crate) async fn load_view(
         next_nonces: Default::default(),
         statements: Default::default(),
         nonce_owners: Default::default(),
+        about: Vec::new(),
+        voices: Default::default(),
     };
     let mut sql = query(reads);
     if sql.sql().as_str().is_empty() {
@@ -47,6 +49,7 @@ pub(crate) async fn load_view(
     let rows = sql.build().fetch_all(connection).await?;
     if let Some(request) = reads.request {
         view.withdrawal = record_of(request, &rows)?;
+        view.about = statements_of(&rows)?;
     }
     for row in &rows {
         add_row(&mut view, row)?;
@@ -70,6 +73,7 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.conflict_keys.len(),
         reads.statements.len(),
         reads.nonces.len(),
+        reads.voices.len(),
     ];
     let total = counts.into_iter().fold(0, usize::saturating_add);
     if total > MAX_READS {
@@ -86,6 +90,7 @@ const CONFLICT: i64 = 3;
 const NONCE: i64 = 4;
 const STATEMENT: i64 = 5;
 const USED: i64 = 6;
+const VOICE: i64 = 7;
 
 struct Lookups {
     builder: QueryBuilder<Sqlite>,
@@ -130,6 +135,22 @@ impl Lookups {
             ));
             let pairs = reads.nonces.iter();
             self.pairs(pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
+        }
+        self.voices(reads);
+    }
+
+    /// A withdrawal has few statements, so they are read and their signers compared.
+    fn voices(&mut self, reads: &Reads) {
+        for (request, signer) in &reads.voices {
+            self.branch(format_args!(
+                "SELECT {VOICE} AS kind, signer AS a, count(*) AS b, request AS owner FROM statement_subjects \
+                 JOIN statements USING (seq) WHERE request = "
+            ));
+            self.builder.push_bind(request.as_bytes().to_vec());
+            self.builder
+                .push(" AND signer = ")
+                .push_bind(signer.as_str().to_owned());
+            self.builder.push(" GROUP BY request, signer");
         }
     }
 
@@ -216,6 +237,10 @@ fn add_row(view: &mut LedgerView, row: &SqliteRow) -> Result<(), StepError> {
             let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
             view.nonce_owners.insert((signer, nonce), digest);
         }
+        VOICE => {
+            let signer = text(row, "a")?.parse().map_err(|_| BadValue("signer"))?;
+            view.voices.insert((owner()?, signer), from_sql(row.try_get("b")?)?);
+        }
         // The rows of the withdrawal's record.
         _ => {}
     }
@@ -261,6 +286,7 @@ mod tests {
             conflict_keys: vec![account_nonce(7), account_nonce(8), outpoint],
             statements: vec![statement_digest("a"), statement_digest("b")],
             nonces: vec![(signer(), nonce_of("a")), (signer(), nonce_of("b"))],
+            voices: vec![(request("a"), signer()), (request("b"), signer())],
         });
         let mut searches = 0;
         for statement in sql.sql().as_str().split("; ") {

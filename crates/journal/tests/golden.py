@@ -31,7 +31,7 @@ request, statement, bundle = digest(1), digest(2), digest(3)
 writes = [
     b"\x01" + statement + text("alice") + text("04" * 16) + u64(1) + request + text("envelope"),
     b"\x02" + request + statement + text("acme") + text("ref") + bundle,
-    b"\x03" + request,
+    b"\x03" + request + text("withdrawal/cancelled"),
     b"\x04" + request + digest(5),
     b"\x05" + request + text("acme") + u64(1) + text("pay") + u64(1) + digest(6) + text("unsigned")
     + u64(1) + text(f"account-nonce {ACCOUNT} {2**64 - 1}") + (7).to_bytes(32, "big") + digest(8) + i64(9),

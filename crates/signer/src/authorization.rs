@@ -8,7 +8,7 @@ use countersign_types::{
 };
 use std::sync::Arc;
 
-use crate::{SigningJob, prepare::Prepared};
+use crate::{Basis, SigningJob, prepare::Prepared};
 
 /// Permission to sign exactly these payloads once, until `sign_by`.
 ///
@@ -49,6 +49,7 @@ pub struct Authorization {
     withdrawal: RequestDigest,
     transaction: TransactionDigest,
     bundle: Arc<Bundle>,
+    basis: Basis,
     request: Request,
     unsigned: Vec<u8>,
     payloads: Vec<SigningPayload>,
@@ -56,7 +57,7 @@ pub struct Authorization {
 
 impl Authorization {
     /// From a committed decision. `None` if the decision does not authorize exactly what was prepared.
-    pub(crate) fn of_committed(decision: &Decision, prepared: &Prepared) -> Option<Self> {
+    pub(crate) fn of_committed(decision: &Decision, basis: Basis, prepared: &Prepared) -> Option<Self> {
         let record = decision.entry.authorization.clone()?;
         let parsed: &ParsedTransaction = prepared.parsed.as_ref().ok()?;
         let payloads = parsed.signing_payloads().to_vec();
@@ -70,6 +71,7 @@ impl Authorization {
             withdrawal: prepared.decoded.digest,
             transaction: prepared.decoded.transaction,
             bundle: Arc::clone(&prepared.bundle),
+            basis,
             request: prepared.request.clone(),
             unsigned: prepared.decoded.unsigned.clone(),
             payloads,
@@ -91,6 +93,11 @@ impl Authorization {
     /// Until when the key may be used.
     pub fn sign_by(&self) -> Timestamp {
         self.record.sign_by
+    }
+
+    /// What the decision saw: on any other basis the authorization is void.
+    pub(crate) fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     /// The jobs for the backend, and what is left to verify and assemble afterwards.
@@ -116,6 +123,9 @@ impl Spent {
     }
     pub(crate) fn payloads(&self) -> &[SigningPayload] {
         &self.0.payloads
+    }
+    pub(crate) fn basis(&self) -> &Basis {
+        &self.0.basis
     }
     pub(crate) fn bundle(&self) -> &Bundle {
         &self.0.bundle

@@ -25,8 +25,11 @@ pub enum SignerError {
     #[error("`{0}` has already used this nonce for another statement")]
     NonceReused(PrincipalId),
     /// Too many statements in one call.
-    #[error("{0} statements; at most {max} are accepted", max = countersign_decision::MAX_STATEMENTS)]
+    #[error("{0} statements; at most {max} are accepted", max = crate::submission::MAX_SUBMITTED_STATEMENTS)]
     TooManyStatements(usize),
+    /// One person has said enough about one withdrawal.
+    #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
+    TooTalkative(PrincipalId),
     /// No bundle is in force.
     #[error("no bundle is activated")]
     NoBundle,
@@ -54,9 +57,6 @@ pub enum SignerError {
     /// A receipt could not be written.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
-    /// The withdrawal was stopped after it was authorized: nothing is released.
-    #[error("withdrawal {0} was cancelled")]
-    Stopped(WithdrawalId),
     /// The authorization was not used in time.
     #[error("the authorization ran out at {0}; ask again")]
     AuthorizationExpired(Timestamp),
@@ -86,7 +86,7 @@ impl SignerError {
             Self::Statement(error) => error.tag(),
             Self::NotPermitted { .. } => Tag::StatementNotPermitted,
             Self::NonceReused(_) => Tag::StatementNonceReused,
-            Self::TooManyStatements(_) => Tag::MessageTooLarge,
+            Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
             Self::NoBundle => Tag::BundleNoneActive,
             Self::Chain(error) => error.tag(),
             Self::Journal(error) => error.tag(),
@@ -96,7 +96,6 @@ impl SignerError {
             Self::Entry(_) => Tag::MessageTooLarge,
             Self::Acknowledgement(error) => error.tag(),
             Self::Receipt(error) => error.tag(),
-            Self::Stopped(_) => Tag::WithdrawalCancelled,
             Self::AuthorizationExpired(_) => Tag::AuthorizationExpired,
             Self::Contended => Tag::JournalUnavailable,
             Self::NotFound(_) => Tag::WithdrawalNotFound,

@@ -66,7 +66,7 @@ impl JournalError {
 /// What a proposal needs to see. Everything else of the ledger is absent from its view.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// The withdrawal: its record, attempts and statements.
+    /// The withdrawal: its record, its attempts, and the statements about it.
     pub request: Option<RequestDigest>,
     /// Who owns this reference.
     pub reference: Option<(TenantId, Reference)>,
@@ -78,6 +78,8 @@ pub struct Reads {
     pub statements: Vec<StatementDigest>,
     /// Which statement used these nonces.
     pub nonces: Vec<(PrincipalId, StatementNonce)>,
+    /// How many statements these people made about these withdrawals.
+    pub voices: Vec<(RequestDigest, PrincipalId)>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -89,6 +91,9 @@ pub struct LedgerView {
     pub bundle: Option<ActiveBundle>,
     /// The withdrawal asked for, if it was ever journaled.
     pub withdrawal: Option<WithdrawalRecord>,
+    /// Every statement about the withdrawal asked for but its request, in the order of first sight. People may speak before
+    /// the withdrawal is first seen, so these do not depend on its record.
+    pub about: Vec<StatementDigest>,
     /// Owner of the reference asked for.
     pub reference_owner: Option<RequestDigest>,
     /// Owners of the payment references asked for; unowned ones are absent.
@@ -101,6 +106,8 @@ pub struct LedgerView {
     pub statements: BTreeMap<StatementDigest, Timestamp>,
     /// Statements that used the nonces asked for; unused ones are absent.
     pub nonce_owners: BTreeMap<(PrincipalId, StatementNonce), StatementDigest>,
+    /// How many statements are journaled for the voices asked for; silent ones are absent.
+    pub voices: BTreeMap<(RequestDigest, PrincipalId), u64>,
 }
 
 /// The bundle in force.
@@ -123,14 +130,37 @@ pub struct WithdrawalRecord {
     pub first_seen_at: Timestamp,
     /// The bundle in force at first sight: its policy must allow as well (POLICY.md step 9).
     pub first_bundle: BundleDigest,
-    /// Whether a valid cancel was journaled.
-    pub cancelled: bool,
+    /// What ended it for good: the tag of a cancel or of a rejection that counted.
+    pub ended: Option<Tag>,
     /// The last decision entry without its time, so that asking again does not grow the log.
     pub last_decision: Option<EntryDigest>,
+    /// How many decisions about it were logged.
+    pub decisions: u64,
     /// The authorized attempts, in order of their number.
     pub attempts: Vec<AttemptRecord>,
-    /// Every statement about the withdrawal but the request, in the order of first sight.
-    pub statements: Vec<StatementDigest>,
+}
+
+/// What a decision rests on besides the bytes. A signature is made, recorded and released only on the basis that its
+/// decision saw (docs/adr/0008); freezes join here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// The bundle in force.
+    pub bundle: Option<BundleDigest>,
+    /// What ended the withdrawal.
+    pub ended: Option<Tag>,
+    /// How many statements about the withdrawal are journaled. None is ever removed: as many are the same ones.
+    pub statements: u64,
+}
+
+impl Basis {
+    /// The basis in the view of a proposal that reads the withdrawal.
+    pub fn of(view: &LedgerView) -> Self {
+        Self {
+            bundle: view.bundle.as_ref().map(|bundle| bundle.digest),
+            ended: view.withdrawal.as_ref().and_then(|record| record.ended),
+            statements: u64::try_from(view.about.len()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// An attempt that was authorized: from that moment it counts as signed.
@@ -196,10 +226,12 @@ pub enum Write {
         /// The bundle in force.
         bundle: BundleDigest,
     },
-    /// A valid cancel.
-    Cancelled {
+    /// The end of a withdrawal, for good. The first one stays.
+    Ended {
         /// The withdrawal.
         request: RequestDigest,
+        /// The tag of the cancel or of the rejection that counted.
+        tag: Tag,
     },
     /// The decision that was logged last.
     Decision {
@@ -408,8 +440,8 @@ pub trait Journal: Send + Sync {
     /// The statements about a withdrawal, in the order of first sight, the request not among them.
     fn statements(&self, request: RequestDigest) -> BoxFuture<'_, Result<Vec<JournaledStatement>, JournalError>>;
 
-    /// Whether the withdrawal was cancelled since it was authorized; freezes join here.
-    fn is_stopped(&self, request: RequestDigest) -> BoxFuture<'_, Result<bool, JournalError>>;
+    /// What a decision about the withdrawal would rest on now; `None` if it was never journaled.
+    fn basis(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<Basis>, JournalError>>;
 
     /// The bundle in force.
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>>;
@@ -435,11 +467,8 @@ where
 {
     let decide: Decide = Box::new(move |view, now| {
         let Verdict { entries, writes, reply } = decide(view, now);
-        Verdict {
-            entries,
-            writes,
-            reply: Box::new(reply) as Reply,
-        }
+        let reply: Reply = Box::new(reply);
+        Verdict { entries, writes, reply }
     });
     let outcome = journal.propose(Proposal { reads, decide }).await?;
     match outcome.reply.downcast::<R>() {

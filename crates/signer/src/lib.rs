@@ -34,6 +34,6 @@ pub use authorization::Authorization;
 pub use backend::{BackendError, KeyBackend, SigningJob};
 pub use error::SignerError;
 pub use journal::*;
-pub use pipeline::{Clock, Notary, Signer, SignerParts};
+pub use pipeline::{Clock, Notary, ResumeScope, Resumed, Signer, SignerParts};
 pub use signature::SignatureError;
 pub use submission::{Activated, Answer, Submission};

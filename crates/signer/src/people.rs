@@ -10,11 +10,15 @@ use countersign_decision::{
     Acknowledgement, ActivatedBundle, ActivationEntry, ChainError, Entry, EntryError, ProvenEntry, ReceiptError,
     ReceiptFile, ReceiptStatement, SignedFile, certify_next,
 };
-use countersign_types::{Timestamp, WithdrawalId};
+use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
     Activated, JournaledStatement, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
-    WithdrawalHistory, Write, prepare::subjects, propose, ruling::Changes,
+    WithdrawalHistory, Write,
+    pipeline::MAX_ROUNDS,
+    prepare::{room, subjects},
+    propose,
+    ruling::Changes,
 };
 
 /// The log key that a genesis pins, as a signed-note verifier.
@@ -31,24 +35,29 @@ impl Signer {
     /// Journals a statement and acknowledges its first sight. A statement that is journaled already is acknowledged again
     /// with its first time.
     pub async fn record_statement(&self, envelope: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let bundle = self.active()?;
-        let verified = Arc::new(verify(&Envelope::parse(envelope)?, bundle.roster())?);
-        let cancelled = self.certify_kind(&bundle, &verified).await?;
-        let reads = Reads {
-            statements: vec![verified.digest()],
-            nonces: vec![(verified.signer().clone(), verified.statement().header.nonce)],
-            ..Reads::default()
-        };
-        let deployment = self.genesis.hash();
-        let statement = Arc::clone(&verified);
-        let decide = move |view: &LedgerView, now: Timestamp| match journal_statement(
-            view, now, &statement, deployment, cancelled,
-        ) {
-            Ok(verdict) => verdict,
-            Err(error) => Verdict::unchanged(Err(error)),
-        };
-        let (first_seen_at, _) = propose(self.journal.as_ref(), reads, decide).await?;
-        self.acknowledge(&verified, first_seen_at?)
+        let envelope = Envelope::parse(envelope)?;
+        for _ in 0..MAX_ROUNDS {
+            let bundle = self.active()?;
+            let verified = Arc::new(verify(&envelope, bundle.roster())?);
+            let is_cancel = self.certify_kind(&bundle, &verified).await?;
+            let intake = Intake {
+                deployment: self.genesis.hash(),
+                bundle: bundle.digest(),
+                verified: Arc::clone(&verified),
+                is_cancel,
+            };
+            let reads = intake.reads();
+            let decide = move |view: &LedgerView, now: Timestamp| {
+                let verdict = intake.journal(view, now);
+                verdict.unwrap_or_else(|error| Verdict::unchanged(Err(error)))
+            };
+            match propose(self.journal.as_ref(), reads, decide).await?.0? {
+                Some(first_seen_at) => return self.acknowledge(&verified, first_seen_at),
+                // Another bundle came into force: whoever spoke may have left its roster.
+                None => self.refresh().await?,
+            }
+        }
+        Err(SignerError::Contended)
     }
 
     /// Only statements about withdrawals are taken here; a cancel needs the initiator or an officer. Returns whether a
@@ -61,13 +70,17 @@ impl Signer {
         match &verified.statement().body {
             Body::Approval(_) | Body::Rejection(_) => Ok(false),
             Body::Cancel(cancel) => {
-                let history = self.journal.history(cancel.withdrawal.request()).await?;
-                let history = history.ok_or(SignerError::NotFound(cancel.withdrawal))?;
-                let request = verify(&Envelope::parse(&history.request.envelope)?, bundle.roster())?;
                 let person = verified.signer();
-                let may_cancel = person == request.signer()
-                    || bundle.roster().initiating_people(request.signer()).contains(person)
-                    || bundle.roster().is_officer(person);
+                let is_officer = bundle.roster().is_officer(person);
+                let Some(history) = self.journal.history(cancel.withdrawal.request()).await? else {
+                    // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
+                    let ahead = is_officer.then_some(false);
+                    return ahead.ok_or(SignerError::NotFound(cancel.withdrawal));
+                };
+                let may_cancel = is_officer || {
+                    let request = verify(&Envelope::parse(&history.request.envelope)?, bundle.roster())?;
+                    person == request.signer() || bundle.roster().initiating_people(request.signer()).contains(person)
+                };
                 if may_cancel {
                     Ok(true)
                 } else {
@@ -85,15 +98,53 @@ impl Signer {
         files: BTreeMap<String, Vec<u8>>,
         statements: Vec<Vec<u8>>,
     ) -> Result<Activated, SignerError> {
-        let previous = self.active().ok();
         let candidate = Bundle::load(&files).map_err(ChainError::Load)?;
         self.certify_keys(&candidate)?;
+        for _ in 0..MAX_ROUNDS {
+            let previous = self.active().ok();
+            self.certify_ahead(previous.as_deref(), &files, &statements).await?;
+            match self.activate_after(previous, files.clone(), statements.clone()).await? {
+                Some(activated) => return Ok(activated),
+                None => self.refresh().await?,
+            }
+        }
+        Err(SignerError::Contended)
+    }
+
+    /// What will be refused is refused before it costs the journal's lock a bundle to load and signatures to verify.
+    async fn certify_ahead(
+        &self,
+        previous: Option<&Bundle>,
+        files: &BTreeMap<String, Vec<u8>>,
+        statements: &[Vec<u8>],
+    ) -> Result<(), SignerError> {
+        let stand = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.bundle.clone()));
+        let ((epoch, active), now) = propose(self.journal.as_ref(), Reads::default(), stand).await?;
+        let is_current = active.map(|active| active.digest) == previous.map(Bundle::digest);
+        let step = ActivatedBundle {
+            files: files.clone(),
+            statements: statements.to_vec(),
+            activated_at: now,
+        };
+        // Under a stale predecessor every answer would be wrong: `activate_after` finds it out and starts over.
+        if is_current {
+            certify_next(&self.genesis, epoch, previous, &step)?;
+        }
+        Ok(())
+    }
+
+    /// `None` where `previous` is not in force.
+    async fn activate_after(
+        &self,
+        previous: Option<Arc<Bundle>>,
+        files: BTreeMap<String, Vec<u8>>,
+        statements: Vec<Vec<u8>>,
+    ) -> Result<Option<Activated>, SignerError> {
         let genesis = self.genesis.clone();
         let decide = move |view: &LedgerView, now: Timestamp| {
-            let is_current =
-                view.bundle.as_ref().map(|bundle| bundle.digest) == previous.as_deref().map(Bundle::digest);
-            if !is_current {
-                return Verdict::unchanged(Err(SignerError::Contended));
+            let in_force = view.bundle.as_ref().map(|bundle| bundle.digest);
+            if in_force != previous.as_deref().map(Bundle::digest) {
+                return Verdict::unchanged(Ok(None));
             }
             let step = ActivatedBundle {
                 files: files.clone(),
@@ -106,15 +157,17 @@ impl Signer {
             }
         };
         let (activated, at) = propose(self.journal.as_ref(), Reads::default(), decide).await?;
-        let (bundle, first) = activated?;
+        let Some((bundle, first)) = activated? else {
+            return Ok(None);
+        };
         let bundle = Arc::new(bundle);
         self.learn(Arc::clone(&bundle), true);
         let acknowledgement = self.acknowledge(&first, at)?;
-        Ok(Activated {
+        Ok(Some(Activated {
             version: bundle.version(),
             digest: bundle.digest(),
             acknowledgement,
-        })
+        }))
     }
 
     fn acknowledge(&self, verified: &Verified, first_seen_at: Timestamp) -> Result<Vec<u8>, SignerError> {
@@ -174,41 +227,70 @@ impl Signer {
     }
 }
 
-/// When a statement was first seen: earlier, or now with a record and an entry.
-fn journal_statement(
-    view: &LedgerView,
-    now: Timestamp,
-    verified: &Verified,
-    deployment: countersign_types::GenesisHash,
-    is_cancelled: bool,
-) -> Result<Verdict<Result<Timestamp, SignerError>>, SignerError> {
-    if let Some(first_seen_at) = view.statements.get(&verified.digest()) {
-        return Ok(Verdict::unchanged(Ok(*first_seen_at)));
-    }
-    let header = &verified.statement().header;
-    header.certify(deployment, view.epoch, now)?;
-    if view
-        .nonce_owners
-        .contains_key(&(verified.signer().clone(), header.nonce))
-    {
-        return Err(SignerError::NonceReused(verified.signer().clone()));
-    }
-    let mut changes = Changes::default();
-    changes.statement(verified, now)?;
-    if is_cancelled {
-        let ended = subjects(verified).into_iter().map(|withdrawal| Write::Cancelled {
-            request: withdrawal.request(),
-        });
-        changes.writes.extend(ended);
-    }
-    Ok(Verdict {
-        entries: changes.entries,
-        writes: changes.writes,
-        reply: Ok(now),
-    })
+/// A statement on its way into the journal, verified under a bundle.
+struct Intake {
+    deployment: GenesisHash,
+    bundle: BundleDigest,
+    verified: Arc<Verified>,
+    /// A cancel by somebody who may, of a withdrawal that has a record.
+    is_cancel: bool,
 }
 
-type ActivationReply = Result<(Bundle, Verified), SignerError>;
+impl Intake {
+    fn reads(&self) -> Reads {
+        let signer = self.verified.signer();
+        Reads {
+            statements: vec![self.verified.digest()],
+            nonces: vec![(signer.clone(), self.verified.statement().header.nonce)],
+            voices: subjects(&self.verified)
+                .iter()
+                .map(|withdrawal| (withdrawal.request(), signer.clone()))
+                .collect(),
+            ..Reads::default()
+        }
+    }
+
+    /// When the statement was first seen: earlier, or now with a record and an entry. `None` if it must be verified again.
+    fn journal(
+        &self,
+        view: &LedgerView,
+        now: Timestamp,
+    ) -> Result<Verdict<Result<Option<Timestamp>, SignerError>>, SignerError> {
+        let verified = &self.verified;
+        if let Some(first_seen_at) = view.statements.get(&verified.digest()) {
+            return Ok(Verdict::unchanged(Ok(Some(*first_seen_at))));
+        }
+        if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(self.bundle) {
+            return Ok(Verdict::unchanged(Ok(None)));
+        }
+        let header = &verified.statement().header;
+        header.certify(self.deployment, view.epoch, now)?;
+        let nonce = (verified.signer().clone(), header.nonce);
+        if view.nonce_owners.contains_key(&nonce) {
+            return Err(SignerError::NonceReused(nonce.0));
+        }
+        let room = room(verified.envelope().kind());
+        if view.voices.values().any(|said| *said >= room) {
+            return Err(SignerError::TooTalkative(nonce.0));
+        }
+        let mut changes = Changes::default();
+        changes.statement(verified, now)?;
+        if self.is_cancel {
+            let ended = subjects(verified).into_iter().map(|withdrawal| Write::Ended {
+                request: withdrawal.request(),
+                tag: Tag::WithdrawalCancelled,
+            });
+            changes.writes.extend(ended);
+        }
+        Ok(Verdict {
+            entries: changes.entries,
+            writes: changes.writes,
+            reply: Ok(Some(now)),
+        })
+    }
+}
+
+type ActivationReply = Result<Option<(Bundle, Verified)>, SignerError>;
 
 /// Entries and changes of an activation. Its statements are journaled with it.
 fn activation(
@@ -222,7 +304,7 @@ fn activation(
             Some(first) => Verdict {
                 entries: changes.entries,
                 writes: changes.writes,
-                reply: Ok((bundle, first)),
+                reply: Ok(Some((bundle, first))),
             },
             None => Verdict::unchanged(Err(SignerError::NoBundle)),
         },
@@ -272,7 +354,9 @@ fn write_receipt(
         envelope: statement.envelope,
         first_seen_at: statement.first_seen_at,
     };
-    let last = history.record.attempts.last();
+    let attempts = &history.record.attempts;
+    let signed = attempts.iter().rfind(|attempt| attempt.signed.is_some());
+    let last = signed.or(attempts.last());
     let signed = last
         .and_then(|attempt| attempt.signed.as_ref())
         .map(|signed| SignedFile {

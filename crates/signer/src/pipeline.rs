@@ -1,7 +1,9 @@
 //! The pipeline, in the order of DESIGN.md §7 and no other.
 //!
 //! decode → verify and parse → one journal transaction that decides, reserves and logs → (durable, covered by a checkpoint,
-//! anchored) → stop re-checked → sign → verify the signature → record → stop re-checked → release.
+//! anchored) → basis re-checked → sign → verify the signature → record on the same basis → basis re-checked → release.
+//!
+//! The basis is what the decision saw: the bundle in force, the statements, no end. A change of it starts the pipeline over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,16 +11,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use countersign_approval::{Environment, Genesis};
 use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
-use countersign_decision::{Decision, Entry, SignatureEntry};
+use countersign_decision::{AuthorizationRecord, Entry, EntryError, SignatureEntry};
 use countersign_types::{
-    BundleDigest, Duration, KeyId, PublicKey, RawSignature, Scheme, SignedTransaction, SigningPayload, Timestamp,
-    WithdrawalId,
+    BundleDigest, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp, WithdrawalId,
 };
 use futures_util::future::try_join_all;
 
 use crate::{
-    Answer, Authorization, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
-    SignerError, Submission, Verdict, Write,
+    Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
+    SignerError, Submission, Unfinished, Verdict, Write,
     authorization::Spent,
     prepare::Prepared,
     propose,
@@ -28,12 +29,44 @@ use crate::{
 };
 
 /// How often the pipeline starts over because the bundle or the statements changed under it.
-const MAX_ROUNDS: usize = 8;
+pub(crate) const MAX_ROUNDS: usize = 8;
 
 /// Signs acknowledgements with the log key.
 pub trait Notary: Send + Sync {
     /// An Ed25519 signature over the text of a note.
     fn sign(&self, text: &[u8]) -> [u8; 64];
+}
+
+/// Which unsigned authorizations [`Signer::resume`] takes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeScope {
+    /// All of them: at start, when no call of this process is signing one.
+    All,
+    /// Those whose time to sign has run out: beside live calls, which may be signing the others right now.
+    Lapsed,
+}
+
+/// What a pass of [`Signer::resume`] came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// How many are signed now.
+    pub signed: u64,
+    /// Those that are not, and why.
+    pub left: Vec<(WithdrawalId, Vec<Tag>)>,
+}
+
+enum TakenUp {
+    Signed,
+    Left,
+}
+
+impl TakenUp {
+    fn is_left(&self) -> bool {
+        match self {
+            Self::Signed => false,
+            Self::Left => true,
+        }
+    }
 }
 
 /// The clock of the signer process. The journal reads it again under its own lock.
@@ -113,15 +146,24 @@ impl Signer {
                 Ruling::NeedsBundle(digest) => self.load(digest).await?,
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unloggable(error) => return Err(error.into()),
+                // Ruled in one transaction with the stops: nothing is between this and the release.
                 Ruling::AlreadySigned(attempt, signed) => {
-                    let transaction = self.release(&decoded, signed.transaction).await?;
                     return Ok(Answer::Signed {
-                        transaction,
+                        transaction: signed.transaction,
                         attempt,
                         decision: Vec::new(),
                     });
                 }
-                Ruling::Authorized(decision, entry) => return self.sign(&decoded, &decision, entry, &prepared).await,
+                Ruling::Authorized(decision, basis, entry) => {
+                    let authorization = Authorization::of_committed(&decision, basis, &prepared);
+                    if let Some(signed) = self.sign(authorization.ok_or(SignerError::Contended)?).await? {
+                        return Ok(Answer::Signed {
+                            transaction: signed.transaction,
+                            attempt: decision.entry.authorization.map_or(0, |record| record.attempt),
+                            decision: entry,
+                        });
+                    }
+                }
             }
         }
         Err(SignerError::Contended)
@@ -140,36 +182,59 @@ impl Signer {
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unloggable(error) => return Err(error.into()),
                 Ruling::AlreadySigned(..) => return Ok(Answer::Allowed { decision: Vec::new() }),
-                Ruling::Authorized(_, entry) => return Ok(Answer::Allowed { decision: entry }),
+                Ruling::Authorized(_, _, entry) => return Ok(Answer::Allowed { decision: entry }),
             }
         }
         Err(SignerError::Contended)
     }
 
-    /// Takes up what was authorized and not signed before a crash. Each is decided anew: what was allowed then may be
-    /// cancelled, expired or forbidden now (docs/adr/0006). Returns how many are signed now.
-    pub async fn resume(&self) -> Result<u64, SignerError> {
-        let mut signed = 0_u64;
+    /// Takes up what was authorized and not signed. Each is decided anew: what was allowed then may be cancelled, expired or
+    /// forbidden now (docs/adr/0006). One that cannot be signed does not hold up those behind it.
+    pub async fn resume(&self, scope: ResumeScope) -> Result<Resumed, SignerError> {
+        let mut resumed = Resumed::default();
         let mut page = Page::FIRST;
         loop {
             let unfinished = self.journal.unfinished(page).await?;
             if unfinished.is_empty() {
-                return Ok(signed);
+                return Ok(resumed);
             }
             for work in unfinished {
-                let submission = Submission {
-                    request: work.envelope,
-                    unsigned: work.attempt.unsigned,
-                    statements: Vec::new(),
-                };
-                if let Answer::Signed { .. } = self.authorize(submission).await? {
-                    signed = signed.saturating_add(1);
-                } else {
+                if self.take_up(scope, work, &mut resumed).await?.is_left() {
                     // It stays listed, and the listing is in order of commit: step over it.
                     page.offset = page.offset.saturating_add(1);
                 }
             }
         }
+    }
+
+    async fn take_up(
+        &self,
+        scope: ResumeScope,
+        work: Unfinished,
+        resumed: &mut Resumed,
+    ) -> Result<TakenUp, SignerError> {
+        if scope == ResumeScope::Lapsed && (self.clock)() < work.attempt.sign_by {
+            return Ok(TakenUp::Left);
+        }
+        let submission = Submission {
+            request: work.envelope,
+            unsigned: work.attempt.unsigned,
+            statements: Vec::new(),
+        };
+        let reason = match self.authorize(submission).await {
+            Ok(Answer::Signed { .. }) => {
+                resumed.signed = resumed.signed.saturating_add(1);
+                return Ok(TakenUp::Signed);
+            }
+            Ok(Answer::Allowed { .. }) => Vec::new(),
+            Ok(
+                Answer::Pending { reasons, .. } | Answer::Denied { reasons, .. } | Answer::Malformed { reasons, .. },
+            ) => reasons.iter().map(|reason| reason.tag).collect(),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => vec![error.tag()],
+        };
+        resumed.left.push((WithdrawalId::of(work.request), reason));
+        Ok(TakenUp::Left)
     }
 
     async fn prepare(&self, decoded: &Arc<Decoded>) -> Result<Prepared, SignerError> {
@@ -193,61 +258,39 @@ impl Signer {
         }
     }
 
-    /// From here on the decision is durable, logged and covered by a checkpoint.
-    async fn sign(
-        &self,
-        decoded: &Decoded,
-        decision: &Decision,
-        entry: Vec<u8>,
-        prepared: &Prepared,
-    ) -> Result<Answer, SignerError> {
-        let authorization = Authorization::of_committed(decision, prepared).ok_or(SignerError::Contended)?;
-        self.certify_unstopped(decoded).await?;
+    /// From here on the decision is durable, logged and covered by a checkpoint. `None`: what it rested on has changed, so it
+    /// must be taken again (docs/adr/0008).
+    async fn sign(&self, authorization: Authorization) -> Result<Option<SignedAttempt>, SignerError> {
+        let request = authorization.withdrawal();
+        if !self.still_rests_on(request, authorization.basis()).await? {
+            return Ok(None);
+        }
         let sign_by = authorization.sign_by();
         if (self.clock)() >= sign_by {
             return Err(SignerError::AuthorizationExpired(sign_by));
         }
         let (jobs, spent) = authorization.into_jobs();
         let raw = try_join_all(jobs.into_iter().map(|job| self.backend.sign(job))).await?;
-        let signatures = self.certify_signatures(spent.payloads(), raw)?;
+        let signatures = certify_signatures(&spent, raw)?;
         let transaction = spent.bundle().registry().assemble(
             &spent.request().network,
             &spent.request().wallet,
             spent.unsigned(),
             &signatures,
         )?;
-        let recorded = self.record(&spent, signatures, transaction).await?;
-        let attempt = spent.record().attempt;
-        let transaction = self.release(decoded, recorded.transaction).await?;
-        Ok(Answer::Signed {
-            transaction,
-            attempt,
-            decision: entry,
-        })
+        let recorded = match self.record(&spent, signatures, transaction).await? {
+            Recorded::Signed(signed) => signed,
+            Recorded::Changed => return Ok(None),
+            Recorded::Late => return Err(SignerError::AuthorizationExpired(sign_by)),
+            Recorded::Refused(error) => return Err(error.into()),
+        };
+        // The last gate: what stopped it since keeps the signature in.
+        let is_released = self.still_rests_on(request, spent.basis()).await?;
+        Ok(is_released.then_some(recorded))
     }
 
-    /// Every signature verifies under the wallet's public key before anything else happens with it.
-    fn certify_signatures(
-        &self,
-        payloads: &[SigningPayload],
-        raw: Vec<RawSignature>,
-    ) -> Result<Vec<RawSignature>, SignerError> {
-        let certified = payloads.iter().zip(raw).map(|(payload, raw)| {
-            let key = self.public_key(&payload.key())?;
-            Ok(certify(&key, payload.bytes(), raw)?)
-        });
-        certified.collect()
-    }
-
-    /// The wallet's key as the bundle pins it, not as the token tells it.
-    fn public_key(&self, id: &KeyId) -> Result<PublicKey, SignerError> {
-        let bundle = self.loaded().active.ok_or(SignerError::NoBundle)?;
-        let mut keys = bundle.registry().wallets().iter().flat_map(|wallet| &wallet.keys);
-        let key = keys.find(|key| key.id() == *id).copied();
-        key.ok_or(SignerError::MissingKey {
-            key: *id,
-            scheme: Scheme::Ecdsa,
-        })
+    async fn still_rests_on(&self, request: RequestDigest, basis: &Basis) -> Result<bool, SignerError> {
+        Ok(self.journal.basis(request).await?.as_ref() == Some(basis))
     }
 
     /// Records signatures, or finds those that a racing call recorded first: one signature per payload is released.
@@ -256,79 +299,29 @@ impl Signer {
         spent: &Spent,
         signatures: Vec<RawSignature>,
         transaction: SignedTransaction,
-    ) -> Result<SignedAttempt, SignerError> {
+    ) -> Result<Recorded, SignerError> {
+        let request = spent.withdrawal();
         let reads = Reads {
-            request: Some(spent.withdrawal()),
+            request: Some(request),
             ..Reads::default()
         };
-        let record = spent.record().clone();
-        let request = spent.withdrawal();
+        let authorization = spent.record().clone();
+        let basis = spent.basis().clone();
         let decide = move |view: &LedgerView, now: Timestamp| {
-            let attempts = view
-                .withdrawal
-                .as_ref()
-                .map(|record| record.attempts.as_slice())
-                .unwrap_or_default();
-            let Some(attempt) = attempts.iter().find(|attempt| attempt.number == record.attempt) else {
-                return Verdict::unchanged(Err("the authorized attempt is not in the journal".to_owned()));
-            };
-            if let Some(signed) = &attempt.signed {
-                return Verdict::unchanged(Ok(signed.clone()));
+            if Basis::of(view) != basis {
+                return Verdict::unchanged(Recorded::Changed);
             }
-            let entry = Entry::Signature(SignatureEntry {
-                withdrawal: WithdrawalId::of(request),
-                attempt: record.attempt,
-                authorization: record.id,
-                payloads: record.payloads.clone(),
-                signatures: signatures
-                    .iter()
-                    .map(|signature| to_hex(signature.as_bytes()))
-                    .collect(),
-                txid: transaction.txid.clone(),
-                recorded_at: now,
-            });
-            let bytes = match entry.to_bytes() {
-                Ok(bytes) => bytes,
-                Err(error) => return Verdict::unchanged(Err(error.to_string())),
-            };
-            let signed = SignedAttempt {
-                signatures: signatures.clone(),
-                transaction: transaction.clone(),
-                recorded_at: now,
-            };
-            Verdict {
-                entries: vec![LogEntry {
-                    bytes,
-                    subjects: vec![request],
-                }],
-                writes: vec![Write::Signed {
-                    request,
-                    number: record.attempt,
-                    signatures: signatures.clone(),
-                    transaction: transaction.clone(),
-                }],
-                reply: Ok(signed),
+            let record = view.withdrawal.as_ref();
+            let mut attempts = record.map(|record| record.attempts.iter()).unwrap_or_default();
+            let attempt = attempts.find(|attempt| attempt.number == authorization.attempt);
+            match attempt.and_then(|attempt| attempt.signed.clone()) {
+                Some(signed) => Verdict::unchanged(Recorded::Signed(signed)),
+                // Too late: it was authorized for a moment, not for whenever the token answers.
+                None if now >= authorization.sign_by => Verdict::unchanged(Recorded::Late),
+                None => recording(request, &authorization, &signatures, &transaction, now),
             }
         };
-        let (recorded, _) = propose(self.journal.as_ref(), reads, decide).await?;
-        recorded.map_err(|reason| JournalError::Damaged(reason).into())
-    }
-
-    /// The last gate: a cancel that arrived while the token worked keeps the signature in.
-    async fn release(
-        &self,
-        decoded: &Decoded,
-        transaction: SignedTransaction,
-    ) -> Result<SignedTransaction, SignerError> {
-        self.certify_unstopped(decoded).await?;
-        Ok(transaction)
-    }
-
-    async fn certify_unstopped(&self, decoded: &Decoded) -> Result<(), SignerError> {
-        if self.journal.is_stopped(decoded.digest).await? {
-            return Err(SignerError::Stopped(WithdrawalId::of(decoded.digest)));
-        }
-        Ok(())
+        Ok(propose(self.journal.as_ref(), reads, decide).await?.0)
     }
 
     /// Every wallet key of the bundle is in the backend, with the scheme that its family signs with.
@@ -364,7 +357,7 @@ impl Signer {
     }
 
     /// Reads the bundle in force from the journal.
-    async fn refresh(&self) -> Result<(), SignerError> {
+    pub(crate) async fn refresh(&self) -> Result<(), SignerError> {
         if let Some(stored) = self.journal.active_bundle().await? {
             self.learn(Arc::new(load_stored(&stored.files)?), true);
         }
@@ -391,6 +384,78 @@ impl Signer {
 /// A bundle that was activated once loads again, or the database is damaged.
 fn load_stored(files: &BTreeMap<String, Vec<u8>>) -> Result<Bundle, SignerError> {
     Bundle::load(files).map_err(|errors| JournalError::Damaged(format!("a stored bundle: {errors}")).into())
+}
+
+/// What became of signatures.
+enum Recorded {
+    /// Recorded now, or by a racing call.
+    Signed(SignedAttempt),
+    /// The decision does not rest on what it rested on: nothing was written, and the signatures are dropped.
+    Changed,
+    /// The authorization has run out: nothing was written, and the signatures are dropped.
+    Late,
+    /// The entry could not be written.
+    Refused(EntryError),
+}
+
+/// The entry and the change that make signatures known.
+fn recording(
+    request: RequestDigest,
+    authorization: &AuthorizationRecord,
+    signatures: &[RawSignature],
+    transaction: &SignedTransaction,
+    now: Timestamp,
+) -> Verdict<Recorded> {
+    let entry = Entry::Signature(SignatureEntry {
+        withdrawal: WithdrawalId::of(request),
+        attempt: authorization.attempt,
+        authorization: authorization.id,
+        payloads: authorization.payloads.clone(),
+        signatures: signatures.iter().map(|one| to_hex(one.as_bytes())).collect(),
+        txid: transaction.txid.clone(),
+        recorded_at: now,
+    });
+    let bytes = match entry.to_bytes() {
+        Ok(bytes) => bytes,
+        Err(error) => return Verdict::unchanged(Recorded::Refused(error)),
+    };
+    Verdict {
+        entries: vec![LogEntry {
+            bytes,
+            subjects: vec![request],
+        }],
+        writes: vec![Write::Signed {
+            request,
+            number: authorization.attempt,
+            signatures: signatures.to_vec(),
+            transaction: transaction.clone(),
+        }],
+        reply: Recorded::Signed(SignedAttempt {
+            signatures: signatures.to_vec(),
+            transaction: transaction.clone(),
+            recorded_at: now,
+        }),
+    }
+}
+
+/// Every signature verifies under the wallet's public key before anything else happens with it: the key as the bundle of
+/// the authorization pins it, not as the token tells it, nor as a later bundle does.
+fn certify_signatures(spent: &Spent, raw: Vec<RawSignature>) -> Result<Vec<RawSignature>, SignerError> {
+    let certified = spent.payloads().iter().zip(raw).map(|(payload, raw)| {
+        let mut keys = spent
+            .bundle()
+            .registry()
+            .wallets()
+            .iter()
+            .flat_map(|wallet| &wallet.keys);
+        let key = keys.find(|key| key.id() == payload.key());
+        let key = key.ok_or_else(|| SignerError::MissingKey {
+            key: payload.key(),
+            scheme: payload.bytes().scheme(),
+        })?;
+        Ok(certify(key, payload.bytes(), raw)?)
+    });
+    certified.collect()
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -101,6 +101,14 @@ impl Prepared {
             nonces: statements
                 .map(|verified| (verified.signer().clone(), verified.statement().header.nonce))
                 .collect(),
+            voices: self
+                .fresh
+                .iter()
+                .map(|verified| verified.signer())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|signer| (self.decoded.digest, signer.clone()))
+                .collect(),
         }
     }
 }
@@ -129,6 +137,17 @@ fn certify(
     }
     let message = format!("a statement of `{}` is not about {withdrawal}", verified.signer());
     Err(Reason::new(Tag::ApprovalOtherWithdrawal, message))
+}
+
+/// How many statements of one person about one withdrawal leave room for another of this kind. One person cannot make a
+/// decision's entry outgrow the log, and whoever has approved too often can still reject and cancel.
+pub(crate) fn room(kind: Kind) -> u64 {
+    match kind {
+        Kind::Approval => 4,
+        Kind::Rejection => 8,
+        Kind::Cancel => 12,
+        Kind::Request | Kind::Activation => 0,
+    }
 }
 
 /// The withdrawals that a statement is about.

@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{StatementError, Verified};
+use countersign_approval::{Kind, StatementError, Verified};
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    AttemptFact, Case, Decision, Entry, EntryError, LedgerFacts, MAX_STATEMENTS, Outcome, Reason, Seen, StatementEntry,
-    decide,
+    AttemptFact, AuthorizationRecord, Case, Decision, Entry, EntryError, LedgerFacts, MAX_STATEMENTS, Outcome, Reason,
+    Seen, StatementEntry, decide,
 };
 use countersign_types::{
-    BundleDigest, Duration, GenesisHash, PrincipalId, StatementDigest, StatementNonce, Tag, Timestamp, WithdrawalId,
+    BundleDigest, Duration, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{
-    Answer, LedgerView, LogEntry, SignedAttempt, Verdict, WithdrawalRecord, Write,
-    prepare::{Prepared, subjects},
+    Answer, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
+    prepare::{Prepared, room, subjects},
 };
+
+/// The most decisions of one withdrawal in the log, those that authorize or end it aside.
+pub(crate) const MAX_LOGGED_DECISIONS: u64 = 256;
+/// The most owners of payments, and of conflict keys, that an entry names: one of them is enough for a no.
+const MAX_OWNERS: usize = 32;
 
 /// What the transaction ruled.
 pub(crate) enum Ruling {
@@ -28,8 +33,8 @@ pub(crate) enum Ruling {
     AlreadySigned(u32, SignedAttempt),
     /// Nothing to sign.
     Answered(Answer),
-    /// Durable: the key may be used.
-    Authorized(Box<Decision>, Vec<u8>),
+    /// Durable: the key may be used, on this basis. With the entry, where it is a new one.
+    Authorized(Box<Decision>, Basis, Vec<u8>),
     /// An entry did not fit the log: nothing was written.
     Unloggable(EntryError),
 }
@@ -58,9 +63,6 @@ impl Bench {
             return Ok(Verdict::unchanged(Ruling::Stale));
         }
         let record = view.withdrawal.as_ref();
-        if let Some(attempt) = record.and_then(|record| signed_attempt(record, prepared)) {
-            return Ok(Verdict::unchanged(attempt));
-        }
         let first_digest = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
         let Some(first) = self.bundles.get(&first_digest) else {
             return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
@@ -87,6 +89,16 @@ impl Bench {
             now,
             sign_within: self.sign_within,
         });
+        // What is signed stays signed, whatever the policy says by now; only an end keeps it in.
+        let ending = ending(&decision);
+        if ending.is_none()
+            && let Some(signed) = record.and_then(|record| signed_attempt(record, prepared))
+        {
+            return Ok(Verdict::unchanged(signed));
+        }
+        if record.is_none() && !self.nonce_is_free(view, &prepared.verified) {
+            return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
+        }
         if record.is_none() && !self.is_admissible(view, now, &decision) {
             return Ok(Verdict::unchanged(Ruling::Answered(answer(
                 decision,
@@ -94,19 +106,13 @@ impl Bench {
                 Vec::new(),
             ))));
         }
-        self.write(record, &fresh, decision, ignored, now)
+        self.write(view, &fresh, Ruled { decision, ignored }, now)
     }
 
     /// Whether the statements that were verified are those that the journal holds.
     fn is_current(&self, view: &LedgerView) -> bool {
-        let held = view
-            .withdrawal
-            .as_ref()
-            .map(|record| record.statements.as_slice())
-            .unwrap_or_default();
-        let verified: BTreeSet<StatementDigest> = self.prepared.journaled.iter().map(|seen| seen.digest).collect();
-        // Statements that arrived before the withdrawal was first seen are journaled without a record of it.
-        held.iter().all(|digest| verified.contains(digest))
+        let verified = self.prepared.journaled.iter().map(|seen| &seen.digest);
+        view.about.iter().eq(verified)
     }
 
     /// Only a validly signed request that nothing contradicts gets a record and entries: everything else is answered and
@@ -117,7 +123,6 @@ impl Bench {
         header.certify(self.deployment, view.epoch, now).is_ok()
             && !tags.contains(&Tag::RequestNotInitiator)
             && !tags.contains(&Tag::ReferenceConflict)
-            && self.nonce_is_free(view, &self.prepared.verified)
     }
 
     fn nonce_is_free(&self, view: &LedgerView, verified: &Verified) -> bool {
@@ -130,9 +135,11 @@ impl Bench {
         let mut ignored = self.prepared.ignored.clone();
         let mut admitted: Vec<&Verified> = Vec::new();
         let mut nonces: BTreeSet<(PrincipalId, StatementNonce)> = BTreeSet::from([nonce_of(&self.prepared.verified)]);
-        let room = MAX_STATEMENTS.saturating_sub(self.prepared.journaled.len());
+        let free = MAX_STATEMENTS.saturating_sub(self.prepared.journaled.len());
         for verified in &self.prepared.fresh {
             let certified = verified.statement().header.certify(self.deployment, view.epoch, now);
+            let kind = verified.envelope().kind();
+            let is_loud = self.said(view, verified, &admitted) >= room(kind);
             let is_reused = !self.nonce_is_free(view, verified) || !nonces.insert(nonce_of(verified));
             let refusal = match certified {
                 Err(error) => Some(refused(verified, &error)),
@@ -140,7 +147,12 @@ impl Bench {
                     Tag::StatementNonceReused,
                     format!("`{}` used a nonce twice", verified.signer()),
                 )),
-                Ok(()) if admitted.len() >= room => {
+                Ok(()) if is_loud => Some(Reason::new(
+                    Tag::MessageTooLarge,
+                    SignerError::TooTalkative(verified.signer().clone()).to_string(),
+                )),
+                // Who says no is heard, however many have said yes.
+                Ok(()) if kind == Kind::Approval && admitted.len() >= free => {
                     let message = format!("at most {MAX_STATEMENTS} statements are considered for one withdrawal");
                     Some(Reason::new(Tag::MessageTooLarge, message))
                 }
@@ -154,15 +166,24 @@ impl Bench {
         (admitted, ignored)
     }
 
+    /// How many statements the signer of one has made about the withdrawal, those of this call included.
+    fn said(&self, view: &LedgerView, verified: &Verified, admitted: &[&Verified]) -> u64 {
+        let voice = (self.prepared.decoded.digest, verified.signer().clone());
+        let journaled = view.voices.get(&voice).copied().unwrap_or(0);
+        let now = admitted.iter().filter(|other| other.signer() == verified.signer());
+        journaled.saturating_add(u64::try_from(now.count()).unwrap_or(u64::MAX))
+    }
+
     /// Entries and changes of a ruling, in the order in which an auditor reads them.
     fn write(
         &self,
-        record: Option<&WithdrawalRecord>,
+        view: &LedgerView,
         fresh: &[&Verified],
-        decision: Decision,
-        ignored: Vec<Reason>,
+        ruled: Ruled,
         now: Timestamp,
     ) -> Result<Verdict<Ruling>, EntryError> {
+        let Ruled { mut decision, ignored } = ruled;
+        let record = view.withdrawal.as_ref();
         let request = self.prepared.decoded.digest;
         let mut ledger = Changes::default();
         if record.is_none() {
@@ -172,30 +193,23 @@ impl Bench {
         for verified in fresh {
             ledger.statement(verified, now)?;
         }
-        let is_cancelled = decision
-            .entry
-            .reasons
-            .iter()
-            .any(|reason| reason.tag == Tag::WithdrawalCancelled);
-        if is_cancelled && !record.is_some_and(|record| record.cancelled) {
-            ledger.writes.push(Write::Cancelled { request });
+        let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
+        ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
+        let mut entry = Vec::new();
+        if let Some(standing) = self.standing(record, &decision, now) {
+            decision.entry.authorization = Some(standing);
+        } else {
+            entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
+            self.log(record, &decision, &entry, &mut ledger)?;
+            ledger.writes.extend(self.attempt(&decision));
         }
-        let content = decision.entry.content_digest()?;
-        let is_news = record.and_then(|record| record.last_decision) != Some(content);
-        let entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
-        if is_news {
-            ledger.entries.push(LogEntry {
-                bytes: entry.clone(),
-                subjects: vec![request],
-            });
-            ledger.writes.push(Write::Decision {
-                request,
-                decision: content,
-            });
-        }
-        ledger.writes.extend(self.attempt(&decision));
+        let fresh = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
         let reply = match decision.outcome {
-            Outcome::Allowed => Ruling::Authorized(Box::new(decision), entry),
+            Outcome::Allowed => {
+                let mut basis = Basis::of(view);
+                basis.statements = basis.statements.saturating_add(fresh);
+                Ruling::Authorized(Box::new(decision), basis, entry)
+            }
             Outcome::Pending { .. } | Outcome::Denied { .. } | Outcome::Malformed { .. } => {
                 Ruling::Answered(answer(decision, ignored, entry))
             }
@@ -205,6 +219,50 @@ impl Bench {
             writes: ledger.writes,
             reply,
         })
+    }
+
+    /// The authorization that the attempt has, while half of its time is left and it is for exactly the same: it is used
+    /// again. So racing calls share one, its signature is recorded under it, and asking again does not grow the log.
+    fn standing(
+        &self,
+        record: Option<&WithdrawalRecord>,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Option<AuthorizationRecord> {
+        let transaction = self.prepared.decoded.transaction;
+        let mut attempts = record?.attempts.iter();
+        let attempt = attempts.find(|attempt| attempt.transaction == transaction)?;
+        let half = Duration::from_secs(self.sign_within.secs().checked_div(2).unwrap_or(0));
+        let standing = decision.entry.authorization_until(self.deployment, attempt.sign_by)?;
+        (standing.id == attempt.authorization && now.after(half) <= attempt.sign_by).then_some(standing)
+    }
+
+    /// Logs a decision that is news. The bytes are the orchestrator's to choose, so a withdrawal has only so many decisions
+    /// that lead to nothing in the log; what authorizes or ends it is logged always.
+    fn log(
+        &self,
+        record: Option<&WithdrawalRecord>,
+        decision: &Decision,
+        entry: &[u8],
+        ledger: &mut Changes,
+    ) -> Result<(), EntryError> {
+        let request = self.prepared.decoded.digest;
+        let content = decision.entry.content_digest()?;
+        let is_news = record.and_then(|record| record.last_decision) != Some(content);
+        let is_crowded = record.is_some_and(|record| record.decisions >= MAX_LOGGED_DECISIONS);
+        let is_due = decision.entry.authorization.is_some()
+            || ledger.writes.iter().any(|write| matches!(write, Write::Ended { .. }));
+        if is_news && (is_due || !is_crowded) {
+            ledger.entries.push(LogEntry {
+                bytes: entry.to_vec(),
+                subjects: vec![request],
+            });
+            ledger.writes.push(Write::Decision {
+                request,
+                decision: content,
+            });
+        }
+        Ok(())
     }
 
     fn withdrawal(&self) -> Write {
@@ -240,6 +298,12 @@ impl Bench {
             sign_by: authorization.sign_by,
         })
     }
+}
+
+/// A decision, and the reasons of what it did not look at.
+struct Ruled {
+    decision: Decision,
+    ignored: Vec<Reason>,
 }
 
 #[derive(Default)]
@@ -282,10 +346,29 @@ impl Changes {
     }
 }
 
-fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
-    if record.cancelled {
+/// The cancel or rejection that ends the withdrawal for good.
+fn ending(decision: &Decision) -> Option<Tag> {
+    let Outcome::Denied {
+        reasons,
+        is_final: true,
+    } = &decision.outcome
+    else {
         return None;
+    };
+    let mut tags = reasons.iter().map(|reason| reason.tag);
+    tags.find(|tag| matches!(tag, Tag::ApprovalRejected | Tag::WithdrawalCancelled))
+}
+
+fn nonce_reused(verified: &Verified) -> Answer {
+    let message = format!("`{}` used the request's nonce for another statement", verified.signer());
+    Answer::Denied {
+        reasons: vec![Reason::new(Tag::StatementNonceReused, message)],
+        is_final: true,
+        decision: Vec::new(),
     }
+}
+
+fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
     let attempt = record
         .attempts
         .iter()
@@ -316,16 +399,18 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
             .payment_owners
             .iter()
             .filter(|(_, owner)| **owner != request)
+            .take(MAX_OWNERS)
             .map(|((_, payment), owner)| (payment.clone(), *owner))
             .collect(),
         conflict_owners: view
             .conflict_owners
             .iter()
             .filter(|(_, owner)| **owner != request)
+            .take(MAX_OWNERS)
             .map(|(key, owner)| (key.to_string(), *owner))
             .collect(),
         next_nonces: view.next_nonces.clone(),
-        cancelled: record.is_some_and(|record| record.cancelled),
+        ended: record.and_then(|record| record.ended),
         attempts: attempts
             .iter()
             .map(|attempt| AttemptFact {

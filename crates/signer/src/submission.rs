@@ -1,10 +1,13 @@
 //! What a caller hands in, and what it gets back.
 
 use countersign_approval::{Envelope, Kind, StatementError};
-use countersign_decision::{MAX_STATEMENTS, Reason};
+use countersign_decision::Reason;
 use countersign_types::{BundleDigest, GroupId, RequestDigest, SignedTransaction, Timestamp, TransactionDigest};
 
 use crate::SignerError;
+
+/// The most statements of one call, journaled or not. Of these, at most `countersign_decision::MAX_STATEMENTS` count.
+pub(crate) const MAX_SUBMITTED_STATEMENTS: usize = 256;
 
 /// Everything there is about one withdrawal, as bytes. All of it is assumed hostile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(crate) struct Decoded {
 
 impl Submission {
     pub(crate) fn decode(self) -> Result<Decoded, SignerError> {
-        if self.statements.len() > MAX_STATEMENTS {
+        if self.statements.len() > MAX_SUBMITTED_STATEMENTS {
             return Err(SignerError::TooManyStatements(self.statements.len()));
         }
         let request = Envelope::parse(&self.request)?;

@@ -20,7 +20,7 @@ use countersign_decision::{
     Acknowledgement, Receipt,
     testing::{Ask, DEMO, STRANGER, bundle_files, sealed, withdrawal},
 };
-use countersign_signer::{Answer, SignerError};
+use countersign_signer::{Answer, ResumeScope, SignerError};
 use countersign_types::Tag;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
 
@@ -326,7 +326,7 @@ async fn a_token_that_fails_costs_nothing_and_the_restart_signs() {
     assert_eq!(error.tag(), Tag::BackendUnavailable);
     let rig = rig.restart().await;
     rig.set_mood(Mood::Signs);
-    assert_eq!(rig.signer.resume().await.unwrap(), 1);
+    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 1);
     assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
     assert_eq!(rig.uses(), 1);
 }
@@ -356,7 +356,7 @@ async fn what_was_authorized_and_then_cancelled_is_never_signed() {
         .unwrap();
     let rig = rig.restart().await;
     rig.set_mood(Mood::Signs);
-    assert_eq!(rig.signer.resume().await.unwrap(), 0);
+    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
     assert_denied(
         &rig.authorize(&ask, &request, &[]).await.unwrap(),
         Tag::WithdrawalCancelled,

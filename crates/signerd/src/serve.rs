@@ -3,7 +3,9 @@
 use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_journal::{OpenError, SqliteJournal};
-use countersign_signer::{Journal as _, JournalError, KeyBackend, Signer, SignerError, SignerParts};
+use countersign_signer::{
+    Journal as _, JournalError, KeyBackend, ResumeScope, Resumed, Signer, SignerError, SignerParts,
+};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle},
@@ -343,16 +345,20 @@ fn resume_ended(ended: Result<Infallible, JoinError>) -> ServeError {
     }
 }
 
-/// Signs what was authorized and not signed, now and from time to time.
+/// Signs what was authorized and not signed: everything at start, and later what no live call can still be signing.
 async fn resume(signer: Arc<Signer>) -> Infallible {
     let mut schedule = Schedule::default();
+    let mut scope = ResumeScope::All;
     loop {
-        let wait = match signer.resume().await {
-            Ok(signed) => {
-                if signed > 0 {
-                    tracing::info!(signed, "signed what was authorized earlier");
+        let wait = match signer.resume(scope).await {
+            Ok(resumed) => {
+                report(&resumed);
+                scope = ResumeScope::Lapsed;
+                if resumed.left.is_empty() {
+                    schedule.succeeded()
+                } else {
+                    schedule.failed()
                 }
-                schedule.succeeded()
             }
             Err(error) => {
                 tracing::warn!(tag = %error.tag(), %error, "what was authorized earlier is not signed yet");
@@ -360,5 +366,15 @@ async fn resume(signer: Arc<Signer>) -> Infallible {
             }
         };
         time::sleep(wait).await;
+    }
+}
+
+fn report(resumed: &Resumed) {
+    if resumed.signed > 0 {
+        tracing::info!(signed = resumed.signed, "signed what was authorized earlier");
+    }
+    for (withdrawal, tags) in &resumed.left {
+        let tags: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
+        tracing::warn!(%withdrawal, ?tags, "authorized earlier and not signed");
     }
 }

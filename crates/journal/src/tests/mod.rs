@@ -19,7 +19,7 @@ use countersign_audit::{Frontier, LeafHash, SignedCheckpoint, TreeHead, Verifier
 use countersign_signer::{Journal as _, JournalError, LogEntry, Page, Reads, Verdict, Write, propose};
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, GenesisHash, PaymentReference, PrincipalId,
-    Reference, RequestDigest, StatementDigest, StatementNonce, TenantId, Timestamp, TransactionDigest,
+    Reference, RequestDigest, StatementDigest, StatementNonce, Tag, TenantId, Timestamp, TransactionDigest,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -216,6 +216,14 @@ pub(crate) fn entry(text: &str, subjects: &[&str]) -> LogEntry {
     LogEntry {
         bytes: text.as_bytes().to_vec(),
         subjects: subjects.iter().map(|name| request(name)).collect(),
+    }
+}
+
+/// The end of a withdrawal by a cancel.
+pub(crate) fn ended(request: RequestDigest) -> Write {
+    Write::Ended {
+        request,
+        tag: Tag::WithdrawalCancelled,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Random groups of proposals against a model that decides them one after the other in plain maps.
 
-use countersign_signer::{LedgerView, WithdrawalRecord};
+use countersign_signer::{Basis, LedgerView, WithdrawalRecord};
 use countersign_types::{RawSignature, SignedTransaction};
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -144,9 +144,9 @@ impl Op {
                 }
             }
             Self::Cancel { withdrawal } => match &view.withdrawal {
-                Some(record) if !record.cancelled => {
+                Some(record) if record.ended.is_none() => {
                     let request = request(&name(*withdrawal));
-                    ("cancelled", vec![Write::Cancelled { request }])
+                    ("cancelled", vec![ended(request)])
                 }
                 _ => ("nothing to cancel", vec![]),
             },
@@ -336,7 +336,7 @@ async fn assert_agrees(journal: &SqliteJournal, model: &Model) {
     for withdrawal in 0..4 {
         let record = record_of(journal, withdrawal).await;
         let seen = record.as_ref().map(|record| ModelWithdrawal {
-            cancelled: record.cancelled,
+            cancelled: record.ended.is_some(),
             attempts: record
                 .attempts
                 .iter()
@@ -349,9 +349,21 @@ async fn assert_agrees(journal: &SqliteJournal, model: &Model) {
                 .collect(),
         });
         assert_eq!(seen.as_ref(), model.withdrawals.get(&withdrawal));
-        if let Some(record) = record {
-            assert_eq!(record.statements, model.statements_of(withdrawal));
-        }
+        // Statements about a withdrawal are seen whether or not it has a record.
+        let reads = Reads {
+            request: Some(request(&name(withdrawal))),
+            ..Reads::default()
+        };
+        let about = |view: &LedgerView, _| Verdict::unchanged(view.about.clone());
+        let about = propose(journal, reads, about).await.unwrap().0;
+        assert_eq!(about, model.statements_of(withdrawal));
+        let basis = journal.basis(request(&name(withdrawal))).await.unwrap();
+        let expected = record.map(|record| Basis {
+            bundle: Some(bundle_digest(1)),
+            ended: record.ended,
+            statements: about.len() as u64,
+        });
+        assert_eq!(basis, expected);
     }
     let unsigned = model
         .withdrawals

@@ -280,7 +280,7 @@ async fn a_clock_behind_the_last_commit_is_refused() {
     place.set_clock(START - 1);
     let error = refusal(&place).await;
     assert!(matches!(error, OpenError::TimeBackwards { .. }));
-    assert_eq!(error.tag(), countersign_types::Tag::TimeBackwards);
+    assert_eq!(error.tag(), Tag::TimeBackwards);
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn the_second_opener_fences_the_first() {
     let second = place.open().await;
     write(&second, withdrawal("a"), vec![]).await.unwrap();
     assert_eq!(write(&first, withdrawal("b"), vec![]).await, Err(JournalError::Fenced));
-    assert_eq!(first.is_stopped(request("a")).await, Err(JournalError::Fenced));
+    assert_eq!(first.basis(request("a")).await, Err(JournalError::Fenced));
     assert_eq!(first.fatal(), Some(JournalError::Fenced));
     write(&second, withdrawal("c"), vec![]).await.unwrap();
     assert_eq!(second.history(request("b")).await.unwrap(), None);

@@ -2,7 +2,7 @@
 
 use countersign_audit::{Hash, InclusionProof, LeafHash};
 use countersign_signer::{
-    ActiveBundle, AttemptRecord, JournaledStatement, LedgerView, SignedAttempt, StoredBundle, Unfinished,
+    ActiveBundle, AttemptRecord, Basis, JournaledStatement, LedgerView, SignedAttempt, StoredBundle, Unfinished,
 };
 use countersign_types::{EntryDigest, RawSignature, SignedTransaction};
 
@@ -127,8 +127,12 @@ async fn the_life_of_a_withdrawal_reads_back() {
     assert_eq!(record.first_seen_at, at(START + 1));
     assert_eq!(record.first_bundle, bundle_digest(1));
     assert_eq!(record.last_decision, Some(decision));
-    assert_eq!(record.statements, [statement_digest("early"), statement_digest("late")]);
-    assert!(record.attempts.is_empty() && !record.cancelled);
+    assert_eq!(record.decisions, 1);
+    assert!(record.attempts.is_empty() && record.ended.is_none());
+    let early_and_late = [statement_digest("early"), statement_digest("late")];
+    assert_eq!(view(&journal, of("a")).await.about, early_and_late);
+    // `b` was never seen, and people spoke about it all the same.
+    assert_eq!(view(&journal, of("b")).await.about, early_and_late[..1]);
     let journaled = |name, millis| JournaledStatement {
         envelope: envelope(name),
         first_seen_at: at(millis),
@@ -154,13 +158,27 @@ async fn the_life_of_a_withdrawal_reads_back() {
         std::slice::from_ref(&renewed)
     );
 
-    assert!(!journal.is_stopped(request("a")).await.unwrap());
+    let unstopped = Basis {
+        bundle: Some(bundle_digest(1)),
+        ended: None,
+        statements: 2,
+    };
+    assert_eq!(journal.basis(request("a")).await.unwrap(), Some(unstopped.clone()));
+    assert_eq!(journal.basis(request("b")).await.unwrap(), None);
     write(&journal, vec![signed("a", 1)], vec![]).await.unwrap();
     place.set_clock(START + 5);
-    write(&journal, vec![Write::Cancelled { request: request("a") }], vec![])
-        .await
-        .unwrap();
-    assert!(journal.is_stopped(request("a")).await.unwrap());
+    write(&journal, vec![ended(request("a"))], vec![]).await.unwrap();
+    let stopped = Basis {
+        ended: Some(Tag::WithdrawalCancelled),
+        ..unstopped
+    };
+    assert_eq!(journal.basis(request("a")).await.unwrap(), Some(stopped));
+    // The first end stays.
+    let rejected = Write::Ended {
+        request: request("a"),
+        tag: Tag::ApprovalRejected,
+    };
+    write(&journal, vec![rejected], vec![]).await.unwrap();
     assert_eq!(journal.unfinished(Page::FIRST).await.unwrap(), []);
     let finished = AttemptRecord {
         signed: Some(SignedAttempt {
@@ -174,7 +192,7 @@ async fn the_life_of_a_withdrawal_reads_back() {
         ..renewed
     };
     let record = view(&journal, of("a")).await.withdrawal.unwrap();
-    assert!(record.cancelled);
+    assert_eq!(record.ended, Some(Tag::WithdrawalCancelled));
     assert_eq!(record.attempts, [finished]);
 }
 
@@ -198,6 +216,7 @@ async fn lookups_name_owners_and_leave_out_the_unowned() {
             conflict_keys: vec![account_nonce(7), account_nonce(8), outpoint],
             statements: vec![statement_digest("a"), statement_digest("b")],
             nonces: vec![(signer(), nonce_of("a")), (signer(), nonce_of("b"))],
+            ..Reads::default()
         },
     )
     .await;
@@ -280,7 +299,7 @@ async fn the_schema_refuses_a_second_owner() {
         }
         writes
     };
-    let cancelled = |name| Write::Cancelled { request: request(name) };
+    let cancelled = |name| ended(request(name));
     let cases: Vec<(&str, Vec<Write>, &str)> = vec![
         ("a statement twice", vec![statement("a", &[])], "UNIQUE"),
         ("a signer's nonce twice", same_nonce, "UNIQUE"),
@@ -399,7 +418,7 @@ async fn pages_are_bounded() {
     assert_eq!(journal.entries(0, u32::MAX).await.unwrap().len(), Page::MAX as usize);
     let too_many = vec![entry("x", &[]); crate::MAX_ENTRIES + 1];
     let error = write(&journal, vec![], too_many).await.unwrap_err();
-    assert_eq!(error.tag(), countersign_types::Tag::JournalUnavailable);
+    assert_eq!(error.tag(), Tag::JournalUnavailable);
     let too_large = entry(&"x".repeat(countersign_audit::MAX_ENTRY_BYTES + 1), &[]);
     assert!(write(&journal, vec![], vec![too_large]).await.is_err());
 }
