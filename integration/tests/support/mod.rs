@@ -25,40 +25,41 @@ use countersign_proto::{
     v1,
 };
 use countersign_types::{
-    Amount, AssetId, BundleDigest, ChainId, EffectsText, GenesisHash, PolicyDigest, Tag, TransactionDigest, WithdrawalId,
+    Amount, AssetId, BundleDigest, ChainId, EffectsText, GenesisHash, PolicyDigest, Tag, TransactionDigest,
+    WithdrawalId,
 };
 use serde_json::Value;
 use tonic::{Status, transport::Channel};
 
 /// The two customers of `policies/dev`, and somebody who is on no list.
-pub const CUSTOMER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
-pub const OTHER_CUSTOMER: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
-pub const STRANGER: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
+pub(crate) const CUSTOMER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+pub(crate) const OTHER_CUSTOMER: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+pub(crate) const STRANGER: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
 
-pub const NETWORK: &str = "eip155:31337";
+pub(crate) const NETWORK: &str = "eip155:31337";
 const ETH: &str = "eip155:31337/slip44:60";
 const GAS: u64 = 21_000;
 const GWEI: u128 = 1_000_000_000;
 
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// What a test asks for: a valid withdrawal, from which it changes one thing.
 #[derive(Debug, Clone)]
-pub struct Ask {
-    pub reference: String,
-    pub payment: String,
-    pub amount: &'static str,
-    pub to: &'static str,
-    pub nonce: u64,
-    pub max_fee_gwei: u64,
-    pub ceiling_gwei: u64,
-    pub is_template: bool,
-    pub wallet: &'static str,
-    pub tenant: &'static str,
+pub(crate) struct Ask {
+    pub(crate) reference: String,
+    pub(crate) payment: String,
+    pub(crate) amount: &'static str,
+    pub(crate) to: &'static str,
+    pub(crate) nonce: u64,
+    pub(crate) max_fee_gwei: u64,
+    pub(crate) ceiling_gwei: u64,
+    pub(crate) is_template: bool,
+    pub(crate) wallet: &'static str,
+    pub(crate) tenant: &'static str,
 }
 
 /// 1 ETH to a customer: two of the treasury must approve.
-pub fn large(name: &str) -> Ask {
+pub(crate) fn large(name: &str) -> Ask {
     Ask {
         reference: name.to_owned(),
         payment: format!("payment-{name}"),
@@ -74,7 +75,7 @@ pub fn large(name: &str) -> Ask {
 }
 
 /// 0.05 ETH to a customer: nobody needs to approve.
-pub fn small(name: &str) -> Ask {
+pub(crate) fn small(name: &str) -> Ask {
     Ask {
         amount: "0.05",
         ..large(name)
@@ -82,14 +83,14 @@ pub fn small(name: &str) -> Ask {
 }
 
 impl Ask {
-    pub fn template(self) -> Self {
+    pub(crate) fn template(self) -> Self {
         Self {
             is_template: true,
             ..self
         }
     }
 
-    pub fn draft(&self) -> TransferDraft {
+    pub(crate) fn draft(&self) -> TransferDraft {
         let chain: ChainId = NETWORK.parse().unwrap();
         TransferDraft {
             asset: ETH.parse().unwrap(),
@@ -104,11 +105,11 @@ impl Ask {
         }
     }
 
-    pub fn unsigned(&self) -> Vec<u8> {
+    pub(crate) fn unsigned(&self) -> Vec<u8> {
         self.draft().encode().unwrap()
     }
 
-    pub fn body(&self, unsigned: &[u8]) -> Request {
+    pub(crate) fn body(&self, unsigned: &[u8]) -> Request {
         let draft = self.draft();
         let payment = Payment {
             reference: self.payment.parse().unwrap(),
@@ -139,32 +140,32 @@ impl Ask {
 
 /// A request with its first bytes.
 #[derive(Debug, Clone)]
-pub struct Withdrawal {
-    pub id: WithdrawalId,
-    pub request: Envelope,
-    pub body: Request,
-    pub unsigned: Vec<u8>,
+pub(crate) struct Withdrawal {
+    pub(crate) id: WithdrawalId,
+    pub(crate) request: Envelope,
+    pub(crate) body: Request,
+    pub(crate) unsigned: Vec<u8>,
 }
 
 /// A deployment, the bundle in force, and both listeners of the signer.
-pub struct Scene {
-    pub deployment: Deployment,
-    pub genesis: GenesisHash,
-    pub bundle: Bundle,
-    pub signing: SigningClient<Channel>,
-    pub people: PeopleClient,
+pub(crate) struct Scene {
+    pub(crate) deployment: Deployment,
+    pub(crate) genesis: GenesisHash,
+    pub(crate) bundle: Bundle,
+    pub(crate) signing: SigningClient<Channel>,
+    pub(crate) people: PeopleClient,
 }
 
 impl Scene {
     /// Only the signer runs: whoever holds the scene plays the orchestrator.
-    pub async fn with_signer() -> Self {
+    pub(crate) async fn with_signer() -> Self {
         let mut deployment = Deployment::init().unwrap();
         deployment.start_signer().await.unwrap();
         Self::of(deployment).await
     }
 
     /// Both processes run.
-    pub async fn with_both() -> Self {
+    pub(crate) async fn with_both() -> Self {
         let mut deployment = Deployment::init().unwrap();
         deployment.start().await.unwrap();
         Self::of(deployment).await
@@ -181,26 +182,26 @@ impl Scene {
         }
     }
 
-    pub fn header(&self) -> Header {
+    pub(crate) fn header(&self) -> Header {
         header(self.genesis).unwrap()
     }
 
-    pub fn person(&self, name: &str) -> Person {
+    pub(crate) fn person(&self, name: &str) -> Person {
         self.deployment.person(name).unwrap()
     }
 
     // --- statements ---
 
-    pub fn withdrawal(&self, ask: &Ask) -> Withdrawal {
+    pub(crate) fn withdrawal(&self, ask: &Ask) -> Withdrawal {
         self.withdrawal_with(ask, self.header(), &self.deployment.initiator().unwrap())
     }
 
-    pub fn withdrawal_with(&self, ask: &Ask, header: Header, signer: &dyn StatementSigner) -> Withdrawal {
+    pub(crate) fn withdrawal_with(&self, ask: &Ask, header: Header, signer: &dyn StatementSigner) -> Withdrawal {
         let unsigned = ask.unsigned();
         self.request(ask.body(&unsigned), unsigned, header, signer)
     }
 
-    pub fn request(
+    pub(crate) fn request(
         &self,
         body: Request,
         unsigned: Vec<u8>,
@@ -221,7 +222,7 @@ impl Scene {
     }
 
     /// What an approver signs about these bytes, under the bundle in force.
-    pub fn item(&self, withdrawal: &Withdrawal) -> ApprovalItem {
+    pub(crate) fn item(&self, withdrawal: &Withdrawal) -> ApprovalItem {
         ApprovalItem {
             withdrawal: withdrawal.id,
             effects: self.effects(withdrawal),
@@ -230,27 +231,38 @@ impl Scene {
         }
     }
 
-    pub fn policy(&self) -> PolicyDigest {
+    pub(crate) fn policy(&self) -> PolicyDigest {
         self.bundle.policy_digest()
     }
 
     fn effects(&self, withdrawal: &Withdrawal) -> EffectsText {
         let registry = self.bundle.registry();
         let body = &withdrawal.body;
-        let parsed = registry.parse(&body.network, &body.wallet, &withdrawal.unsigned).unwrap();
+        let parsed = registry
+            .parse(&body.network, &body.wallet, &withdrawal.unsigned)
+            .unwrap();
         let ceiling = (&body.fee_ceiling.asset, body.fee_ceiling.amount);
-        EffectsText::render(parsed.network(), parsed.wallet(), parsed.effects(), ceiling, registry.assets()).unwrap()
+        EffectsText::render(
+            parsed.network(),
+            parsed.wallet(),
+            parsed.effects(),
+            ceiling,
+            registry.assets(),
+        )
+        .unwrap()
     }
 
-    pub fn approval(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
+    pub(crate) fn approval(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
         self.approval_by(&self.person(person), self.header(), self.item(withdrawal))
     }
 
-    pub fn approval_by(&self, person: &Person, header: Header, item: ApprovalItem) -> Envelope {
-        person.seal(header, Body::Approval(Approval { items: vec![item] })).unwrap()
+    pub(crate) fn approval_by(&self, person: &Person, header: Header, item: ApprovalItem) -> Envelope {
+        person
+            .seal(header, Body::Approval(Approval { items: vec![item] }))
+            .unwrap()
     }
 
-    pub fn rejection(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
+    pub(crate) fn rejection(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
         let item = RejectionItem {
             withdrawal: withdrawal.id,
             reason: "not this customer".to_owned(),
@@ -259,7 +271,7 @@ impl Scene {
         self.person(person).seal(self.header(), body).unwrap()
     }
 
-    pub fn cancel(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
+    pub(crate) fn cancel(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
         let body = Body::Cancel(Cancel {
             withdrawal: withdrawal.id,
             reason: "sent twice".to_owned(),
@@ -268,24 +280,32 @@ impl Scene {
     }
 
     /// A header that counted until a moment ago.
-    pub fn expired_header(&self) -> Header {
+    pub(crate) fn expired_header(&self) -> Header {
         let now = now_secs().unwrap();
         header_between(self.genesis, now - 7_200, now - 3_600).unwrap()
     }
 
     // --- the first listener ---
 
-    pub async fn authorize(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> Outcome {
+    pub(crate) async fn authorize(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> Outcome {
         self.try_authorize(withdrawal, statements).await.unwrap()
     }
 
-    pub async fn try_authorize(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> Result<Outcome, Status> {
+    pub(crate) async fn try_authorize(
+        &self,
+        withdrawal: &Withdrawal,
+        statements: &[Envelope],
+    ) -> Result<Outcome, Status> {
         let mut signing = self.signing.clone();
         let answer = signing.authorize(authorize_request(withdrawal, statements)).await?;
         Ok(answer.into_inner().outcome.expect("an outcome"))
     }
 
-    pub async fn evaluate(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> evaluate_response::Outcome {
+    pub(crate) async fn evaluate(
+        &self,
+        withdrawal: &Withdrawal,
+        statements: &[Envelope],
+    ) -> evaluate_response::Outcome {
         let mut signing = self.signing.clone();
         let authorize = Some(authorize_request(withdrawal, statements));
         let answer = signing.evaluate(EvaluateRequest { authorize }).await.unwrap();
@@ -295,26 +315,29 @@ impl Scene {
     // --- the log ---
 
     /// Every entry, through the second listener.
-    pub async fn log(&self) -> Vec<Value> {
+    pub(crate) async fn log(&self) -> Vec<Value> {
         let mut entries = Vec::new();
         loop {
             let page = self.people.entries(entries.len() as u64, 0, 0).await.unwrap().entries;
             if page.is_empty() {
                 return entries;
             }
-            entries.extend(page.iter().map(|entry| serde_json::from_slice::<Value>(&entry.data).unwrap()));
+            entries.extend(
+                page.iter()
+                    .map(|entry| serde_json::from_slice::<Value>(&entry.data).unwrap()),
+            );
         }
     }
 
     /// The `signature/1` entries of a withdrawal.
-    pub async fn signatures(&self, id: &WithdrawalId) -> Vec<Value> {
+    pub(crate) async fn signatures(&self, id: &WithdrawalId) -> Vec<Value> {
         let mut entries = self.log().await;
         entries.retain(|entry| entry["type"] == "signature/1" && entry["withdrawal"] == id.to_string());
         entries
     }
 
     /// No key was used for it: not one signature, and no authorization either.
-    pub async fn assert_unsigned(&self, withdrawal: &Withdrawal) {
+    pub(crate) async fn assert_unsigned(&self, withdrawal: &Withdrawal) {
         for entry in self.log().await {
             if entry["withdrawal"] == withdrawal.id.to_string() {
                 assert_ne!(entry["type"], "signature/1", "{entry}");
@@ -324,7 +347,7 @@ impl Scene {
     }
 
     /// Only what the test changed stood in the way: with what it should have been, the same withdrawal is signed.
-    pub async fn assert_signed_with(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> Signed {
+    pub(crate) async fn assert_signed_with(&self, withdrawal: &Withdrawal, statements: &[Envelope]) -> Signed {
         let signed = signed(self.authorize(withdrawal, statements).await);
         assert_eq!(self.signatures(&withdrawal.id).await.len(), 1);
         signed
@@ -333,11 +356,11 @@ impl Scene {
     // --- bundles ---
 
     /// The bundle in force, changed, as the next version.
-    pub fn next_bundle(&self, change: impl FnOnce(&mut Files)) -> Files {
+    pub(crate) fn next_bundle(&self, change: impl FnOnce(&mut Files)) -> Files {
         self.bundle_as(self.bundle.version() + 1, self.bundle.digest(), change)
     }
 
-    pub fn bundle_as(&self, version: u64, previous: BundleDigest, change: impl FnOnce(&mut Files)) -> Files {
+    pub(crate) fn bundle_as(&self, version: u64, previous: BundleDigest, change: impl FnOnce(&mut Files)) -> Files {
         let mut files = self.bundle.files().clone();
         files.remove(MANIFEST_PATH);
         change(&mut files);
@@ -347,7 +370,7 @@ impl Scene {
     }
 
     /// What an admin signs to put files in force.
-    pub fn activation(&self, person: &Person, files: &Files) -> Envelope {
+    pub(crate) fn activation(&self, person: &Person, files: &Files) -> Envelope {
         let manifest = Manifest::parse(&files[MANIFEST_PATH]).unwrap();
         let body = Body::Activation(Activation {
             bundle: manifest.digest(),
@@ -358,7 +381,7 @@ impl Scene {
         person.seal(self.header(), body).unwrap()
     }
 
-    pub async fn activate(&self, files: &Files, statements: &[Envelope]) -> Result<u64, ClientError> {
+    pub(crate) async fn activate(&self, files: &Files, statements: &[Envelope]) -> Result<u64, ClientError> {
         let sent = files.iter().map(|(path, data)| BundleFile {
             path: path.clone(),
             data: data.clone(),
@@ -368,7 +391,7 @@ impl Scene {
     }
 
     /// Two admins put a changed bundle in force.
-    pub async fn amend(&mut self, change: impl FnOnce(&mut Files)) {
+    pub(crate) async fn amend(&mut self, change: impl FnOnce(&mut Files)) {
         let files = self.next_bundle(change);
         let statements = ["alice", "bob"].map(|admin| self.activation(&self.person(admin), &files));
         let bundle = Bundle::load(&files).unwrap();
@@ -393,13 +416,13 @@ fn bundle_files(deployment: &Deployment) -> Files {
 }
 
 /// Replaces a text of a file that must be there.
-pub fn replace(files: &mut Files, path: &str, from: &str, to: &str) {
+pub(crate) fn replace(files: &mut Files, path: &str, from: &str, to: &str) {
     let text = String::from_utf8(files[path].clone()).unwrap();
     assert!(text.contains(from), "{path} has no `{from}`:\n{text}");
     files.insert(path.to_owned(), text.replace(from, to).into_bytes());
 }
 
-pub fn authorize_request(withdrawal: &Withdrawal, statements: &[Envelope]) -> AuthorizeRequest {
+pub(crate) fn authorize_request(withdrawal: &Withdrawal, statements: &[Envelope]) -> AuthorizeRequest {
     AuthorizeRequest {
         request: Some(fields::statement(withdrawal.request.to_bytes())),
         unsigned_transaction: withdrawal.unsigned.clone(),
@@ -412,28 +435,28 @@ pub fn authorize_request(withdrawal: &Withdrawal, statements: &[Envelope]) -> Au
 
 // --- what was answered ---
 
-pub fn signed(outcome: Outcome) -> Signed {
+pub(crate) fn signed(outcome: Outcome) -> Signed {
     match outcome {
         Outcome::Signed(signed) => signed,
         other => panic!("not signed: {other:?}"),
     }
 }
 
-pub fn pending(outcome: Outcome) -> Pending {
+pub(crate) fn pending(outcome: Outcome) -> Pending {
     match outcome {
         Outcome::Pending(pending) => pending,
         other => panic!("not pending: {other:?}"),
     }
 }
 
-pub fn denied(outcome: Outcome) -> Denied {
+pub(crate) fn denied(outcome: Outcome) -> Denied {
     match outcome {
         Outcome::Denied(denied) => denied,
         other => panic!("not denied: {other:?}"),
     }
 }
 
-pub fn malformed(outcome: Outcome) -> Malformed {
+pub(crate) fn malformed(outcome: Outcome) -> Malformed {
     match outcome {
         Outcome::Malformed(malformed) => malformed,
         other => panic!("not malformed: {other:?}"),
@@ -441,12 +464,12 @@ pub fn malformed(outcome: Outcome) -> Malformed {
 }
 
 /// The tags of reasons, each once.
-pub fn tags(reasons: &[v1::Reason]) -> BTreeSet<&str> {
+pub(crate) fn tags(reasons: &[v1::Reason]) -> BTreeSet<&str> {
     reasons.iter().map(|reason| reason.tag.as_str()).collect()
 }
 
 /// How many seats of the treasury are filled.
-pub fn filled(pending: &Pending) -> u32 {
+pub(crate) fn filled(pending: &Pending) -> u32 {
     let [missing] = pending.missing.as_slice() else {
         panic!("one group is missing: {pending:?}");
     };
@@ -455,13 +478,13 @@ pub fn filled(pending: &Pending) -> u32 {
 }
 
 /// The tag of a refusal by status.
-pub fn refused<T: std::fmt::Debug>(result: Result<T, Status>) -> Tag {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Status>) -> Tag {
     let status = result.unwrap_err();
     errors::tag_of(&status).unwrap_or_else(|| panic!("no tag: {status:?}"))
 }
 
 /// The tag of a refusal that a client of ours met.
-pub fn refused_client<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Tag {
+pub(crate) fn refused_client<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Tag {
     let error = result.unwrap_err();
     error.tag().unwrap_or_else(|| panic!("no tag: {error}"))
 }
