@@ -26,6 +26,7 @@ const VALIDITY: Duration = Duration::from_secs(3_600);
 /// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
 /// force, as verified from the genesis. The environment's own copy under `bundle/` follows.
 #[derive(Debug, Args)]
+#[command(after_help = "JSON: {version, bundle, policy}")]
 pub(crate) struct Activate {
     /// The environment.
     #[arg(long, value_name = "DIR")]

@@ -83,6 +83,9 @@ impl Desk {
 
 /// Show what one withdrawal does, decoded from its bytes here, with the bundle verified here.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {withdrawal, tenant, reference, initiator, expires_at, effects, payments: [{reference, subject, known_as}], fee: {asset, max, shown}, transaction, policy, bundle_version, seats: [{group, required, filled}], server_says_missing, unreadable_statements}"
+)]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).
     id: WithdrawalId,

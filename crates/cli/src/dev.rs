@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     connect::{OrchestratorReady, SignerReady},
-    environment::Environment,
+    environment::{Environment, Layout},
     failure::{Failure, Result},
     files,
     output::Output,
@@ -25,6 +25,7 @@ use crate::{
 /// Prints one report when both answer, and writes it to run/ready.json. Their log lines go to standard error, each behind
 /// the name of its process. Ctrl-C (or SIGTERM) stops both. Nothing is restarted: when one ends, the other is stopped too.
 #[derive(Debug, Args)]
+#[command(after_help = "JSON: {event, orchestrator, people_listener}, when both answer")]
 pub(crate) struct Dev {
     /// The environment.
     #[arg(long, value_name = "DIR")]
@@ -59,7 +60,8 @@ impl Dev {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let environment = Environment::open(&self.dir)?;
         let layout = environment.layout();
-        for stale in [layout.ready(), layout.signer_ready(), layout.orchestrator_ready()] {
+        // What an earlier run left behind when it was killed would name other ports.
+        for stale in ready_files(&layout) {
             files::remove(&stale)?;
         }
         let mut stop = Stop::listen()?;
@@ -72,10 +74,10 @@ impl Dev {
             () = stop.asked() => return Ok(()),
         };
         let outcome = start.serve(&mut signer, addresses, &mut stop, output).await;
-        let removed = files::remove(&layout.ready()).and(files::remove(&layout.orchestrator_ready()));
         let stopped = signer.stop().await;
+        let removed: Result<()> = ready_files(&layout).iter().try_for_each(|path| files::remove(path));
         output.progress("stopped");
-        outcome.and(removed).and(stopped)
+        outcome.and(stopped).and(removed)
     }
 }
 
@@ -93,8 +95,11 @@ impl Start {
     /// is the one that calls the other.
     async fn serve(&self, signer: &mut Service, addresses: SignerReady, stop: &mut Stop, output: Output) -> Result<()> {
         let layout = self.environment.layout();
-        name_signer(&layout.orchestrator_config(), addresses.orchestrator_listener)?;
-        let arguments = arguments(&layout.orchestrator_config());
+        let mut arguments = arguments(&layout.orchestrator_config());
+        arguments.extend([
+            "--signer".into(),
+            format!("https://{}", addresses.orchestrator_listener).into(),
+        ]);
         let mut orchestrator = self.children.serve(Program::Orchestrator, &arguments)?;
         orchestrator.print_log();
         let ready = tokio::select! {
@@ -123,27 +128,12 @@ impl Start {
     }
 }
 
+fn ready_files(layout: &Layout) -> [PathBuf; 3] {
+    [layout.ready(), layout.signer_ready(), layout.orchestrator_ready()]
+}
+
 fn arguments(config: &Path) -> Vec<OsString> {
     vec!["serve".into(), "--config".into(), config.into()]
-}
-
-/// Writes the signer's address of this run into the orchestrator's configuration.
-fn name_signer(path: &Path, address: SocketAddr) -> Result<()> {
-    let config = with_signer(&files::read_text(path)?, address);
-    files::write(
-        path,
-        config.map_err(|why| Failure::file(path, "understand", why))?.as_bytes(),
-    )
-}
-
-fn with_signer(text: &str, address: SocketAddr) -> std::result::Result<String, String> {
-    let mut config: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    let signer = config
-        .get_mut("signer")
-        .and_then(toml::Value::as_table_mut)
-        .ok_or("it has no `[signer]`")?;
-    signer.insert("address".to_owned(), format!("https://{address}").into());
-    toml::to_string(&config).map_err(|error| error.to_string())
 }
 
 /// Ctrl-C and SIGTERM.
@@ -165,22 +155,6 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_signers_address_changes() {
-        let before =
-            "listen = \"127.0.0.1:0\"\n\n[signer]\naddress = \"https://127.0.0.1:0\"\nserver_name = \"localhost\"\n";
-        let after = with_signer(before, "127.0.0.1:4711".parse().unwrap()).unwrap();
-        assert_eq!(after, before.replace("https://127.0.0.1:0", "https://127.0.0.1:4711"));
-        for bad in ["", "signer = 1\n", "[signer"] {
-            with_signer(bad, "127.0.0.1:1".parse().unwrap()).unwrap_err();
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) const INITIATOR: &str = "payout-service";
 /// Every private key is written without a passphrase: this is for development, and the genesis says so. Production
 /// genesis files, keys and certificates are made by the people who own them.
 #[derive(Debug, Args)]
+#[command(after_help = "JSON: {dir, backend, deployment, bundle, policy, wallet_key, log_key}")]
 pub(crate) struct Init {
     /// The folder to make; it must be missing or empty.
     #[arg(long, value_name = "DIR")]

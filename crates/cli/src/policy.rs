@@ -17,6 +17,9 @@ use crate::{
 
 /// Reads a bundle, says what is wrong with file, line and column, and prints its digests.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {version, bundle, policy, has_manifest}; without a manifest the bundle is checked as version 1"
+)]
 pub(crate) struct Check {
     /// The bundle's folder, with or without manifest.json.
     #[arg(value_name = "BUNDLE_DIR")]

@@ -18,6 +18,7 @@ use crate::{
 /// Fetch the receipt of a withdrawal from the signer's own listener and verify it under the environment's genesis. A
 /// receipt that does not verify is not written.
 #[derive(Debug, Args)]
+#[command(after_help = "JSON: {file, receipt}; the receipt as in `audit verify`")]
 pub(crate) struct Fetch {
     /// The withdrawal (wd_…).
     id: WithdrawalId,

@@ -25,6 +25,9 @@ const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 /// Decode an unsigned transaction with the environment's bundle: what it does, what it can cost, what excludes it, what
 /// would be signed. Nothing is sent.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {transaction, effects, fee: {asset, max}, conflict_keys, payloads: [{key, scheme, bytes, digest}]}; amounts in base units"
+)]
 pub(crate) struct Decode {
     /// The environment.
     #[arg(long, value_name = "DIR", required_unless_present = "bundle")]

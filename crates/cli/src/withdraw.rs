@@ -47,6 +47,9 @@ impl Withdraw {
 ///
 /// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending, 5 malformed); without it, 0.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled or expired; times are Unix milliseconds"
+)]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).
     id: WithdrawalId,

@@ -421,3 +421,31 @@ fn bytes_that_are_not_understood_are_code_5_with_their_tag() {
         assert_eq!(json(&output.stderr)["error"]["tag"], tag);
     }
 }
+
+#[test]
+fn every_command_documents_its_json() {
+    for command in [
+        &["init"][..],
+        &["dev"],
+        &["bundle", "activate"],
+        &["policy", "check"],
+        &["withdraw", "submit"],
+        &["withdraw", "show"],
+        &["withdraw", "cancel"],
+        &["approvals", "list"],
+        &["approvals", "show"],
+        &["approvals", "approve"],
+        &["approvals", "reject"],
+        &["audit", "export"],
+        &["audit", "verify"],
+        &["receipt"],
+        &["tx", "decode"],
+    ] {
+        let output = run(&[command, &["--help"]].concat());
+        assert!(
+            text(&output.stdout).contains("JSON: "),
+            "{command:?}: {}",
+            text(&output.stdout)
+        );
+    }
+}

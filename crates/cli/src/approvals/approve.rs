@@ -19,6 +19,9 @@ use crate::{
 ///
 /// Nothing is signed unless every withdrawal decodes, matches its request and is not denied by the policy in force.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {statement, approved: [...]}, each as in `approvals show`; with --print-message {file, command}"
+)]
 pub(crate) struct Approve {
     /// The withdrawals (wd_…), up to 100.
     #[arg(required = true, num_args = 1..=100)]

@@ -17,6 +17,9 @@ const PAGE_ROWS: u32 = 100;
 
 /// List the withdrawals that wait for approvals, decoded here. What disagrees with the server is listed as refused.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {pending: [...], more}; each item as in `approvals show`, or {id, refused: {tag, message}}"
+)]
 pub(crate) struct List {
     #[command(flatten)]
     seat: Seat,

@@ -24,6 +24,9 @@ const VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 /// The statement goes to the signer's own listener as well as to the orchestrator. "In force" is said only when the
 /// signer's acknowledgement verifies under the log key of the genesis.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {withdrawal, statement, in_force_since, orchestrator}; orchestrator is null when it took the statement, else why not; with --print-message {file, command}"
+)]
 pub(crate) struct Reject {
     /// The withdrawal (wd_…).
     id: WithdrawalId,

@@ -38,6 +38,7 @@ const AUDITOR: &str = "auditor";
 /// Repeating the command goes on behind the entries that are there. The exit code is 6 if the log does not verify; then the
 /// old checkpoint stays.
 #[derive(Debug, Args)]
+#[command(after_help = "JSON: {entries, fetched, root, as_of}; as_of in Unix milliseconds")]
 pub(crate) struct Export {
     /// The environment.
     #[arg(long, value_name = "DIR")]

@@ -17,6 +17,9 @@ use crate::{
 /// Verify a receipt offline: log inclusion, the chain of bundles, every statement, the decision taken again bit for bit,
 /// and the transaction assembled again. The exit code is 6 if anything does not hold.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {withdrawal, decision, effects, txid, as_of, entries}; decision is the log entry, as_of Unix milliseconds"
+)]
 pub(crate) struct Verify {
     /// The receipt.
     #[arg(value_name = "RECEIPT")]

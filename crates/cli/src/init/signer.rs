@@ -126,7 +126,8 @@ fn config(module: Option<&Path>, keys: &[PublicKey]) -> Result<String> {
     ))
 }
 
-/// Writes `orchestrator.toml`. The signer's address is dynamic: `countersign dev` writes it in before each start.
+/// Writes `orchestrator.toml`. Addresses are dynamic: `countersign dev` passes the signer's as a flag, and writes down the
+/// orchestrator's own from its ready line.
 pub(super) fn write_orchestrator_config(layout: &Layout) -> Result<()> {
     let text = "listen = \"127.0.0.1:0\"\ndatabase = \"store.sqlite\"\n\n\
                 [tls]\ncertificate = \"../tls/orchestrator-server.pem\"\nkey = \"../tls/orchestrator-server.key\"\n\

@@ -26,6 +26,9 @@ const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
 /// The initiating service cancels through the orchestrator. An officer (--as) sends to the signer directly as well, and is
 /// told "in force" only when the signer's acknowledgement verifies.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: as in `withdraw show`; with --as: {withdrawal, statement, in_force_since, orchestrator}, or {file, command} with --print-message"
+)]
 pub(crate) struct Cancel {
     /// The withdrawal (wd_…).
     id: WithdrawalId,

@@ -23,6 +23,9 @@ use crate::{
 /// same withdrawal. Without --wait the exit code is 0 once the withdrawal is durable; with it, that of the outcome
 /// (0 signed, 3 denied, 4 approvals pending, 5 malformed).
 #[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled or expired; times are Unix milliseconds"
+)]
 pub(crate) struct Submit {
     /// The environment.
     #[arg(long, value_name = "DIR")]
