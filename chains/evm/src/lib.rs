@@ -1,7 +1,8 @@
 //! The EVM family: unsigned transactions to effects, signing payloads and assembly.
 //!
 //! Promises: every byte of an accepted transaction is accounted for (what is decoded encodes to the same bytes again),
-//! every effect is in the list, and what is not understood stands there as `ContractCall` or `Opaque`. A signed
+//! every effect is in the list, calls inside calls included, and what is not understood stands there as `ContractCall` or
+//! `Opaque`. Assets are known from the registry alone, never by what a contract calls itself. A signed
 //! transaction leaves [`assemble`] only after it was decoded again and its sender recovered.
 //!
 //! Refuses: everything but EIP-1559 and EIP-155 legacy transactions, access lists, recipients nobody can spend from,
@@ -24,8 +25,10 @@
     )
 )]
 
+mod abi;
 mod address;
 mod assemble;
+mod calls;
 mod draft;
 mod effects;
 mod network;
@@ -38,7 +41,7 @@ mod tests;
 pub use address::{Account, AccountError, AddressError, Reserved, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use draft::{DraftError, GasPrice, TransferDraft};
-pub use effects::{AssetError, ERC20, Known, certify_asset};
+pub use effects::{AssetError, ERC20, ERC721, ERC1155, Known, certify_asset};
 pub use network::{EvmNetwork, MAX_CHAIN_ID, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{ParseError, Sender, parse};
 pub use transaction::MAX_TRANSACTION_BYTES;

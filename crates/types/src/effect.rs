@@ -248,6 +248,14 @@ slugs! {
         Stake = "stake",
         /// The right to mint, freeze or close.
         Token = "token",
+        /// A role of a contract with access control (OpenZeppelin `AccessControl`).
+        Role = "role",
+        /// A module that may act for a contract account without its owners.
+        Module = "module",
+        /// A guard that may refuse what the owners of a contract account decide.
+        Guard = "guard",
+        /// How many owners must agree; nobody in particular holds it.
+        Threshold = "threshold",
     }
     /// How code changes.
     CodeChangeKind {
@@ -266,6 +274,8 @@ slugs! {
         Script = "script",
         /// An instruction of an unknown program.
         Instruction = "instruction",
+        /// A field of a PSBT (BIP 174) that is not known, with the place where it stands.
+        PsbtField = "psbt-field",
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxLegacy};
 use alloy_primitives::{Address, Bytes, TxKind, U256, address};
 use countersign_types::{
-    Amount, AssetRecord, AssetRegistry, Decimals, Destination, Effect, ParsedTransaction, PublicKey, RawSignature,
-    SignedTransaction, SigningBytes, WalletId,
+    Amount, AssetId, AssetRecord, AssetRegistry, AuthorityScope, CodeChangeKind, Decimals, Destination, Effect,
+    OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, SignedTransaction, SigningBytes, WalletId,
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 use serde::Deserialize;
@@ -18,6 +18,13 @@ pub(super) const HOT_KEY: [u8; 32] = [0x46; 32];
 pub(super) const WARM_KEY: [u8; 32] = [0x47; 32];
 pub(super) const TOKEN: Address = address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48");
 pub(super) const STRANGER: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
+/// Registered as an ERC-721 collection.
+pub(super) const APES: Address = address!("BC4CA0EdA7647A8aB7C2061c2E118A18a936f13D");
+/// Registered as an ERC-1155 collection.
+pub(super) const ITEMS: Address = address!("76BE3b62873462d2142405439777e971754E8E77");
+/// A contract that nobody registered.
+pub(super) const CONTRACT: Address = address!("5FC8d32690cc91D4c39d9d3abcBD16989F875707");
+pub(super) const THIEF: Address = address!("47666Fab8bd0Ac7003bce3f5C3585383F09486E2");
 pub(super) const ETHER: u64 = 1_000_000_000_000_000_000;
 
 #[derive(Deserialize)]
@@ -67,13 +74,19 @@ impl World {
         let warm = Account::derive(&[public_key(&WARM_KEY)]).unwrap();
         let own = [(&account, "eth-hot"), (&warm, "eth-warm")]
             .map(|(account, wallet)| (account.destination(network.chain()).unwrap(), wallet.parse().unwrap()));
-        let token = AssetRecord {
-            id: format!("{}/erc20:{TOKEN}", network.chain()).parse().unwrap(),
-            symbol: "USDC".parse().unwrap(),
-            decimals: Decimals::new(6).unwrap(),
+        let token = |kind: &str, contract: Address, symbol: &str, decimals| AssetRecord {
+            id: format!("{}/{kind}:{contract}", network.chain()).parse().unwrap(),
+            symbol: symbol.parse().unwrap(),
+            decimals: Decimals::new(decimals).unwrap(),
         };
+        let assets = [
+            network.native().clone(),
+            token("erc20", TOKEN, "USDC", 6),
+            token("erc721", APES, "BAYC", 0),
+            token("erc1155", ITEMS, "ITEMS", 0),
+        ];
         Self {
-            assets: AssetRegistry::new([network.native().clone(), token]).unwrap(),
+            assets: AssetRegistry::new(assets).unwrap(),
             wallet: "eth-hot".parse().unwrap(),
             own: own.into(),
             network,
@@ -119,11 +132,72 @@ impl World {
     }
 
     pub(super) fn token(&self, amount: u64, to: Address) -> Effect {
+        self.asset_transfer("erc20", TOKEN, amount, to)
+    }
+
+    pub(super) fn asset_transfer(&self, kind: &str, contract: Address, amount: u64, to: Address) -> Effect {
         Effect::Transfer {
-            asset: format!("{}/erc20:{TOKEN}", self.network.chain()).parse().unwrap(),
+            asset: self.asset(kind, contract),
             amount: Amount::from_base_units(amount),
             destination: self.destination(to),
         }
+    }
+
+    pub(super) fn asset(&self, kind: &str, contract: Address) -> AssetId {
+        format!("{}/{kind}:{contract}", self.network.chain()).parse().unwrap()
+    }
+
+    pub(super) fn allowance(&self, kind: &str, contract: Address, amount: Amount, spender: Address) -> Effect {
+        Effect::Allowance {
+            asset: self.asset(kind, contract),
+            amount,
+            spender: self.destination(spender),
+        }
+    }
+
+    pub(super) fn contract_call(&self, contract: Address, input: &[u8]) -> Effect {
+        let (selector, args) = input.split_first_chunk().unwrap();
+        Effect::ContractCall {
+            contract: self.destination(contract),
+            selector: Selector(*selector),
+            args: args.to_vec(),
+        }
+    }
+
+    pub(super) fn opaque(&self, contract: Address, input: &[u8]) -> Effect {
+        Effect::Opaque {
+            what: OpaqueKind::Calldata,
+            target: Some(self.destination(contract)),
+            bytes: input.to_vec(),
+        }
+    }
+
+    pub(super) fn authority(&self, subject: Address, scope: AuthorityScope, holder: Option<Address>) -> Effect {
+        Effect::AuthorityChange {
+            subject: self.destination(subject),
+            scope,
+            holder: holder.map(|holder| self.destination(holder)),
+        }
+    }
+
+    pub(super) fn code_change(&self, subject: Address, change: CodeChangeKind, code: &[u8]) -> Effect {
+        Effect::CodeChange {
+            subject: Some(self.destination(subject)),
+            change,
+            code: code.to_vec(),
+        }
+    }
+
+    /// The effects of a call without value, but for the fee.
+    pub(super) fn effects_of_call(&self, to: Address, input: &[u8]) -> Vec<Effect> {
+        self.effects_of_paying_call(to, 0, input)
+    }
+
+    pub(super) fn effects_of_paying_call(&self, to: Address, value: u64, input: &[u8]) -> Vec<Effect> {
+        let parsed = self.parse(&call_with(to, value, input)).unwrap();
+        let (fee, effects) = parsed.effects().split_last().unwrap();
+        assert!(matches!(fee, Effect::Fee { .. }));
+        effects.to_vec()
     }
 
     pub(super) fn fee(&self, wei: u64) -> Effect {
@@ -189,6 +263,12 @@ pub(super) fn transfer_input(to: Address, amount: u64) -> Bytes {
     [&[0xa9, 0x05, 0x9c, 0xbb][..], &[0; 12], to.as_slice(), &amount]
         .concat()
         .into()
+}
+
+/// A transaction that calls a contract.
+pub(super) fn call_with(to: Address, value: u64, input: &[u8]) -> Vec<u8> {
+    let input = Bytes::copy_from_slice(input);
+    token_with(|tx| (tx.to, tx.value, tx.input) = (TxKind::Call(to), U256::from(value), input))
 }
 
 /// The bytes of a valid transaction with one change.

@@ -2,7 +2,12 @@
 
 mod assembling;
 mod bytes;
+mod calldata;
+mod calls;
 mod effects;
+mod encoder;
 mod fixtures;
+mod incidents;
+mod nesting;
 mod networks;
 mod vectors;

@@ -72,15 +72,15 @@ fn assets_of_a_network_are_native_or_tokens_in_their_canonical_spelling() {
     let network = ethereum();
     let certify = |asset: &str| certify_asset(&network, &asset.parse().unwrap());
     assert_eq!(certify("eip155:1/slip44:60"), Ok(()));
-    assert_eq!(
-        certify("eip155:1/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
-        Ok(())
-    );
+    for kind in ["erc20", "erc721", "erc1155"] {
+        let asset = format!("eip155:1/{kind}:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48");
+        assert_eq!(certify(&asset), Ok(()));
+    }
     for foreign in [
         "eip155:1/slip44:61",
         "eip155:10/slip44:60",
         "eip155:10/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
-        "eip155:1/erc721:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+        "eip155:1/erc777:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
     ] {
         assert!(matches!(certify(foreign), Err(AssetError::UnknownKind(_))), "{foreign}");
     }
