@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 const PROGRAMS: [&str; 3] = ["countersign", "countersign-signer", "countersign-orchestrator"];
 /// The packages that make them.
 const PACKAGES: [&str; 3] = ["countersign-cli", "countersign-signerd", "countersign-orchestrator"];
+/// Names a folder with programs that somebody else has built, which are taken as they are.
+const VARIABLE: &str = "COUNTERSIGN_BINARIES";
 /// What they are made from, below the workspace's root.
 const SOURCES: [&str; 4] = ["Cargo.lock", "crates", "chains", "proto"];
 
@@ -40,6 +42,10 @@ impl Binaries {
     }
 
     fn find() -> Result<Self> {
+        if let Some(folder) = env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
+            let folder = PathBuf::from(folder);
+            return Self { folder }.complete();
+        }
         let own = env::current_exe().context("this executable is nowhere")?;
         let mut folder = own.parent().context("this executable is in no folder")?;
         if folder
@@ -54,7 +60,7 @@ impl Binaries {
         if !binaries.are_fresh()? {
             binaries.build()?;
         }
-        Ok(binaries)
+        binaries.complete()
     }
 
     /// The path of one program.
@@ -91,10 +97,14 @@ impl Binaries {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
-        let missing = PROGRAMS.into_iter().map(|program| self.path(program));
-        match missing.into_iter().find(|path| !path.is_file()) {
-            Some(path) => bail!("cargo built the programs, but not `{}`", path.display()),
-            None => Ok(()),
+        Ok(())
+    }
+
+    fn complete(self) -> Result<Self> {
+        let mut paths = PROGRAMS.into_iter().map(|program| self.path(program));
+        match paths.find(|path| !path.is_file()) {
+            Some(path) => bail!("`{}` is missing", path.display()),
+            None => Ok(self),
         }
     }
 }

@@ -105,16 +105,7 @@ impl Deployment {
         if !made.status.success() {
             bail!("`countersign init` failed:\n{}", String::from_utf8_lossy(&made.stderr));
         }
-        deployment.announce_orchestrator()?;
         Ok(deployment)
-    }
-
-    /// The command line finds the orchestrator by the ready file, which `countersign dev` would write.
-    fn announce_orchestrator(&self) -> Result<()> {
-        let path = self.path("orchestrator/orchestrator.toml");
-        let config = fs::read_to_string(&path).context("no orchestrator.toml")?;
-        fs::write(&path, format!("ready_file = \"../run/orchestrator.json\"\n{config}"))?;
-        Ok(())
     }
 
     /// Where its wallet keys are.
