@@ -113,3 +113,29 @@ fn we_sign_what_the_vectors_hold() {
         );
     }
 }
+
+/// `docs/formats.md` says what the vectors say.
+#[test]
+fn the_document_shows_the_vectors() {
+    let formats = include_str!("../../../../docs/formats.md");
+    for vector in vectors() {
+        let rows = [
+            format!(
+                "| {} | `{}` | `{}` |",
+                vector.kind, vector.payload_type, vector.namespace
+            ),
+            format!("| {} | `{}` |", vector.kind, vector.statement_digest),
+        ];
+        let ids = [vector.request_digest, vector.withdrawal]
+            .into_iter()
+            .flatten()
+            .map(|id| format!("`{id}`"));
+        for needed in rows.into_iter().chain(ids) {
+            assert!(formats.contains(&needed), "docs/formats.md lacks {needed}");
+        }
+        assert!(
+            vector.kind != "cancel" || formats.contains(&vector.payload),
+            "docs/formats.md lacks the example"
+        );
+    }
+}
