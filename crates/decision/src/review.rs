@@ -185,7 +185,7 @@ impl Review<'_> {
         if cancel.withdrawal != self.withdrawal {
             return Err(self.other_withdrawal(person));
         }
-        if person != self.initiator && !self.is_initiating(person) && !self.roster.is_officer(person) {
+        if !self.is_initiating(person) && !self.roster.is_officer(person) {
             let message = format!("`{person}` is neither the initiator nor an officer");
             return Err(Reason::new(Tag::StatementNotPermitted, message));
         }
@@ -203,7 +203,7 @@ impl Review<'_> {
     }
 
     fn is_initiating(&self, person: &PrincipalId) -> bool {
-        self.roster.initiating_people(self.initiator).contains(person)
+        person == self.initiator || self.roster.initiating_people(self.initiator).contains(person)
     }
 
     /// A member of a required group, as of now.
