@@ -1,0 +1,232 @@
+//! What a message does: every effect of every instruction in their order, the fee last.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use countersign_types::{
+    Amount, AssetId, AssetRegistry, AuthorityScope, ChainId, Destination, Effect, OpaqueKind, Selector, WalletId,
+};
+
+use crate::{
+    Address, AddressError, ParseError, Sender, SolanaNetwork, associated,
+    budget::{self, Budget},
+    call::{Call, Unread},
+    message::Message,
+    programs, stake, system, token,
+};
+
+/// CAIP-19's namespace of tokens of both token programs; the reference is the mint's address.
+pub const TOKEN: &str = "token";
+
+/// What a parser may know beside the sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The assets. A mint that is not listed is just an account, whatever it calls itself.
+    pub assets: &'a AssetRegistry,
+    /// The addresses of all own wallets, derived from their public keys.
+    pub own: &'a BTreeMap<Destination, WalletId>,
+    /// The values that observers attested durable nonce accounts to store. A message cannot show that its blockhash is
+    /// the stored value: with a recent blockhash instead, two messages that advance one nonce can both land. So a nonce
+    /// excludes other messages only where its value is listed here.
+    pub nonces: &'a BTreeSet<(Destination, [u8; 32])>,
+}
+
+/// Why a registered asset is none of a Solana network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AssetError {
+    /// Neither the native asset nor a token.
+    #[error("`{0}` is neither its network's native asset nor a token (`token`)")]
+    UnknownKind(AssetId),
+    /// The reference of a token is no acceptable address.
+    #[error("the mint of `{asset}` is refused: {error}")]
+    BadMint {
+        /// The asset.
+        asset: AssetId,
+        /// Why.
+        error: AddressError,
+    },
+}
+
+/// Accepts the network's native asset and tokens under their mint's canonical address: a token that is registered under
+/// another spelling would never match what is parsed.
+pub fn certify_asset(network: &SolanaNetwork, asset: &AssetId) -> Result<(), AssetError> {
+    if *asset == network.native().id {
+        return Ok(());
+    }
+    if asset.namespace() != TOKEN || asset.chain() != network.chain() {
+        return Err(AssetError::UnknownKind(asset.clone()));
+    }
+    let mint = asset.reference().parse::<Address>();
+    mint.and_then(Address::certify_spendable)
+        .map(drop)
+        .map_err(|error| AssetError::BadMint {
+            asset: asset.clone(),
+            error,
+        })
+}
+
+pub(crate) fn derive_effects(
+    message: &Message,
+    sender: &Sender<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<Effect>, ParseError> {
+    let calls = Call::all(message)?;
+    let scene = Scene::new(message, &calls, sender, known);
+    let mut effects = Vec::new();
+    let mut budget = Budget::default();
+    for (at, call) in calls.iter().enumerate() {
+        if call.program == programs::COMPUTE_BUDGET {
+            budget.add(call)?;
+        } else {
+            effects.extend(scene.effects(at, call)?);
+        }
+    }
+    // Opening accounts for the transfers beside it is no purpose of its own, and neither is a fee.
+    if effects.is_empty() {
+        return Err(ParseError::NoEffects);
+    }
+    let rent = calls.iter().map(associated::rent_lamports).sum();
+    effects.push(Effect::Fee {
+        asset: sender.network.native().id.clone(),
+        max: budget::fee(message, &calls, &budget, rent),
+    });
+    Ok(effects)
+}
+
+/// What the readers of single instructions share.
+pub(crate) struct Scene<'a> {
+    chain: &'a ChainId,
+    native: &'a AssetId,
+    account: Address,
+    known: &'a Known<'a>,
+    keys: &'a [Address],
+    /// The token accounts that registered tokens go to.
+    paid: BTreeSet<Address>,
+    /// Which associated token accounts the keys have for a mint, by token program and mint.
+    derived: RefCell<BTreeMap<(Address, Address), BTreeMap<Address, Address>>>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(message: &'a Message, calls: &[Call<'_>], sender: &Sender<'a>, known: &'a Known<'a>) -> Self {
+        let mut scene = Self {
+            chain: sender.network.chain(),
+            native: &sender.network.native().id,
+            account: sender.account.address(),
+            known,
+            keys: &message.keys,
+            paid: BTreeSet::new(),
+            derived: RefCell::default(),
+        };
+        scene.paid = calls.iter().filter_map(|call| token::paid(&scene, call)).collect();
+        scene
+    }
+
+    fn effects(&self, at: usize, call: &Call<'_>) -> Result<Vec<Effect>, ParseError> {
+        // Before the lookup test: a nonce that hides in a table is refused, not opaque.
+        let read = if system::is_advance_nonce(call) {
+            system::advance_nonce(self, at, call)
+        } else if call.is_looked_up() {
+            Err(Unread::Opaque)
+        } else {
+            self.read(call)
+        };
+        match read {
+            Ok(effects) => Ok(effects),
+            Err(Unread::Opaque) => Ok(vec![Effect::Opaque {
+                what: OpaqueKind::Instruction,
+                target: Some(self.place(call.program)?),
+                bytes: call.to_bytes(),
+            }]),
+            Err(Unread::Refused(error)) => Err(error),
+        }
+    }
+
+    fn read(&self, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
+        match call.program {
+            programs::SYSTEM => system::effects(self, call),
+            programs::STAKE => stake::effects(self, call),
+            programs::ASSOCIATED_TOKEN => associated::effects(self, call),
+            program if programs::is_token(program) => token::effects(self, call),
+            _ => Ok(vec![self.contract_call(call)?]),
+        }
+    }
+
+    pub(crate) fn place(&self, address: Address) -> Result<Destination, AddressError> {
+        address.on(self.chain)
+    }
+
+    /// Whether the wallet itself must sign for this. Nobody else signs, so with another authority the chain refuses the
+    /// message, and what is not understood that far is opaque.
+    pub(crate) fn certify_ours(&self, authority: Address) -> Result<(), Unread> {
+        (authority == self.account).then_some(()).ok_or(Unread::Opaque)
+    }
+
+    pub(crate) fn is_paid(&self, token_account: Address) -> bool {
+        self.paid.contains(&token_account)
+    }
+
+    pub(crate) fn lamports(&self, lamports: u64, to: Address) -> Result<Effect, Unread> {
+        self.transfer(self.native.clone(), lamports, to)
+    }
+
+    pub(crate) fn transfer(&self, asset: AssetId, units: u64, to: Address) -> Result<Effect, Unread> {
+        let destination = self.place(to.certify_spendable()?)?;
+        let amount = Amount::from_base_units(units);
+        Ok(match self.known.own.get(&destination) {
+            Some(wallet) => Effect::Internal {
+                asset,
+                amount,
+                wallet: wallet.clone(),
+                destination,
+                change: false,
+            },
+            None => Effect::Transfer {
+                asset,
+                amount,
+                destination,
+            },
+        })
+    }
+
+    pub(crate) fn authority(
+        &self,
+        subject: Address,
+        scope: AuthorityScope,
+        holder: Option<Address>,
+    ) -> Result<Effect, Unread> {
+        Ok(Effect::AuthorityChange {
+            subject: self.place(subject)?,
+            scope,
+            holder: holder.map(|holder| self.place(holder)).transpose()?,
+        })
+    }
+
+    pub(crate) fn contract_call(&self, call: &Call<'_>) -> Result<Effect, Unread> {
+        Ok(Effect::ContractCall {
+            contract: self.place(call.program)?,
+            selector: Selector(call.selector()),
+            args: call.to_bytes(),
+        })
+    }
+
+    /// The registered asset of a mint, if its decimals are those that the instruction states.
+    pub(crate) fn token(&self, mint: Address, decimals: u8) -> Result<AssetId, Unread> {
+        let id = AssetId::new(self.chain, TOKEN, &mint.to_string()).map_err(ParseError::Asset)?;
+        match self.known.assets.asset(&id) {
+            Some(record) if u8::from(record.decimals) == decimals => Ok(id),
+            Some(_) | None => Err(Unread::Opaque),
+        }
+    }
+
+    /// The key of the message whose associated token account this is; the token account itself if there is none.
+    pub(crate) fn owner_of(&self, token_account: Address, token_program: Address, mint: Address) -> Address {
+        let mut derived = self.derived.borrow_mut();
+        let accounts = derived.entry((token_program, mint)).or_insert_with(|| {
+            let derive = |owner: &Address| Some((Address::associated(*owner, token_program, mint)?, *owner));
+            self.keys.iter().filter_map(derive).collect()
+        });
+        accounts.get(&token_account).copied().unwrap_or(token_account)
+    }
+}

@@ -1,0 +1,66 @@
+//! The Solana family: messages to effects, signing payloads and assembly.
+//!
+//! Promises: every byte of an accepted message is accounted for (what is decoded encodes to the same bytes again), every
+//! instruction of every program is looked at, and what is not understood stands in the list as `ContractCall` or
+//! `Opaque` with its accounts and its data. A signed transaction leaves [`assemble`] only after its signature verified.
+//!
+//! Refuses: messages that need another signature than the wallet's, versions other than legacy and 0, duplicate accounts,
+//! messages that do nothing, duplicate compute budget instructions, nonce advances that are not first or not ours, and
+//! recipients nobody can spend from.
+//!
+//! How instructions become effects:
+//! - A program that the parser does not know, memo included, is a `ContractCall` of that program. The selector is the
+//!   first four bytes of the data (padded with zeros); the arguments are the whole instruction, accounts and data.
+//! - An instruction of a known program that moves nothing the taxonomy names (mint, burn, freeze, allocate) is a
+//!   `ContractCall` too. One that cannot be read, has other accounts than it must have, is signed by somebody else, or
+//!   touches an account of a lookup table is `Opaque`.
+//! - The destination of a token transfer is the token account's owner where the message itself proves it: an account of the
+//!   message, together with mint and token program, derives the token account (as it does when the message creates the
+//!   associated token account). Otherwise the destination is the token account itself, which no allowlist of owners
+//!   names. Stated limit: an owner who handed over control of an associated token account is still the one named.
+//! - Rent for an associated token account that receives tokens in the same message is part of the fee's maximum. An account
+//!   opened for anybody else is a `ContractCall`, because its owner may close it and keep the rent.
+//! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; freeze and close are
+//!   `token`. Two different changes never have the same effect.
+//!
+//! Stated limits: Token-2022 extensions (transfer fees, hooks) are properties of a mint that a message does not show. What
+//! is listed is what leaves the wallet; a registered Token-2022 asset must be one whose extensions were reviewed.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::wildcard_enum_match_arm,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod address;
+mod assemble;
+mod associated;
+mod budget;
+mod bytes;
+mod call;
+mod effects;
+mod message;
+mod network;
+mod parse;
+mod programs;
+mod stake;
+mod system;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{Account, AccountError, Address, AddressError, parse_destination};
+pub use assemble::{AssembleError, assemble};
+pub use effects::{AssetError, Known, TOKEN, certify_asset};
+pub use message::MAX_MESSAGE_BYTES;
+pub use network::{MAX_NAME_LEN, NAMESPACE, NetworkError, SolanaNetwork};
+pub use parse::{ParseError, Sender, parse};

@@ -1,0 +1,9 @@
+//! Tests of the family as a whole. One valid fixture, one change, the exact error or effect.
+
+mod assembling;
+mod bytes;
+mod effects;
+mod fixtures;
+mod instructions;
+mod networks;
+mod vectors;
