@@ -105,7 +105,18 @@ impl Deployment {
         if !made.status.success() {
             bail!("`countersign init` failed:\n{}", String::from_utf8_lossy(&made.stderr));
         }
+        deployment.announce_orchestrator()?;
         Ok(deployment)
+    }
+
+    /// `countersign dev` takes the orchestrator's address from its output; we, and the command line, from its ready file.
+    fn announce_orchestrator(&self) -> Result<()> {
+        let path = self.path("orchestrator/orchestrator.toml");
+        let config = fs::read_to_string(&path).context("no orchestrator.toml")?;
+        if !config.contains("ready_file") {
+            fs::write(&path, format!("ready_file = \"../run/orchestrator.json\"\n{config}"))?;
+        }
+        Ok(())
     }
 
     /// Where its wallet keys are.
