@@ -167,7 +167,7 @@ impl Account {
 }
 
 /// The last 20 bytes of the Keccak-256 of the key's two coordinates.
-fn address_of(key: &VerifyingKey) -> Option<Address> {
+pub(crate) fn address_of(key: &VerifyingKey) -> Option<Address> {
     let point = key.to_sec1_point(false);
     // SEC 1: the first byte says "uncompressed", the coordinates follow.
     let (_, coordinates) = point.as_bytes().split_first()?;

@@ -91,7 +91,9 @@ fn recover(hash: B256, signature: &EcdsaSignature, is_odd: bool) -> Option<Verif
 pub(crate) fn certify(tx: &Unsigned, bytes: &[u8], key: &VerifyingKey) -> Result<(), AssembleError> {
     let is_reproduced = match tx {
         Unsigned::Legacy(tx) => reproduces(tx, bytes, key),
+        Unsigned::Eip2930(tx) => reproduces(tx, bytes, key),
         Unsigned::Eip1559(tx) => reproduces(tx, bytes, key),
+        Unsigned::Eip7702(tx) => reproduces(tx, bytes, key),
     };
     is_reproduced.then_some(()).ok_or(AssembleError::NotReproduced)
 }

@@ -8,6 +8,7 @@ use countersign_types::{Amount, AssetId, AssetRegistry, CodeChangeKind, Destinat
 use crate::{
     AddressError, EvmNetwork, ParseError, Sender,
     address::{certify_spendable, parse_address},
+    authorization::Delegation,
     calls::{Message, Scene},
     transaction::Unsigned,
 };
@@ -65,8 +66,17 @@ pub fn certify_asset(network: &EvmNetwork, asset: &AssetId) -> Result<(), AssetE
         })
 }
 
-pub(crate) fn derive_effects(tx: &Unsigned, sender: &Sender<'_>, known: &Known<'_>) -> Result<Vec<Effect>, ParseError> {
+pub(crate) fn derive_effects(
+    tx: &Unsigned,
+    delegations: &[Delegation],
+    sender: &Sender<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<Effect>, ParseError> {
     let mut scene = Scene::new(sender.network, known);
+    // Delegations are in force before the call runs.
+    for delegation in delegations {
+        scene.push(delegation.effect(sender)?);
+    }
     let actor = sender.account.address();
     match tx.to() {
         TxKind::Call(to) => scene.message(&Message {

@@ -5,8 +5,8 @@
 //! `Opaque`. Assets are known from the registry alone, never by what a contract calls itself. A signed
 //! transaction leaves [`assemble`] only after it was decoded again and its sender recovered.
 //!
-//! Refuses: everything but EIP-1559 and EIP-155 legacy transactions, access lists, recipients nobody can spend from,
-//! and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
+//! Refuses: everything but EIP-1559, EIP-2930, EIP-7702 and EIP-155 legacy transactions, recipients nobody can spend
+//! from, authorizations for more than one network, and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
 //!
 //! Stated limit: on roll-ups the fee for the data on the layer below (OP stack: the "L1 data fee") is charged outside the
 //! transaction's own fields. The fee effect is the bound on execution gas alone.
@@ -28,6 +28,7 @@
 mod abi;
 mod address;
 mod assemble;
+mod authorization;
 mod calls;
 mod draft;
 mod effects;
@@ -44,4 +45,4 @@ pub use draft::{DraftError, GasPrice, TransferDraft};
 pub use effects::{AssetError, ERC20, ERC721, ERC1155, Known, certify_asset};
 pub use network::{EvmNetwork, MAX_CHAIN_ID, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{ParseError, Sender, parse};
-pub use transaction::MAX_TRANSACTION_BYTES;
+pub use transaction::{MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, MAX_TRANSACTION_BYTES};

@@ -7,7 +7,10 @@ use countersign_types::{
 };
 
 use crate::{
-    Account, AddressError, EvmNetwork, Known, MAX_TRANSACTION_BYTES, effects::derive_effects, transaction::Unsigned,
+    Account, AddressError, EvmNetwork, Known, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, MAX_TRANSACTION_BYTES,
+    authorization::{Delegation, recover_delegations},
+    effects::derive_effects,
+    transaction::Unsigned,
 };
 
 /// Why bytes are not accepted as an unsigned transaction of a wallet on a network.
@@ -34,7 +37,7 @@ pub enum ParseError {
     /// More than the fields of an unsigned transaction.
     #[error("there is more behind the last field of the unsigned transaction")]
     TrailingBytes,
-    /// A type other than EIP-1559.
+    /// A type other than EIP-2930, EIP-1559 and EIP-7702.
     #[error("transaction type `0x{0:02x}` is not supported; use EIP-1559 (`0x02`) or legacy with a chain id")]
     UnsupportedType(u8),
     /// Legacy without chain id: its signature would be valid on every network.
@@ -43,9 +46,35 @@ pub enum ParseError {
     /// The last two of the nine legacy fields are not zero.
     #[error("the transaction is already signed; the unsigned form ends in chain id, 0, 0")]
     AlreadySigned,
-    /// A non-empty access list.
-    #[error("access lists are not supported")]
-    AccessList,
+    /// More addresses and storage keys than [`MAX_ACCESS_LIST_ENTRIES`].
+    #[error("the access list has {found} addresses and keys; at most {MAX_ACCESS_LIST_ENTRIES} are accepted")]
+    AccessListTooLong {
+        /// Addresses and storage keys together.
+        found: usize,
+    },
+    /// EIP-7702 without what it is for.
+    #[error("an EIP-7702 transaction needs an authorization")]
+    NoAuthorization,
+    /// More authorizations than [`MAX_AUTHORIZATIONS`].
+    #[error("the transaction has {found} authorizations; at most {MAX_AUTHORIZATIONS} are accepted")]
+    TooManyAuthorizations {
+        /// The number of authorizations.
+        found: usize,
+    },
+    /// An authorization for another network, or for all of them (chain id 0).
+    #[error("authorization {index} is not for chain `{network}` alone")]
+    AuthorizationWrongChain {
+        /// Which one, counted from 0.
+        index: usize,
+        /// The network that the transaction is for.
+        network: ChainId,
+    },
+    /// An authorization that nobody can have signed, or that no network would apply.
+    #[error("authorization {index} carries no valid low-s signature, or the last possible nonce")]
+    BadAuthorization {
+        /// Which one, counted from 0.
+        index: usize,
+    },
     /// The bytes are another encoding of the fields.
     #[error("decoding and encoding the transaction again gives other bytes")]
     NotCanonical,
@@ -97,6 +126,10 @@ impl ParseError {
             | Self::Rlp(_)
             | Self::TrailingBytes
             | Self::AlreadySigned
+            | Self::AccessListTooLong { .. }
+            | Self::NoAuthorization
+            | Self::TooManyAuthorizations { .. }
+            | Self::BadAuthorization { .. }
             | Self::PriorityFeeOverMax
             | Self::NonceExhausted
             | Self::GasLimitTooHigh { .. }
@@ -105,8 +138,8 @@ impl ParseError {
             | Self::Whole(_) => Tag::TransactionMalformed,
             Self::TooLarge { .. } => Tag::TransactionTooLarge,
             Self::NotMinimal(_) | Self::NotCanonical => Tag::TransactionNotCanonical,
-            Self::UnsupportedType(_) | Self::UnprotectedLegacy | Self::AccessList => Tag::TransactionUnsupportedType,
-            Self::WrongChain { .. } => Tag::TransactionWrongChain,
+            Self::UnsupportedType(_) | Self::UnprotectedLegacy => Tag::TransactionUnsupportedType,
+            Self::WrongChain { .. } | Self::AuthorizationWrongChain { .. } => Tag::TransactionWrongChain,
             Self::Recipient(error) => error.tag(),
             Self::TokenToItself => Tag::TransactionBadDestination,
         }
@@ -145,19 +178,34 @@ pub struct Sender<'a> {
 pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<ParsedTransaction, ParseError> {
     let tx = decode_for(unsigned, sender.network)?;
     let chain = sender.network.chain();
-    let conflict = ConflictKey::AccountNonce {
-        account: sender.account.destination(chain)?,
-        nonce: tx.nonce(),
-    };
+    let delegations = recover_delegations(&tx, sender)?;
     let payload = SigningBytes::EcdsaPrehash(tx.signing_hash().0);
     Ok(ParsedTransaction::new(ParsedTransactionParts {
         network: chain.clone(),
         wallet: sender.wallet.clone(),
         transaction: TransactionDigest::of(unsigned),
-        effects: derive_effects(&tx, sender, known)?,
-        conflict_keys: vec![conflict],
+        effects: derive_effects(&tx, &delegations, sender, known)?,
+        conflict_keys: conflict_keys(&tx, &delegations, sender, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
     })?)
+}
+
+/// The sender's nonce, which is the anchor, and the nonces that own accounts lose to authorizations.
+fn conflict_keys(
+    tx: &Unsigned,
+    delegations: &[Delegation],
+    sender: &Sender<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<ConflictKey>, ParseError> {
+    let mut keys = vec![ConflictKey::AccountNonce {
+        account: sender.account.destination(sender.network.chain())?,
+        nonce: tx.nonce(),
+    }];
+    for delegation in delegations {
+        let key = delegation.conflict_key(sender, known)?;
+        keys.extend(key.filter(|key| !keys.contains(key)));
+    }
+    Ok(keys)
 }
 
 /// Decodes bytes and holds them against what the network's record says.

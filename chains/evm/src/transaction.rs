@@ -1,9 +1,10 @@
 //! The bytes of unsigned transactions: strict decoding, and the encodings that follow from the fields.
 
 use alloy_consensus::{
-    SignableTransaction, Transaction as _, TxEip1559, TxLegacy,
+    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy,
     transaction::{RlpEcdsaDecodableTx, RlpEcdsaEncodableTx as _},
 };
+use alloy_eips::{eip2930::AccessListItem, eip7702::SignedAuthorization};
 use alloy_primitives::{B256, Bytes, Signature, TxKind, U256};
 use alloy_rlp::{Decodable as _, Header};
 
@@ -12,7 +13,15 @@ use crate::ParseError;
 /// The most bytes of one transaction: what the transaction pools of Ethereum clients accept (four slots of 32 KiB).
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 
+/// The most addresses and storage keys of an access list (EIP-2930). They cost gas and do nothing: more than a call of
+/// a few contracts can use is padding that nobody reads.
+pub const MAX_ACCESS_LIST_ENTRIES: usize = 256;
+/// The most authorizations of one transaction (EIP-7702); each costs the recovery of a key.
+pub const MAX_AUTHORIZATIONS: usize = 16;
+
+const TYPE_EIP_2930: u8 = 0x01;
 const TYPE_EIP_1559: u8 = 0x02;
+const TYPE_EIP_7702: u8 = 0x04;
 /// EIP-2718: up to here a first byte is a transaction type.
 const LAST_TYPE: u8 = 0x7f;
 /// RLP: from here a first byte opens a list, which is a legacy transaction.
@@ -23,8 +32,12 @@ const FIRST_LIST_BYTE: u8 = 0xc0;
 pub(crate) enum Unsigned {
     /// EIP-155: `rlp([nonce, gasPrice, gas, to, value, input, chainId, 0, 0])`.
     Legacy(TxLegacy),
+    /// EIP-2930: `0x01 ‖ rlp([…8 fields])`.
+    Eip2930(TxEip2930),
     /// EIP-1559: `0x02 ‖ rlp([…9 fields])`.
     Eip1559(TxEip1559),
+    /// EIP-7702: `0x04 ‖ rlp([…10 fields])`.
+    Eip7702(TxEip7702),
 }
 
 impl Unsigned {
@@ -35,7 +48,9 @@ impl Unsigned {
         }
         let decoded = match bytes.split_first() {
             None => return Err(ParseError::Empty),
-            Some((&TYPE_EIP_1559, payload)) => Self::Eip1559(decode_eip1559(payload)?),
+            Some((&TYPE_EIP_2930, payload)) => Self::Eip2930(decode_fields(payload)?),
+            Some((&TYPE_EIP_1559, payload)) => Self::Eip1559(decode_fields(payload)?),
+            Some((&TYPE_EIP_7702, payload)) => Self::Eip7702(decode_fields(payload)?),
             Some((&kind, _)) if kind <= LAST_TYPE => return Err(ParseError::UnsupportedType(kind)),
             Some((&first, _)) if first < FIRST_LIST_BYTE => return Err(ParseError::NotATransaction),
             Some(_) => Self::Legacy(decode_legacy(bytes)?),
@@ -44,83 +59,94 @@ impl Unsigned {
         if decoded.signing_bytes() != bytes {
             return Err(ParseError::NotCanonical);
         }
+        certify_fields(decoded.fields())?;
         Ok(decoded)
+    }
+
+    fn fields(&self) -> &dyn SignableTransaction<Signature> {
+        match self {
+            Self::Legacy(tx) => tx,
+            Self::Eip2930(tx) => tx,
+            Self::Eip1559(tx) => tx,
+            Self::Eip7702(tx) => tx,
+        }
     }
 
     /// The unsigned encoding, which is also the preimage of the signing hash.
     pub(crate) fn signing_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Legacy(tx) => tx.encoded_for_signing(),
-            Self::Eip1559(tx) => tx.encoded_for_signing(),
-        }
+        let mut bytes = Vec::new();
+        self.fields().encode_for_signing(&mut bytes);
+        bytes
     }
 
     /// The Keccak-256 that is signed.
     pub(crate) fn signing_hash(&self) -> B256 {
-        match self {
-            Self::Legacy(tx) => tx.signature_hash(),
-            Self::Eip1559(tx) => tx.signature_hash(),
-        }
+        self.fields().signature_hash()
     }
 
-    /// The signed encoding: legacy with `v = 35 + 2·chainId + parity` (EIP-155), EIP-1559 with the parity.
+    /// The signed encoding: legacy with `v = 35 + 2·chainId + parity` (EIP-155), the other types with the parity.
     pub(crate) fn signed_bytes(&self, signature: &Signature) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self {
             Self::Legacy(tx) => tx.eip2718_encode(signature, &mut bytes),
+            Self::Eip2930(tx) => tx.eip2718_encode(signature, &mut bytes),
             Self::Eip1559(tx) => tx.eip2718_encode(signature, &mut bytes),
+            Self::Eip7702(tx) => tx.eip2718_encode(signature, &mut bytes),
         }
         bytes
     }
 
     pub(crate) fn chain_id(&self) -> Option<u64> {
-        match self {
-            Self::Legacy(tx) => tx.chain_id,
-            Self::Eip1559(tx) => Some(tx.chain_id),
-        }
+        self.fields().chain_id()
     }
 
     pub(crate) fn nonce(&self) -> u64 {
-        match self {
-            Self::Legacy(tx) => tx.nonce,
-            Self::Eip1559(tx) => tx.nonce,
-        }
+        self.fields().nonce()
     }
 
     pub(crate) fn gas_limit(&self) -> u64 {
-        match self {
-            Self::Legacy(tx) => tx.gas_limit,
-            Self::Eip1559(tx) => tx.gas_limit,
-        }
+        self.fields().gas_limit()
     }
 
-    /// The most wei that one unit of gas may cost.
+    /// The most wei that one unit of gas may cost; the gas price of the types without a tip.
     pub(crate) fn max_gas_price(&self) -> u128 {
-        match self {
-            Self::Legacy(tx) => tx.gas_price,
-            Self::Eip1559(tx) => tx.max_fee_per_gas,
-        }
+        self.fields().max_fee_per_gas()
     }
 
     pub(crate) fn to(&self) -> TxKind {
-        match self {
-            Self::Legacy(tx) => tx.to,
-            Self::Eip1559(tx) => tx.to,
-        }
+        self.fields().kind()
     }
 
     pub(crate) fn value(&self) -> U256 {
-        match self {
-            Self::Legacy(tx) => tx.value,
-            Self::Eip1559(tx) => tx.value,
-        }
+        self.fields().value()
     }
 
     pub(crate) fn input(&self) -> &Bytes {
-        match self {
-            Self::Legacy(tx) => tx.input(),
-            Self::Eip1559(tx) => tx.input(),
-        }
+        self.fields().input()
+    }
+
+    /// The delegations of other accounts' code that the transaction carries (EIP-7702), as they stand there.
+    pub(crate) fn authorizations(&self) -> &[SignedAuthorization] {
+        self.fields().authorization_list().unwrap_or_default()
+    }
+}
+
+/// What holds for the fields of every type that has them.
+fn certify_fields(tx: &dyn SignableTransaction<Signature>) -> Result<(), ParseError> {
+    if tx.max_priority_fee_per_gas() > Some(tx.max_fee_per_gas()) {
+        return Err(ParseError::PriorityFeeOverMax);
+    }
+    let items = tx.access_list().map_or(&[][..], |list| list.as_slice());
+    let keys = |sum: usize, item: &AccessListItem| sum.saturating_add(item.storage_keys.len());
+    let found = items.iter().fold(items.len(), keys);
+    if found > MAX_ACCESS_LIST_ENTRIES {
+        return Err(ParseError::AccessListTooLong { found });
+    }
+    match tx.authorization_list().map(<[_]>::len) {
+        // EIP-7702: the list is not empty.
+        Some(0) => Err(ParseError::NoAuthorization),
+        Some(found) if found > MAX_AUTHORIZATIONS => Err(ParseError::TooManyAuthorizations { found }),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -133,18 +159,12 @@ fn list_payload(mut bytes: &[u8]) -> Result<&[u8], ParseError> {
     Ok(payload)
 }
 
-fn decode_eip1559(bytes: &[u8]) -> Result<TxEip1559, ParseError> {
+fn decode_fields<T: RlpEcdsaDecodableTx>(bytes: &[u8]) -> Result<T, ParseError> {
     let mut fields = list_payload(bytes)?;
-    let tx = TxEip1559::rlp_decode_fields(&mut fields)?;
+    let tx = T::rlp_decode_fields(&mut fields)?;
     if !fields.is_empty() {
         // A signed transaction has three fields more.
         return Err(ParseError::TrailingBytes);
-    }
-    if !tx.access_list.is_empty() {
-        return Err(ParseError::AccessList);
-    }
-    if tx.max_priority_fee_per_gas > tx.max_fee_per_gas {
-        return Err(ParseError::PriorityFeeOverMax);
     }
     Ok(tx)
 }

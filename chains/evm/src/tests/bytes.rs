@@ -1,14 +1,14 @@
 //! Strictness: what is not the one encoding of a supported transaction is refused with its own error.
 
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
-use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Signature, TxKind, U256};
 use alloy_rlp::{Encodable, Error as Rlp};
 use countersign_types::{Amount, ConflictKey, Effect, Tag};
 use proptest::prelude::*;
 
 use super::fixtures::{
-    STRANGER, TOKEN, World, eip1559, eip1559_with, legacy, legacy_with, list, prehash, token_transfer, transfer_input,
+    STRANGER, TOKEN, World, access_list, eip1559, eip1559_with, eip2930, legacy, legacy_with, list, prehash,
+    token_transfer, transfer_input,
 };
 use crate::{GasPrice, MAX_TRANSACTION_BYTES, ParseError, TransferDraft, transaction::Unsigned};
 
@@ -74,7 +74,6 @@ fn one_change_and_its_error() {
         found,
     };
     let gas = |found| ParseError::GasLimitTooHigh { found, max: 1 << 24 };
-    let access = AccessList(vec![AccessListItem::default()]);
     let (malformed, canonical) = (Tag::TransactionMalformed, Tag::TransactionNotCanonical);
     let unsupported = Tag::TransactionUnsupportedType;
 
@@ -82,9 +81,20 @@ fn one_change_and_its_error() {
         ("no bytes", vec![], ParseError::Empty, malformed),
         ("type alone", vec![0x02], ParseError::Rlp(Rlp::InputTooShort), malformed),
         ("type 0", as_type(0x00), ParseError::UnsupportedType(0), unsupported),
-        ("EIP-2930", as_type(0x01), ParseError::UnsupportedType(1), unsupported),
+        (
+            "nine fields as EIP-2930",
+            as_type(0x01),
+            ParseError::Rlp(Rlp::UnexpectedLength),
+            malformed,
+        ),
         ("EIP-4844", as_type(0x03), ParseError::UnsupportedType(3), unsupported),
-        ("EIP-7702", as_type(0x04), ParseError::UnsupportedType(4), unsupported),
+        (
+            "nine fields as EIP-7702",
+            as_type(0x04),
+            ParseError::Rlp(Rlp::InputTooShort),
+            malformed,
+        ),
+        ("EIP-8141", as_type(0x05), ParseError::UnsupportedType(5), unsupported),
         (
             "the last type",
             as_type(0x7f),
@@ -160,12 +170,6 @@ fn one_change_and_its_error() {
             legacy_with(|tx| tx.chain_id = Some(61)),
             wrong_chain(61),
             Tag::TransactionWrongChain,
-        ),
-        (
-            "access list",
-            eip1559_with(|tx| tx.access_list = access),
-            ParseError::AccessList,
-            unsupported,
         ),
         (
             "priority over maximum",
@@ -268,15 +272,22 @@ fn the_last_usable_nonce_and_gas_limit_are_accepted() {
     );
 }
 
-/// The same fields with the tip of `other`: the one field that no effect and no conflict key shows.
-fn with_tip_of(tx: Unsigned, other: &Unsigned) -> Unsigned {
-    match (tx, other) {
-        (Unsigned::Eip1559(tx), Unsigned::Eip1559(other)) => Unsigned::Eip1559(TxEip1559 {
-            max_priority_fee_per_gas: other.max_priority_fee_per_gas,
-            ..tx
-        }),
-        (tx, _) => tx,
+/// The same fields with tip and access list of `other`: what no effect and no conflict key shows, because it only
+/// changes how much of the fee's bound is spent.
+fn with_prices_of(mut tx: Unsigned, other: &Unsigned) -> Unsigned {
+    match (&mut tx, other) {
+        (Unsigned::Eip1559(tx), Unsigned::Eip1559(other)) => {
+            tx.max_priority_fee_per_gas = other.max_priority_fee_per_gas;
+            tx.access_list.clone_from(&other.access_list);
+        }
+        (Unsigned::Eip7702(tx), Unsigned::Eip7702(other)) => {
+            tx.max_priority_fee_per_gas = other.max_priority_fee_per_gas;
+            tx.access_list.clone_from(&other.access_list);
+        }
+        (Unsigned::Eip2930(tx), Unsigned::Eip2930(other)) => tx.access_list.clone_from(&other.access_list),
+        _ => {}
     }
+    tx
 }
 
 fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
@@ -292,10 +303,13 @@ fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
         ("creation", eip1559_with(creation)),
         ("call", eip1559_with(|tx| tx.input = vec![1, 2, 3, 4, 5].into())),
         ("opaque", legacy_with(|tx| tx.input = vec![1, 2].into())),
+        ("EIP-2930", eip2930().encoded_for_signing()),
+        ("access list", eip1559_with(|tx| tx.access_list = access_list(1, 1))),
     ]
 }
 
-/// Every value of every byte: refused, or another payload, and but for the tip another effect, fee or conflict key.
+/// Every value of every byte: refused, or another payload, and but for tip and access list another effect, fee or
+/// conflict key.
 #[test]
 fn every_single_byte_change_is_seen() {
     let world = World::new();
@@ -313,8 +327,8 @@ fn every_single_byte_change_is_seen() {
                 accepted += 1;
                 assert_ne!(prehash(&parsed), prehash(&original), "{name} byte {at} to {value:#x}");
                 if parsed.effects() == original.effects() && parsed.conflict_keys() == original.conflict_keys() {
-                    let tip_restored = with_tip_of(Unsigned::decode(&changed).unwrap(), &decoded);
-                    assert_eq!(tip_restored, decoded, "{name} byte {at} to {value:#x}");
+                    let restored = with_prices_of(Unsigned::decode(&changed).unwrap(), &decoded);
+                    assert_eq!(restored, decoded, "{name} byte {at} to {value:#x}");
                 }
             }
         }
@@ -371,11 +385,10 @@ proptest! {
     /// Well-formed lists of nine fields reach the decoders of the fields; what they accept encodes to itself.
     #[test]
     fn arbitrary_fields_never_panic(
-        fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 5..11), is_typed: bool,
+        fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 5..12), kind in prop::option::of(1_u8..5),
     ) {
         let fields: Vec<_> = fields.iter().map(|field| encoded(field.as_slice())).collect();
-        let prefix: &[u8] = if is_typed { &[0x02] } else { &[] };
-        let bytes = [prefix, &list(&fields)].concat();
+        let bytes = [kind.as_slice(), &list(&fields)].concat();
         if let Ok(tx) = Unsigned::decode(&bytes) {
             prop_assert_eq!(tx.signing_bytes(), bytes);
         }

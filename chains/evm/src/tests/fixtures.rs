@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use alloy_consensus::{SignableTransaction as _, TxEip1559, TxLegacy};
-use alloy_primitives::{Address, Bytes, TxKind, U256, address};
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
+use alloy_eips::{
+    eip2930::{AccessList, AccessListItem},
+    eip7702::{Authorization, SignedAuthorization},
+};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address};
 use countersign_types::{
     Amount, AssetId, AssetRecord, AssetRegistry, AuthorityScope, CodeChangeKind, Decimals, Destination, Effect,
     OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, SignedTransaction, SigningBytes, WalletId,
@@ -16,6 +20,8 @@ use crate::{Account, AssembleError, EvmNetwork, Known, ParseError, Sender, assem
 /// The private key of EIP-155's own example.
 pub(super) const HOT_KEY: [u8; 32] = [0x46; 32];
 pub(super) const WARM_KEY: [u8; 32] = [0x47; 32];
+/// The key of an account that is not ours.
+pub(super) const THEIR_KEY: [u8; 32] = [0x48; 32];
 pub(super) const TOKEN: Address = address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48");
 pub(super) const STRANGER: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
 /// Registered as an ERC-721 collection.
@@ -229,7 +235,7 @@ pub(super) fn eip1559() -> TxEip1559 {
         max_priority_fee_per_gas: 1_500_000_000,
         to: TxKind::Call(STRANGER),
         value: U256::from(ETHER),
-        access_list: alloy_eips::eip2930::AccessList::default(),
+        access_list: AccessList::default(),
         input: Bytes::new(),
     }
 }
@@ -245,6 +251,65 @@ pub(super) fn legacy() -> TxLegacy {
         value: U256::from(ETHER),
         input: Bytes::new(),
     }
+}
+
+/// The same transfer with an access list.
+pub(super) fn eip2930() -> TxEip2930 {
+    TxEip2930 {
+        chain_id: 1,
+        nonce: 7,
+        gas_price: 20_000_000_000,
+        gas_limit: 21_000,
+        to: TxKind::Call(STRANGER),
+        value: U256::from(ETHER),
+        access_list: access_list(1, 1),
+        input: Bytes::new(),
+    }
+}
+
+pub(super) fn access_list(addresses: usize, keys: usize) -> AccessList {
+    let item = AccessListItem {
+        address: TOKEN,
+        storage_keys: vec![B256::repeat_byte(7); keys],
+    };
+    AccessList(vec![item; addresses])
+}
+
+/// An authorization that the holder of a key signed.
+pub(super) fn authorize(secret: &[u8; 32], authorization: Authorization) -> SignedAuthorization {
+    let key = SigningKey::from_slice(secret).unwrap();
+    let hash = authorization.signature_hash();
+    let (signature, id) = key.sign_prehash_recoverable(hash.as_slice());
+    let (r, s) = signature.split_bytes();
+    let scalar = |bytes: &[u8]| U256::from_be_slice(bytes);
+    SignedAuthorization::new_unchecked(authorization, id.is_y_odd().into(), scalar(&r), scalar(&s))
+}
+
+/// A stranger's account (the key of [`THEIR_KEY`]) becomes code of [`CONTRACT`], and 1 ether goes to a stranger.
+pub(super) fn eip7702() -> TxEip7702 {
+    let authorization = Authorization {
+        chain_id: U256::from(1),
+        address: CONTRACT,
+        nonce: 3,
+    };
+    TxEip7702 {
+        chain_id: 1,
+        nonce: 7,
+        gas_limit: 100_000,
+        max_fee_per_gas: 20_000_000_000,
+        max_priority_fee_per_gas: 1_500_000_000,
+        to: STRANGER,
+        value: U256::from(ETHER),
+        access_list: AccessList::default(),
+        authorization_list: vec![authorize(&THEIR_KEY, authorization)],
+        input: Bytes::new(),
+    }
+}
+
+pub(super) fn eip7702_with(change: impl FnOnce(&mut TxEip7702)) -> Vec<u8> {
+    let mut tx = eip7702();
+    change(&mut tx);
+    tx.encoded_for_signing()
 }
 
 /// 5 tokens (5 000 000 units) to a stranger.

@@ -1,6 +1,7 @@
 //! Tests of the family as a whole. One valid fixture, one change, the exact error or effect.
 
 mod assembling;
+mod authorizations;
 mod bytes;
 mod calldata;
 mod calls;
