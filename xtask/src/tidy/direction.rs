@@ -6,11 +6,12 @@ use super::tree::Tree;
 
 /// What a crate may name in `[dependencies]` and `[build-dependencies]`. A crate that is not here is an error: where
 /// it stands is decided, not found out.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("approval", &["types"]),
     ("policy", &["types", "approval"]),
     ("evm", &["types"]),
+    ("bitcoin", &["types"]),
     ("solana", &["types"]),
     ("chains", &["types", "evm"]),
     ("audit", &["types"]),

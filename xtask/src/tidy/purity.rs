@@ -13,8 +13,8 @@ use super::rust_source;
 use super::tree::{Tree, folder_of};
 use crate::shell;
 
-const PURE: [&str; 10] = [
-    "types", "approval", "policy", "bundle", "chains", "evm", "solana", "audit", "decision", "signer",
+const PURE: [&str; 11] = [
+    "types", "approval", "policy", "bundle", "chains", "evm", "bitcoin", "solana", "audit", "decision", "signer",
 ];
 
 /// Direct dependencies from outside. Ten people's work is what one reviewer can follow.

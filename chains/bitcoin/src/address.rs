@@ -1,0 +1,168 @@
+//! Addresses: base58check, bech32 (BIP 173) and bech32m (BIP 350), by a network's own parameters.
+//!
+//! An address and the output script that it stands for are one to one; the text is canonical (lower-case bech32).
+
+use bitcoin::{
+    PubkeyHash, Script, ScriptBuf, ScriptHash, WPubkeyHash, WScriptHash, WitnessProgram, WitnessVersion,
+    XOnlyPublicKey, base58,
+    bech32::{Fe32, segwit},
+    hashes::Hash as _,
+};
+use countersign_types::{Destination, DestinationError, Tag};
+
+use crate::BitcoinNetwork;
+
+/// Longer than any address; bounds the work before decoding (base58 takes quadratic time).
+const MAX_ADDRESS_LEN: usize = 90;
+
+/// Why a text or a script is not an address of a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Neither base58check nor bech32 nor bech32m.
+    #[error("`{0}` is no address: its checksum, its length or a character is wrong")]
+    NotAnAddress(String),
+    /// A valid address of another network.
+    #[error("`{0}` is an address of another network")]
+    WrongNetwork(String),
+    /// A valid address in another spelling.
+    #[error("the address is not in canonical form; write `{0}`")]
+    NotCanonical(String),
+    /// A witness program that no known rule lets anybody spend.
+    #[error("`{0}` is for a witness version or program that this network does not define")]
+    UnknownProgram(String),
+    /// A hash of zeros, or a taproot key that is no point of the curve.
+    #[error("nobody can spend from `{0}`")]
+    Unspendable(String),
+    /// The address cannot be written as CAIP-10.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+}
+
+impl AddressError {
+    /// The stable reason.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::NotAnAddress(_)
+            | Self::WrongNetwork(_)
+            | Self::NotCanonical(_)
+            | Self::UnknownProgram(_)
+            | Self::Unspendable(_)
+            | Self::Destination(_) => Tag::TransactionBadDestination,
+        }
+    }
+}
+
+/// Parses an address in canonical form; refuses those nobody can spend from.
+pub fn parse_destination(network: &BitcoinNetwork, address: &str) -> Result<Destination, AddressError> {
+    let script = parse_address(network, address)?;
+    let written = write_address(network, &script).ok_or_else(|| AddressError::UnknownProgram(quoted(address)))?;
+    if written != address {
+        return Err(AddressError::NotCanonical(written));
+    }
+    destination(network, &script)?.ok_or_else(|| AddressError::UnknownProgram(quoted(address)))
+}
+
+/// The destination that an output script stands for; `None` for scripts without an address.
+pub(crate) fn destination(network: &BitcoinNetwork, script: &Script) -> Result<Option<Destination>, AddressError> {
+    let Some(address) = write_address(network, script) else {
+        return Ok(None);
+    };
+    certify_spendable(script, &address)?;
+    Ok(Some(Destination::new(network.chain(), &address)?))
+}
+
+/// The output script behind an address.
+pub(crate) fn parse_address(network: &BitcoinNetwork, address: &str) -> Result<ScriptBuf, AddressError> {
+    if address.len() > MAX_ADDRESS_LEN {
+        return Err(AddressError::NotAnAddress(quoted(address)));
+    }
+    match segwit::decode(address) {
+        Ok((hrp, version, program)) => {
+            if network.hrp() != Some(hrp) {
+                return Err(AddressError::WrongNetwork(quoted(address)));
+            }
+            witness_script(version, &program).ok_or_else(|| AddressError::UnknownProgram(quoted(address)))
+        }
+        Err(_) => parse_base58(network, address),
+    }
+}
+
+fn witness_script(version: Fe32, program: &[u8]) -> Option<ScriptBuf> {
+    let version = WitnessVersion::try_from(version).ok()?;
+    let program = WitnessProgram::new(version, program).ok()?;
+    Some(ScriptBuf::new_witness_program(&program))
+}
+
+fn parse_base58(network: &BitcoinNetwork, address: &str) -> Result<ScriptBuf, AddressError> {
+    let payload = base58::decode_check(address).map_err(|_| AddressError::NotAnAddress(quoted(address)))?;
+    let hash = payload.split_first().and_then(|(version, hash)| {
+        let hash: [u8; 20] = hash.try_into().ok()?;
+        Some((*version, hash))
+    });
+    let (version, hash) = hash.ok_or_else(|| AddressError::NotAnAddress(quoted(address)))?;
+    match network.versions() {
+        (p2pkh, _) if version == p2pkh => Ok(ScriptBuf::new_p2pkh(&PubkeyHash::from_byte_array(hash))),
+        (_, p2sh) if version == p2sh => Ok(ScriptBuf::new_p2sh(&ScriptHash::from_byte_array(hash))),
+        _ => Err(AddressError::WrongNetwork(quoted(address))),
+    }
+}
+
+/// The address of an output script of a kind that somebody can spend by a rule of this network.
+fn write_address(network: &BitcoinNetwork, script: &Script) -> Option<String> {
+    let (p2pkh, p2sh) = network.versions();
+    let base58check = |version: u8| {
+        let hash = program_of(script)?;
+        Some(base58::encode_check(&[&[version], hash].concat()))
+    };
+    if script.is_p2pkh() {
+        return base58check(p2pkh);
+    }
+    if script.is_p2sh() {
+        return base58check(p2sh);
+    }
+    let version = match () {
+        () if script.is_p2wpkh() || script.is_p2wsh() => segwit::VERSION_0,
+        () if script.is_p2tr() && network.has_taproot() => segwit::VERSION_1,
+        () => return None,
+    };
+    segwit::encode(network.hrp()?, version, program_of(script)?).ok()
+}
+
+/// The hash or key inside a script of a known form.
+fn program_of(script: &Script) -> Option<&[u8]> {
+    let at = match () {
+        () if script.is_p2pkh() => 3..23,
+        () if script.is_p2sh() => 2..22,
+        () if script.is_p2wpkh() => 2..22,
+        () if script.is_p2wsh() || script.is_p2tr() => 2..34,
+        () => return None,
+    };
+    script.as_bytes().get(at)
+}
+
+fn certify_spendable(script: &Script, address: &str) -> Result<(), AddressError> {
+    let is_spendable = program_of(script).is_some_and(|program| {
+        program.iter().any(|byte| *byte != 0) && (!script.is_p2tr() || XOnlyPublicKey::from_slice(program).is_ok())
+    });
+    is_spendable
+        .then_some(())
+        .ok_or_else(|| AddressError::Unspendable(address.to_owned()))
+}
+
+/// The script that pays a key's hash in its segregated witness (BIP 141).
+pub(crate) fn p2wpkh(hash: WPubkeyHash) -> ScriptBuf {
+    ScriptBuf::new_p2wpkh(&hash)
+}
+
+/// The script that pays a witness script's hash (BIP 141).
+pub(crate) fn p2wsh(script: &Script) -> ScriptBuf {
+    ScriptBuf::new_p2wsh(&WScriptHash::hash(script.as_bytes()))
+}
+
+/// User input in errors: short, printable.
+fn quoted(text: &str) -> String {
+    text.chars()
+        .take(MAX_ADDRESS_LEN)
+        .flat_map(char::escape_default)
+        .collect()
+}

@@ -1,0 +1,163 @@
+//! What a transaction does: every output, every field that is not known, and the fee last.
+
+use std::collections::BTreeMap;
+
+use bitcoin::{TxOut, consensus::serialize};
+use countersign_types::{Amount, Destination, Effect, OpaqueKind, WalletId};
+
+use crate::{
+    ParseError, Sender,
+    account::Form,
+    address::{destination, p2wsh},
+    psbt::{OutputFields, Place, Psbt, Unknown},
+    spend::Spend,
+};
+
+/// What a parser may know of the bundle beside the sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The addresses of all own wallets, derived from their public keys.
+    pub own: &'a BTreeMap<Destination, WalletId>,
+}
+
+pub(crate) fn derive_effects(
+    psbt: &Psbt<'_>,
+    spends: &[Spend],
+    sender: &Sender<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<Effect>, ParseError> {
+    let scene = Scene {
+        sender,
+        known,
+        spent_form: common_form(spends),
+    };
+    let mut effects = Vec::with_capacity(psbt.outputs.len().saturating_add(1));
+    for (index, (output, fields)) in psbt.tx.output.iter().zip(&psbt.outputs).enumerate() {
+        effects.push(scene.output(index, output, fields)?);
+    }
+    for field in &psbt.unknown {
+        effects.push(opaque_field(field)?);
+    }
+    effects.push(fee(psbt, spends, sender)?);
+    Ok(effects)
+}
+
+/// The one form of everything that is spent; without one, nothing is change.
+fn common_form(spends: &[Spend]) -> Option<Form> {
+    let (first, rest) = spends.split_first()?;
+    let form = first.form();
+    rest.iter().all(|spend| spend.form() == form).then_some(form)
+}
+
+struct Scene<'a> {
+    sender: &'a Sender<'a>,
+    known: &'a Known<'a>,
+    spent_form: Option<Form>,
+}
+
+impl Scene<'_> {
+    fn output(&self, index: usize, output: &TxOut, fields: &OutputFields<'_>) -> Result<Effect, ParseError> {
+        certify_scripts(index, output, fields)?;
+        let network = self.sender.network;
+        let Some(destination) = destination(network, &output.script_pubkey)? else {
+            return Ok(opaque_output(output));
+        };
+        let found = output.value.to_sat();
+        if found < network.dust_sat() {
+            return Err(ParseError::Dust { output: index, found });
+        }
+        let asset = network.native().id.clone();
+        let amount = Amount::from_base_units(found);
+        let own_form = self.own_form(output, fields);
+        let wallet = match own_form {
+            Some(_) => Some(self.sender.wallet),
+            None => self.known.own.get(&destination),
+        };
+        Ok(match wallet {
+            Some(wallet) => Effect::Internal {
+                asset,
+                amount,
+                wallet: wallet.clone(),
+                destination,
+                change: own_form.is_some() && own_form == self.spent_form,
+            },
+            None => Effect::Transfer {
+                asset,
+                amount,
+                destination,
+            },
+        })
+    }
+
+    /// The form of an output that this very wallet spends, by its keys and not by what the PSBT claims of them.
+    fn own_form(&self, output: &TxOut, fields: &OutputFields<'_>) -> Option<Form> {
+        let account = self.sender.account;
+        if let Some((script, _)) = account.owner(&output.script_pubkey) {
+            return Some(Form::Key(script));
+        }
+        // That the witness script is the output's own was certified before.
+        Some(account.multisig(fields.witness_script?)?.form())
+    }
+}
+
+/// Scripts that are shown for an output must be those that it commits to.
+fn certify_scripts(index: usize, output: &TxOut, fields: &OutputFields<'_>) -> Result<(), ParseError> {
+    let script = &output.script_pubkey;
+    let is_redeem = fields.redeem_script.is_none_or(|shown| shown.to_p2sh() == *script);
+    let is_witness = fields.witness_script.is_none_or(|shown| p2wsh(shown) == *script);
+    match is_redeem && is_witness {
+        true => Ok(()),
+        false => Err(ParseError::FalseOutputScript { output: index }),
+    }
+}
+
+/// An output without an address: OP_RETURN, bare keys and multisig, unknown witness versions. The whole output stands
+/// there, its amount (8 bytes, little-endian) included.
+fn opaque_output(output: &TxOut) -> Effect {
+    Effect::Opaque {
+        what: OpaqueKind::Script,
+        target: None,
+        bytes: serialize(output),
+    }
+}
+
+/// Where the field stands (a byte for the kind of map, four big-endian bytes for its index), the length of its key in
+/// eight bytes, the key and the value: two fields never have the same bytes.
+fn opaque_field(field: &Unknown<'_>) -> Result<Effect, ParseError> {
+    let (map, index) = match field.place {
+        Place::Global => (0, 0),
+        Place::Input(index) => (1, index),
+        Place::Output(index) => (2, index),
+    };
+    let index = u32::try_from(index).map_err(|_| ParseError::AmountOverflow)?;
+    let key_len = u64::try_from(field.key.len()).map_err(|_| ParseError::AmountOverflow)?;
+    let place = [&[map][..], &index.to_be_bytes(), &key_len.to_be_bytes()].concat();
+    Ok(Effect::Opaque {
+        what: OpaqueKind::PsbtField,
+        target: None,
+        bytes: [&place[..], field.key, field.value].concat(),
+    })
+}
+
+/// Inputs minus outputs.
+fn fee(psbt: &Psbt<'_>, spends: &[Spend], sender: &Sender<'_>) -> Result<Effect, ParseError> {
+    let inputs = sum(spends.iter().map(|spend| &spend.spent))?;
+    let outputs = sum(psbt.tx.output.iter())?;
+    let found = inputs
+        .checked_sub(outputs)
+        .ok_or(ParseError::OutputsOverInputs { inputs, outputs })?;
+    let max = sender.network.max_fee_sat();
+    if found > max {
+        return Err(ParseError::FeeTooHigh { found, max });
+    }
+    Ok(Effect::Fee {
+        asset: sender.network.native().id.clone(),
+        max: Amount::from_base_units(found),
+    })
+}
+
+fn sum<'a>(mut outputs: impl Iterator<Item = &'a TxOut>) -> Result<u64, ParseError> {
+    outputs
+        .try_fold(0_u64, |sum, output| sum.checked_add(output.value.to_sat()))
+        .ok_or(ParseError::AmountOverflow)
+}

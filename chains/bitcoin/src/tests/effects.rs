@@ -1,0 +1,269 @@
+//! What a payment does, one change at a time: whose outputs, which change, what nobody understands.
+
+use bitcoin::{ScriptBuf, Sequence, TxIn, consensus::serialize, script::Builder};
+use countersign_types::{Effect, OpaqueKind};
+
+use super::fixtures::{
+    Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, output, p2wpkh_of, payment_with,
+    public_key, script_of, two_of_three,
+};
+use crate::{ParseError, account::KeyScript, address::p2wsh};
+
+#[test]
+fn the_payment_itself() {
+    let world = World::new();
+    let parsed = world.parse(&Draft::payment().maps().encode()).unwrap();
+    let (stranger, own) = (p2wpkh_of(&STRANGER), p2wpkh_of(&HOT[0]));
+    let change = world.internal(39_000, &own, "btc-hot", true);
+    assert_eq!(
+        parsed.effects(),
+        [world.transfer(60_000, &stranger), change, world.fee(1_000)]
+    );
+}
+
+#[test]
+fn fees_are_bounded_by_the_network() {
+    let world = World::new();
+    let fund = |fee: u64| {
+        let mut draft = Draft::payment();
+        let max = world.network.max_fee_sat();
+        draft.previous[0].output[1].value = bitcoin::Amount::from_sat(99_000 + max + fee);
+        draft.tx.input[0].previous_output.txid = draft.previous[0].compute_txid();
+        draft.maps().encode()
+    };
+    let max = world.network.max_fee_sat();
+    assert_eq!(world.parse(&fund(0)).unwrap().effects().last(), Some(&world.fee(max)));
+    assert_eq!(
+        world.parse(&fund(1)),
+        Err(ParseError::FeeTooHigh { found: max + 1, max })
+    );
+}
+
+/// The change goes to a stranger; a derivation claims that it is ours. It is a payment like any other.
+#[test]
+fn claims_never_make_change() {
+    let world = World::new();
+    let mut draft = Draft::payment();
+    let thief = p2wpkh_of(&WARM.map(|byte| byte + 2));
+    draft.tx.output[1].script_pubkey = thief.clone();
+    let mut maps = draft.maps();
+    let claim = [&[0x02], public_key(&HOT[0]).as_bytes()].concat();
+    Maps::set(&mut maps.outputs[1], &claim, &[1, 2, 3, 4, 0, 0, 0, 0]);
+    Maps::set(&mut maps.inputs[0], &claimed_key(), &[1, 2, 3, 4, 0, 0, 0, 0]);
+    let parsed = world.parse(&maps.encode()).unwrap();
+    let expected = [
+        world.transfer(60_000, &p2wpkh_of(&STRANGER)),
+        world.transfer(39_000, &thief),
+        world.fee(1_000),
+    ];
+    assert_eq!(parsed.effects(), expected);
+}
+
+/// A name, the output's script, the witness script that is shown for it, and the wallet that it goes to, as change or not.
+type Case = (&'static str, ScriptBuf, Option<ScriptBuf>, Option<(&'static str, bool)>);
+
+#[test]
+fn change_is_the_same_wallet_in_the_same_form() {
+    let world = World::new();
+    let (p2wsh_two, two) = two_of_three();
+    let one = multisig_of(1, &HOT);
+    let mixed = multisig_of(2, &[HOT[0], HOT[1], STRANGER]);
+    let own = |form, secret: &[u8; 32]| script_of(form, secret);
+    let cases: Vec<Case> = vec![
+        (
+            "another key of the wallet",
+            own(KeyScript::P2wpkh, &HOT[2]),
+            None,
+            Some(("btc-hot", true)),
+        ),
+        (
+            "another form",
+            own(KeyScript::P2pkh, &HOT[0]),
+            None,
+            Some(("btc-hot", false)),
+        ),
+        ("taproot", own(KeyScript::P2tr, &HOT[0]), None, Some(("btc-hot", false))),
+        (
+            "nested",
+            own(KeyScript::P2shP2wpkh, &HOT[0]),
+            None,
+            Some(("btc-hot", false)),
+        ),
+        (
+            "another wallet",
+            own(KeyScript::P2wpkh, &WARM),
+            None,
+            Some(("btc-warm", false)),
+        ),
+        ("own multisig", p2wsh_two.clone(), Some(two), Some(("btc-hot", false))),
+        (
+            "own multisig, one of three",
+            p2wsh(&one),
+            Some(one),
+            Some(("btc-hot", false)),
+        ),
+        ("multisig with a stranger", p2wsh(&mixed), Some(mixed), None),
+        ("multisig that is not shown", p2wsh_two, None, None),
+    ];
+    for (name, script, witness_script, wallet) in cases {
+        let mut draft = Draft::payment();
+        draft.tx.output[1].script_pubkey = script.clone();
+        let mut maps = draft.maps();
+        if let Some(shown) = witness_script {
+            Maps::set(&mut maps.outputs[1], &[0x01], shown.as_bytes());
+        }
+        let parsed = world.parse(&maps.encode()).unwrap();
+        let expected = match wallet {
+            Some((wallet, change)) => world.internal(39_000, &script, wallet, change),
+            None => world.transfer(39_000, &script),
+        };
+        assert_eq!(parsed.effects()[1], expected, "{name}");
+    }
+}
+
+#[test]
+fn multisig_change_keeps_its_threshold() {
+    let world = World::new();
+    let (script, two) = two_of_three();
+    let reordered = multisig_of(2, &[HOT[2], HOT[0], HOT[1]]);
+    for (shown, change) in [(two.clone(), true), (reordered, true), (multisig_of(1, &HOT), false)] {
+        let outputs = vec![output(60_000, p2wpkh_of(&STRANGER)), output(39_000, p2wsh(&shown))];
+        let mut maps = Draft::spending(std::slice::from_ref(&script), outputs).maps();
+        Maps::set(&mut maps.inputs[0], &[0x05], two.as_bytes());
+        Maps::set(&mut maps.outputs[1], &[0x01], shown.as_bytes());
+        let parsed = world.parse(&maps.encode()).unwrap();
+        assert_eq!(
+            parsed.effects()[1],
+            world.internal(39_000, &p2wsh(&shown), "btc-hot", change)
+        );
+    }
+}
+
+#[test]
+fn inputs_of_two_forms_have_no_change() {
+    let world = World::new();
+    let scripts = [p2wpkh_of(&HOT[0]), script_of(KeyScript::P2pkh, &HOT[0])];
+    let outputs = vec![output(199_000, p2wpkh_of(&HOT[0]))];
+    let parsed = world
+        .parse(&Draft::spending(&scripts, outputs).maps().encode())
+        .unwrap();
+    assert_eq!(
+        parsed.effects()[0],
+        world.internal(199_000, &p2wpkh_of(&HOT[0]), "btc-hot", false)
+    );
+}
+
+#[test]
+fn multisig_scripts_that_are_not_ours_alone_are_refused() {
+    let world = World::new();
+    let parse = |shown: &ScriptBuf, committed: &ScriptBuf| {
+        let draft = Draft::spending(&[p2wsh(committed)], vec![output(99_000, p2wpkh_of(&STRANGER))]);
+        let mut maps = draft.maps();
+        Maps::set(&mut maps.inputs[0], &[0x05], shown.as_bytes());
+        world.parse(&maps.encode()).map(drop)
+    };
+    let (_, two) = two_of_three();
+    assert_eq!(parse(&two, &two), Ok(()));
+    assert_eq!(
+        parse(&two, &multisig_of(1, &HOT)),
+        Err(ParseError::FalseScript { input: 0 })
+    );
+    let with_drop = ScriptBuf::from_bytes([&[0x51, 0x75][..], two.as_bytes()].concat());
+    let with_tail = ScriptBuf::from_bytes([two.as_bytes(), &[0x51]].concat());
+    for foreign in [
+        multisig_of(2, &[HOT[0], HOT[1], STRANGER]),
+        multisig_of(2, &[HOT[0], HOT[0], HOT[1]]),
+        multisig_of(4, &HOT),
+        multisig_of(0, &HOT),
+        with_drop,
+        with_tail,
+        ScriptBuf::new(),
+    ] {
+        assert_eq!(
+            parse(&foreign, &foreign),
+            Err(ParseError::ForeignInput { input: 0 }),
+            "{foreign}"
+        );
+    }
+    let taproot_trust = Draft::spending(
+        &[script_of(KeyScript::P2tr, &HOT[0]), p2wpkh_of(&HOT[0])],
+        vec![output(199_000, p2wpkh_of(&STRANGER))],
+    );
+    let mut maps = taproot_trust.maps();
+    maps.inputs[0] = taproot_trust.taproot_maps().inputs.remove(0);
+    assert_eq!(
+        world.parse(&maps.encode()),
+        Err(ParseError::MissingPrevious { input: 0 })
+    );
+}
+
+#[test]
+fn outputs_without_an_address_are_opaque() {
+    let world = World::new();
+    for (name, script) in [
+        ("OP_RETURN", ScriptBuf::new_op_return([1, 2, 3])),
+        ("bare multisig", multisig_of(1, &[STRANGER])),
+        (
+            "bare key",
+            Builder::new()
+                .push_slice([2; 33])
+                .push_opcode(bitcoin::opcodes::all::OP_CHECKSIG)
+                .into_script(),
+        ),
+        (
+            "witness version 2",
+            ScriptBuf::from_bytes([&[0x52, 32][..], &[7; 32]].concat()),
+        ),
+        ("pay to anchor", ScriptBuf::from_bytes(vec![0x51, 0x02, 0x4e, 0x73])),
+        ("empty", ScriptBuf::new()),
+    ] {
+        for sat in [0, 39_000] {
+            let bytes = drafted(|draft| draft.tx.output[1] = output(sat, script.clone()));
+            let opaque = Effect::Opaque {
+                what: OpaqueKind::Script,
+                target: None,
+                bytes: serialize(&output(sat, script.clone())),
+            };
+            assert_eq!(world.parse(&bytes).unwrap().effects()[1], opaque, "{name}");
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_opaque_wherever_they_stand() {
+    let world = World::new();
+    let key = [0xfc, 0x01, 0x02];
+    let place = |at: [u8; 5]| [&at[..], &[0, 0, 0, 0, 0, 0, 0, 3], &key, b"value"].concat();
+    type Change = fn(&mut Maps) -> &mut Vec<Field>;
+    let cases: [(Change, [u8; 5]); 3] = [
+        (|maps| &mut maps.global, [0, 0, 0, 0, 0]),
+        (|maps| &mut maps.inputs[0], [1, 0, 0, 0, 0]),
+        (|maps| &mut maps.outputs[1], [2, 0, 0, 0, 1]),
+    ];
+    for (map, at) in cases {
+        let parsed = world
+            .parse(&payment_with(|maps| Maps::set(map(maps), &key, b"value")))
+            .unwrap();
+        let opaque = Effect::Opaque {
+            what: OpaqueKind::PsbtField,
+            target: None,
+            bytes: place(at),
+        };
+        assert_eq!(parsed.effects()[2], opaque);
+        assert_eq!(parsed.effects().len(), 4);
+    }
+}
+
+#[test]
+fn sequence_and_lock_time_change_what_is_signed() {
+    let world = World::new();
+    let payloads = |bytes: &[u8]| world.parse(bytes).unwrap().signing_payloads().to_vec();
+    let valid = payloads(&Draft::payment().maps().encode());
+    let sequence = drafted(|draft| {
+        draft.tx.input[0] = TxIn {
+            sequence: Sequence::MAX,
+            ..draft.tx.input[0].clone()
+        };
+    });
+    assert_ne!(payloads(&sequence), valid);
+}

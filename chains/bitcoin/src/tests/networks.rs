@@ -1,0 +1,262 @@
+//! The templates, one change of a record and its error, and addresses against Bitcoin Core's own list.
+
+use bitcoin::{ScriptBuf, constants::genesis_block};
+use countersign_types::{PublicKey, Tag};
+use serde_json::Value;
+
+use super::fixtures::{HOT, STRANGER, World, dogecoin, mainnet, network_of, p2wpkh_of, public_key, script_of};
+use crate::{
+    Account, AccountError, AddressError, BitcoinNetwork, account::KeyScript, address::destination, parse_destination,
+};
+
+const TEMPLATES: [(&str, Option<bitcoin::Network>); 6] = [
+    (
+        include_str!("../../networks/bitcoin.yaml"),
+        Some(bitcoin::Network::Bitcoin),
+    ),
+    (
+        include_str!("../../networks/testnet4.yaml"),
+        Some(bitcoin::Network::Testnet4),
+    ),
+    (
+        include_str!("../../networks/signet.yaml"),
+        Some(bitcoin::Network::Signet),
+    ),
+    (
+        include_str!("../../networks/regtest.yaml"),
+        Some(bitcoin::Network::Regtest),
+    ),
+    (include_str!("../../networks/litecoin.yaml"), None),
+    (include_str!("../../networks/dogecoin.yaml"), None),
+];
+
+fn network(index: usize) -> BitcoinNetwork {
+    network_of(TEMPLATES[index].0).unwrap()
+}
+
+#[test]
+fn templates_name_their_genesis_block_and_write_known_addresses() {
+    for (yaml, known) in TEMPLATES {
+        let network = network_of(yaml).unwrap();
+        let Some(known) = known else {
+            continue;
+        };
+        let genesis = genesis_block(known).block_hash().to_string();
+        assert!(genesis.starts_with(network.chain().reference()), "{}", network.name());
+        for form in [
+            KeyScript::P2pkh,
+            KeyScript::P2shP2wpkh,
+            KeyScript::P2wpkh,
+            KeyScript::P2tr,
+        ] {
+            let script = script_of(form, &HOT[0]);
+            let theirs = bitcoin::Address::from_script(&script, known).unwrap().to_string();
+            let ours = destination(&network, &script).unwrap().unwrap();
+            assert_eq!(ours.address(), theirs);
+            assert_eq!(parse_destination(&network, &theirs), Ok(ours));
+        }
+    }
+}
+
+/// Addresses that explorers show: Litecoin's and Dogecoin's formats.
+#[test]
+fn other_coins_have_their_own_formats() {
+    let script = |form| script_of(form, &HOT[0]);
+    let starts = |network: &BitcoinNetwork, form| {
+        let found = destination(network, &script(form)).unwrap();
+        found.and_then(|found| found.address().chars().next())
+    };
+    let (litecoin, doge) = (network(4), dogecoin());
+    assert_eq!(starts(&litecoin, KeyScript::P2pkh), Some('L'));
+    assert_eq!(starts(&litecoin, KeyScript::P2shP2wpkh), Some('M'));
+    assert_eq!(starts(&doge, KeyScript::P2pkh), Some('D'));
+    assert_eq!(starts(&doge, KeyScript::P2wpkh), None);
+    let address = destination(&litecoin, &script(KeyScript::P2wpkh)).unwrap().unwrap();
+    assert!(address.address().starts_with("ltc1q"));
+}
+
+/// `key_io_valid.json`: each address of each network is its script there, and no address elsewhere.
+#[test]
+fn addresses_are_those_of_bitcoin_core() {
+    let rows: Vec<(String, String, Value)> =
+        serde_json::from_str(include_str!("../../vectors/key_io_valid.json")).unwrap();
+    let mut compared = 0;
+    for (address, script, about) in rows.iter().filter(|(.., about)| about["isPrivkey"] == false) {
+        let script = ScriptBuf::from_hex(script).unwrap();
+        let index = match about["chain"].as_str().unwrap() {
+            "main" => 0,
+            "testnet4" => 1,
+            "signet" => 2,
+            "regtest" => 3,
+            // The old test network has no template; its formats are the new one's.
+            "test" => 1,
+            other => panic!("{other}"),
+        };
+        let home = network(index);
+        let parsed = parse_destination(&home, address);
+        let is_upper = about["tryCaseFlip"] == true && address.to_uppercase() == *address;
+        match destination(&home, &script) {
+            Ok(Some(found)) if !is_upper => assert_eq!(parsed, Ok(found)),
+            Ok(Some(found)) => assert_eq!(parsed, Err(AddressError::NotCanonical(found.address().to_owned()))),
+            // Witness versions and programs without a rule, and keys off the curve.
+            Ok(None) => assert_eq!(parsed, Err(AddressError::UnknownProgram(address.clone()))),
+            Err(_) => assert!(matches!(parsed, Err(AddressError::Unspendable(_))), "{address}"),
+        }
+        let elsewhere = if index == 0 { network(1) } else { network(0) };
+        assert_eq!(
+            parse_destination(&elsewhere, address),
+            Err(AddressError::WrongNetwork(address.clone()))
+        );
+        compared += 1;
+    }
+    assert!(compared >= 40, "{compared}");
+}
+
+#[test]
+fn what_bitcoin_core_refuses_is_refused() {
+    let rows: Vec<(String,)> = serde_json::from_str(include_str!("../../vectors/key_io_invalid.json")).unwrap();
+    assert!(rows.len() >= 60);
+    for (address,) in rows {
+        for (yaml, _) in TEMPLATES {
+            assert!(
+                parse_destination(&network_of(yaml).unwrap(), &address).is_err(),
+                "{address}"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_change_of_an_address_and_its_error() {
+    let network = mainnet();
+    let good = destination(&network, &p2wpkh_of(&STRANGER)).unwrap().unwrap();
+    let good = good.address().to_owned();
+    let mut typo = good.clone();
+    typo.replace_range(10..11, if good.as_bytes()[10] == b'q' { "p" } else { "q" });
+    let taproot = |program: [u8; 32]| {
+        let hrp = bitcoin::bech32::Hrp::parse("bc").unwrap();
+        bitcoin::bech32::segwit::encode_v1(hrp, &program).unwrap()
+    };
+    let zeros = bitcoin::base58::encode_check(&[0; 21]);
+    let cases = [
+        (String::new(), AddressError::NotAnAddress(String::new())),
+        (typo.clone(), AddressError::NotAnAddress(typo)),
+        (good.to_uppercase(), AddressError::NotCanonical(good.clone())),
+        (format!(" {good}"), AddressError::NotAnAddress(format!(" {good}"))),
+        ("1".repeat(91), AddressError::NotAnAddress("1".repeat(90))),
+        (zeros.clone(), AddressError::Unspendable(zeros)),
+        (taproot([0xff; 32]), AddressError::Unspendable(taproot([0xff; 32]))),
+        (taproot([0; 32]), AddressError::Unspendable(taproot([0; 32]))),
+    ];
+    assert!(parse_destination(&network, &good).is_ok());
+    for (text, error) in cases {
+        assert_eq!(parse_destination(&network, &text), Err(error.clone()), "{text}");
+        assert_eq!(error.tag(), Tag::TransactionBadDestination);
+    }
+}
+
+#[test]
+fn one_change_of_a_record_and_its_error() {
+    let yaml = TEMPLATES[0].0;
+    let id = "bip122:000000000019d6689c085ae165831e93";
+    let chain = |text: &str| yaml.replace(id, text);
+    let cases = [
+        (
+            "another family",
+            chain("eip155:1"),
+            "is not the id of a Bitcoin network",
+        ),
+        (
+            "upper case",
+            chain(&id.replace("9d", "9D")),
+            "is not the id of a Bitcoin network",
+        ),
+        (
+            "a short reference",
+            chain(id.trim_end_matches('3')),
+            "is not the id of a Bitcoin network",
+        ),
+        (
+            "no name",
+            yaml.replace("name: Bitcoin", "name: \" \""),
+            "a network name has",
+        ),
+        (
+            "an upper-case prefix",
+            yaml.replace("bech32: bc", "bech32: BC"),
+            "human-readable part",
+        ),
+        (
+            "one version for two",
+            yaml.replace("p2sh: 5", "p2sh: 0"),
+            "different version bytes",
+        ),
+        (
+            "taproot alone",
+            yaml.replace("bech32: bc, ", ""),
+            "needs a bech32 prefix",
+        ),
+        ("no dust", yaml.replace("dust-sat: 546", "dust-sat: 0"), "at least 1"),
+        (
+            "no fee",
+            yaml.replace("max-fee-sat: 10000000", "max-fee-sat: 0"),
+            "at least 1",
+        ),
+        (
+            "an unknown field",
+            yaml.replace("p2sh: 5", "p2sh: 5, p2x: 6"),
+            "unknown field",
+        ),
+        ("a version over a byte", yaml.replace("p2sh: 5", "p2sh: 256"), "256"),
+    ];
+    for (name, text, expected) in cases {
+        assert_ne!(text, yaml, "{name}");
+        let error = network_of(&text).unwrap_err();
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+#[test]
+fn one_change_of_the_keys_and_its_error() {
+    let network = mainnet();
+    let good = public_key(&HOT[0]);
+    let PublicKey::Secp256k1(mut negated) = good else {
+        panic!("a secp256k1 key");
+    };
+    negated[0] ^= 0x01;
+    let negated = PublicKey::Secp256k1(negated);
+    let off = PublicKey::Secp256k1([4; 33]);
+    let cases = [
+        (vec![], AccountError::NoKey),
+        (
+            vec![PublicKey::Ed25519([1; 32])],
+            AccountError::WrongCurve(countersign_types::Algorithm::Ed25519),
+        ),
+        (vec![good, off], AccountError::NotAPoint(off.id())),
+        (vec![good, good], AccountError::DuplicateKey(good.id())),
+        // The same taproot key under two names.
+        (vec![good, negated], AccountError::DuplicateKey(negated.id())),
+    ];
+    for (keys, error) in cases {
+        assert_eq!(Account::derive(&keys, &network), Err(error));
+    }
+    assert!(Account::derive(&[good, negated], &dogecoin()).is_ok());
+}
+
+#[test]
+fn own_addresses_are_every_form_of_every_key() {
+    let world = World::new();
+    let own = world.account.destinations(&world.network).unwrap();
+    assert_eq!(own.len(), 4 * HOT.len());
+    let main = world.account.destination(&world.network).unwrap();
+    assert_eq!(main, world.address(&p2wpkh_of(&HOT[0])));
+    assert_eq!(world.account.keys().count(), HOT.len());
+
+    let doge = World::on(dogecoin(), &HOT);
+    let own = doge.account.destinations(&doge.network).unwrap();
+    assert_eq!(own.len(), HOT.len());
+    assert_eq!(
+        doge.account.destination(&doge.network),
+        Ok(doge.address(&script_of(KeyScript::P2pkh, &HOT[0])))
+    );
+}
