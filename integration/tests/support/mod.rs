@@ -171,7 +171,7 @@ impl Scene {
         Self::of(deployment).await
     }
 
-    async fn of(deployment: Deployment) -> Self {
+    pub(crate) async fn of(deployment: Deployment) -> Self {
         let files = bundle_files(&deployment);
         Self {
             genesis: deployment.genesis().unwrap().hash(),
