@@ -165,6 +165,7 @@ impl Stage {
 
     async fn restart_orchestrator(&mut self) {
         let address = self
+            .scene
             .deployment
             .start_orchestrator_before(self.signer.address())
             .await

@@ -1,6 +1,6 @@
 //! Approvals that are real and do not count, and rejections that somebody would rather not pass on.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use countersign_integration::{Deployment, Person, header, header_between, now_secs};
 use countersign_types::Tag;
@@ -148,7 +148,7 @@ async fn an_approval_expires_after_it_was_journaled_too() {
     let now = now_secs().unwrap();
     let short = header_between(scene.genesis, now, now + 3).unwrap();
     let lapsing = scene.approval_by(&scene.person("alice"), short, scene.item(&withdrawal));
-    pending(scene.authorize(&withdrawal, &[lapsing.clone()]).await);
+    pending(scene.authorize(&withdrawal, slice::from_ref(&lapsing)).await);
     while now_secs().unwrap() <= now + 3 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -207,7 +207,7 @@ async fn a_withheld_rejection_ends_the_withdrawal() {
         let withdrawal = scene.withdrawal(&large(name));
         let alice = scene.approval("alice", &withdrawal);
         if is_known {
-            pending(scene.authorize(&withdrawal, &[alice.clone()]).await);
+            pending(scene.authorize(&withdrawal, slice::from_ref(&alice)).await);
         }
         let bob = scene.deployment.people("bob").await.unwrap();
         bob.submit_statement(&scene.rejection("bob", &withdrawal))

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What one run took. Per withdrawal where nothing else is said.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
+    /// Withdrawals that the deployment held before: what gets slower with them shows between the rounds.
+    pub(crate) held_before: u64,
     pub(crate) withdrawals: u32,
     pub(crate) signed_per_second: f64,
     pub(crate) p50_ms: f64,
@@ -42,6 +44,7 @@ pub(crate) struct Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            held_before,
             signed_per_second,
             p50_ms,
             p99_ms,
@@ -49,7 +52,7 @@ impl fmt::Display for Run {
         } = self;
         write!(
             f,
-            "{signed_per_second:.0} signed/s, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms"
+            "{signed_per_second:.0} signed/s, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, {held_before} held before"
         )
     }
 }
@@ -80,6 +83,7 @@ impl Run {
     /// Runs `in_flight` submitters that make `withdrawals` together.
     pub(crate) async fn measure(site: &mut Site, in_flight: u32, withdrawals: u32) -> Result<Self> {
         let each = withdrawals.div_ceil(in_flight);
+        let held_before = site.wallets.iter().map(|wallet| wallet.next_nonce).sum();
         let warm_up = prepare_all(site, in_flight, WARM_UP)?;
         let prepared = prepare_all(site, in_flight, each)?;
         site.deployment.start().await?;
@@ -96,6 +100,7 @@ impl Run {
         let cpu_ms = |after: Duration, before: Duration| millis(after.saturating_sub(before)) / f64::from(count);
         let journal_commits = after.journal_commits.saturating_sub(before.journal_commits);
         Ok(Self {
+            held_before,
             withdrawals: count,
             signed_per_second: f64::from(count) / after.at.duration_since(before.at).as_secs_f64(),
             p50_ms: median(latencies.iter().copied()),

@@ -183,14 +183,16 @@ impl fmt::Display for Measured {
         ) {
             write!(f, ", raw C_Sign {one:.0}/s on one thread, {all:.0}/s on all sessions")?;
         }
-        writeln!(f, "\n{HEADER}")?;
+        writeln!(f)?;
+        HEADER.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         self.levels.iter().try_for_each(|level| writeln!(f, "{level}"))
     }
 }
 
-const HEADER: &str = "\
-   in  signed/s  (slowest-fastest)    p50      p99   CPU ms/withdrawal      commits/withdrawal  signed/s   p50 ÷  p50 ÷
- flight               run             ms       ms   signer  orch.   load   signer   orch.     ÷ C_Sign/s   call   sync";
+const HEADER: [&str; 2] = [
+    "    in  signed/s  slowest-fastest      p50      p99   CPU ms/withdrawal     commits/withdrawal  signed/s    p50 ÷  p50 ÷",
+    "flight                  run             ms       ms   signer  orch.   load   signer   orch.     ÷ C_Sign/s    call   sync",
+];
 
 impl fmt::Display for Medians {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,6 +225,7 @@ mod tests {
 
     fn run(signed_per_second: f64) -> Run {
         Run {
+            held_before: 0,
             withdrawals: 10,
             signed_per_second,
             p50_ms: 2.0,
