@@ -4,7 +4,7 @@ use alloy_primitives::hex;
 use countersign_types::{AssetId, Effect, EffectsText, ParsedTransaction, PublicKey, RawSignature};
 use serde::Deserialize;
 
-use super::fixtures::{World, network_of, prehash};
+use super::fixtures::{World, call_with, network_of, prehash};
 use crate::EvmNetwork;
 
 /// One transaction as others published it, and the parse that we expect.
@@ -39,7 +39,12 @@ struct Expectation {
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(include_str!("../../vectors/transactions.json")).unwrap()
+    let files = [
+        include_str!("../../vectors/transactions.json"),
+        include_str!("../../vectors/typed-transactions.json"),
+    ];
+    let vectors = files.map(|file| serde_json::from_str::<Vec<Vector>>(file).unwrap());
+    vectors.into_iter().flatten().collect()
 }
 
 /// The published transactions draw gas limits at random.
@@ -102,5 +107,41 @@ fn published_transactions() {
         if let Some(txid) = vector.txid {
             assert_eq!(signed.txid, txid, "{}", vector.name);
         }
+    }
+}
+
+/// Call data that an encoder not ours wrote, and the effects text written down beside it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallVector {
+    name: String,
+    #[serde(rename = "source")]
+    _source: String,
+    to: String,
+    value: String,
+    calldata: String,
+    effects: Vec<String>,
+}
+
+#[test]
+fn call_data_of_another_encoder() {
+    let vectors: Vec<CallVector> = serde_json::from_str(include_str!("../../vectors/calls.json")).unwrap();
+    let world = World::new();
+    for CallVector {
+        name,
+        to,
+        value,
+        calldata,
+        effects,
+        ..
+    } in vectors
+    {
+        let (to, calldata) = (to.parse().unwrap(), hex::decode(calldata).unwrap());
+        let unsigned = call_with(to, value.parse().unwrap(), &calldata);
+        assert_eq!(
+            effect_lines(&world, &world.parse(&unsigned).unwrap()),
+            effects,
+            "{name}"
+        );
     }
 }
