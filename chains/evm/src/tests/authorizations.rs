@@ -12,7 +12,9 @@ use super::fixtures::{
     CONTRACT, ETHER, HOT_KEY, STRANGER, THEIR_KEY, WARM_KEY, World, access_list, authorize, eip1559_with, eip2930,
     eip7702, eip7702_with, prehash, public_key, sign,
 };
-use crate::{Account, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, ParseError, transaction::Unsigned};
+use crate::{
+    Account, AddressError, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, ParseError, Reserved, transaction::Unsigned,
+};
 
 /// The order of secp256k1.
 const ORDER: U256 = U256::from_be_bytes(alloy_primitives::hex!(
@@ -92,6 +94,37 @@ fn a_delegation_is_an_authority_change_ahead_of_the_call() {
         .parse(&with_authorizations(vec![authorize(&THEIR_KEY, nobody)]))
         .unwrap();
     assert_eq!(taken_back.effects(), [delegation(theirs, None), ether, fee]);
+}
+
+#[test]
+fn the_other_fields_are_held_to_the_same_rules() {
+    let world = World::new();
+    let cases: [(Vec<u8>, ParseError); 4] = [
+        (
+            eip7702_with(|tx| tx.max_priority_fee_per_gas = tx.max_fee_per_gas + 1),
+            ParseError::PriorityFeeOverMax,
+        ),
+        (
+            eip7702_with(|tx| tx.access_list = access_list(1, MAX_ACCESS_LIST_ENTRIES)),
+            ParseError::AccessListTooLong {
+                found: MAX_ACCESS_LIST_ENTRIES + 1,
+            },
+        ),
+        (
+            eip7702_with(|tx| tx.to = Address::ZERO),
+            ParseError::Recipient(AddressError::Reserved(Reserved::Zero)),
+        ),
+        (
+            eip7702_with(|tx| tx.chain_id = 10),
+            ParseError::WrongChain {
+                network: "eip155:1".parse().unwrap(),
+                found: 10,
+            },
+        ),
+    ];
+    for (unsigned, error) in cases {
+        assert_eq!(world.parse(&unsigned), Err(error));
+    }
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! The layout of call data: one encoding of the arguments is read, every other one is opaque.
 
 use alloy_primitives::U256;
-use countersign_types::{Effect, EffectKind};
+use countersign_types::EffectKind;
 use proptest::prelude::*;
 
 use super::{
     calls::cases,
     encoder::{Arg, account, blob, calldata, number},
     fixtures::{CONTRACT, STRANGER, TOKEN, World, call_with, transfer_input},
-    nesting::{aggregate3, multicall, safe},
+    nesting::{aggregate3, effect_bytes, multicall, safe},
 };
 
 /// A multicall of one transfer, as words behind the selector: offset of the list, length, offset of the item, length of
@@ -163,12 +163,7 @@ proptest! {
         let world = World::new();
         prop_assume!(!input.is_empty());
         let effects = world.effects_of_call(TOKEN, &input);
-        let bytes: usize = effects.iter().map(|effect| match effect {
-            Effect::ContractCall { args, .. } => args.len(),
-            Effect::CodeChange { code, .. } => code.len(),
-            Effect::Opaque { bytes, .. } => bytes.len(),
-            _ => 0,
-        }).sum();
+        let bytes = effect_bytes(&effects);
         prop_assert!(!effects.is_empty());
         prop_assert!(bytes <= input.len() * (crate::calls::MAX_DEPTH + 2));
     }

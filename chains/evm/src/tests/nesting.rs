@@ -221,6 +221,44 @@ fn the_length_of_a_list_is_bounded() {
     assert_eq!(world.effects_of_call(TOKEN, &input), [world.opaque(TOKEN, &input)]);
 }
 
+/// The bytes that effects hold. A reader that followed offsets would make 512 items of one tail: a thousand times the
+/// transaction's size.
+pub(super) fn effect_bytes(effects: &[Effect]) -> usize {
+    let bytes = |effect: &Effect| match effect {
+        Effect::ContractCall { args, .. } => args.len(),
+        Effect::CodeChange { code, .. } => code.len(),
+        Effect::Opaque { bytes, .. } => bytes.len(),
+        _ => 0,
+    };
+    effects.iter().map(bytes).sum()
+}
+
+#[test]
+fn the_largest_transactions_stay_in_proportion() {
+    let world = World::new();
+    let blob = Bytes::from(vec![7; 100_000]);
+    let shared = {
+        let count = MAX_LIST_ITEMS;
+        let head = [number(32), number(count as u64)];
+        let offsets = vec![number(32 * count as u64); count];
+        let tail = multicall(std::slice::from_ref(&blob)).slice(4 + 96..);
+        let words = head.iter().chain(&offsets).flat_map(|word| match word {
+            Arg::Word(word) => *word,
+            other => panic!("{other:?}"),
+        });
+        let words: Vec<u8> = words.collect();
+        Bytes::from([&multicall(&[])[..4], &words, &tail].concat())
+    };
+    assert_eq!(world.effects_of_call(TOKEN, &shared), [world.opaque(TOKEN, &shared)]);
+
+    let mut nested = blob;
+    for _ in 0..20 {
+        nested = multicall(&[nested]);
+    }
+    let effects = world.effects_of_call(TOKEN, &nested);
+    assert!(effect_bytes(&effects) <= nested.len() * (MAX_DEPTH + 2));
+}
+
 #[test]
 fn an_empty_or_misshapen_inner_call_is_opaque_beside_the_call() {
     let world = World::new();
