@@ -26,5 +26,6 @@ mod registry;
 mod tests;
 
 pub use countersign_evm as evm;
+pub use countersign_solana as solana;
 pub use network::{DestinationError, Network};
-pub use registry::{AssembleError, ParseError, Registry, RegistryError};
+pub use registry::{AccountError, AddressError, AssembleError, ParseError, Registry, RegistryError};

@@ -1,8 +1,11 @@
 //! One variant for each family.
 
 use countersign_evm as evm;
+use countersign_solana as solana;
 use countersign_types::{AssetId, AssetRecord, ChainId, Destination, Tag};
 use serde::Deserialize;
+
+use crate::{AddressError, RegistryError};
 
 /// Why a text is no destination of a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +16,9 @@ pub enum DestinationError {
     /// The EVM family refuses it.
     #[error(transparent)]
     Evm(#[from] evm::AddressError),
+    /// The Solana family refuses it.
+    #[error(transparent)]
+    Solana(#[from] solana::AddressError),
 }
 
 impl DestinationError {
@@ -21,6 +27,7 @@ impl DestinationError {
         match self {
             Self::UnknownNetwork(_) => Tag::RequestUnknownNetwork,
             Self::Evm(error) => error.tag(),
+            Self::Solana(error) => error.tag(),
         }
     }
 }
@@ -32,6 +39,8 @@ impl DestinationError {
 pub enum Network {
     /// `eip155`.
     Evm(evm::EvmNetwork),
+    /// `solana`.
+    Solana(solana::SolanaNetwork),
 }
 
 impl Network {
@@ -39,6 +48,7 @@ impl Network {
     pub fn chain(&self) -> &ChainId {
         match self {
             Self::Evm(network) => network.chain(),
+            Self::Solana(network) => network.chain(),
         }
     }
 
@@ -46,6 +56,7 @@ impl Network {
     pub fn name(&self) -> &str {
         match self {
             Self::Evm(network) => network.name(),
+            Self::Solana(network) => network.name(),
         }
     }
 
@@ -53,6 +64,16 @@ impl Network {
     pub fn native(&self) -> &AssetRecord {
         match self {
             Self::Evm(network) => network.native(),
+            Self::Solana(network) => network.native(),
+        }
+    }
+
+    /// Whether a signature for this network is valid on no other, so that a key may belong to several (DESIGN.md §3).
+    pub fn commits_to_chain(&self) -> bool {
+        match self {
+            // EIP-155: what does not carry its chain id is refused.
+            Self::Evm(_) => true,
+            Self::Solana(network) => network.commits_to_chain(),
         }
     }
 
@@ -60,13 +81,15 @@ impl Network {
     pub fn parse_destination(&self, address: &str) -> Result<Destination, DestinationError> {
         Ok(match self {
             Self::Evm(network) => evm::parse_destination(network.chain(), address)?,
+            Self::Solana(network) => solana::parse_destination(network.chain(), address)?,
         })
     }
 
     /// Refuses an asset that no parse of this network would ever name.
-    pub(crate) fn certify_asset(&self, asset: &AssetId) -> Result<(), evm::AssetError> {
+    pub(crate) fn certify_asset(&self, asset: &AssetId) -> Result<(), RegistryError> {
         match self {
-            Self::Evm(network) => evm::certify_asset(network, asset),
+            Self::Evm(network) => Ok(evm::certify_asset(network, asset)?),
+            Self::Solana(network) => Ok(solana::certify_asset(network, asset).map_err(AddressError::SolanaAsset)?),
         }
     }
 }

@@ -3,12 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_evm as evm;
+use countersign_solana as solana;
 use countersign_types::{
     AssetId, AssetRecord, AssetRegistry, ChainId, Destination, KeyId, ParsedTransaction, RawSignature,
     RegistryError as RecordError, Scheme, SignedTransaction, Tag, WalletId, WalletRecord, WalletRegistry,
 };
 
 use crate::{DestinationError, Network};
+
+/// Why keys do not fit a wallet's networks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// The keys do not fit an EVM network.
+    #[error(transparent)]
+    Evm(#[from] evm::AccountError),
+    /// The keys do not fit a Solana network.
+    #[error(transparent)]
+    Solana(#[from] solana::AccountError),
+    /// What is signed for the network commits to no chain: a second network of the key could land it too.
+    #[error("signatures on network `{0}` are valid on other networks too, so it must be the wallet's only one")]
+    NotTheOnlyNetwork(ChainId),
+}
+
+/// Why an address in a record is refused: an own one, or the one that names an asset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// By the EVM family.
+    #[error(transparent)]
+    Evm(#[from] evm::AddressError),
+    /// By the Solana family.
+    #[error(transparent)]
+    Solana(#[from] solana::AddressError),
+    /// The asset is not spelt as parses of Solana messages spell it.
+    #[error(transparent)]
+    SolanaAsset(#[from] solana::AssetError),
+}
 
 /// Why records do not make a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,20 +66,20 @@ pub enum RegistryError {
         /// The decimals of the network's family.
         decimals: u8,
     },
-    /// The keys do not fit an EVM network.
+    /// The keys do not fit the networks.
     #[error("wallet `{wallet}`: {error}")]
     Account {
         /// The wallet.
         wallet: WalletId,
         /// Why.
-        error: evm::AccountError,
+        error: AccountError,
     },
     /// The asset is not spelt as parses spell it.
     #[error(transparent)]
     Asset(#[from] evm::AssetError),
-    /// An own address cannot be written.
+    /// An own address cannot be written, or one that names an asset is refused.
     #[error(transparent)]
-    Address(#[from] evm::AddressError),
+    Address(#[from] AddressError),
     /// The records contradict each other.
     #[error(transparent)]
     Records(#[from] RecordError),
@@ -92,6 +121,9 @@ pub enum ParseError {
     /// The EVM family refuses the bytes.
     #[error(transparent)]
     Evm(#[from] evm::ParseError),
+    /// The Solana family refuses the bytes.
+    #[error(transparent)]
+    Solana(#[from] solana::ParseError),
 }
 
 impl ParseError {
@@ -101,6 +133,7 @@ impl ParseError {
             Self::UnknownNetwork(_) | Self::WalletNotOnNetwork { .. } => Tag::RequestUnknownNetwork,
             Self::UnknownWallet(_) => Tag::RequestUnknownWallet,
             Self::Evm(error) => error.tag(),
+            Self::Solana(error) => error.tag(),
         }
     }
 }
@@ -114,6 +147,9 @@ pub enum AssembleError {
     /// The EVM family refuses bytes or signatures.
     #[error(transparent)]
     Evm(#[from] evm::AssembleError),
+    /// The Solana family refuses bytes or signatures.
+    #[error(transparent)]
+    Solana(#[from] solana::AssembleError),
 }
 
 impl AssembleError {
@@ -122,6 +158,7 @@ impl AssembleError {
         match self {
             Self::Parse(error) => error.tag(),
             Self::Evm(error) => error.tag(),
+            Self::Solana(error) => error.tag(),
         }
     }
 }
@@ -134,12 +171,15 @@ pub struct Registry {
     assets: AssetRegistry,
     /// The accounts of the wallets that are on an EVM network.
     accounts: BTreeMap<WalletId, evm::Account>,
+    /// The accounts of the wallets that are on a Solana network.
+    solana_accounts: BTreeMap<WalletId, solana::Account>,
     own: BTreeMap<Destination, WalletId>,
 }
 
 /// A network, and a wallet of its family on it.
 enum Site<'a> {
     Evm(evm::Sender<'a>),
+    Solana(solana::Sender<'a>),
 }
 
 impl Registry {
@@ -165,14 +205,24 @@ impl Registry {
                 wallet: wallet.id.clone(),
                 network: chain.clone(),
             })?;
+            let refused = |error| RegistryError::Account {
+                wallet: wallet.id.clone(),
+                error,
+            };
+            if !network.commits_to_chain() && wallet.networks.len() > 1 {
+                return Err(refused(AccountError::NotTheOnlyNetwork(chain.clone())));
+            }
             let destination = match network {
                 Network::Evm(_) => {
-                    let account = evm::Account::derive(&wallet.keys).map_err(|error| RegistryError::Account {
-                        wallet: wallet.id.clone(),
-                        error,
-                    })?;
-                    let destination = account.destination(chain)?;
+                    let account = evm::Account::derive(&wallet.keys).map_err(|error| refused(error.into()))?;
+                    let destination = account.destination(chain).map_err(AddressError::Evm)?;
                     self.accounts.insert(wallet.id.clone(), account);
+                    destination
+                }
+                Network::Solana(_) => {
+                    let account = solana::Account::derive(&wallet.keys).map_err(|error| refused(error.into()))?;
+                    let destination = account.destination(chain).map_err(AddressError::Solana)?;
+                    self.solana_accounts.insert(wallet.id.clone(), account);
                     destination
                 }
             };
@@ -216,6 +266,15 @@ impl Registry {
                 };
                 Ok(evm::parse(unsigned, &sender, &known)?)
             }
+            Site::Solana(sender) => {
+                // No observations of nonce accounts reach a bundle: no message excludes another, and attempts are sequential.
+                let known = solana::Known {
+                    assets: &self.assets,
+                    own: &self.own,
+                    nonces: &BTreeSet::new(),
+                };
+                Ok(solana::parse(unsigned, &sender, &known)?)
+            }
         }
     }
 
@@ -230,6 +289,7 @@ impl Registry {
     ) -> Result<SignedTransaction, AssembleError> {
         match self.site(network, wallet)? {
             Site::Evm(sender) => Ok(evm::assemble(unsigned, &sender, signatures)?),
+            Site::Solana(sender) => Ok(solana::assemble(unsigned, &sender, signatures)?),
         }
     }
 
@@ -254,14 +314,15 @@ impl Registry {
     pub fn wallet_destination(&self, network: &ChainId, wallet: &WalletId) -> Option<Destination> {
         match self.site(network, wallet).ok()? {
             Site::Evm(sender) => sender.account.destination(network).ok(),
+            Site::Solana(sender) => sender.account.destination(network).ok(),
         }
     }
 
     /// The schemes that a backend must offer for each key, so that what a token lacks shows when the bundle loads.
     pub fn required_schemes(&self) -> BTreeSet<(KeyId, Scheme)> {
-        self.accounts
-            .values()
-            .map(|account| (account.key(), Scheme::Ecdsa))
+        let evm = self.accounts.values().map(|account| (account.key(), Scheme::Ecdsa));
+        let solana = self.solana_accounts.values();
+        evm.chain(solana.map(|account| (account.key(), Scheme::Ed25519)))
             .collect()
     }
 
@@ -282,6 +343,11 @@ impl Registry {
                 network,
                 wallet,
                 account: self.accounts.get(wallet).ok_or_else(stranger)?,
+            }),
+            Network::Solana(network) => Site::Solana(solana::Sender {
+                network,
+                wallet,
+                account: self.solana_accounts.get(wallet).ok_or_else(stranger)?,
             }),
         })
     }

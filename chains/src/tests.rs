@@ -9,7 +9,9 @@ use countersign_types::{
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
-use crate::{AssembleError, DestinationError, Network, ParseError, Registry, RegistryError, evm};
+use crate::{AccountError, AssembleError, DestinationError, Network, ParseError, Registry, RegistryError, evm};
+
+mod solana;
 
 const HOT: [u8; 32] = [0x46; 32];
 const WARM: [u8; 32] = [0x47; 32];
@@ -193,7 +195,7 @@ fn one_change_of_the_records_and_its_error() {
                 matches!(
                     error,
                     RegistryError::Account {
-                        error: evm::AccountError::NotOneKey(2),
+                        error: AccountError::Evm(evm::AccountError::NotOneKey(2)),
                         ..
                     }
                 )
@@ -206,7 +208,7 @@ fn one_change_of_the_records_and_its_error() {
                 matches!(
                     error,
                     RegistryError::Account {
-                        error: evm::AccountError::WrongCurve(_),
+                        error: AccountError::Evm(evm::AccountError::WrongCurve(_)),
                         ..
                     }
                 )
@@ -219,7 +221,7 @@ fn one_change_of_the_records_and_its_error() {
                 matches!(
                     error,
                     RegistryError::Account {
-                        error: evm::AccountError::NotAPoint(_),
+                        error: AccountError::Evm(evm::AccountError::NotAPoint(_)),
                         ..
                     }
                 )
