@@ -19,13 +19,16 @@
     )
 )]
 
+mod error;
 mod network;
 mod registry;
 
 #[cfg(test)]
 mod tests;
 
+pub use countersign_bitcoin as bitcoin;
 pub use countersign_evm as evm;
 pub use countersign_solana as solana;
+pub use error::{AccountError, AddressError, AssembleError, ParseError, RegistryError};
 pub use network::{DestinationError, Network};
-pub use registry::{AccountError, AddressError, AssembleError, ParseError, Registry, RegistryError};
+pub use registry::Registry;

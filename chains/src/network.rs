@@ -1,5 +1,6 @@
 //! One variant for each family.
 
+use countersign_bitcoin as bitcoin;
 use countersign_evm as evm;
 use countersign_solana as solana;
 use countersign_types::{AssetId, AssetRecord, ChainId, Destination, Tag};
@@ -16,6 +17,9 @@ pub enum DestinationError {
     /// The EVM family refuses it.
     #[error(transparent)]
     Evm(#[from] evm::AddressError),
+    /// The Bitcoin family refuses it.
+    #[error(transparent)]
+    Bitcoin(#[from] bitcoin::AddressError),
     /// The Solana family refuses it.
     #[error(transparent)]
     Solana(#[from] solana::AddressError),
@@ -27,6 +31,7 @@ impl DestinationError {
         match self {
             Self::UnknownNetwork(_) => Tag::RequestUnknownNetwork,
             Self::Evm(error) => error.tag(),
+            Self::Bitcoin(error) => error.tag(),
             Self::Solana(error) => error.tag(),
         }
     }
@@ -39,6 +44,8 @@ impl DestinationError {
 pub enum Network {
     /// `eip155`.
     Evm(evm::EvmNetwork),
+    /// `bip122`.
+    Bitcoin(bitcoin::BitcoinNetwork),
     /// `solana`.
     Solana(solana::SolanaNetwork),
 }
@@ -48,6 +55,7 @@ impl Network {
     pub fn chain(&self) -> &ChainId {
         match self {
             Self::Evm(network) => network.chain(),
+            Self::Bitcoin(network) => network.chain(),
             Self::Solana(network) => network.chain(),
         }
     }
@@ -56,6 +64,7 @@ impl Network {
     pub fn name(&self) -> &str {
         match self {
             Self::Evm(network) => network.name(),
+            Self::Bitcoin(network) => network.name(),
             Self::Solana(network) => network.name(),
         }
     }
@@ -64,6 +73,7 @@ impl Network {
     pub fn native(&self) -> &AssetRecord {
         match self {
             Self::Evm(network) => network.native(),
+            Self::Bitcoin(network) => network.native(),
             Self::Solana(network) => network.native(),
         }
     }
@@ -73,6 +83,7 @@ impl Network {
         match self {
             // EIP-155: what does not carry its chain id is refused.
             Self::Evm(_) => true,
+            Self::Bitcoin(_) => false,
             Self::Solana(network) => network.commits_to_chain(),
         }
     }
@@ -81,6 +92,7 @@ impl Network {
     pub fn parse_destination(&self, address: &str) -> Result<Destination, DestinationError> {
         Ok(match self {
             Self::Evm(network) => evm::parse_destination(network.chain(), address)?,
+            Self::Bitcoin(network) => bitcoin::parse_destination(network, address)?,
             Self::Solana(network) => solana::parse_destination(network.chain(), address)?,
         })
     }
@@ -89,6 +101,7 @@ impl Network {
     pub(crate) fn certify_asset(&self, asset: &AssetId) -> Result<(), RegistryError> {
         match self {
             Self::Evm(network) => Ok(evm::certify_asset(network, asset)?),
+            Self::Bitcoin(network) => Ok(bitcoin::certify_asset(network, asset).map_err(AddressError::BitcoinAsset)?),
             Self::Solana(network) => Ok(solana::certify_asset(network, asset).map_err(AddressError::SolanaAsset)?),
         }
     }

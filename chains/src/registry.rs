@@ -2,166 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_bitcoin as bitcoin;
 use countersign_evm as evm;
 use countersign_solana as solana;
 use countersign_types::{
-    AssetId, AssetRecord, AssetRegistry, ChainId, Destination, KeyId, ParsedTransaction, RawSignature,
-    RegistryError as RecordError, Scheme, SignedTransaction, Tag, WalletId, WalletRecord, WalletRegistry,
+    AssetId, AssetRecord, AssetRegistry, ChainId, Destination, KeyId, ParsedTransaction, RawSignature, Scheme,
+    SignedTransaction, WalletId, WalletRecord, WalletRegistry,
 };
 
-use crate::{DestinationError, Network};
-
-/// Why keys do not fit a wallet's networks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AccountError {
-    /// The keys do not fit an EVM network.
-    #[error(transparent)]
-    Evm(#[from] evm::AccountError),
-    /// The keys do not fit a Solana network.
-    #[error(transparent)]
-    Solana(#[from] solana::AccountError),
-    /// What is signed for the network commits to no chain: a second network of the key could land it too.
-    #[error("signatures on network `{0}` are valid on other networks too, so it must be the wallet's only one")]
-    NotTheOnlyNetwork(ChainId),
-}
-
-/// Why an address in a record is refused: an own one, or the one that names an asset.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
-    /// By the EVM family.
-    #[error(transparent)]
-    Evm(#[from] evm::AddressError),
-    /// By the Solana family.
-    #[error(transparent)]
-    Solana(#[from] solana::AddressError),
-    /// The asset is not spelt as parses of Solana messages spell it.
-    #[error(transparent)]
-    SolanaAsset(#[from] solana::AssetError),
-}
-
-/// Why records do not make a registry.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RegistryError {
-    /// Chain ids are unique: a signature must not be valid on a second network.
-    #[error("network `{0}` is listed twice")]
-    DuplicateNetwork(ChainId),
-    /// A wallet on a network that is not listed.
-    #[error("wallet `{wallet}` is on network `{network}`, which is not listed")]
-    UnknownWalletNetwork {
-        /// The wallet.
-        wallet: WalletId,
-        /// The network.
-        network: ChainId,
-    },
-    /// An asset of a network that is not listed.
-    #[error("asset `{0}` is on a network that is not listed")]
-    UnknownAssetNetwork(AssetId),
-    /// The registered native asset contradicts the network's record.
-    #[error("asset `{asset}` is the native asset of its network and must be `{symbol}` with {decimals} decimals")]
-    NativeAssetDiffers {
-        /// The asset.
-        asset: AssetId,
-        /// The symbol in the network's record.
-        symbol: String,
-        /// The decimals of the network's family.
-        decimals: u8,
-    },
-    /// The keys do not fit the networks.
-    #[error("wallet `{wallet}`: {error}")]
-    Account {
-        /// The wallet.
-        wallet: WalletId,
-        /// Why.
-        error: AccountError,
-    },
-    /// The asset is not spelt as parses spell it.
-    #[error(transparent)]
-    Asset(#[from] evm::AssetError),
-    /// An own address cannot be written, or one that names an asset is refused.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The records contradict each other.
-    #[error(transparent)]
-    Records(#[from] RecordError),
-}
-
-impl RegistryError {
-    /// The stable reason.
-    pub fn tag(&self) -> Tag {
-        match self {
-            Self::DuplicateNetwork(_)
-            | Self::UnknownWalletNetwork { .. }
-            | Self::UnknownAssetNetwork(_)
-            | Self::NativeAssetDiffers { .. }
-            | Self::Account { .. }
-            | Self::Asset(_)
-            | Self::Address(_)
-            | Self::Records(_) => Tag::BundleMalformed,
-        }
-    }
-}
-
-/// Why bytes are not a transaction of a wallet on a network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    /// The bundle has no such network.
-    #[error("unknown network `{0}`")]
-    UnknownNetwork(ChainId),
-    /// The bundle has no such wallet.
-    #[error("unknown wallet `{0}`")]
-    UnknownWallet(WalletId),
-    /// The wallet does not sign for the network.
-    #[error("wallet `{wallet}` is not on network `{network}`")]
-    WalletNotOnNetwork {
-        /// The wallet.
-        wallet: WalletId,
-        /// The network.
-        network: ChainId,
-    },
-    /// The EVM family refuses the bytes.
-    #[error(transparent)]
-    Evm(#[from] evm::ParseError),
-    /// The Solana family refuses the bytes.
-    #[error(transparent)]
-    Solana(#[from] solana::ParseError),
-}
-
-impl ParseError {
-    /// The stable reason.
-    pub fn tag(&self) -> Tag {
-        match self {
-            Self::UnknownNetwork(_) | Self::WalletNotOnNetwork { .. } => Tag::RequestUnknownNetwork,
-            Self::UnknownWallet(_) => Tag::RequestUnknownWallet,
-            Self::Evm(error) => error.tag(),
-            Self::Solana(error) => error.tag(),
-        }
-    }
-}
-
-/// Why signatures do not make a signed transaction.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AssembleError {
-    /// Network, wallet or their combination is unknown.
-    #[error(transparent)]
-    Parse(#[from] ParseError),
-    /// The EVM family refuses bytes or signatures.
-    #[error(transparent)]
-    Evm(#[from] evm::AssembleError),
-    /// The Solana family refuses bytes or signatures.
-    #[error(transparent)]
-    Solana(#[from] solana::AssembleError),
-}
-
-impl AssembleError {
-    /// The stable reason.
-    pub fn tag(&self) -> Tag {
-        match self {
-            Self::Parse(error) => error.tag(),
-            Self::Evm(error) => error.tag(),
-            Self::Solana(error) => error.tag(),
-        }
-    }
-}
+use crate::{AccountError, AddressError, AssembleError, DestinationError, Network, ParseError, RegistryError};
 
 /// What an activated bundle says about networks, wallets and assets.
 #[derive(Debug, Clone, Default)]
@@ -171,6 +20,8 @@ pub struct Registry {
     assets: AssetRegistry,
     /// The accounts of the wallets that are on an EVM network.
     accounts: BTreeMap<WalletId, evm::Account>,
+    /// The accounts of the wallets that are on a Bitcoin network.
+    bitcoin_accounts: BTreeMap<WalletId, bitcoin::Account>,
     /// The accounts of the wallets that are on a Solana network.
     solana_accounts: BTreeMap<WalletId, solana::Account>,
     own: BTreeMap<Destination, WalletId>,
@@ -179,6 +30,7 @@ pub struct Registry {
 /// A network, and a wallet of its family on it.
 enum Site<'a> {
     Evm(evm::Sender<'a>),
+    Bitcoin(bitcoin::Sender<'a>),
     Solana(solana::Sender<'a>),
 }
 
@@ -212,21 +64,32 @@ impl Registry {
             if !network.commits_to_chain() && wallet.networks.len() > 1 {
                 return Err(refused(AccountError::NotTheOnlyNetwork(chain.clone())));
             }
-            let destination = match network {
+            let destinations = match network {
                 Network::Evm(_) => {
                     let account = evm::Account::derive(&wallet.keys).map_err(|error| refused(error.into()))?;
-                    let destination = account.destination(chain).map_err(AddressError::Evm)?;
+                    let destination = account.destination(chain).map_err(AddressError::from)?;
                     self.accounts.insert(wallet.id.clone(), account);
-                    destination
+                    BTreeSet::from([destination])
+                }
+                Network::Bitcoin(network) => {
+                    let account = bitcoin::Account::derive(&wallet.keys, network);
+                    let account = account.map_err(|error| refused(error.into()))?;
+                    let destinations = account.destinations(network).map_err(AddressError::from)?;
+                    self.bitcoin_accounts.insert(wallet.id.clone(), account);
+                    destinations
                 }
                 Network::Solana(_) => {
                     let account = solana::Account::derive(&wallet.keys).map_err(|error| refused(error.into()))?;
-                    let destination = account.destination(chain).map_err(AddressError::Solana)?;
+                    let destination = account.destination(chain).map_err(AddressError::from)?;
                     self.solana_accounts.insert(wallet.id.clone(), account);
-                    destination
+                    BTreeSet::from([destination])
                 }
             };
-            self.own.insert(destination, wallet.id.clone());
+            for destination in destinations {
+                if let Some(other) = self.own.insert(destination, wallet.id.clone()) {
+                    return Err(refused(AccountError::SharedAddress(other)));
+                }
+            }
         }
         Ok(())
     }
@@ -266,6 +129,7 @@ impl Registry {
                 };
                 Ok(evm::parse(unsigned, &sender, &known)?)
             }
+            Site::Bitcoin(sender) => Ok(bitcoin::parse(unsigned, &sender, &bitcoin::Known { own: &self.own })?),
             Site::Solana(sender) => {
                 // No observations of nonce accounts reach a bundle: no message excludes another, and attempts are sequential.
                 let known = solana::Known {
@@ -289,6 +153,7 @@ impl Registry {
     ) -> Result<SignedTransaction, AssembleError> {
         match self.site(network, wallet)? {
             Site::Evm(sender) => Ok(evm::assemble(unsigned, &sender, signatures)?),
+            Site::Bitcoin(sender) => Ok(bitcoin::assemble(unsigned, &sender, signatures)?),
             Site::Solana(sender) => Ok(solana::assemble(unsigned, &sender, signatures)?),
         }
     }
@@ -314,15 +179,19 @@ impl Registry {
     pub fn wallet_destination(&self, network: &ChainId, wallet: &WalletId) -> Option<Destination> {
         match self.site(network, wallet).ok()? {
             Site::Evm(sender) => sender.account.destination(network).ok(),
+            Site::Bitcoin(sender) => sender.account.destination(sender.network).ok(),
             Site::Solana(sender) => sender.account.destination(network).ok(),
         }
     }
 
     /// The schemes that a backend must offer for each key, so that what a token lacks shows when the bundle loads.
+    /// Taproot is not asked for: a wallet whose token lacks Schnorr spends all its other forms.
     pub fn required_schemes(&self) -> BTreeSet<(KeyId, Scheme)> {
         let evm = self.accounts.values().map(|account| (account.key(), Scheme::Ecdsa));
         let solana = self.solana_accounts.values();
-        evm.chain(solana.map(|account| (account.key(), Scheme::Ed25519)))
+        let bitcoin = self.bitcoin_accounts.values().flat_map(bitcoin::Account::keys);
+        evm.chain(bitcoin.map(|key| (key, Scheme::Ecdsa)))
+            .chain(solana.map(|account| (account.key(), Scheme::Ed25519)))
             .collect()
     }
 
@@ -343,6 +212,11 @@ impl Registry {
                 network,
                 wallet,
                 account: self.accounts.get(wallet).ok_or_else(stranger)?,
+            }),
+            Network::Bitcoin(network) => Site::Bitcoin(bitcoin::Sender {
+                network,
+                wallet,
+                account: self.bitcoin_accounts.get(wallet).ok_or_else(stranger)?,
             }),
             Network::Solana(network) => Site::Solana(solana::Sender {
                 network,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bitcoin::{TxOut, consensus::serialize};
-use countersign_types::{Amount, Destination, Effect, OpaqueKind, WalletId};
+use countersign_types::{Amount, AssetId, Destination, Effect, OpaqueKind, WalletId};
 
 use crate::{
-    ParseError, Sender,
+    BitcoinNetwork, ParseError, Sender,
     account::Form,
     address::{destination, p2wsh},
     psbt::{OutputFields, Place, Psbt, Unknown},
@@ -18,6 +18,20 @@ use crate::{
 pub struct Known<'a> {
     /// The addresses of all own wallets, derived from their public keys.
     pub own: &'a BTreeMap<Destination, WalletId>,
+}
+
+/// Why a registered asset is none of a Bitcoin network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not its network's native asset; a Bitcoin network has no other")]
+pub struct AssetError(pub AssetId);
+
+/// Accepts the network's native asset alone: what is written into outputs beside amounts (inscriptions, tokens) is not
+/// seen by this family.
+pub fn certify_asset(network: &BitcoinNetwork, asset: &AssetId) -> Result<(), AssetError> {
+    match *asset == network.native().id {
+        true => Ok(()),
+        false => Err(AssetError(asset.clone())),
+    }
 }
 
 pub(crate) fn derive_effects(

@@ -45,7 +45,7 @@ mod tests;
 pub use account::{Account, AccountError, MAX_MULTISIG_KEYS};
 pub use address::{AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
-pub use effects::Known;
+pub use effects::{AssetError, Known, certify_asset};
 pub use network::{BitcoinNetwork, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{ParseError, Sender, parse};
 pub use psbt::{MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES, Place, PsbtError};

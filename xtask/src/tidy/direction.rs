@@ -13,7 +13,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("evm", &["types"]),
     ("bitcoin", &["types"]),
     ("solana", &["types"]),
-    ("chains", &["types", "evm", "solana"]),
+    ("chains", &["types", "evm", "solana", "bitcoin"]),
     ("audit", &["types"]),
     ("proto", &["types"]),
     ("bundle", &["types", "approval", "policy", "chains"]),

@@ -267,3 +267,10 @@ fn sequence_and_lock_time_change_what_is_signed() {
     });
     assert_ne!(payloads(&sequence), valid);
 }
+
+/// Golden: the registry's tests read it too.
+#[test]
+fn the_payment_is_the_one_in_the_vectors() {
+    let golden = include_str!("../../vectors/payment.psbt.hex").trim();
+    assert_eq!(hex::encode(Draft::payment().maps().encode()), golden);
+}

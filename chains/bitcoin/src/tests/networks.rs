@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::fixtures::{HOT, STRANGER, World, dogecoin, mainnet, network_of, p2wpkh_of, public_key, script_of};
 use crate::{
-    Account, AccountError, AddressError, BitcoinNetwork, account::KeyScript, address::destination, parse_destination,
+    Account, AccountError, AddressError, AssetError, BitcoinNetwork, account::KeyScript, address::destination,
+    certify_asset, parse_destination,
 };
 
 const TEMPLATES: [(&str, Option<bitcoin::Network>); 6] = [
@@ -259,4 +260,20 @@ fn own_addresses_are_every_form_of_every_key() {
         doge.account.destination(&doge.network),
         Ok(doge.address(&script_of(KeyScript::P2pkh, &HOT[0])))
     );
+}
+
+#[test]
+fn a_network_has_its_native_asset_alone() {
+    let network = mainnet();
+    let asset = |text: &str| text.parse::<countersign_types::AssetId>().unwrap();
+    assert_eq!(certify_asset(&network, &network.native().id), Ok(()));
+    let chain = network.chain();
+    for other in [
+        format!("{chain}/slip44:1"),
+        format!("{chain}/brc20:ordi"),
+        "eip155:1/slip44:0".to_owned(),
+    ] {
+        let other = asset(&other);
+        assert_eq!(certify_asset(&network, &other), Err(AssetError(other)));
+    }
 }
