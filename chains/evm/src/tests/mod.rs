@@ -11,4 +11,5 @@ mod fixtures;
 mod incidents;
 mod nesting;
 mod networks;
+mod refusals;
 mod vectors;
