@@ -21,7 +21,7 @@
 //! - Rent for an associated token account that receives tokens in the same message is part of the fee's maximum. An account
 //!   opened for anybody else is a `ContractCall`, because its owner may close it and keep the rent.
 //! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; freeze and close are
-//!   `token`. Two different changes never have the same effect.
+//!   `token`. Subject and scope together say which authority changes.
 //!
 //! Stated limits: Token-2022 extensions (transfer fees, hooks) are properties of a mint that a message does not show. What
 //! is listed is what leaves the wallet; a registered Token-2022 asset must be one whose extensions were reviewed.
