@@ -122,8 +122,8 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     (
         "networks/dev.yaml",
         "evm:",
-        "bitcoin:",
-        "networks/dev.yaml:2:1: unknown variant `bitcoin`, expected one of evm",
+        "tron:",
+        "networks/dev.yaml:2:1: unknown variant `tron`, expected one of evm, bitcoin, solana",
     ),
     (
         "assets.yaml",
