@@ -23,7 +23,6 @@ use crate::{Binaries, Person, Process, Started, service_key};
 /// Names the PKCS#11 module; without it the usual places are searched.
 const MODULE_VARIABLE: &str = "COUNTERSIGN_PKCS11_MODULE";
 const MODULE: &str = "softhsm/libsofthsm2.so";
-const MODULE_FOLDERS: [&str; 4] = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/lib"];
 /// The name in both servers' certificates.
 const SERVER_NAME: &str = "localhost";
 /// A call ends within this, on a machine that does much else.
@@ -48,10 +47,9 @@ impl Backend {
             }
             bail!("{MODULE_VARIABLE} names `{}`, which is not there", named.display());
         }
-        if MODULE_FOLDERS
-            .iter()
-            .any(|folder| Path::new(folder).join(MODULE).is_file())
-        {
+        let multiarch = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
+        let folders = ["/usr/lib", &multiarch, "/usr/lib64", "/usr/local/lib"];
+        if folders.iter().any(|folder| Path::new(folder).join(MODULE).is_file()) {
             return Ok(Self::Pkcs11);
         }
         eprintln!("no PKCS#11 module is here (set {MODULE_VARIABLE}): running on the insecure-dev keystore");

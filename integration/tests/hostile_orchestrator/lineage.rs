@@ -55,6 +55,27 @@ async fn the_same_withdrawal_is_signed_once() {
     assert_eq!(scene.signatures(&withdrawal.id).await.len(), 1);
 }
 
+/// The keystore for development stands behind the same wall.
+#[tokio::test]
+async fn the_keystore_signs_what_is_approved_and_nothing_else() {
+    let scene = Scene::with_signer_on_keystore().await;
+    let withdrawal = scene.withdrawal(&large("keystore"));
+    let approvals = ["alice", "bob"].map(|person| scene.approval(person, &withdrawal));
+    let other = Withdrawal {
+        unsigned: Ask {
+            to: OTHER_CUSTOMER,
+            ..large("keystore")
+        }
+        .unsigned(),
+        ..withdrawal.clone()
+    };
+    let answer = denied(scene.authorize(&other, &approvals).await);
+    let expected = ["request/payments-mismatch", "request/transaction-mismatch"];
+    assert_eq!(tags(&answer.reasons), expected.into());
+    scene.assert_unsigned(&withdrawal).await;
+    scene.assert_signed_with(&withdrawal, &approvals).await;
+}
+
 /// A template leaves the nonce open, until it is signed: with another nonce both could be mined.
 #[tokio::test]
 async fn a_signed_template_keeps_its_nonce() {

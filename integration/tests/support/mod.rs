@@ -15,7 +15,7 @@ use countersign_approval::{
 use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
 use countersign_chains::evm::{GasPrice, TransferDraft};
 use countersign_client::{BundleFile, ClientError, PeopleClient};
-use countersign_integration::{Deployment, Person, header, header_between, now_secs};
+use countersign_integration::{Backend, Deployment, Person, header, header_between, now_secs};
 use countersign_proto::{
     errors, fields,
     signer::v1::{
@@ -160,6 +160,13 @@ impl Scene {
     /// Only the signer runs: whoever holds the scene plays the orchestrator.
     pub(crate) async fn with_signer() -> Self {
         let mut deployment = Deployment::init().unwrap();
+        deployment.start_signer().await.unwrap();
+        Self::of(deployment).await
+    }
+
+    /// The same on the keystore for development, wherever this runs.
+    pub(crate) async fn with_signer_on_keystore() -> Self {
+        let mut deployment = Deployment::init_on(Backend::InsecureDev).unwrap();
         deployment.start_signer().await.unwrap();
         Self::of(deployment).await
     }
