@@ -25,6 +25,7 @@ mod decide;
 mod entry;
 mod lineage;
 mod receipt;
+mod receipt_file;
 mod review;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -37,4 +38,5 @@ pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,
     GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
-pub use receipt::{ProvenEntry, Receipt, ReceiptError, ReceiptFile, ReceiptStatement, SignedFile};
+pub use receipt::{Receipt, ReceiptError};
+pub use receipt_file::{ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};

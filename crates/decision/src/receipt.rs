@@ -4,146 +4,21 @@
 //! statement, parses the bytes, takes the decision again and compares it with the logged entry byte for byte, checks that
 //! every entry is in the log under a checkpoint of the genesis's log key, and assembles the signed transaction again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_approval::{Body, Envelope, Genesis, verify};
-use countersign_audit::{Hash, InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
+use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_types::{
     Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp, TransactionDigest,
     WithdrawalId,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     ActivatedBundle, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError, Seen, SignatureEntry,
     decide,
+    receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
 };
-
-const FORMAT: &str = "countersign.receipt/1";
-/// Larger than a chain of bundles with long lists needs; a bound against hostile files.
-pub(crate) const MAX_RECEIPT_BYTES: usize = 256 * 1024 * 1024;
-
-/// Bytes in JSON: base64.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Blob(Vec<u8>);
-
-impl TryFrom<String> for Blob {
-    type Error = base64::DecodeError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        STANDARD.decode(text).map(Self)
-    }
-}
-impl From<Blob> for String {
-    fn from(blob: Blob) -> String {
-        STANDARD.encode(blob.0)
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BundleJson {
-    files: BTreeMap<String, Blob>,
-    statements: Vec<Blob>,
-    activated_at: Timestamp,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatementJson {
-    envelope: Blob,
-    first_seen_at: Timestamp,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryJson {
-    index: u64,
-    entry: Blob,
-    proof: Vec<Hash>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignedJson {
-    signatures: Vec<Blob>,
-    transaction: Blob,
-    txid: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReceiptJson {
-    format: String,
-    withdrawal: WithdrawalId,
-    genesis: Blob,
-    epoch: u64,
-    bundles: Vec<BundleJson>,
-    request: StatementJson,
-    unsigned_transaction: Option<Blob>,
-    statements: Vec<StatementJson>,
-    entries: Vec<EntryJson>,
-    checkpoint: String,
-    signed: Option<SignedJson>,
-}
-
-/// A statement of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptStatement {
-    /// The envelope.
-    pub envelope: Vec<u8>,
-    /// The signer's clock at first sight.
-    pub first_seen_at: Timestamp,
-}
-
-/// A log entry with its inclusion proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProvenEntry {
-    /// Position in the log.
-    pub index: u64,
-    /// The entry.
-    pub bytes: Vec<u8>,
-    /// RFC 6962, leaf to root.
-    pub proof: Vec<[u8; 32]>,
-}
-
-/// The signed transaction of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedFile {
-    /// One per signing payload.
-    pub signatures: Vec<RawSignature>,
-    /// The raw signed transaction.
-    pub transaction: Vec<u8>,
-    /// The transaction id.
-    pub txid: String,
-}
-
-/// Everything that a receipt is written from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptFile {
-    /// The withdrawal.
-    pub withdrawal: WithdrawalId,
-    /// The genesis file's bytes.
-    pub genesis: Vec<u8>,
-    /// The recovery epoch.
-    pub epoch: u64,
-    /// The chain of bundles from version 1 on.
-    pub bundles: Vec<ActivatedBundle>,
-    /// The request.
-    pub request: ReceiptStatement,
-    /// The unsigned bytes of the last signed attempt, or of the last authorized one where none is signed.
-    pub unsigned: Option<Vec<u8>>,
-    /// The other statements, in the order of first sight.
-    pub statements: Vec<ReceiptStatement>,
-    /// The log entries about the withdrawal.
-    pub entries: Vec<ProvenEntry>,
-    /// The checkpoint that the proofs lead to.
-    pub checkpoint: Vec<u8>,
-    /// The signed transaction, once there is one.
-    pub signed: Option<SignedFile>,
-}
 
 /// Why a receipt does not verify: the first thing that does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -181,71 +56,8 @@ impl ReceiptError {
     }
 }
 
-fn broken(what: impl Into<String>) -> ReceiptError {
+pub(crate) fn broken(what: impl Into<String>) -> ReceiptError {
     ReceiptError::Broken(what.into())
-}
-
-impl ReceiptFile {
-    /// The file's bytes: indented JSON.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
-        let text = String::from_utf8(self.checkpoint.clone()).map_err(|_| broken("the checkpoint is not text"))?;
-        let json = ReceiptJson {
-            format: FORMAT.to_owned(),
-            withdrawal: self.withdrawal,
-            genesis: Blob(self.genesis.clone()),
-            epoch: self.epoch,
-            bundles: self.bundles.iter().map(bundle_json).collect(),
-            request: statement_json(&self.request),
-            unsigned_transaction: self.unsigned.clone().map(Blob),
-            statements: self.statements.iter().map(statement_json).collect(),
-            entries: self.entries.iter().map(entry_json).collect(),
-            checkpoint: text,
-            signed: self.signed.as_ref().map(signed_json),
-        };
-        let mut bytes =
-            serde_json::to_vec_pretty(&json).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
-        bytes.push(b'\n');
-        Ok(bytes)
-    }
-}
-
-fn bundle_json(bundle: &ActivatedBundle) -> BundleJson {
-    BundleJson {
-        files: bundle
-            .files
-            .iter()
-            .map(|(path, bytes)| (path.clone(), Blob(bytes.clone())))
-            .collect(),
-        statements: bundle.statements.iter().cloned().map(Blob).collect(),
-        activated_at: bundle.activated_at,
-    }
-}
-
-fn statement_json(statement: &ReceiptStatement) -> StatementJson {
-    StatementJson {
-        envelope: Blob(statement.envelope.clone()),
-        first_seen_at: statement.first_seen_at,
-    }
-}
-
-fn entry_json(entry: &ProvenEntry) -> EntryJson {
-    EntryJson {
-        index: entry.index,
-        entry: Blob(entry.bytes.clone()),
-        proof: entry.proof.iter().copied().map(Hash::from_bytes).collect(),
-    }
-}
-
-fn signed_json(signed: &SignedFile) -> SignedJson {
-    SignedJson {
-        signatures: signed
-            .signatures
-            .iter()
-            .map(|signature| Blob(signature.as_bytes().to_vec()))
-            .collect(),
-        transaction: Blob(signed.transaction.clone()),
-        txid: signed.txid.clone(),
-    }
 }
 
 /// A receipt that verified: what an auditor may rely on.
@@ -309,7 +121,10 @@ impl Verifier {
         self.verify_statement_entries(&entries)?;
         let last = last_decision(&entries);
         let decision = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
-            (Some(unsigned), Some(allowed)) => Some(self.recompute(&chain, allowed, &unsigned.0)?),
+            (Some(unsigned), Some(allowed)) => {
+                verify_considered(&entries, allowed)?;
+                Some(self.recompute(&chain, allowed, &unsigned.0)?)
+            }
             (None, None) if last_allowed(&entries, |_| true).is_none() => None,
             (Some(_), None) => {
                 return Err(broken(
@@ -571,6 +386,24 @@ fn raw_signature(scheme: Scheme, bytes: &[u8]) -> Option<RawSignature> {
         Scheme::Schnorr => RawSignature::Schnorr(bytes),
         Scheme::Ed25519 => RawSignature::Ed25519(bytes),
     })
+}
+
+/// Every statement that the log has before a decision that allowed was considered by it: a rejection is not overlooked.
+fn verify_considered(entries: &[Entry], allowed: &DecisionEntry) -> Result<(), ReceiptError> {
+    let considered: BTreeSet<_> = allowed.statements.iter().map(|seen| seen.statement).collect();
+    let before = entries.iter().take_while(|entry| as_decision(entry) != Some(allowed));
+    for entry in before {
+        if let Entry::Statement(entry) = entry
+            && entry.withdrawals.contains(&allowed.withdrawal)
+            && !considered.contains(&entry.statement)
+        {
+            return Err(broken(format!(
+                "the decision did not consider statement {}",
+                entry.statement
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn last_decision(entries: &[Entry]) -> Option<&DecisionEntry> {

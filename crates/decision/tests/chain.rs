@@ -127,7 +127,8 @@ fn an_empty_chain_puts_nothing_in_force() {
 
 #[test]
 fn one_change_breaks_the_chain() {
-    let cases: Vec<(&str, fn(&mut Chain), Tag)> = vec![
+    type Change = fn(&mut Chain);
+    let cases: Vec<(&str, Change, Tag)> = vec![
         (
             "one admin",
             |c| {

@@ -18,12 +18,9 @@ mod support;
 
 use countersign_approval::{Body, Rejection, RejectionItem};
 use countersign_bundle::Bundle;
+use countersign_decision::Outcome;
 use countersign_decision::testing::{Ask, STRANGER, bundle_files, sealed};
-use countersign_decision::{Entry, MAX_STATEMENTS, Outcome};
-use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, EntryDigest, GenesisHash, PolicyDigest, RequestDigest, StatementDigest, Tag,
-    Timestamp, TransactionDigest, Validity, WithdrawalId,
-};
+use countersign_types::{Amount, GenesisHash, PolicyDigest, RequestDigest, Tag, Validity, WithdrawalId};
 use support::{
     Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, expired, later, policy_with,
 };
@@ -381,7 +378,8 @@ fn one_change_of_an_approval_leaves_it_pending() {
 /// The roster changes after alice approved.
 #[test]
 fn membership_is_as_of_signing() {
-    let cases: Vec<(&str, fn(&mut countersign_approval::RosterFile), Tag)> = vec![
+    type Change = fn(&mut countersign_approval::RosterFile);
+    let cases: Vec<(&str, Change, Tag)> = vec![
         (
             "alice is no longer in the roster",
             |roster| {

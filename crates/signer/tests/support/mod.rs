@@ -1,5 +1,7 @@
 //! A signer over a real SQLite journal and real keys, with a clock that the test turns.
 
+pub mod faults;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,7 +18,10 @@ use countersign_signer::{
 use countersign_types::{Duration, KeyId, PublicKey, RawSignature, Scheme, SigningBytes, Tag, Timestamp};
 use ed25519_dalek::Signer as _;
 use futures_core::future::BoxFuture;
-use k256::ecdsa::signature::hazmat::PrehashSigner as _;
+use k256::ecdsa::signature::hazmat::RandomizedPrehashSigner as _;
+use k256::elliptic_curve::rand_core;
+
+use faults::{Faults, FaultyJournal};
 
 /// Journals with the log key, and notarizes with it.
 struct LogKey {
@@ -59,6 +64,8 @@ pub enum Mood {
     Fails,
     /// Signs something else: a broken token.
     Lies,
+    /// Waits until the gate opens, and signs: a slow token.
+    Waits,
 }
 
 /// A real secp256k1 key in memory that counts how often it is used.
@@ -67,6 +74,11 @@ pub struct MemoryKey {
     public: PublicKey,
     pub mood: std::sync::Mutex<Mood>,
     pub uses: AtomicU64,
+    /// One permit for each job that arrived at a slow token.
+    pub arrived: tokio::sync::Semaphore,
+    /// One permit for each job that a slow token may answer.
+    pub gate: tokio::sync::Semaphore,
+    pub faults: Arc<Faults>,
 }
 
 impl MemoryKey {
@@ -76,6 +88,9 @@ impl MemoryKey {
             public: WALLET_KEY.parse().unwrap(),
             mood: std::sync::Mutex::new(Mood::Signs),
             uses: AtomicU64::new(0),
+            arrived: tokio::sync::Semaphore::new(0),
+            gate: tokio::sync::Semaphore::new(0),
+            faults: Arc::new(Faults::new()),
         }
     }
 }
@@ -99,19 +114,50 @@ impl KeyBackend for MemoryKey {
             let SigningBytes::EcdsaPrehash(mut digest) = job.bytes().clone() else {
                 panic!("an ecdsa job")
             };
+            if self.faults.reach().await {
+                return Err(BackendError::Unavailable("the job was lost".to_owned()));
+            }
             let mood = *self.mood.lock().unwrap();
             if mood == Mood::Fails {
                 return Err(BackendError::Unavailable("the token is gone".to_owned()));
+            }
+            if mood == Mood::Waits {
+                self.arrived.add_permits(1);
+                self.gate.acquire().await.unwrap().forget();
             }
             self.uses.fetch_add(1, Ordering::SeqCst);
             if mood == Mood::Lies {
                 digest[0] ^= 1;
             }
-            let signature: k256::ecdsa::Signature = self.key.sign_prehash(&digest).unwrap();
+            // Tokens draw their nonces: two signatures over one digest differ.
+            let mut draw = Draw(self.uses.load(Ordering::SeqCst));
+            let signature: k256::ecdsa::Signature = self.key.sign_prehash_with_rng(&mut draw, &digest).unwrap();
+            if self.faults.reach().await {
+                return Err(BackendError::Unavailable("the answer was lost".to_owned()));
+            }
             Ok(RawSignature::Ecdsa(signature.to_bytes().into()))
         })
     }
 }
+
+/// What a token draws its nonce from: another one each time.
+struct Draw(u64);
+
+impl rand_core::TryRng for Draw {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.0 as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.0)
+    }
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
+        to.fill(self.0 as u8);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Draw {}
 
 /// Everything a test needs.
 pub struct Rig {
@@ -140,7 +186,10 @@ async fn open(world: &World, journal: &Arc<SqliteJournal>, key: &Arc<MemoryKey>,
     let parts = SignerParts {
         genesis: world.genesis.clone(),
         genesis_bytes: world.genesis_bytes.clone(),
-        journal: Arc::clone(journal) as Arc<_>,
+        journal: Arc::new(FaultyJournal {
+            inner: Arc::clone(journal),
+            faults: Arc::clone(&key.faults),
+        }),
         backend: Arc::clone(key) as Arc<_>,
         notary: Arc::new(LogKey::new(world)),
         clock: Arc::new(move || Timestamp::from_unix_millis(clock.load(Ordering::SeqCst))),
