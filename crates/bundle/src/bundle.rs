@@ -23,6 +23,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Bundle {
     manifest: Manifest,
+    /// Computed once: every decision compares it.
+    digest: BundleDigest,
+    policy_digest: PolicyDigest,
     roster: Roster,
     registry: Registry,
     policy: Policy,
@@ -83,6 +86,8 @@ impl Bundle {
             .map(|(id, entries)| (id.clone(), entries.keys().cloned().collect()));
         let lists = DestinationLists::new(lists.collect());
         Ok(Self {
+            digest: manifest.digest(),
+            policy_digest: manifest.policy_digest(),
             manifest,
             roster,
             registry,
@@ -109,11 +114,11 @@ impl Bundle {
     }
     /// The bundle's identity: the digest of the manifest's bytes.
     pub fn digest(&self) -> BundleDigest {
-        self.manifest.digest()
+        self.digest
     }
     /// What approvals bind.
     pub fn policy_digest(&self) -> PolicyDigest {
-        self.manifest.policy_digest()
+        self.policy_digest
     }
     /// Counts from 1.
     pub fn version(&self) -> u64 {
