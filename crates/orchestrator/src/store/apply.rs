@@ -1,10 +1,11 @@
 //! What each write does inside the batch's transaction. States come from the table in [`crate::states`], nowhere else.
 
 use countersign_proto::{
+    fields,
     limits::{MAX_ATTEMPTS, MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES},
     signer::v1::Pending,
 };
-use countersign_types::WithdrawalId;
+use countersign_types::{Tag, WithdrawalId};
 use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
@@ -30,6 +31,9 @@ pub(super) struct Batch<'c> {
     pub(super) wakes: Vec<Wake>,
 }
 
+/// How long a withdrawal behind a gap of nonces waits before the signer is asked again (milliseconds).
+const GAP_DELAY_MS: std::ops::RangeInclusive<i64> = 1_000..=60_000;
+
 /// The row as far as writes need it.
 struct Current {
     seq: i64,
@@ -43,10 +47,11 @@ struct Current {
     expires_at_ms: i64,
     due_at_ms: Option<i64>,
     standing: Vec<u8>,
+    created_at_ms: i64,
 }
 
 const CURRENT: &str = "SELECT seq, id, tenant, state, attempts, statements, statement_bytes, inputs, expires_at_ms, \
-                       due_at_ms, standing FROM withdrawals WHERE ";
+                       due_at_ms, standing, created_at_ms FROM withdrawals WHERE ";
 
 impl Current {
     fn parse(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -62,6 +67,7 @@ impl Current {
             expires_at_ms: row.try_get(8)?,
             due_at_ms: row.try_get(9)?,
             standing: row.try_get(10)?,
+            created_at_ms: row.try_get(11)?,
         })
     }
 
@@ -301,7 +307,15 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    /// An open withdrawal is looked at again when its time-lock runs out, and at the latest when it expires.
+    /// When a nonce that waits for the one before it is asked about again: a quarter of its age from now, within bounds.
+    fn due_behind_gap(&self, current: &Current) -> i64 {
+        let age_ms = self.now_ms.saturating_sub(current.created_at_ms);
+        let delay_ms = age_ms.div_euclid(4).clamp(*GAP_DELAY_MS.start(), *GAP_DELAY_MS.end());
+        self.now_ms.saturating_add(delay_ms)
+    }
+
+    /// An open withdrawal is looked at again when its time-lock runs out, or when the nonce before its own may be signed,
+    /// and at the latest when it expires.
     fn due_after(&self, current: &Current, next: State, standing: &Pending) -> Option<i64> {
         let soon = self.now_ms.saturating_add(MIN_LOCK_DELAY_MS);
         let unlocked = Some(standing.not_before_ms).filter(|at| *at > 0).map(|at| at.max(soon));
@@ -313,7 +327,14 @@ impl<'c> Batch<'c> {
         }
         // At expiry itself the outcome is `Expired`; an earlier answer that arrives late is looked at once more.
         let expiry = current.expires_at_ms.max(soon);
-        Some(unlocked.map_or(expiry, |unlocked| unlocked.min(expiry)))
+        let is_behind_gap = next == State::Refused
+            && standing
+                .reasons
+                .iter()
+                .any(|reason| fields::tag_of_reason(reason) == Some(Tag::ConflictKeyGap));
+        let behind_gap = is_behind_gap.then(|| self.due_behind_gap(current));
+        let earliest = [unlocked, behind_gap].into_iter().flatten().min();
+        Some(earliest.map_or(expiry, |due| due.min(expiry)))
     }
 
     async fn sign_attempt(&mut self, seq: i64, signed: &super::SignedAttempt) -> Result<bool, StoreError> {

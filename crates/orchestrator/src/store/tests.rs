@@ -394,6 +394,24 @@ async fn a_pending_withdrawal_is_due_when_its_time_lock_or_its_request_runs_out(
     assert!(fixture.store.unfinished(0, 10).await.unwrap().is_empty());
 }
 
+/// The pipeline sent two nonces and the later one was asked about first: nobody has to send it again.
+#[tokio::test]
+async fn a_withdrawal_behind_a_gap_of_nonces_is_asked_about_again() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let now = crate::clock::now().unix_millis();
+    let due = fixture
+        .happen("a", Event::Refused, reasons(Tag::ConflictKeyGap))
+        .await
+        .unwrap();
+    assert!(
+        (now + 1_000..now + 70_000).contains(&due),
+        "{due} is not soon after {now}"
+    );
+    let due = fixture.happen("a", Event::Refused, reasons(Tag::PermitUncovered)).await;
+    assert_eq!(due, Some(4_000_000_000_000), "other refusals wait for the caller");
+}
+
 #[tokio::test]
 async fn the_same_answer_twice_is_one_change() {
     let fixture = fixture().await;
