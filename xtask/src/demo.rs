@@ -40,11 +40,7 @@ fn build(root: &Path) -> Result<PathBuf> {
         build.args(["-p", package]);
     }
     shell::run(&mut build)?;
-    let metadata =
-        shell::output(shell::cargo(root).args(["metadata", "--locked", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("`cargo metadata` printed no JSON")?;
-    let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-    Ok(Path::new(target.context("`cargo metadata` names no target directory")?).join("debug"))
+    shell::debug_folder(root)
 }
 
 /// Where the signing keys live.

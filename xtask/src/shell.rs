@@ -16,6 +16,14 @@ pub(crate) fn repo_root() -> Result<PathBuf> {
     Ok(root.to_path_buf())
 }
 
+/// Where cargo puts programs of the dev profile.
+pub(crate) fn debug_folder(root: &Path) -> Result<PathBuf> {
+    let metadata = output(cargo(root).args(["metadata", "--locked", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("`cargo metadata` printed no JSON")?;
+    let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(Path::new(target.context("`cargo metadata` names no target directory")?).join("debug"))
+}
+
 /// Where xtask keeps the tools it installs; ignored by git.
 pub(crate) fn tools_dir(root: &Path) -> PathBuf {
     root.join(".tools")

@@ -78,12 +78,15 @@ fn by_hand(tools: &Tools) -> String {
     format!("{}cargo test --workspace --locked", variables.collect::<String>())
 }
 
-/// Plain `cargo test`, doctests included; its output is passed on line by line and its closing lines are added up.
+/// Plain `cargo test`, doctests included; its output is passed on line by line and its closing lines are added up. The three
+/// programs are built first: black-box tests run them, and `cargo test` does not rebuild what no test of theirs needs.
 fn cargo_test(root: &Path, tools: &Tools) -> Result<Counts> {
+    shell::run(shell::cargo(root).args(["build", "--workspace", "--bins", "--locked"]))?;
     let mut command = shell::cargo(root);
     command
         .args(["test", "--workspace", "--locked"])
         .envs(tools.variables())
+        .env("COUNTERSIGN_BINARIES", shell::debug_folder(root)?)
         .stdin(Stdio::null());
     println!("$ {}", shell::shown(&command));
     stream(command)
