@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Payment, Request, TransactionBinding};
+use countersign_approval::{Payment, Request, TemplateKind, TransactionBinding};
 use countersign_chains::Registry;
 use countersign_types::{
-    Amount, AssetId, Destination, Effect, EffectsText, EffectsTextError, ParsedTransaction, SubjectId, Tag,
+    Amount, AssetId, ChainId, Destination, Effect, EffectsText, EffectsTextError, ParsedTransaction, SubjectId, Tag,
     TransactionDigest,
 };
 
@@ -54,7 +54,21 @@ fn transaction_mismatch(request: &Request, transaction: TransactionDigest) -> Op
             format!("the request binds transaction {bound}, the bytes are {transaction}"),
         )),
         // A template leaves only nonce and fee fields open: everything else is an effect and compared below.
-        TransactionBinding::Template(_) => None,
+        TransactionBinding::Template(template) if is_template_of(template, &request.network) => None,
+        TransactionBinding::Template(_) => Some(Reason::new(
+            Tag::RequestTransactionMismatch,
+            format!(
+                "the request's template is not one of network `{}`; bind the exact transaction",
+                request.network
+            ),
+        )),
+    }
+}
+
+/// A template says what may vary in one family. On another family it would leave open whatever is no effect there.
+fn is_template_of(template: TemplateKind, network: &ChainId) -> bool {
+    match template {
+        TemplateKind::EvmNonceAndFee => network.namespace() == "eip155",
     }
 }
 
@@ -163,4 +177,17 @@ pub(crate) fn subjects<'a>(payments: &'a [Payment], effects: &[Effect]) -> Vec<O
         unused.remove(at).subject.as_ref()
     };
     effects.iter().map(&mut subject_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_of_one_family() {
+        let is_open = |network: &str| is_template_of(TemplateKind::EvmNonceAndFee, &network.parse().unwrap());
+        assert!(is_open("eip155:1") && is_open("eip155:31337"));
+        assert!(!is_open("bip122:000000000019d6689c085ae165831e93"));
+        assert!(!is_open("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"));
+    }
 }
