@@ -6,8 +6,8 @@ use countersign_bitcoin as bitcoin;
 use countersign_evm as evm;
 use countersign_solana as solana;
 use countersign_types::{
-    AssetId, AssetRecord, AssetRegistry, ChainId, Destination, KeyId, ParsedTransaction, RawSignature, Scheme,
-    SignedTransaction, WalletId, WalletRecord, WalletRegistry,
+    AssetId, AssetRecord, AssetRegistry, ChainFacts, ChainId, Destination, KeyId, ParsedTransaction, RawSignature,
+    Scheme, SignedTransaction, WalletId, WalletRecord, WalletRegistry,
 };
 
 use crate::{AccountError, AddressError, AssembleError, DestinationError, Network, ParseError, RegistryError};
@@ -120,6 +120,7 @@ impl Registry {
         network: &ChainId,
         wallet: &WalletId,
         unsigned: &[u8],
+        facts: &ChainFacts,
     ) -> Result<ParsedTransaction, ParseError> {
         match self.site(network, wallet)? {
             Site::Evm(sender) => {
@@ -131,11 +132,10 @@ impl Registry {
             }
             Site::Bitcoin(sender) => Ok(bitcoin::parse(unsigned, &sender, &bitcoin::Known { own: &self.own })?),
             Site::Solana(sender) => {
-                // No observations of nonce accounts reach a bundle: no message excludes another, and attempts are sequential.
                 let known = solana::Known {
                     assets: &self.assets,
                     own: &self.own,
-                    nonces: &BTreeSet::new(),
+                    facts,
                 };
                 Ok(solana::parse(unsigned, &sender, &known)?)
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use countersign_evm::{GasPrice, TransferDraft};
 use countersign_types::{
-    Amount, AssetRecord, AssetRegistry, ChainId, Decimals, Effect, PublicKey, RawSignature, Scheme, SigningBytes, Tag,
-    Tier, WalletId, WalletRecord, WalletRegistry,
+    Amount, AssetRecord, AssetRegistry, ChainFacts, ChainId, Decimals, Effect, PublicKey, RawSignature, Scheme,
+    SigningBytes, Tag, Tier, WalletId, WalletRecord, WalletRegistry,
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
@@ -283,7 +283,10 @@ fn unknown_networks_and_wallets_have_their_own_errors() {
     ];
     for (network, id, error, tag) in cases {
         let (network, id) = (chain(network), wallet(id));
-        assert_eq!(registry.parse(&network, &id, &bytes), Err(error.clone()));
+        assert_eq!(
+            registry.parse(&network, &id, &bytes, ChainFacts::none()),
+            Err(error.clone())
+        );
         assert_eq!(error.tag(), tag);
         let refused = registry.assemble(&network, &id, &bytes, &[RawSignature::Ecdsa([1; 64])]);
         assert_eq!(refused.unwrap_err().tag(), tag);
@@ -296,7 +299,7 @@ fn a_transaction_goes_through_parse_and_assemble() {
     let hot: WalletId = "eth-hot".parse().unwrap();
     for on in ["eip155:1", "eip155:31337"] {
         let bytes = unsigned(&registry, on);
-        let parsed = registry.parse(&chain(on), &hot, &bytes).unwrap();
+        let parsed = registry.parse(&chain(on), &hot, &bytes, ChainFacts::none()).unwrap();
         assert_eq!(parsed.effects().len(), 2);
         let SigningBytes::EcdsaPrehash(hash) = parsed.signing_payloads()[0].bytes() else {
             panic!("a digest for ECDSA");
@@ -339,7 +342,7 @@ fn own_addresses_follow_from_keys_and_networks() {
     };
     let hot = "eth-hot".parse().unwrap();
     let parsed = registry
-        .parse(&chain("eip155:1"), &hot, &draft.encode().unwrap())
+        .parse(&chain("eip155:1"), &hot, &draft.encode().unwrap(), ChainFacts::none())
         .unwrap();
     assert!(matches!(&parsed.effects()[0], Effect::Internal { wallet, change: false, .. } if *wallet == warm));
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{OutPoint, hashes::Hash as _, transaction::Version};
+use bitcoin::{OutPoint, absolute::LockTime, hashes::Hash as _, transaction::Version};
 use countersign_types::{
-    ConflictKey, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningPayload, Tag,
+    ConflictKey, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningPayload, Tag, TemplateKind,
     TransactionDigest, WalletId,
 };
 
@@ -166,7 +166,16 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         effects: derive_effects(&read.psbt, &read.spends, sender, known)?,
         conflict_keys: conflict_keys(&read.spends, sender),
         signing_payloads: read.digests.iter().flatten().map(payload).collect(),
+        template: template(&read.psbt),
     })?)
+}
+
+/// Version, lock time and relative lock times have their plain values: the request's template leaves them no room.
+fn template(psbt: &Psbt<'_>) -> Option<TemplateKind> {
+    let tx = &psbt.tx;
+    let is_plain = tx.version == Version::TWO && tx.lock_time == LockTime::ZERO;
+    let has_delay = tx.input.iter().any(|input| input.sequence.is_relative_lock_time());
+    (is_plain && !has_delay).then_some(TemplateKind::BitcoinInputsAndFee)
 }
 
 /// A PSBT, what its inputs spend, and what is signed for each of them.

@@ -3,7 +3,7 @@
 use alloy_rlp::Error as RlpError;
 use countersign_types::{
     CaipError, ChainId, ConflictKey, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes,
-    SigningPayload, Tag, TransactionDigest, WalletId,
+    SigningPayload, Tag, TemplateKind, TransactionDigest, WalletId,
 };
 
 use crate::{
@@ -187,7 +187,14 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         effects: derive_effects(&tx, &delegations, sender, known)?,
         conflict_keys: conflict_keys(&tx, &delegations, sender, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
+        template: template(&tx),
     })?)
+}
+
+/// An access list and authorizations are neither effects in full nor what a template leaves open.
+fn template(tx: &Unsigned) -> Option<TemplateKind> {
+    let is_plain = tx.access_list().is_empty() && tx.authorizations().is_empty();
+    is_plain.then_some(TemplateKind::EvmNonceAndFee)
 }
 
 /// The sender's nonce, which is the anchor, and the nonces that own accounts lose to authorizations.

@@ -125,6 +125,11 @@ impl Unsigned {
         self.fields().input()
     }
 
+    /// Addresses and storage keys that the transaction announces (EIP-2930).
+    pub(crate) fn access_list(&self) -> &[AccessListItem] {
+        self.fields().access_list().map_or(&[][..], |list| list.as_slice())
+    }
+
     /// The delegations of other accounts' code that the transaction carries (EIP-7702), as they stand there.
     pub(crate) fn authorizations(&self) -> &[SignedAuthorization] {
         self.fields().authorization_list().unwrap_or_default()

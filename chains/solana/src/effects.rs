@@ -6,7 +6,8 @@ use std::{
 };
 
 use countersign_types::{
-    Amount, AssetId, AssetRegistry, AuthorityScope, ChainId, Destination, Effect, OpaqueKind, Selector, WalletId,
+    Amount, AssetId, AssetRegistry, AuthorityScope, ChainFacts, ChainId, Destination, Effect, OpaqueKind, Selector,
+    WalletId,
 };
 
 use crate::{
@@ -27,10 +28,10 @@ pub struct Known<'a> {
     pub assets: &'a AssetRegistry,
     /// The addresses of all own wallets, derived from their public keys.
     pub own: &'a BTreeMap<Destination, WalletId>,
-    /// The values that observers attested durable nonce accounts to store. A message cannot show that its blockhash is
-    /// the stored value: with a recent blockhash instead, two messages that advance one nonce can both land. So a nonce
-    /// excludes other messages only where its value is listed here.
-    pub nonces: &'a BTreeSet<(Destination, [u8; 32])>,
+    /// What observers attested. A message cannot show that its blockhash is the value that its nonce account stores: with
+    /// a recent blockhash instead, two messages that advance one nonce can both land. So a nonce excludes other messages
+    /// only where its value is attested.
+    pub facts: &'a ChainFacts,
 }
 
 /// Why a registered asset is none of a Solana network.

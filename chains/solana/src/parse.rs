@@ -2,7 +2,7 @@
 
 use countersign_types::{
     CaipError, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes, SigningPayload, Tag,
-    TransactionDigest, WalletId,
+    TemplateKind, TransactionDigest, WalletId,
 };
 
 use crate::{
@@ -140,6 +140,8 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         effects: derive_effects(&message, sender, known)?,
         conflict_keys: conflict_keys(&message, chain, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
+        // Instructions are effects and blockhash and compute budget are what a template leaves open.
+        template: Some(TemplateKind::SolanaBlockhashAndFee),
     })?)
 }
 

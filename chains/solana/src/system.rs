@@ -160,10 +160,10 @@ pub(crate) fn conflict_keys(
     let Some(nonce) = first.and_then(nonce_account) else {
         return Ok(Vec::new());
     };
-    let stored = (nonce.on(scene_chain)?, message.blockhash);
-    if !known.nonces.contains(&stored) {
-        return Ok(Vec::new());
+    let account = nonce.on(scene_chain)?;
+    let value = message.blockhash;
+    match known.facts.nonces.get(&account) {
+        Some(stored) if stored.value == value => Ok(vec![ConflictKey::NonceAccount { account, value }]),
+        Some(_) | None => Ok(Vec::new()),
     }
-    let (account, value) = stored;
-    Ok(vec![ConflictKey::NonceAccount { account, value }])
 }

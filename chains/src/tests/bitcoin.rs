@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_types::{Effect, PublicKey, RawSignature, Scheme, SigningBytes, Tag};
+use countersign_types::{ChainFacts, Effect, PublicKey, RawSignature, Scheme, SigningBytes, Tag};
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
 use super::{HOT, Records, WARM, asset, chain, dev, key, network, wallet};
@@ -140,7 +140,7 @@ fn one_change_of_the_records_and_its_error() {
 fn a_psbt_goes_through_parse_and_assemble() {
     let registry = registry();
     let (hot, warm, on) = ("btc-hot".parse().unwrap(), "btc-warm".parse().unwrap(), chain(BITCOIN));
-    let parsed = registry.parse(&on, &hot, &psbt()).unwrap();
+    let parsed = registry.parse(&on, &hot, &psbt(), ChainFacts::none()).unwrap();
     assert!(matches!(
         parsed.effects(),
         [Effect::Transfer { .. }, Effect::Internal { wallet, change: true, .. }, Effect::Fee { .. }] if *wallet == hot
@@ -158,7 +158,7 @@ fn a_psbt_goes_through_parse_and_assemble() {
     let expected = bitcoin::AssembleError::WrongCount { needed: 1, found: 0 };
     assert_eq!(refused, AssembleError::Bitcoin(expected));
     assert_eq!(refused.tag(), Tag::BackendBadSignature);
-    let foreign = registry.parse(&on, &warm, &psbt()).unwrap_err();
+    let foreign = registry.parse(&on, &warm, &psbt(), ChainFacts::none()).unwrap_err();
     assert_eq!(
         foreign,
         ParseError::Bitcoin(bitcoin::ParseError::ForeignInput { input: 0 })

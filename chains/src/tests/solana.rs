@@ -1,6 +1,8 @@
 //! Solana networks in the registry.
 
-use countersign_types::{Effect, PublicKey, RawSignature, RegistryError as RecordError, Scheme, SigningBytes, Tag};
+use countersign_types::{
+    ChainFacts, Effect, PublicKey, RawSignature, RegistryError as RecordError, Scheme, SigningBytes, Tag,
+};
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::{HOT, Records, asset, chain, dev, network, wallet};
@@ -142,7 +144,7 @@ fn a_message_goes_through_parse_and_assemble() {
     let registry = registry();
     let (hot, mainnet) = ("sol-hot".parse().unwrap(), chain(MAINNET));
     let bytes = message(key(1), key(3));
-    let parsed = registry.parse(&mainnet, &hot, &bytes).unwrap();
+    let parsed = registry.parse(&mainnet, &hot, &bytes, ChainFacts::none()).unwrap();
     assert!(matches!(
         parsed.effects(),
         [Effect::Transfer { .. }, Effect::Fee { .. }]
@@ -161,13 +163,17 @@ fn a_message_goes_through_parse_and_assemble() {
         AssembleError::Solana(solana::AssembleError::NotOneSignature(0))
     );
     assert_eq!(refused.tag(), Tag::BackendBadSignature);
-    let foreign = registry.parse(&mainnet, &hot, &message(key(3), key(1))).unwrap_err();
+    let foreign = registry
+        .parse(&mainnet, &hot, &message(key(3), key(1)), ChainFacts::none())
+        .unwrap_err();
     assert!(matches!(
         foreign,
         ParseError::Solana(solana::ParseError::WrongFeePayer(_))
     ));
     assert_eq!(foreign.tag(), Tag::TransactionMalformed);
-    let elsewhere = registry.parse(&chain(LOCAL), &hot, &bytes).unwrap_err();
+    let elsewhere = registry
+        .parse(&chain(LOCAL), &hot, &bytes, ChainFacts::none())
+        .unwrap_err();
     assert_eq!(elsewhere.tag(), Tag::RequestUnknownNetwork);
 }
 
@@ -175,7 +181,9 @@ fn a_message_goes_through_parse_and_assemble() {
 fn own_addresses_schemes_and_destinations() {
     let registry = registry();
     let (hot, warm, mainnet) = ("sol-hot".parse().unwrap(), "sol-warm".parse().unwrap(), chain(MAINNET));
-    let parsed = registry.parse(&mainnet, &hot, &message(key(1), key(2))).unwrap();
+    let parsed = registry
+        .parse(&mainnet, &hot, &message(key(1), key(2)), ChainFacts::none())
+        .unwrap();
     assert!(matches!(&parsed.effects()[0], Effect::Internal { wallet, .. } if *wallet == warm));
     let place = registry.wallet_destination(&mainnet, &warm).unwrap();
     assert_eq!(registry.own_wallet(&place), Some(&warm));

@@ -34,6 +34,7 @@ mod sshsig;
 mod statement;
 mod verify;
 
+pub use countersign_types::TemplateKind;
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
 pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
@@ -41,7 +42,7 @@ pub use governance::{Activation, ActivationError, Cancel, certify_activation};
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
 pub use quorum::{MAX_QUORUM_MEMBERS, Quorum, QuorumError};
-pub use request::{MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TemplateKind, TransactionBinding};
+pub use request::{MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{
     GroupRecord, InitiatorRecord, KeyDirectory, PersonRecord, QuorumRecord, Roster, RosterError, RosterFile,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use countersign_types::{
-    Amount, AssetId, ChainId, Destination, PaymentReference, Reference, SubjectId, TenantId, TransactionDigest,
-    WalletId,
+    Amount, AssetId, ChainId, Destination, PaymentReference, Reference, SubjectId, TemplateKind, TenantId,
+    TransactionDigest, WalletId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,14 +66,6 @@ pub enum TransactionBinding {
     Exact(TransactionDigest),
     /// Any bytes with exactly the requested effects; the template says what else may vary.
     Template(TemplateKind),
-}
-
-/// What a template leaves open (DESIGN.md §4), and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TemplateKind {
-    /// EVM: nonce, gas limit and fee fields.
-    EvmNonceAndFee,
 }
 
 impl Bounded for Request {

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use countersign_bundle::Bundle;
 use countersign_chains::Registry;
-use countersign_types::{Amount, AssetId, ChainId, Effect, EffectsText, ParsedTransaction, Tag, WalletId};
+use countersign_types::{Amount, AssetId, ChainFacts, ChainId, Effect, EffectsText, ParsedTransaction, Tag, WalletId};
 use serde::Serialize;
 
 use crate::{
@@ -105,7 +105,7 @@ pub(crate) fn parse(
     wallet: &WalletId,
     unsigned: &[u8],
 ) -> Result<ParsedTransaction> {
-    let parsed = registry.parse(network, wallet, unsigned);
+    let parsed = registry.parse(network, wallet, unsigned, ChainFacts::none());
     parsed.map_err(|error| Failure::refused(error.tag(), format!("the transaction: {error}")))
 }
 

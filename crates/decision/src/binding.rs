@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Payment, Request, TemplateKind, TransactionBinding};
+use countersign_approval::{Payment, Request, TransactionBinding};
 use countersign_chains::Registry;
 use countersign_types::{
-    Amount, AssetId, ChainId, Destination, Effect, EffectsText, EffectsTextError, ParsedTransaction, SubjectId, Tag,
+    Amount, AssetId, Destination, Effect, EffectsText, EffectsTextError, ParsedTransaction, SubjectId, Tag,
     TransactionDigest,
 };
 
@@ -39,36 +39,30 @@ pub(crate) fn mismatches(
     registry: &Registry,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    reasons.extend(transaction_mismatch(request, transaction));
+    reasons.extend(transaction_mismatch(request, transaction, parsed));
     reasons.extend(payment_mismatch(&request.payments, parsed.effects()));
     reasons.extend(effect_mismatch(&request.effects, text));
     reasons.extend(fee_mismatch(request, parsed, registry));
     reasons
 }
 
-fn transaction_mismatch(request: &Request, transaction: TransactionDigest) -> Option<Reason> {
+fn transaction_mismatch(
+    request: &Request,
+    transaction: TransactionDigest,
+    parsed: &ParsedTransaction,
+) -> Option<Reason> {
     match request.transaction {
         TransactionBinding::Exact(bound) if bound == transaction => None,
         TransactionBinding::Exact(bound) => Some(Reason::new(
             Tag::RequestTransactionMismatch,
             format!("the request binds transaction {bound}, the bytes are {transaction}"),
         )),
-        // A template leaves only nonce and fee fields open: everything else is an effect and compared below.
-        TransactionBinding::Template(template) if is_template_of(template, &request.network) => None,
+        // The family says which template the bytes are one of: what is neither open there nor an effect has its plain value.
+        TransactionBinding::Template(template) if parsed.template() == Some(template) => None,
         TransactionBinding::Template(_) => Some(Reason::new(
             Tag::RequestTransactionMismatch,
-            format!(
-                "the request's template is not one of network `{}`; bind the exact transaction",
-                request.network
-            ),
+            "the bytes vary in more than the request's template leaves open; bind the exact transaction",
         )),
-    }
-}
-
-/// A template says what may vary in one family. On another family it would leave open whatever is no effect there.
-fn is_template_of(template: TemplateKind, network: &ChainId) -> bool {
-    match template {
-        TemplateKind::EvmNonceAndFee => network.namespace() == "eip155",
     }
 }
 
@@ -177,17 +171,4 @@ pub(crate) fn subjects<'a>(payments: &'a [Payment], effects: &[Effect]) -> Vec<O
         unused.remove(at).subject.as_ref()
     };
     effects.iter().map(&mut subject_of).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_template_is_of_one_family() {
-        let is_open = |network: &str| is_template_of(TemplateKind::EvmNonceAndFee, &network.parse().unwrap());
-        assert!(is_open("eip155:1") && is_open("eip155:31337"));
-        assert!(!is_open("bip122:000000000019d6689c085ae165831e93"));
-        assert!(!is_open("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"));
-    }
 }

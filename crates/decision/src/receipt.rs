@@ -10,8 +10,8 @@ use countersign_approval::{Body, Envelope, Genesis, verify};
 use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_types::{
-    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp, TransactionDigest,
-    WithdrawalId,
+    ChainFacts, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp,
+    TransactionDigest, WithdrawalId,
 };
 
 use crate::{
@@ -247,7 +247,9 @@ impl Verifier {
         let Body::Request(request) = &verified.statement().body else {
             return Err(broken("the request statement is of another kind"));
         };
-        let parsed = active.registry().parse(&request.network, &request.wallet, unsigned);
+        let parsed = active
+            .registry()
+            .parse(&request.network, &request.wallet, unsigned, ChainFacts::none());
         let statements = self.considered(active, logged)?;
         let authorization = logged
             .authorization
@@ -352,7 +354,9 @@ impl Verifier {
             .unsigned_transaction
             .as_ref()
             .ok_or_else(|| broken("the unsigned bytes are missing"))?;
-        let parsed = bundle.registry().parse(&request.network, &request.wallet, &unsigned.0);
+        let parsed = bundle
+            .registry()
+            .parse(&request.network, &request.wallet, &unsigned.0, ChainFacts::none());
         let parsed = parsed.map_err(|error| broken(error.to_string()))?;
         if payloads.len() != signed.signatures.len() {
             return Err(broken("there is not one signature for each payload"));

@@ -327,7 +327,12 @@ impl World {
         let body = ask.request();
         let parsed = bundle
             .registry()
-            .parse(&body.network, &body.wallet, &ask.unsigned())
+            .parse(
+                &body.network,
+                &body.wallet,
+                &ask.unsigned(),
+                countersign_types::ChainFacts::none(),
+            )
             .expect("the bytes parse");
         let fee_ceiling = (&body.fee_ceiling.asset, body.fee_ceiling.amount);
         let effects = EffectsText::render(

@@ -25,7 +25,7 @@ use countersign_decision::{
     ActivatedBundle, DecisionEntry, Entry, GenesisEntry, ProvenEntry, Receipt, ReceiptFile, ReceiptStatement,
     SignatureEntry, SignedFile, StatementEntry,
 };
-use countersign_types::{AuthorizationId, PayloadDigest, RawSignature, SigningBytes, Tag, Timestamp};
+use countersign_types::{AuthorizationId, ChainFacts, PayloadDigest, RawSignature, SigningBytes, Tag, Timestamp};
 use ed25519_dalek::Signer as _;
 use k256::ecdsa::signature::hazmat::PrehashSigner as _;
 use support::{Fixture, assert_allowed, assert_pending, later, policy_with};
@@ -66,7 +66,9 @@ fn decision(entry: &DecisionEntry) -> Entry {
 fn sign(fixture: &Fixture, allowed: &DecisionEntry) -> (SignedFile, Entry) {
     let registry = fixture.active.registry();
     let (network, wallet) = (&fixture.body.network, &fixture.body.wallet);
-    let parsed = registry.parse(network, wallet, &fixture.unsigned).unwrap();
+    let parsed = registry
+        .parse(network, wallet, &fixture.unsigned, ChainFacts::none())
+        .unwrap();
     let SigningBytes::EcdsaPrehash(digest) = parsed.signing_payloads()[0].bytes() else {
         panic!()
     };

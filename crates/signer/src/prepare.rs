@@ -7,7 +7,7 @@ use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verifi
 use countersign_bundle::Bundle;
 use countersign_chains::ParseError;
 use countersign_decision::{Reason, Seen};
-use countersign_types::{ParsedTransaction, StatementDigest, Tag, WithdrawalId};
+use countersign_types::{ChainFacts, ParsedTransaction, StatementDigest, Tag, WithdrawalId};
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, submission::Decoded};
 
@@ -47,7 +47,7 @@ impl Prepared {
         };
         let parsed = bundle
             .registry()
-            .parse(&request.network, &request.wallet, &decoded.unsigned);
+            .parse(&request.network, &request.wallet, &decoded.unsigned, ChainFacts::none());
         let journaled: Result<Vec<Seen>, SignerError> = journaled
             .into_iter()
             .map(|statement| seen(statement, &bundle))

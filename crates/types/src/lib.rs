@@ -22,6 +22,7 @@ mod destination;
 mod digest;
 mod effect;
 mod effects_text;
+mod facts;
 mod ids;
 mod key;
 mod registry;
@@ -38,6 +39,7 @@ pub use digest::{
 };
 pub use effect::{AuthorityScope, CodeChangeKind, Effect, EffectKind, OpaqueKind, Selector};
 pub use effects_text::{EffectsText, EffectsTextError, MAX_EFFECTS_TEXT_BYTES};
+pub use facts::{ChainFacts, FactKey, LookupTable, MAX_TABLE_ADDRESSES, NonceAccount};
 pub use ids::{
     AssetSymbol, GroupId, IdError, ListId, PaymentReference, PrincipalId, Reference, RuleId, StatementNonce, SubjectId,
     TenantId, WalletId, WithdrawalId,
@@ -48,5 +50,5 @@ pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
 pub use transaction::{
     ConflictKey, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
-    RawSignature, SignedTransaction, SigningBytes, SigningPayload,
+    RawSignature, SignedTransaction, SigningBytes, SigningPayload, TemplateKind,
 };

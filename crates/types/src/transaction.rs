@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ChainId, Destination, Effect, KeyId, PayloadDigest, Scheme, TransactionDigest, WalletId};
 
 /// The most effects of one transaction: a disperse of a whole payout batch, and still linear to evaluate.
@@ -150,6 +152,19 @@ impl SigningPayload {
     }
 }
 
+/// What a request's template leaves open (DESIGN.md §4), and nothing else. Everything else of the bytes is an effect or has
+/// its one plain value: a parse says which template its bytes are one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateKind {
+    /// EVM: nonce, gas limit and fee fields. No access list and no authorizations.
+    EvmNonceAndFee,
+    /// Bitcoin: inputs, own change and fee. Version 2, no lock time, no relative lock time.
+    BitcoinInputsAndFee,
+    /// Solana: blockhash and priority fee.
+    SolanaBlockhashAndFee,
+}
+
 /// Why a parse is not whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParsedTransactionError {
@@ -179,6 +194,8 @@ pub struct ParsedTransactionParts {
     pub conflict_keys: Vec<ConflictKey>,
     /// The signatures it needs.
     pub signing_payloads: Vec<SigningPayload>,
+    /// The template that the bytes are one of; `None` where more varies than a template leaves open.
+    pub template: Option<TemplateKind>,
 }
 
 /// A transaction that a chain family parsed whole, re-encoded and compared byte for byte.
@@ -229,5 +246,9 @@ impl ParsedTransaction {
     /// The signatures it needs.
     pub fn signing_payloads(&self) -> &[SigningPayload] {
         &self.0.signing_payloads
+    }
+    /// The template that the bytes are one of.
+    pub fn template(&self) -> Option<TemplateKind> {
+        self.0.template
     }
 }

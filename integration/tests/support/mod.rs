@@ -246,7 +246,12 @@ impl Scene {
         let registry = self.bundle.registry();
         let body = &withdrawal.body;
         let parsed = registry
-            .parse(&body.network, &body.wallet, &withdrawal.unsigned)
+            .parse(
+                &body.network,
+                &body.wallet,
+                &withdrawal.unsigned,
+                countersign_types::ChainFacts::none(),
+            )
             .unwrap();
         let ceiling = (&body.fee_ceiling.asset, body.fee_ceiling.amount);
         EffectsText::render(

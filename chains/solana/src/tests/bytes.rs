@@ -4,7 +4,9 @@ use countersign_types::{ConflictKey, Tag};
 use proptest::prelude::*;
 
 use super::{
-    fixtures::{Ix, USDC, World, address, advance, alice, message, nonce, thief, token_transfer, transfer, us},
+    fixtures::{
+        Ix, USDC, World, address, advance, alice, message, nonce, nonce_stores, thief, token_transfer, transfer, us,
+    },
     vectors::vectors,
 };
 use crate::{
@@ -263,7 +265,7 @@ fn a_nonce_excludes_others_only_at_its_attested_value() {
     assert_eq!(world.parse(&bytes).unwrap().conflict_keys(), [key]);
     assert_eq!(world.parse(&of(&[transfer(1, alice())])).unwrap().conflict_keys(), []);
     // Observers saw another value: the blockhash may be a recent one, and then two such messages can both land.
-    world.nonces = [(world.on(nonce()), [0x78; 32])].into();
+    world.facts = nonce_stores(world.on(nonce()), world.on(us()), [0x78; 32]);
     assert_eq!(world.parse(&bytes).unwrap().conflict_keys(), []);
 }
 

@@ -1,10 +1,10 @@
 //! A wallet on Solana, a second own wallet, a registered token, and messages to change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use countersign_types::{
-    Amount, AssetRecord, AssetRegistry, AuthorityScope, Decimals, Destination, Effect, OpaqueKind, ParsedTransaction,
-    PublicKey, RawSignature, Selector, WalletId,
+    Amount, AssetRecord, AssetRegistry, AuthorityScope, ChainFacts, Decimals, Destination, Effect, NonceAccount,
+    OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, WalletId,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Deserialize;
@@ -65,6 +65,19 @@ pub(super) fn sign(seed: &[u8; 32], message: &[u8]) -> RawSignature {
     RawSignature::Ed25519(SigningKey::from_bytes(seed).sign(message).to_bytes())
 }
 
+/// One durable nonce account, attested.
+pub(super) fn nonce_stores(account: Destination, authority: Destination, value: [u8; 32]) -> ChainFacts {
+    let nonce = NonceAccount {
+        slot: 1,
+        authority,
+        value,
+    };
+    ChainFacts {
+        nonces: [(account, nonce)].into(),
+        ..ChainFacts::default()
+    }
+}
+
 /// What a bundle with one network would give a parser.
 pub(super) struct World {
     pub(super) network: SolanaNetwork,
@@ -72,7 +85,7 @@ pub(super) struct World {
     pub(super) account: Account,
     pub(super) assets: AssetRegistry,
     pub(super) own: BTreeMap<Destination, WalletId>,
-    pub(super) nonces: BTreeSet<(Destination, [u8; 32])>,
+    pub(super) facts: ChainFacts,
 }
 
 impl World {
@@ -91,7 +104,7 @@ impl World {
             own: [(on(us()), "sol-hot"), (on(warm()), "sol-warm")]
                 .map(|(place, wallet)| (place, wallet.parse().unwrap()))
                 .into(),
-            nonces: [(on(nonce()), BLOCKHASH)].into(),
+            facts: nonce_stores(on(nonce()), on(us()), BLOCKHASH),
             network,
         }
     }
@@ -108,7 +121,7 @@ impl World {
         let known = Known {
             assets: &self.assets,
             own: &self.own,
-            nonces: &self.nonces,
+            facts: &self.facts,
         };
         parse(unsigned, &self.sender(), &known)
     }

@@ -10,8 +10,8 @@ use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
 use countersign_decision::{Case, DecisionEntry, LedgerFacts, Outcome, Reason, Seen, decide};
 use countersign_types::{
-    Amount, AssetId, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest, PrincipalId,
-    Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
+    Amount, AssetId, ChainFacts, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest,
+    PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
 };
 use serde::Serialize;
 
@@ -103,7 +103,9 @@ fn review_with(
         ));
     };
     let unsigned = &task.unsigned_transaction;
-    let parsed = bundle.registry().parse(&request.network, &request.wallet, unsigned);
+    let parsed = bundle
+        .registry()
+        .parse(&request.network, &request.wallet, unsigned, ChainFacts::none());
     let own = own.filter(|own| {
         task.statements
             .iter()

@@ -39,7 +39,12 @@ fn nonces<'w>(bundle: &'w Bundle, withdrawal: &'w Withdrawal) -> impl Iterator<I
         let unsigned = &attempt.unsigned_transaction;
         bundle
             .registry()
-            .parse(&withdrawal.network, &withdrawal.wallet, unsigned)
+            .parse(
+                &withdrawal.network,
+                &withdrawal.wallet,
+                unsigned,
+                countersign_types::ChainFacts::none(),
+            )
             .ok()
     });
     parsed.flat_map(|parsed| {

@@ -9,7 +9,8 @@ use countersign_decision::{
     AttemptFact, Case, Decision, Entry, LedgerFacts, Outcome, OutcomeKind, Reason, Seen, decide,
 };
 use countersign_types::{
-    Duration, EffectsText, RequestDigest, Tag, Timestamp, TransactionDigest, UtcSeconds, Validity, WithdrawalId,
+    ChainFacts, Duration, EffectsText, RequestDigest, Tag, Timestamp, TransactionDigest, UtcSeconds, Validity,
+    WithdrawalId,
 };
 
 /// Everything that a decision is made from; a test changes one thing.
@@ -88,7 +89,12 @@ impl Fixture {
     pub fn item(&self) -> ApprovalItem {
         let registry = self.active.registry();
         let parsed = registry
-            .parse(&self.body.network, &self.body.wallet, &self.unsigned)
+            .parse(
+                &self.body.network,
+                &self.body.wallet,
+                &self.unsigned,
+                ChainFacts::none(),
+            )
             .unwrap();
         let ceiling = (&self.body.fee_ceiling.asset, self.body.fee_ceiling.amount);
         let text = EffectsText::render(
@@ -140,10 +146,10 @@ impl Fixture {
         let Body::Request(request) = &verified.statement().body else {
             panic!()
         };
-        let parsed = self
-            .active
-            .registry()
-            .parse(&request.network, &request.wallet, &self.unsigned);
+        let parsed =
+            self.active
+                .registry()
+                .parse(&request.network, &request.wallet, &self.unsigned, ChainFacts::none());
         let seen = |(envelope, at): &(Envelope, Timestamp)| Seen {
             digest: envelope.statement_digest(),
             verified: verify(envelope, self.active.roster()),
