@@ -55,22 +55,27 @@ impl PrivateKey {
 
     pub(crate) fn schemes(&self) -> &'static [Scheme] {
         match self {
-            Self::Secp256k1(_) => &[Scheme::Ecdsa],
+            Self::Secp256k1(_) => &[Scheme::Ecdsa, Scheme::Schnorr],
             Self::Ed25519(_) => &[Scheme::Ed25519],
         }
     }
 
-    /// RFC 6979 and RFC 8032: no randomness. `None`: the key does not sign with the scheme.
+    /// RFC 6979, BIP 340 with 32 zero bytes of auxiliary randomness, RFC 8032: no randomness. `None`: the key does not sign with the scheme.
     pub(crate) fn sign(&self, bytes: &SigningBytes) -> Option<RawSignature> {
         match (self, bytes) {
             (Self::Secp256k1(key), SigningBytes::EcdsaPrehash(digest)) => {
                 let signature: k256::ecdsa::Signature = key.sign_prehash(digest).ok()?;
                 Some(RawSignature::Ecdsa(signature.to_bytes().into()))
             }
+            (Self::Secp256k1(key), SigningBytes::SchnorrPrehash(digest)) => {
+                let key = k256::schnorr::SigningKey::from(*key.as_nonzero_scalar());
+                let signature = key.sign_raw(digest, &[0; 32]).ok()?;
+                Some(RawSignature::Schnorr(signature.to_bytes()))
+            }
             (Self::Ed25519(key), SigningBytes::Ed25519Message(message)) => {
                 Some(RawSignature::Ed25519(key.sign(message).to_bytes()))
             }
-            (Self::Secp256k1(_), SigningBytes::SchnorrPrehash(_) | SigningBytes::Ed25519Message(_))
+            (Self::Secp256k1(_), SigningBytes::Ed25519Message(_))
             | (Self::Ed25519(_), SigningBytes::EcdsaPrehash(_) | SigningBytes::SchnorrPrehash(_)) => None,
         }
     }
@@ -113,6 +118,20 @@ mod tests {
             hex::encode(signature.as_bytes()),
             "28ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276\
              67cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
+        );
+    }
+
+    /// BIP 340, test vector 0: no auxiliary randomness.
+    #[test]
+    fn schnorr_vector() {
+        let mut secret = [0; 32];
+        secret[31] = 3;
+        let key = PrivateKey::from_secret(Algorithm::Secp256k1, &secret).unwrap();
+        let signature = key.sign(&SigningBytes::SchnorrPrehash([0; 32])).unwrap();
+        assert_eq!(
+            hex::encode(signature.as_bytes()),
+            "e907831f80848d1069a5371b402410364bdf1c5f8307b0084c55f1ce2dca8215\
+             25f66a4a85ea8b71e482a74f382d2ce5ebeee8fdb2172f477df4900d310536c0"
         );
     }
 

@@ -59,7 +59,11 @@ fn every_log_line_says_insecure_dev_and_none_says_a_secret() {
         );
     });
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.lines().count(), 5, "create, two keys, open, sign:\n{log}");
+    assert_eq!(
+        log.lines().count(),
+        6,
+        "create, two keys, open, sign by ECDSA and Schnorr:\n{log}"
+    );
     for line in log.lines() {
         assert!(line.contains("insecure-dev"), "{line}");
         assert!(!line.contains("horse"), "{line}");

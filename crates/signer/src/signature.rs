@@ -12,9 +12,6 @@ pub enum SignatureError {
     /// The signature does not verify under the wallet's public key.
     #[error("the backend's signature does not verify under key `{0}`")]
     DoesNotVerify(KeyId),
-    /// This version cannot verify the scheme, and what is not verified is not released.
-    #[error("signatures of this scheme cannot be verified for key `{0}`")]
-    Unverifiable(KeyId),
 }
 
 impl SignatureError {
@@ -22,7 +19,6 @@ impl SignatureError {
     pub fn tag(&self) -> Tag {
         match self {
             Self::OtherScheme(_) | Self::DoesNotVerify(_) => Tag::BackendBadSignature,
-            Self::Unverifiable(_) => Tag::BackendSchemeUnsupported,
         }
     }
 }
@@ -41,8 +37,9 @@ pub(crate) fn certify(
             verify_ed25519(point, message, &bytes).ok_or_else(|| SignatureError::DoesNotVerify(key.id()))?;
             Ok(raw)
         }
-        (PublicKey::Secp256k1(_), SigningBytes::SchnorrPrehash(_), RawSignature::Schnorr(_)) => {
-            Err(SignatureError::Unverifiable(key.id()))
+        (PublicKey::Secp256k1(point), SigningBytes::SchnorrPrehash(digest), RawSignature::Schnorr(bytes)) => {
+            verify_schnorr(point, digest, &bytes).ok_or_else(|| SignatureError::DoesNotVerify(key.id()))?;
+            Ok(raw)
         }
         (
             PublicKey::Secp256k1(_) | PublicKey::Ed25519(_),
@@ -57,6 +54,13 @@ fn certify_ecdsa(point: &[u8; 33], digest: &[u8; 32], r_s: &[u8; 64]) -> Option<
     let signature = k256::ecdsa::Signature::from_slice(r_s).ok()?.normalize_s();
     key.verify_prehash(digest, &signature).ok()?;
     Some(RawSignature::Ecdsa(signature.to_bytes().into()))
+}
+
+/// BIP 340: the key is the point's x coordinate, whichever of the two points with it the record pins.
+fn verify_schnorr([_, x @ ..]: &[u8; 33], digest: &[u8; 32], signature: &[u8; 64]) -> Option<()> {
+    let key = k256::schnorr::VerifyingKey::from_slice(x).ok()?;
+    let signature = k256::schnorr::Signature::from_slice(signature).ok()?;
+    key.verify_raw(digest, &signature).ok()
 }
 
 fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Option<()> {
@@ -119,6 +123,30 @@ mod tests {
             certify(&key, &other, RawSignature::Ed25519(signature)),
             Err(SignatureError::DoesNotVerify(key.id()))
         );
+    }
+
+    /// BIP 340, test vector 1, and each half of it changed.
+    #[test]
+    fn schnorr_vector() {
+        let bytes = |text: &str| data_encoding::HEXUPPER.decode(text.as_bytes()).unwrap();
+        let x = bytes("DFF1D77F2A671C5F36183726DB2341BE58FEAE1DA2DECED843240F7B502BA659");
+        let digest = bytes("243F6A8885A308D313198A2E03707344A4093822299F31D0082EFA98EC4E6C89");
+        let signature = bytes(
+            "6896BD60EEAE296DB48A229FF71DFE071BDE413E6D43F917DC8DCF8C78DE3341\
+             8906D11AC976ABCCB20B091292BFF4EA897EFCB639EA871CFA95F6DE339E4B0A",
+        );
+        let payload = SigningBytes::SchnorrPrehash(digest.try_into().unwrap());
+        for parity in [2, 3] {
+            let key = PublicKey::Secp256k1([&[parity], &x[..]].concat().try_into().unwrap());
+            let raw = RawSignature::Schnorr(signature.clone().try_into().unwrap());
+            assert_eq!(certify(&key, &payload, raw), Ok(raw));
+            for at in [0, 63] {
+                let mut changed: [u8; 64] = signature.clone().try_into().unwrap();
+                changed[at] ^= 1;
+                let refused = certify(&key, &payload, RawSignature::Schnorr(changed));
+                assert_eq!(refused, Err(SignatureError::DoesNotVerify(key.id())));
+            }
+        }
     }
 
     #[test]
