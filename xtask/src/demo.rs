@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::install::{self, Tools};
+use crate::install::{self, PKCS11};
 use crate::shell;
 use process::{Background, Interrupt};
 
@@ -53,7 +53,7 @@ enum Backend {
 
 /// SoftHSM where it is or can be installed; the keystore otherwise, and plainly said so.
 fn choose_backend(root: &Path) -> Backend {
-    let module = || Tools::find(root).pkcs11_module;
+    let module = || PKCS11.path(root);
     let installed = module().map_or_else(|| install::install_packages(&[install::SOFTHSM]), |_| Ok(()));
     let reason = match (installed, module()) {
         (_, Some(module)) => {
@@ -170,7 +170,7 @@ impl Demo {
         let mut command = Command::new(self.binaries.join("countersign"));
         command.args(arguments);
         if let Backend::Pkcs11(module) = &self.backend {
-            command.env(install::PKCS11_VARIABLE, module);
+            command.env(PKCS11.variable, module);
         }
         command
     }

@@ -1,4 +1,6 @@
-//! What the tests need that cargo does not bring: Debian packages and one npm module, each with the reason.
+//! What the tests need that cargo does not bring: Debian packages, and what `integration/tools` pins, each with the reason.
+
+mod pinned;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,72 +12,149 @@ use crate::shell;
 /// A Debian package and why the tests want it.
 pub(crate) struct Package {
     pub(crate) name: &'static str,
-    /// A program that does instead, when it is there without the package (a Node from elsewhere).
-    pub(crate) program: Option<&'static str>,
-    pub(crate) why: &'static str,
+    /// What does instead, when it succeeds without the package (a Node from elsewhere).
+    instead: Instead,
+    why: &'static str,
+}
+
+/// How a machine may have what a package brings without having the package.
+enum Instead {
+    Nothing,
+    /// A program in `PATH`.
+    Program(&'static str),
+    /// A module that Python can import.
+    PythonModule(&'static str),
 }
 
 pub(crate) const SOFTHSM: Package = Package {
     name: "softhsm2",
-    program: None,
+    instead: Instead::Nothing,
     why: "the PKCS#11 module that the HSM backend is tested with",
 };
 
-const TEST_PACKAGES: [Package; 4] = [
+const TEST_PACKAGES: [Package; 6] = [
     SOFTHSM,
     Package {
         name: "openssh-client",
-        program: Some("ssh-keygen"),
+        instead: Instead::Program("ssh-keygen"),
         why: "`ssh-keygen -Y sign` makes the signatures that we must verify",
     },
     Package {
         name: "nodejs",
-        program: Some("node"),
-        why: "runs npm",
+        instead: Instead::Program("node"),
+        why: "runs npm, and the Bitcoin libraries that judge our transactions",
     },
     Package {
         name: "npm",
-        program: Some("npm"),
-        why: "brings anvil, the EVM node that judges our transactions",
+        instead: Instead::Program("npm"),
+        why: "brings anvil, test vectors and Bitcoin libraries",
+    },
+    Package {
+        name: "python3",
+        instead: Instead::Program("python3"),
+        why: "runs the executable specification of Ethereum, and LiteSVM",
+    },
+    Package {
+        name: "python3-venv",
+        instead: Instead::PythonModule("ensurepip"),
+        why: "gives them an environment of their own",
     },
 ];
 
-/// Where tests find what was installed; passed to them as environment variables.
-#[derive(Debug, Default)]
-pub(crate) struct Tools {
-    pub(crate) anvil: Option<PathBuf>,
-    pub(crate) pkcs11_module: Option<PathBuf>,
+/// Something whose place is passed to the tests as an environment variable.
+pub(crate) struct Tool {
+    pub(crate) variable: &'static str,
+    /// What tests do with it.
+    pub(crate) why: &'static str,
+    find: fn(&Path) -> Option<PathBuf>,
 }
 
-pub(crate) const ANVIL_VARIABLE: &str = "COUNTERSIGN_ANVIL";
-pub(crate) const PKCS11_VARIABLE: &str = "COUNTERSIGN_PKCS11_MODULE";
+pub(crate) const PKCS11: Tool = Tool {
+    variable: "COUNTERSIGN_PKCS11_MODULE",
+    why: "tests of the HSM backend use this PKCS#11 module",
+    find: |_| find_pkcs11_module(),
+};
+
+const TOOLS: [Tool; 5] = [
+    Tool {
+        variable: "COUNTERSIGN_ANVIL",
+        why: "tests hold us against this EVM node",
+        find: pinned::find_anvil,
+    },
+    Tool {
+        variable: "COUNTERSIGN_NODE_MODULES",
+        why: "tests hold us against the vectors and Bitcoin libraries in this folder",
+        find: pinned::find_node_modules,
+    },
+    PKCS11,
+    Tool {
+        variable: "COUNTERSIGN_PYTHON",
+        why: "tests hold us against Ethereum's executable specification and LiteSVM in this environment",
+        find: pinned::find_python,
+    },
+    Tool {
+        variable: "COUNTERSIGN_CORE_VECTORS",
+        why: "tests hold us against Bitcoin Core's vectors in this folder",
+        find: pinned::find_core_vectors,
+    },
+];
+
+impl Tool {
+    /// Where it is on this machine now. A variable that is already set wins over what we would find.
+    pub(crate) fn path(&self, root: &Path) -> Option<PathBuf> {
+        let preset = std::env::var_os(self.variable).filter(|value| !value.is_empty());
+        preset.map(PathBuf::from).or_else(|| (self.find)(root))
+    }
+}
+
+/// The tools of this machine.
+#[derive(Default)]
+pub(crate) struct Tools {
+    found: Vec<(&'static Tool, PathBuf)>,
+    missing: Vec<&'static Tool>,
+}
 
 impl Tools {
-    /// What is on this machine now. A variable that is already set wins over what we would find.
     pub(crate) fn find(root: &Path) -> Self {
-        Self {
-            anvil: preset(ANVIL_VARIABLE).or_else(|| find_anvil(&npm_dir(root))),
-            pkcs11_module: preset(PKCS11_VARIABLE).or_else(find_pkcs11_module),
+        let mut tools = Self::default();
+        for tool in &TOOLS {
+            match tool.path(root) {
+                Some(path) => tools.found.push((tool, path)),
+                None => tools.missing.push(tool),
+            }
         }
+        tools
     }
 
     pub(crate) fn variables(&self) -> Vec<(&'static str, &Path)> {
-        let anvil = self.anvil.as_deref().map(|path| (ANVIL_VARIABLE, path));
-        let module = self.pkcs11_module.as_deref().map(|path| (PKCS11_VARIABLE, path));
-        anvil.into_iter().chain(module).collect()
+        self.found
+            .iter()
+            .map(|(tool, path)| (tool.variable, path.as_path()))
+            .collect()
     }
-}
 
-fn preset(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    pub(crate) fn missing(&self) -> &[&'static Tool] {
+        &self.missing
+    }
+
+    /// Where everything was to be installed, a test that skips because a tool is missing would pass for one that ran.
+    pub(crate) fn certify_whole(&self) -> Result<()> {
+        match self.missing.first() {
+            None => Ok(()),
+            Some(tool) => bail!(
+                "nothing for {} is here after installing ({}); set it, or use --no-install",
+                tool.variable,
+                tool.why
+            ),
+        }
+    }
 }
 
 /// Installs what is missing and says what and why.
 pub(crate) fn install_for_tests(root: &Path) -> Result<()> {
     install_packages(&TEST_PACKAGES)?;
-    install_anvil(root)
+    pinned::install(root)?;
+    Tools::find(root).certify_whole()
 }
 
 /// Installs the Debian packages among these that are missing; `apt-get update` runs once, and only then.
@@ -105,7 +184,14 @@ pub(crate) fn install_packages(packages: &[Package]) -> Result<()> {
 }
 
 fn is_present(package: &Package) -> bool {
-    if package.program.is_some_and(shell::is_installed) {
+    let has_other = match package.instead {
+        Instead::Nothing => false,
+        Instead::Program(program) => shell::is_installed(program),
+        Instead::PythonModule(module) => {
+            shell::output(Command::new("python3").args(["-c", &format!("import {module}")])).is_ok()
+        }
+    };
+    if has_other {
         return true;
     }
     let mut query = Command::new("dpkg-query");
@@ -128,53 +214,6 @@ fn as_root(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-fn npm_dir(root: &Path) -> PathBuf {
-    shell::tools_dir(root).join("npm")
-}
-
-/// Installs the pinned npm modules of `integration/tools` under `.tools/npm`, when its lock file is not the one installed.
-fn install_anvil(root: &Path) -> Result<()> {
-    let wanted = root.join("integration/tools");
-    let installed = npm_dir(root);
-    let lock = |folder: &Path| std::fs::read(folder.join("package-lock.json")).ok();
-    if find_anvil(&installed).is_some() && lock(&installed) == lock(&wanted) {
-        println!("npm modules: as pinned in integration/tools");
-        return Ok(());
-    }
-    println!("installing anvil (npm, pinned in integration/tools): the EVM node that judges our transactions");
-    std::fs::create_dir_all(&installed).with_context(|| format!("could not create `{}`", installed.display()))?;
-    for name in ["package.json", "package-lock.json"] {
-        std::fs::copy(wanted.join(name), installed.join(name)).with_context(|| {
-            format!(
-                "could not copy `{name}` from `{}` to `{}`",
-                wanted.display(),
-                installed.display()
-            )
-        })?;
-    }
-    // Scripts stay off: the binary is inside a module, and a postinstall script may download whatever it likes.
-    let mut npm = Command::new("npm");
-    npm.current_dir(&installed)
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    if let Err(error) = shell::run(&mut npm) {
-        drop(std::fs::remove_file(installed.join("package-lock.json"))); // so that the next run tries again
-        return Err(error.context("npm could not install the modules of integration/tools"));
-    }
-    match find_anvil(&installed) {
-        Some(_) => Ok(()),
-        None => bail!("npm has no anvil for this machine; set {ANVIL_VARIABLE} to one and use --no-install"),
-    }
-}
-
-/// The module carries one package a platform, `anvil-<os>-<arch>/bin/anvil`; npm installs the one that fits.
-fn find_anvil(npm_dir: &Path) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(npm_dir.join("node_modules/@foundry-rs")).ok()?;
-    folders
-        .flatten()
-        .map(|entry| entry.path().join("bin/anvil"))
-        .find(|path| path.is_file())
-}
-
 fn find_pkcs11_module() -> Option<PathBuf> {
     let name = "softhsm/libsofthsm2.so";
     let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
@@ -195,34 +234,47 @@ fn find_pkcs11_module() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn anvil_is_found_whatever_the_platform_package_is_called() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(find_anvil(folder.path()), None);
-        let bin = folder.path().join("node_modules/@foundry-rs/anvil-linux-arm64/bin");
-        std::fs::create_dir_all(folder.path().join("node_modules/@foundry-rs/anvil")).unwrap();
-        std::fs::create_dir_all(&bin).unwrap();
-        std::fs::write(bin.join("anvil"), "").unwrap();
-        assert_eq!(find_anvil(folder.path()), Some(bin.join("anvil")));
-    }
+    const ANYTHING: Tool = Tool {
+        variable: "COUNTERSIGN_NO_SUCH_VARIABLE",
+        why: "a test",
+        find: |root| Some(root.join("tool")),
+    };
 
     #[test]
     fn only_what_was_found_is_passed_on() {
         let tools = Tools {
-            anvil: Some("/a/anvil".into()),
-            pkcs11_module: None,
+            found: vec![(&ANYTHING, "/a/tool".into())],
+            missing: vec![],
         };
-        assert_eq!(tools.variables(), [(ANVIL_VARIABLE, Path::new("/a/anvil"))]);
+        assert_eq!(tools.variables(), [(ANYTHING.variable, Path::new("/a/tool"))]);
+        assert!(tools.certify_whole().is_ok());
     }
 
     #[test]
-    fn a_package_counts_as_present_when_its_program_is() {
-        let package = |program| Package {
+    fn what_is_still_missing_after_installing_is_an_error() {
+        let tools = Tools {
+            found: vec![],
+            missing: vec![&ANYTHING],
+        };
+        let error = tools.certify_whole().unwrap_err().to_string();
+        assert!(error.contains(ANYTHING.variable), "{error}");
+    }
+
+    #[test]
+    fn a_tool_is_looked_for_below_the_root() {
+        assert_eq!(ANYTHING.path(Path::new("/root")), Some("/root/tool".into()));
+    }
+
+    #[test]
+    fn a_package_counts_as_present_when_something_does_instead() {
+        let package = |instead| Package {
             name: "no-such-debian-package",
-            program,
+            instead,
             why: "a test",
         };
-        assert!(is_present(&package(Some("sh"))));
-        assert!(!is_present(&package(None)));
+        assert!(is_present(&package(Instead::Program("sh"))));
+        assert!(!is_present(&package(Instead::Program("no-such-program-here"))));
+        assert!(!is_present(&package(Instead::PythonModule("no_such_module_here"))));
+        assert!(!is_present(&package(Instead::Nothing)));
     }
 }

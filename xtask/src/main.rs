@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test | tidy | deny | demo | bench`.
+//! Developer commands: `cargo xtask test | tools | tidy | deny | demo | bench`.
 //!
 //! `test` is all of CI, and `.ci/run` calls nothing else. What the tests need is installed by it, each thing with a
 //! reason, under `.tools/` or as a Debian package. Nothing here is linked into the product.
@@ -33,6 +33,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [--no-install]   all of CI: install what tests need, fmt, clippy, tidy, cargo-deny, cargo test
+  tools                 install what tests need and print the variables that tell them where it is
   tidy                  rules that the compiler does not know: dependency direction, purity, licences, tags, links
   deny                  cargo-deny (bans, licenses, sources); installs it under .tools/ when missing
   demo                  one withdrawal that is approved and signed, and one that is denied, on this machine
@@ -55,6 +56,7 @@ fn run(arguments: &[String]) -> Result<()> {
     };
     match command.as_str() {
         "test" => test::run(rest),
+        "tools" => no_arguments("tools", rest).and_then(|()| test::tools()),
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "demo" => demo::run(rest),

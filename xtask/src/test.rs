@@ -25,6 +25,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask tools`: what `test` does first, for those who then run tests by hand.
+pub(crate) fn tools() -> Result<()> {
+    let root = shell::repo_root()?;
+    install::install_for_tests(&root)?;
+    say_what_was_found(&Tools::find(&root));
+    Ok(())
+}
+
 fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
     if install {
         report.step("tools", "cargo xtask test", || {
@@ -62,11 +70,11 @@ fn say_what_was_found(tools: &Tools) {
     for (variable, path) in tools.variables() {
         println!("{variable}={}", path.display());
     }
-    if tools.anvil.is_none() {
-        println!("anvil is missing: tests that hold us against an EVM node will say so");
-    }
-    if tools.pkcs11_module.is_none() {
-        println!("no PKCS#11 module is here: tests of the HSM backend will say so");
+    for tool in tools.missing() {
+        println!(
+            "{} is not set and nothing was found: {}, and will say so",
+            tool.variable, tool.why
+        );
     }
 }
 
