@@ -1,4 +1,4 @@
-//! From unsigned bytes and a token's signature to the transaction that can be broadcast.
+//! From unsigned bytes and a token's signature to the transaction that can be broadcast, or the signature of a message.
 
 use alloy_consensus::{SignableTransaction, Signed, transaction::RlpEcdsaDecodableTx};
 use alloy_eips::{Decodable2718 as _, Typed2718};
@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Signature, U256, keccak256};
 use countersign_types::{RawSignature, Scheme, SignedTransaction, Tag};
 use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey, signature::hazmat::PrehashVerifier as _};
 
-use crate::{ParseError, Sender, parse::decode_for, transaction::Unsigned};
+use crate::{ParseError, Sender, message::Signable, transaction::Unsigned};
 
 /// Why signatures do not make a signed transaction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,18 +41,32 @@ impl AssembleError {
 }
 
 /// Verifies the one signature, makes it low-S (EIP-2), finds its parity, and encodes the signed transaction.
+///
+/// Of a message the bytes are its signature, r ‖ s ‖ v with v 27 or 28 as wallets return it, and the id is the hash that is
+/// signed. An EIP-4844 transaction is as it stands in blocks: whoever broadcasts it adds the blobs.
 pub fn assemble(
     unsigned: &[u8],
     sender: &Sender<'_>,
     signatures: &[RawSignature],
 ) -> Result<SignedTransaction, AssembleError> {
-    let tx = decode_for(unsigned, sender.network)?;
+    let signable = Signable::decode_for(unsigned, sender.network)?;
     let key = sender.account.verifying_key();
-    let signature = recoverable(only_ecdsa(signatures)?, tx.signing_hash(), key)?;
-    let bytes = tx.signed_bytes(&signature);
-    certify(&tx, &bytes, key)?;
-    let txid = keccak256(&bytes).to_string();
-    Ok(SignedTransaction { bytes, txid })
+    let hash = signable.signing_hash();
+    let signature = recoverable(only_ecdsa(signatures)?, hash, key)?;
+    match signable {
+        Signable::Transaction(tx) => {
+            let bytes = tx.signed_bytes(&signature);
+            certify(&tx, &bytes, key)?;
+            let txid = keccak256(&bytes).to_string();
+            Ok(SignedTransaction { bytes, txid })
+        }
+        Signable::Personal(_) => {
+            let bytes = signature.as_bytes().to_vec();
+            certify_message(hash, &bytes, key)?;
+            let txid = hash.to_string();
+            Ok(SignedTransaction { bytes, txid })
+        }
+    }
 }
 
 fn only_ecdsa(signatures: &[RawSignature]) -> Result<&[u8; 64], AssembleError> {
@@ -93,9 +107,25 @@ pub(crate) fn certify(tx: &Unsigned, bytes: &[u8], key: &VerifyingKey) -> Result
         Unsigned::Legacy(tx) => reproduces(tx, bytes, key),
         Unsigned::Eip2930(tx) => reproduces(tx, bytes, key),
         Unsigned::Eip1559(tx) => reproduces(tx, bytes, key),
+        Unsigned::Eip4844(tx) => reproduces(tx, bytes, key),
         Unsigned::Eip7702(tx) => reproduces(tx, bytes, key),
     };
     is_reproduced.then_some(()).ok_or(AssembleError::NotReproduced)
+}
+
+/// The same for a message: what a contract would recover from the 65 bytes is the wallet's own key.
+pub(crate) fn certify_message(hash: B256, bytes: &[u8], key: &VerifyingKey) -> Result<(), AssembleError> {
+    let signer = bytes.split_last().and_then(|(v, scalars)| {
+        let is_odd = match v {
+            27 => false,
+            28 => true,
+            _ => return None,
+        };
+        recover(hash, &EcdsaSignature::from_slice(scalars).ok()?, is_odd)
+    });
+    (signer.as_ref() == Some(key))
+        .then_some(())
+        .ok_or(AssembleError::NotReproduced)
 }
 
 fn reproduces<T>(tx: &T, bytes: &[u8], key: &VerifyingKey) -> bool

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, TxKind};
-use countersign_types::{Amount, AssetId, AssetRegistry, CodeChangeKind, Destination, Effect, WalletId};
+use countersign_types::{Amount, AssetId, AssetRegistry, CodeChangeKind, Destination, Effect, OpaqueKind, WalletId};
 
 use crate::{
     AddressError, EvmNetwork, ParseError, Sender,
-    address::{certify_spendable, parse_address},
+    address::{certify_spendable, destination, parse_address},
     authorization::Delegation,
     calls::{Message, Scene},
     transaction::Unsigned,
@@ -88,15 +88,18 @@ pub(crate) fn derive_effects(
         })?,
         TxKind::Create => scene.creation(actor.create(tx.nonce()), tx)?,
     }
+    scene.blobs(tx)?;
     scene.push(fee(tx, sender.network)?);
     Ok(scene.into_effects())
 }
 
-/// The most that the network may take: gas limit times the highest price.
+/// The most that the network may take: gas times its highest price, and blob gas times its own (EIP-4844).
 fn fee(tx: &Unsigned, network: &EvmNetwork) -> Result<Effect, ParseError> {
-    let gas = Amount::from(tx.gas_limit());
-    let max = gas
-        .checked_mul(Amount::from(tx.max_gas_price()))
+    let cost = |gas: u64, price: u128| Amount::from(gas).checked_mul(Amount::from(price));
+    let (blob_gas, blob_price) = tx.blob_gas();
+    let max = cost(tx.gas_limit(), tx.max_gas_price())
+        .zip(cost(blob_gas, blob_price))
+        .and_then(|(execution, blobs)| execution.checked_add(blobs))
         .ok_or(ParseError::FeeOverflow)?;
     Ok(Effect::Fee {
         asset: network.native().id.clone(),
@@ -116,5 +119,21 @@ impl Scene<'_> {
             return Ok(());
         }
         self.native_transfer(created, tx.value())
+    }
+
+    /// What is in the blobs does not stand in the bytes: whoever relies on them is told their hash and nothing else.
+    fn blobs(&mut self, tx: &Unsigned) -> Result<(), ParseError> {
+        let target = match tx.to() {
+            TxKind::Call(to) => Some(destination(self.chain(), to)?),
+            TxKind::Create => None,
+        };
+        for hash in tx.blob_hashes() {
+            self.push(Effect::Opaque {
+                what: OpaqueKind::Blob,
+                target: target.clone(),
+                bytes: hash.to_vec(),
+            });
+        }
+        Ok(())
     }
 }

@@ -2,14 +2,16 @@
 
 use alloy_rlp::Error as RlpError;
 use countersign_types::{
-    CaipError, ChainId, ConflictKey, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes,
-    SigningPayload, Tag, TemplateKind, TransactionDigest, WalletId,
+    CaipError, ChainId, ConflictKey, Effect, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
+    SigningBytes, SigningPayload, Tag, TemplateKind, TransactionDigest, WalletId,
 };
 
 use crate::{
-    Account, AddressError, EvmNetwork, Known, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, MAX_TRANSACTION_BYTES,
+    Account, AddressError, EvmNetwork, Known, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, MAX_BLOBS,
+    MAX_TRANSACTION_BYTES,
     authorization::{Delegation, recover_delegations},
     effects::derive_effects,
+    message::{Signable, no_fee},
     transaction::Unsigned,
 };
 
@@ -37,7 +39,7 @@ pub enum ParseError {
     /// More than the fields of an unsigned transaction.
     #[error("there is more behind the last field of the unsigned transaction")]
     TrailingBytes,
-    /// A type other than EIP-2930, EIP-1559 and EIP-7702.
+    /// A type other than EIP-2930, EIP-1559, EIP-4844 and EIP-7702.
     #[error("transaction type `0x{0:02x}` is not supported; use EIP-1559 (`0x02`) or legacy with a chain id")]
     UnsupportedType(u8),
     /// Legacy without chain id: its signature would be valid on every network.
@@ -75,6 +77,27 @@ pub enum ParseError {
         /// Which one, counted from 0.
         index: usize,
     },
+    /// EIP-4844 without what it is for.
+    #[error("an EIP-4844 transaction needs a blob")]
+    NoBlob,
+    /// More blobs than [`MAX_BLOBS`].
+    #[error("the transaction has {found} blobs; at most {MAX_BLOBS} are accepted")]
+    TooManyBlobs {
+        /// The number of blobs.
+        found: usize,
+    },
+    /// A versioned hash of another version than EIP-4844's.
+    #[error("versioned hash {index} does not start with 0x01 (EIP-4844)")]
+    BadBlobVersion {
+        /// Which one, counted from 0.
+        index: usize,
+    },
+    /// Starts as EIP-191 does, and is no personal message.
+    #[error("a message starts with byte 0x19 and `Ethereum Signed Message:` and a line end (EIP-191, version `E`)")]
+    NotAPersonalMessage,
+    /// The length in front of a personal message is not the message's.
+    #[error("the length in front of the message is not the decimal length of what follows")]
+    PersonalMessageLength,
     /// The bytes are another encoding of the fields.
     #[error("decoding and encoding the transaction again gives other bytes")]
     NotCanonical,
@@ -130,6 +153,11 @@ impl ParseError {
             | Self::NoAuthorization
             | Self::TooManyAuthorizations { .. }
             | Self::BadAuthorization { .. }
+            | Self::NoBlob
+            | Self::TooManyBlobs { .. }
+            | Self::BadBlobVersion { .. }
+            | Self::NotAPersonalMessage
+            | Self::PersonalMessageLength
             | Self::PriorityFeeOverMax
             | Self::NonceExhausted
             | Self::GasLimitTooHigh { .. }
@@ -174,26 +202,55 @@ pub struct Sender<'a> {
     pub account: &'a Account,
 }
 
-/// Parses an unsigned transaction of `sender` whole.
+/// Parses an unsigned transaction or message of `sender` whole.
 pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<ParsedTransaction, ParseError> {
-    let tx = decode_for(unsigned, sender.network)?;
-    let chain = sender.network.chain();
-    let delegations = recover_delegations(&tx, sender)?;
-    let payload = SigningBytes::EcdsaPrehash(tx.signing_hash().0);
+    let signable = Signable::decode_for(unsigned, sender.network)?;
+    let Outcome {
+        effects,
+        conflict_keys,
+        template,
+    } = derive(&signable, sender, known)?;
+    let payload = SigningBytes::EcdsaPrehash(signable.signing_hash().0);
     Ok(ParsedTransaction::new(ParsedTransactionParts {
-        network: chain.clone(),
+        network: sender.network.chain().clone(),
         wallet: sender.wallet.clone(),
         transaction: TransactionDigest::of(unsigned),
-        effects: derive_effects(&tx, &delegations, sender, known)?,
-        conflict_keys: conflict_keys(&tx, &delegations, sender, known)?,
+        effects,
+        conflict_keys,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
-        template: template(&tx),
+        template,
     })?)
 }
 
-/// An access list and authorizations are neither effects in full nor what a template leaves open.
+/// What follows from what the bytes are.
+struct Outcome {
+    effects: Vec<Effect>,
+    conflict_keys: Vec<ConflictKey>,
+    template: Option<TemplateKind>,
+}
+
+fn derive(signable: &Signable<'_>, sender: &Sender<'_>, known: &Known<'_>) -> Result<Outcome, ParseError> {
+    let of_message = |effects| Outcome {
+        effects,
+        conflict_keys: Vec::new(),
+        template: None,
+    };
+    Ok(match signable {
+        Signable::Transaction(tx) => {
+            let delegations = recover_delegations(tx, sender)?;
+            Outcome {
+                effects: derive_effects(tx, &delegations, sender, known)?,
+                conflict_keys: conflict_keys(tx, &delegations, sender, known)?,
+                template: template(tx),
+            }
+        }
+        Signable::Personal(message) => of_message(vec![message.effect(), no_fee(sender.network)]),
+    })
+}
+
+/// An access list and authorizations are neither effects in full nor what a template leaves open, and neither is a blob.
 fn template(tx: &Unsigned) -> Option<TemplateKind> {
-    let is_plain = tx.access_list().is_empty() && tx.authorizations().is_empty();
+    let is_plain = tx.access_list().is_empty() && tx.authorizations().is_empty() && tx.blob_hashes().is_empty();
     is_plain.then_some(TemplateKind::EvmNonceAndFee)
 }
 
@@ -215,9 +272,8 @@ fn conflict_keys(
     Ok(keys)
 }
 
-/// Decodes bytes and holds them against what the network's record says.
-pub(crate) fn decode_for(unsigned: &[u8], network: &EvmNetwork) -> Result<Unsigned, ParseError> {
-    let tx = Unsigned::decode(unsigned)?;
+/// Holds a transaction against what the network's record says.
+pub(crate) fn certify_transaction(tx: &Unsigned, network: &EvmNetwork) -> Result<(), ParseError> {
     let found = tx.chain_id().ok_or(ParseError::UnprotectedLegacy)?;
     if found != network.chain_id() {
         let network = network.chain().clone();
@@ -230,5 +286,5 @@ pub(crate) fn decode_for(unsigned: &[u8], network: &EvmNetwork) -> Result<Unsign
     if found > max {
         return Err(ParseError::GasLimitTooHigh { found, max });
     }
-    Ok(tx)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The bytes of unsigned transactions: strict decoding, and the encodings that follow from the fields.
 
 use alloy_consensus::{
-    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy,
+    SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
     transaction::{RlpEcdsaDecodableTx, RlpEcdsaEncodableTx as _},
 };
 use alloy_eips::{eip2930::AccessListItem, eip7702::SignedAuthorization};
@@ -19,8 +19,16 @@ pub const MAX_ACCESS_LIST_ENTRIES: usize = 256;
 /// The most authorizations of one transaction (EIP-7702); each costs the recovery of a key.
 pub const MAX_AUTHORIZATIONS: usize = 16;
 
+/// The most blobs of one transaction (EIP-7594, Osaka).
+pub const MAX_BLOBS: usize = 6;
+/// EIP-4844: what a blob costs, in blob gas.
+const GAS_PER_BLOB: u64 = 131_072;
+/// EIP-4844: a versioned hash of a KZG commitment starts with it.
+const KZG_VERSION: u8 = 0x01;
+
 const TYPE_EIP_2930: u8 = 0x01;
 const TYPE_EIP_1559: u8 = 0x02;
+const TYPE_EIP_4844: u8 = 0x03;
 const TYPE_EIP_7702: u8 = 0x04;
 /// EIP-2718: up to here a first byte is a transaction type.
 const LAST_TYPE: u8 = 0x7f;
@@ -36,6 +44,8 @@ pub(crate) enum Unsigned {
     Eip2930(TxEip2930),
     /// EIP-1559: `0x02 ‖ rlp([…9 fields])`.
     Eip1559(TxEip1559),
+    /// EIP-4844: `0x03 ‖ rlp([…11 fields])`, as it stands in blocks, without blobs, commitments and proofs.
+    Eip4844(TxEip4844),
     /// EIP-7702: `0x04 ‖ rlp([…10 fields])`.
     Eip7702(TxEip7702),
 }
@@ -50,6 +60,7 @@ impl Unsigned {
             None => return Err(ParseError::Empty),
             Some((&TYPE_EIP_2930, payload)) => Self::Eip2930(decode_fields(payload)?),
             Some((&TYPE_EIP_1559, payload)) => Self::Eip1559(decode_fields(payload)?),
+            Some((&TYPE_EIP_4844, payload)) => Self::Eip4844(decode_fields(payload)?),
             Some((&TYPE_EIP_7702, payload)) => Self::Eip7702(decode_fields(payload)?),
             Some((&kind, _)) if kind <= LAST_TYPE => return Err(ParseError::UnsupportedType(kind)),
             Some((&first, _)) if first < FIRST_LIST_BYTE => return Err(ParseError::NotATransaction),
@@ -68,6 +79,7 @@ impl Unsigned {
             Self::Legacy(tx) => tx,
             Self::Eip2930(tx) => tx,
             Self::Eip1559(tx) => tx,
+            Self::Eip4844(tx) => tx,
             Self::Eip7702(tx) => tx,
         }
     }
@@ -91,6 +103,7 @@ impl Unsigned {
             Self::Legacy(tx) => tx.eip2718_encode(signature, &mut bytes),
             Self::Eip2930(tx) => tx.eip2718_encode(signature, &mut bytes),
             Self::Eip1559(tx) => tx.eip2718_encode(signature, &mut bytes),
+            Self::Eip4844(tx) => tx.eip2718_encode(signature, &mut bytes),
             Self::Eip7702(tx) => tx.eip2718_encode(signature, &mut bytes),
         }
         bytes
@@ -130,6 +143,18 @@ impl Unsigned {
         self.fields().access_list().map_or(&[][..], |list| list.as_slice())
     }
 
+    /// The versioned hashes of the blobs that go with the transaction (EIP-4844).
+    pub(crate) fn blob_hashes(&self) -> &[B256] {
+        self.fields().blob_versioned_hashes().unwrap_or_default()
+    }
+
+    /// The gas that the blobs take, and the most wei that one unit of it may cost (EIP-4844).
+    pub(crate) fn blob_gas(&self) -> (u64, u128) {
+        let blobs = u64::try_from(self.blob_hashes().len()).unwrap_or(u64::MAX);
+        let price = self.fields().max_fee_per_blob_gas().unwrap_or_default();
+        (blobs.saturating_mul(GAS_PER_BLOB), price)
+    }
+
     /// The delegations of other accounts' code that the transaction carries (EIP-7702), as they stand there.
     pub(crate) fn authorizations(&self) -> &[SignedAuthorization] {
         self.fields().authorization_list().unwrap_or_default()
@@ -147,11 +172,30 @@ fn certify_fields(tx: &dyn SignableTransaction<Signature>) -> Result<(), ParseEr
     if found > MAX_ACCESS_LIST_ENTRIES {
         return Err(ParseError::AccessListTooLong { found });
     }
+    if let Some(hashes) = tx.blob_versioned_hashes() {
+        certify_blobs(hashes)?;
+    }
     match tx.authorization_list().map(<[_]>::len) {
         // EIP-7702: the list is not empty.
         Some(0) => Err(ParseError::NoAuthorization),
         Some(found) if found > MAX_AUTHORIZATIONS => Err(ParseError::TooManyAuthorizations { found }),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// EIP-4844: there is a blob, and every versioned hash is of the version that exists.
+fn certify_blobs(hashes: &[B256]) -> Result<(), ParseError> {
+    let found = hashes.len();
+    if found == 0 {
+        return Err(ParseError::NoBlob);
+    }
+    if found > MAX_BLOBS {
+        return Err(ParseError::TooManyBlobs { found });
+    }
+    let is_other = |hash: &B256| hash.first() != Some(&KZG_VERSION);
+    match hashes.iter().position(is_other) {
+        Some(index) => Err(ParseError::BadBlobVersion { index }),
+        None => Ok(()),
     }
 }
 

@@ -120,7 +120,8 @@ pub(crate) fn fee(parsed: &ParsedTransaction) -> Result<(&AssetId, Amount)> {
         | Effect::CodeChange { .. }
         | Effect::DelayedAuthorization { .. }
         | Effect::ContractCall { .. }
-        | Effect::Opaque { .. } => None,
+        | Effect::Opaque { .. }
+        | Effect::PersonalMessage { .. } => None,
     });
     fee.ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the transaction has no fee"))
 }

@@ -412,7 +412,7 @@ fn bytes_that_are_not_understood_are_code_5_with_their_tag() {
         (&raw[..20], "transaction/malformed"),
         (&trailing, "transaction/malformed"),
         (&other_chain, "transaction/wrong-chain"),
-        (&[3, 0xc0], "transaction/unsupported-type"),
+        (&[5, 0xc0], "transaction/unsupported-type"),
         (&[], "transaction/malformed"),
     ];
     for (bytes, tag) in table {

@@ -148,7 +148,8 @@ pub(crate) fn fee(parsed: &ParsedTransaction) -> Option<(&AssetId, Amount)> {
         | Effect::CodeChange { .. }
         | Effect::DelayedAuthorization { .. }
         | Effect::ContractCall { .. }
-        | Effect::Opaque { .. } => None,
+        | Effect::Opaque { .. }
+        | Effect::PersonalMessage { .. } => None,
     })
 }
 

@@ -91,6 +91,11 @@ pub enum Effect {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// A message for people (EIP-191). What a signature under it will be taken for is up to whoever it is shown to.
+    PersonalMessage {
+        /// The message.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Effect {
@@ -106,6 +111,7 @@ impl Effect {
             Self::DelayedAuthorization { .. } => EffectKind::DelayedAuthorization,
             Self::ContractCall { .. } => EffectKind::ContractCall,
             Self::Opaque { .. } => EffectKind::Opaque,
+            Self::PersonalMessage { .. } => EffectKind::PersonalMessage,
         }
     }
 
@@ -125,7 +131,8 @@ impl Effect {
             | Self::CodeChange { .. }
             | Self::DelayedAuthorization { .. }
             | Self::ContractCall { .. }
-            | Self::Opaque { .. } => None,
+            | Self::Opaque { .. }
+            | Self::PersonalMessage { .. } => None,
         }
     }
 
@@ -140,7 +147,8 @@ impl Effect {
             | Self::CodeChange { .. }
             | Self::DelayedAuthorization { .. }
             | Self::ContractCall { .. }
-            | Self::Opaque { .. } => None,
+            | Self::Opaque { .. }
+            | Self::PersonalMessage { .. } => None,
         }
     }
 
@@ -154,7 +162,7 @@ impl Effect {
             Self::DelayedAuthorization { mechanism } => Some(mechanism),
             Self::ContractCall { contract, .. } => Some(contract),
             Self::Opaque { target, .. } => target.as_ref(),
-            Self::Fee { .. } => None,
+            Self::Fee { .. } | Self::PersonalMessage { .. } => None,
         }
     }
 }
@@ -181,11 +189,13 @@ pub enum EffectKind {
     ContractCall,
     /// See [`Effect::Opaque`].
     Opaque,
+    /// See [`Effect::PersonalMessage`].
+    PersonalMessage,
 }
 
 impl EffectKind {
     /// Every kind, in the order of the taxonomy.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Transfer,
         Self::Internal,
         Self::Fee,
@@ -195,6 +205,7 @@ impl EffectKind {
         Self::DelayedAuthorization,
         Self::ContractCall,
         Self::Opaque,
+        Self::PersonalMessage,
     ];
 
     /// The name in policies and effects texts.
@@ -209,6 +220,7 @@ impl EffectKind {
             Self::DelayedAuthorization => "delayed-authorization",
             Self::ContractCall => "contract-call",
             Self::Opaque => "opaque",
+            Self::PersonalMessage => "personal-message",
         }
     }
 }
@@ -276,6 +288,10 @@ slugs! {
         Instruction = "instruction",
         /// A field of a PSBT (BIP 174) that is not known, with the place where it stands.
         PsbtField = "psbt-field",
+        /// Typed data (EIP-712) whose meaning is up to the contract that it is for.
+        TypedData = "typed-data",
+        /// The versioned hash of a blob (EIP-4844), whose contents the bytes do not carry.
+        Blob = "blob",
     }
 }
 

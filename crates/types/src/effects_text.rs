@@ -25,6 +25,9 @@ pub const MAX_EFFECTS_TEXT_BYTES: usize = 64 * 1024;
 
 /// Call arguments longer than this stand as length and hash.
 const MAX_INLINE_BYTES: usize = 256;
+/// Messages longer than this stand as length and hash: a sign-in message (EIP-4361) with its resources is shorter, and
+/// an approval carries up to 100 texts.
+const MAX_QUOTED_BYTES: usize = 2_048;
 
 /// Why effects have no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,6 +157,7 @@ fn line(effect: &Effect, assets: &AssetRegistry) -> Option<String> {
         Effect::Opaque { what, target, bytes } => {
             format!("opaque {what} to {} {}", or_none(target.as_ref()), blob(bytes))
         }
+        Effect::PersonalMessage { bytes } => format!("personal-message {}", quoted(bytes)),
     })
 }
 
@@ -171,6 +175,24 @@ fn quantity(asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> String {
 
 fn or_none<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "none".to_owned(), ToString::to_string)
+}
+
+/// Printable ASCII and line ends as they are read, in quotes that the message cannot close; anything else as bytes.
+fn quoted(bytes: &[u8]) -> String {
+    let is_text = |byte: &u8| (b' '..=b'~').contains(byte) || *byte == b'\n';
+    if bytes.len() > MAX_QUOTED_BYTES || !bytes.iter().all(is_text) {
+        return blob(bytes);
+    }
+    let mut text = format!("{} bytes \"", bytes.len());
+    for character in bytes.iter().copied().map(char::from) {
+        match character {
+            '\n' => text.push_str("\\n"),
+            '"' | '\\' => text.extend(['\\', character]),
+            character => text.push(character),
+        }
+    }
+    text.push('"');
+    text
 }
 
 fn blob(bytes: &[u8]) -> String {
@@ -277,6 +299,32 @@ mod tests {
         };
         assert_ne!(render(&[call(1)]), render(&[call(2)]));
         assert!(render(&[call(1)]).as_str().contains("300 bytes sha256:"));
+    }
+
+    #[test]
+    fn a_message_is_quoted_and_cannot_close_its_quotes() {
+        let line = |bytes: &[u8]| {
+            let text = render(&[Effect::PersonalMessage { bytes: bytes.to_vec() }]);
+            let lines: Vec<_> = text.effect_lines().map(str::to_owned).collect();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            lines.concat()
+        };
+        let cases: [(&[u8], &str); 8] = [
+            (b"", r#"personal-message 0 bytes """#),
+            (b"sign in", r#"personal-message 7 bytes "sign in""#),
+            (b"it's", r#"personal-message 4 bytes "it's""#),
+            (b"a\nfee at most 1", r#"personal-message 15 bytes "a\nfee at most 1""#),
+            (br#"a"b"#, r#"personal-message 3 bytes "a\"b""#),
+            (br"a\n", r#"personal-message 3 bytes "a\\n""#),
+            (b"a\tb", "personal-message 3 bytes 0x610962"),
+            ("\u{202e}".as_bytes(), "personal-message 3 bytes 0xe280ae"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(line(bytes), expected);
+        }
+        let long = vec![b'a'; MAX_QUOTED_BYTES];
+        assert!(line(&long).ends_with("aaa\""));
+        assert!(line(&[&long[..], b"a"].concat()).contains("2049 bytes sha256:"));
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl<'a> Scene<'a> {
         }
     }
 
+    pub(crate) fn chain(&self) -> &'a ChainId {
+        self.chain
+    }
+
     /// Everything that was pushed, in the transaction's order.
     pub(crate) fn into_effects(self) -> Vec<Effect> {
         self.effects

@@ -10,7 +10,7 @@ use countersign_types::{AuthorityScope, ConflictKey, Effect, Tag};
 
 use super::fixtures::{
     CONTRACT, ETHER, HOT_KEY, STRANGER, THEIR_KEY, WARM_KEY, World, access_list, authorize, eip1559_with, eip2930,
-    eip7702, eip7702_with, prehash, public_key, sign,
+    eip4844, eip7702, eip7702_with, prehash, public_key, sign,
 };
 use crate::{
     Account, AddressError, MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, ParseError, Reserved, transaction::Unsigned,
@@ -226,7 +226,11 @@ fn one_change_of_an_authorization_and_its_error() {
 #[test]
 fn the_new_types_assemble_and_reproduce() {
     let world = World::new();
-    for unsigned in [eip2930().encoded_for_signing(), eip7702().encoded_for_signing()] {
+    for unsigned in [
+        eip2930().encoded_for_signing(),
+        eip4844().encoded_for_signing(),
+        eip7702().encoded_for_signing(),
+    ] {
         let parsed = world.parse(&unsigned).unwrap();
         assert_eq!(prehash(&parsed), alloy_primitives::keccak256(&unsigned).0);
         let signed = world.assemble(&unsigned, &[sign(&HOT_KEY, &prehash(&parsed))]).unwrap();
@@ -234,6 +238,7 @@ fn the_new_types_assemble_and_reproduce() {
         assert_eq!(decoded.tx_hash().to_string(), signed.txid);
         let tx = match decoded {
             TxEnvelope::Eip2930(tx) => Unsigned::Eip2930(tx.strip_signature()),
+            TxEnvelope::Eip4844(tx) => Unsigned::Eip4844(tx.tx().tx().clone()),
             TxEnvelope::Eip7702(tx) => Unsigned::Eip7702(tx.strip_signature()),
             other => panic!("{other:?}"),
         };

@@ -6,9 +6,12 @@ use alloy_rlp::{Encodable, Error as Rlp};
 use countersign_types::{Amount, ConflictKey, Effect, Tag};
 use proptest::prelude::*;
 
-use super::fixtures::{
-    STRANGER, TOKEN, World, access_list, eip1559, eip1559_with, eip2930, legacy, legacy_with, list, prehash,
-    token_transfer, transfer_input,
+use super::{
+    fixtures::{
+        STRANGER, TOKEN, World, access_list, eip1559, eip1559_with, eip2930, eip4844, legacy, legacy_with, list,
+        prehash, token_transfer, transfer_input,
+    },
+    messages::personal,
 };
 use crate::{GasPrice, MAX_TRANSACTION_BYTES, ParseError, TransferDraft, transaction::Unsigned};
 
@@ -87,7 +90,12 @@ fn one_change_and_its_error() {
             ParseError::Rlp(Rlp::UnexpectedLength),
             malformed,
         ),
-        ("EIP-4844", as_type(0x03), ParseError::UnsupportedType(3), unsupported),
+        (
+            "nine fields as EIP-4844",
+            as_type(0x03),
+            ParseError::Rlp(Rlp::InputTooShort),
+            malformed,
+        ),
         (
             "nine fields as EIP-7702",
             as_type(0x04),
@@ -280,6 +288,10 @@ fn with_prices_of(mut tx: Unsigned, other: &Unsigned) -> Unsigned {
             tx.max_priority_fee_per_gas = other.max_priority_fee_per_gas;
             tx.access_list.clone_from(&other.access_list);
         }
+        (Unsigned::Eip4844(tx), Unsigned::Eip4844(other)) => {
+            tx.max_priority_fee_per_gas = other.max_priority_fee_per_gas;
+            tx.access_list.clone_from(&other.access_list);
+        }
         (Unsigned::Eip7702(tx), Unsigned::Eip7702(other)) => {
             tx.max_priority_fee_per_gas = other.max_priority_fee_per_gas;
             tx.access_list.clone_from(&other.access_list);
@@ -304,6 +316,7 @@ fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
         ("call", eip1559_with(|tx| tx.input = vec![1, 2, 3, 4, 5].into())),
         ("opaque", legacy_with(|tx| tx.input = vec![1, 2].into())),
         ("EIP-2930", eip2930().encoded_for_signing()),
+        ("EIP-4844", eip4844().encoded_for_signing()),
         ("access list", eip1559_with(|tx| tx.access_list = access_list(1, 1))),
     ]
 }
@@ -336,6 +349,28 @@ fn every_single_byte_change_is_seen() {
             accepted > 1_000,
             "{name}: most changes of amounts and addresses are other transactions"
         );
+    }
+}
+
+/// The same for messages, whose every byte is in the one effect or in the length that it has.
+#[test]
+fn every_single_byte_change_of_a_message_is_seen() {
+    let world = World::new();
+    for data in [&b"hello, these are 21 b"[..], b"1", b"0123456789", &[0xaa; 32]] {
+        let unsigned = personal(data);
+        let original = world.parse(&unsigned).unwrap();
+        for at in 0..unsigned.len() {
+            for value in (0..=u8::MAX).filter(|value| *value != unsigned[at]) {
+                let mut changed = unsigned.clone();
+                changed[at] = value;
+                let Ok(parsed) = world.parse(&changed) else {
+                    continue;
+                };
+                assert!(at >= unsigned.len() - data.len(), "byte {at} to {value:#x}");
+                assert_ne!(prehash(&parsed), prehash(&original), "byte {at} to {value:#x}");
+                assert_ne!(parsed.effects(), original.effects(), "byte {at} to {value:#x}");
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy};
 use alloy_eips::{
     eip2930::{AccessList, AccessListItem},
     eip7702::{Authorization, SignedAuthorization},
@@ -308,6 +308,35 @@ pub(super) fn eip7702() -> TxEip7702 {
 
 pub(super) fn eip7702_with(change: impl FnOnce(&mut TxEip7702)) -> Vec<u8> {
     let mut tx = eip7702();
+    change(&mut tx);
+    tx.encoded_for_signing()
+}
+
+/// 1 ether to a stranger, with two blobs.
+pub(super) fn eip4844() -> TxEip4844 {
+    TxEip4844 {
+        chain_id: 1,
+        nonce: 7,
+        gas_limit: 21_000,
+        max_fee_per_gas: 20_000_000_000,
+        max_priority_fee_per_gas: 1_500_000_000,
+        to: STRANGER,
+        value: U256::from(ETHER),
+        access_list: AccessList::default(),
+        blob_versioned_hashes: vec![blob_hash(1), blob_hash(2)],
+        max_fee_per_blob_gas: 3,
+        input: Bytes::new(),
+    }
+}
+
+pub(super) fn blob_hash(number: u8) -> B256 {
+    let mut hash = B256::repeat_byte(number);
+    hash[0] = 0x01;
+    hash
+}
+
+pub(super) fn eip4844_with(change: impl FnOnce(&mut TxEip4844)) -> Vec<u8> {
+    let mut tx = eip4844();
     change(&mut tx);
     tx.encoded_for_signing()
 }

@@ -2,6 +2,7 @@
 
 mod assembling;
 mod authorizations;
+mod blobs;
 mod bytes;
 mod calldata;
 mod calls;
@@ -9,6 +10,7 @@ mod effects;
 mod encoder;
 mod fixtures;
 mod incidents;
+mod messages;
 mod nesting;
 mod networks;
 mod refusals;

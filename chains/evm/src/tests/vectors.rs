@@ -64,7 +64,7 @@ fn fee_of(parsed: &ParsedTransaction) -> (AssetId, String) {
     fee.unwrap()
 }
 
-fn effect_lines(world: &World, parsed: &ParsedTransaction) -> Vec<String> {
+pub(super) fn effect_lines(world: &World, parsed: &ParsedTransaction) -> Vec<String> {
     let (asset, fee) = fee_of(parsed);
     let ceiling = (&asset, fee.parse().unwrap());
     let text = EffectsText::render(

@@ -170,7 +170,7 @@ fn effect_kind(text: &str) -> Result<EffectKind, Problem> {
         .ok_or_else(|| Problem::BadWord {
             word: text.chars().take(64).collect(),
             allowed: "`transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, \
-                  `delayed-authorization`, `contract-call`, `opaque`",
+                  `delayed-authorization`, `contract-call`, `opaque`, `personal-message`",
         })
 }
 

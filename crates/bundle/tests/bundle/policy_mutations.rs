@@ -248,7 +248,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "effects: [fee]",
         "effects: [fees]",
-        "policy.yaml:14:15: `fees` is not one of `transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, `delayed-authorization`, `contract-call`, `opaque`",
+        "policy.yaml:14:15: `fees` is not one of `transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, `delayed-authorization`, `contract-call`, `opaque`, `personal-message`",
     ),
     // Amounts.
     (

@@ -196,7 +196,8 @@ fn transfer(effect: &Effect) -> Option<Transfer<'_>> {
         | Effect::CodeChange { .. }
         | Effect::DelayedAuthorization { .. }
         | Effect::ContractCall { .. }
-        | Effect::Opaque { .. } => None,
+        | Effect::Opaque { .. }
+        | Effect::PersonalMessage { .. } => None,
     }
 }
 

@@ -96,7 +96,7 @@ fn to() -> impl Strategy<Value = To> {
 }
 
 fn effect_kinds() -> impl Strategy<Value = Effects> {
-    subsequence(EffectKind::ALL.to_vec(), 1..=9).prop_map(|kinds| Effects(kinds.into_iter().collect()))
+    subsequence(EffectKind::ALL.to_vec(), 1..=10).prop_map(|kinds| Effects(kinds.into_iter().collect()))
 }
 
 fn tiers() -> impl Strategy<Value = Tiers> {
@@ -215,6 +215,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         1 => at().prop_map(|mechanism| Effect::DelayedAuthorization { mechanism }),
         1 => at().prop_map(|contract| Effect::ContractCall { contract, selector: Selector([0; 4]), args: vec![] }),
         1 => option::of(at()).prop_map(|target| Effect::Opaque { what: OpaqueKind::Calldata, target, bytes: vec![] }),
+        1 => Just(Effect::PersonalMessage { bytes: vec![] }),
     ]
 }
 

@@ -1,0 +1,53 @@
+//! Messages: what is signed and goes nowhere by itself. A signature under one can be used by whoever holds it, whenever
+//! they like; so a message excludes nothing, costs nothing and is never one of a template.
+
+mod personal;
+
+pub(crate) use personal::PersonalMessage;
+
+use alloy_primitives::B256;
+use countersign_types::{Amount, Effect};
+
+use crate::{EvmNetwork, ParseError, parse::certify_transaction, transaction::Unsigned};
+
+/// EIP-191's first byte, which was chosen so that no transaction starts with it.
+const PERSONAL_MESSAGE: u8 = 0x19;
+
+/// What unsigned bytes are. Their first byte says which: no EIP-2718 type uses those of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Signable<'a> {
+    /// A transaction.
+    Transaction(Unsigned),
+    /// A message for people (EIP-191).
+    Personal(PersonalMessage<'a>),
+}
+
+impl<'a> Signable<'a> {
+    /// Decodes bytes and holds them against what the network's record says.
+    pub(crate) fn decode_for(unsigned: &'a [u8], network: &EvmNetwork) -> Result<Self, ParseError> {
+        match unsigned.first() {
+            Some(&PERSONAL_MESSAGE) => PersonalMessage::decode(unsigned).map(Self::Personal),
+            Some(_) | None => {
+                let tx = Unsigned::decode(unsigned)?;
+                certify_transaction(&tx, network)?;
+                Ok(Self::Transaction(tx))
+            }
+        }
+    }
+
+    /// The Keccak-256 that is signed.
+    pub(crate) fn signing_hash(&self) -> B256 {
+        match self {
+            Self::Transaction(tx) => tx.signing_hash(),
+            Self::Personal(message) => message.signing_hash(),
+        }
+    }
+}
+
+/// A signature that nobody sends anywhere costs nothing; that it does is said.
+pub(crate) fn no_fee(network: &EvmNetwork) -> Effect {
+    Effect::Fee {
+        asset: network.native().id.clone(),
+        max: Amount::ZERO,
+    }
+}
