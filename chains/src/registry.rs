@@ -6,8 +6,8 @@ use countersign_bitcoin as bitcoin;
 use countersign_evm as evm;
 use countersign_solana as solana;
 use countersign_types::{
-    AssetId, AssetRecord, AssetRegistry, ChainFacts, ChainId, Destination, KeyId, ParsedTransaction, RawSignature,
-    Scheme, SignedTransaction, WalletId, WalletRecord, WalletRegistry,
+    AssetId, AssetRecord, AssetRegistry, ChainFacts, ChainId, Destination, FactKey, KeyId, ParsedTransaction,
+    RawSignature, Scheme, SignedTransaction, WalletId, WalletRecord, WalletRegistry,
 };
 
 use crate::{AccountError, AddressError, AssembleError, DestinationError, Network, ParseError, RegistryError};
@@ -139,6 +139,20 @@ impl Registry {
                 };
                 Ok(solana::parse(unsigned, &sender, &known)?)
             }
+        }
+    }
+
+    /// The facts that [`Self::parse`] asks for with these bytes: what to collect attestations of before a decision.
+    pub fn wanted_facts(
+        &self,
+        network: &ChainId,
+        wallet: &WalletId,
+        unsigned: &[u8],
+    ) -> Result<Vec<FactKey>, ParseError> {
+        match self.site(network, wallet)? {
+            // All they do stands in the bytes; what a Bitcoin input is worth comes with its previous transaction.
+            Site::Evm(_) | Site::Bitcoin(_) => Ok(Vec::new()),
+            Site::Solana(sender) => Ok(solana::wanted_facts(unsigned, &sender)?),
         }
     }
 

@@ -15,37 +15,42 @@ const TOKEN_ACCOUNT_BYTES: u64 = 128 + 165;
 /// With every extension that a mint can force on a new account (Token-2022); under 300 bytes today.
 const TOKEN_2022_ACCOUNT_BYTES: u64 = 128 + 512;
 
-/// A `Create` or `CreateIdempotent` whose address is the one that follows from owner, token program and mint.
-struct Opening {
+/// A `Create` or `CreateIdempotent` whose address is the one that follows from owner, token program and mint. On chain it
+/// fails, and the whole message with it, unless the account is the owner's when it has run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
     funder: Address,
-    account: Address,
-    token_program: Address,
+    pub(crate) account: Address,
+    pub(crate) owner: Address,
+    pub(crate) mint: Address,
+    pub(crate) token_program: Address,
 }
 
-fn read(call: &Call<'_>) -> Result<Opening, Unread> {
-    if !matches!(call.data, [] | [0] | [1]) {
-        return Err(Unread::Opaque);
+/// The opening that an instruction is. One derivation an instruction, so that the work is linear in the message.
+pub(crate) fn opening(call: &Call<'_>) -> Option<Opening> {
+    if call.program != programs::ASSOCIATED_TOKEN || !matches!(call.data, [] | [0] | [1]) {
+        return None;
     }
-    let [funder, account, owner, mint, system, token_program] = call.keys()?;
+    let [funder, account, owner, mint, system, token_program] = call.keys().ok()?;
     let is_derived = system == programs::SYSTEM
         && programs::is_token(token_program)
         && Address::associated(owner, token_program, mint) == Some(account);
-    is_derived
-        .then_some(Opening {
-            funder,
-            account,
-            token_program,
-        })
-        .ok_or(Unread::Opaque)
+    is_derived.then_some(Opening {
+        funder,
+        account,
+        owner,
+        mint,
+        token_program,
+    })
 }
 
 /// None for the account of a recipient of the same message, whose rent is in the fee; a call for anybody else's.
-pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
+pub(crate) fn effects(scene: &Scene<'_>, at: usize, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
     // RecoverNested.
     if call.data == [2] {
         return Ok(vec![scene.contract_call(call)?]);
     }
-    let opening = read(call)?;
+    let opening = scene.opening(at).ok_or(Unread::Opaque)?;
     scene.certify_ours(opening.funder)?;
     if scene.is_paid(opening.account) {
         return Ok(Vec::new());
@@ -53,14 +58,11 @@ pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>,
     Ok(vec![scene.contract_call(call)?])
 }
 
-/// The most that an opening costs, in lamports; also where it is opaque, and nothing for other instructions.
-pub(crate) fn rent_lamports(call: &Call<'_>) -> u64 {
-    if call.program != programs::ASSOCIATED_TOKEN {
-        return 0;
-    }
-    let bytes = match read(call) {
-        Ok(opening) if opening.token_program == programs::TOKEN => TOKEN_ACCOUNT_BYTES,
-        Ok(_) | Err(_) => TOKEN_2022_ACCOUNT_BYTES,
+/// The most that an instruction of this program costs, in lamports; also where it is opaque.
+pub(crate) fn rent_lamports(opening: Option<&Opening>) -> u64 {
+    let bytes = match opening {
+        Some(opening) if opening.token_program == programs::TOKEN => TOKEN_ACCOUNT_BYTES,
+        Some(_) | None => TOKEN_2022_ACCOUNT_BYTES,
     };
     LAMPORTS_PER_BYTE.saturating_mul(bytes)
 }

@@ -11,8 +11,10 @@ use crate::{
 pub(crate) enum Entry {
     /// Written out in the message.
     Key { key: Address, signer: bool, writable: bool },
-    /// In a lookup table whose contents the message does not show.
-    LookedUp { table: Address, index: u8, writable: bool },
+    /// In a lookup table at an index that is attested. It never signs.
+    Loaded { key: Address, writable: bool },
+    /// In a lookup table at an index that nobody attested.
+    Unknown { table: Address, index: u8, writable: bool },
 }
 
 /// Why an instruction has no effects.
@@ -49,9 +51,8 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Every instruction of a message, in order.
-    pub(crate) fn all(message: &'a Message) -> Result<Vec<Self>, ParseError> {
-        let entries = entries(message);
+    /// Every instruction of a message, in order, over its accounts.
+    pub(crate) fn all(message: &'a Message, entries: &[Entry]) -> Result<Vec<Self>, ParseError> {
         let resolve = |instruction: &'a Instruction| {
             let program = message.keys.get(usize::from(instruction.program)).copied();
             let accounts = instruction.accounts.iter();
@@ -65,13 +66,14 @@ impl<'a> Call<'a> {
         message.instructions.iter().map(resolve).collect()
     }
 
-    /// The keys, if there are exactly as many and all are written out.
+    /// The keys, if there are exactly as many and all are known.
     pub(crate) fn keys<const N: usize>(&self) -> Result<[Address; N], Unread> {
         let keys: Option<Vec<_>> = self.accounts.iter().map(Entry::key).collect();
         keys.and_then(|keys| keys.try_into().ok()).ok_or(Unread::Opaque)
     }
 
-    pub(crate) fn is_looked_up(&self) -> bool {
+    /// Whether it touches an account that nobody can name.
+    pub(crate) fn has_unknown(&self) -> bool {
         self.accounts.iter().any(|entry| entry.key().is_none())
     }
 
@@ -90,7 +92,7 @@ impl<'a> Call<'a> {
 
     /// The whole instruction as bytes that say one thing only: the count of accounts (two bytes, little-endian), then each
     /// as 32 bytes of key and a byte of flags (1 signer, 2 writable, 4 the key is a lookup table's and one byte of index
-    /// follows), then the data.
+    /// follows), then the data. Whether a known key was written out or loaded makes no difference, on chain or here.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let [low, high, ..] = self.accounts.len().to_le_bytes();
         let mut out = vec![low, high];
@@ -100,7 +102,11 @@ impl<'a> Call<'a> {
                     out.extend_from_slice(key.as_bytes());
                     out.push(u8::from(*signer) | u8::from(*writable) << 1);
                 }
-                Entry::LookedUp { table, index, writable } => {
+                Entry::Loaded { key, writable } => {
+                    out.extend_from_slice(key.as_bytes());
+                    out.push(u8::from(*writable) << 1);
+                }
+                Entry::Unknown { table, index, writable } => {
                     out.extend_from_slice(table.as_bytes());
                     out.extend([4 | u8::from(*writable) << 1, *index]);
                 }
@@ -114,14 +120,22 @@ impl<'a> Call<'a> {
 impl Entry {
     pub(crate) fn key(&self) -> Option<Address> {
         match self {
+            Self::Key { key, .. } | Self::Loaded { key, .. } => Some(*key),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    /// The key, if the message itself says it.
+    pub(crate) fn written_key(&self) -> Option<Address> {
+        match self {
             Self::Key { key, .. } => Some(*key),
-            Self::LookedUp { .. } => None,
+            Self::Loaded { .. } | Self::Unknown { .. } => None,
         }
     }
 
     pub(crate) fn is_writable(&self) -> bool {
         match self {
-            Self::Key { writable, .. } | Self::LookedUp { writable, .. } => *writable,
+            Self::Key { writable, .. } | Self::Loaded { writable, .. } | Self::Unknown { writable, .. } => *writable,
         }
     }
 }
@@ -129,38 +143,4 @@ impl Entry {
 /// Nothing may follow what was read.
 pub(crate) fn end(reader: &Reader<'_>) -> Result<(), Unread> {
     reader.is_empty().then_some(()).ok_or(Unread::Opaque)
-}
-
-/// All accounts in the order of their indices: those written out (writable signers, read-only signers, writable,
-/// read-only), the writable ones of every table, the read-only ones of every table.
-fn entries(message: &Message) -> Vec<Entry> {
-    let header = message.header;
-    let required = usize::from(header.required_signatures);
-    let writable_signers = required.saturating_sub(usize::from(header.readonly_signed));
-    let writable_end = message.keys.len().saturating_sub(usize::from(header.readonly_unsigned));
-    let written = message.keys.iter().enumerate().map(|(at, key)| {
-        let signer = at < required;
-        let writable = if signer {
-            at < writable_signers
-        } else {
-            at < writable_end
-        };
-        Entry::Key {
-            key: *key,
-            signer,
-            writable,
-        }
-    });
-    let looked_up = [true, false].into_iter().flat_map(|writable| {
-        message.lookups().iter().flat_map(move |lookup| {
-            let indices = if writable { &lookup.writable } else { &lookup.readonly };
-            let table = lookup.table;
-            indices.iter().map(move |index| Entry::LookedUp {
-                table,
-                index: *index,
-                writable,
-            })
-        })
-    });
-    written.chain(looked_up).collect()
 }

@@ -1,9 +1,6 @@
 //! What a message does: every effect of every instruction in their order, the fee last.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
     Amount, AssetId, AssetRegistry, AuthorityScope, ChainFacts, ChainId, Destination, Effect, OpaqueKind, Selector,
@@ -11,7 +8,8 @@ use countersign_types::{
 };
 
 use crate::{
-    Address, AddressError, ParseError, Sender, SolanaNetwork, associated,
+    Address, AddressError, ParseError, Sender, SolanaNetwork,
+    associated::{self, Opening},
     budget::{self, Budget},
     call::{Call, Unread},
     message::Message,
@@ -70,11 +68,11 @@ pub fn certify_asset(network: &SolanaNetwork, asset: &AssetId) -> Result<(), Ass
 
 pub(crate) fn derive_effects(
     message: &Message,
+    calls: &[Call<'_>],
     sender: &Sender<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<Effect>, ParseError> {
-    let calls = Call::all(message)?;
-    let scene = Scene::new(message, &calls, sender, known);
+    let scene = Scene::new(calls, sender, known);
     let mut effects = Vec::new();
     let mut budget = Budget::default();
     for (at, call) in calls.iter().enumerate() {
@@ -88,10 +86,9 @@ pub(crate) fn derive_effects(
     if effects.is_empty() {
         return Err(ParseError::NoEffects);
     }
-    let rent = calls.iter().map(associated::rent_lamports).sum();
     effects.push(Effect::Fee {
         asset: sender.network.native().id.clone(),
-        max: budget::fee(message, &calls, &budget, rent),
+        max: budget::fee(message, calls, &budget, scene.rent_lamports(calls)),
     });
     Ok(effects)
 }
@@ -102,23 +99,22 @@ pub(crate) struct Scene<'a> {
     native: &'a AssetId,
     account: Address,
     known: &'a Known<'a>,
-    keys: &'a [Address],
+    /// The associated token accounts that the message opens, by instruction.
+    openings: BTreeMap<usize, Opening>,
     /// The token accounts that registered tokens go to.
     paid: BTreeSet<Address>,
-    /// Which associated token accounts the keys have for a mint, by token program and mint.
-    derived: RefCell<BTreeMap<(Address, Address), BTreeMap<Address, Address>>>,
 }
 
 impl<'a> Scene<'a> {
-    fn new(message: &'a Message, calls: &[Call<'_>], sender: &Sender<'a>, known: &'a Known<'a>) -> Self {
+    fn new(calls: &[Call<'_>], sender: &Sender<'a>, known: &'a Known<'a>) -> Self {
+        let openings = calls.iter().map(associated::opening).enumerate();
         let mut scene = Self {
             chain: sender.network.chain(),
             native: &sender.network.native().id,
             account: sender.account.address(),
             known,
-            keys: &message.keys,
+            openings: openings.filter_map(|(at, opening)| Some((at, opening?))).collect(),
             paid: BTreeSet::new(),
-            derived: RefCell::default(),
         };
         scene.paid = calls.iter().filter_map(|call| token::paid(&scene, call)).collect();
         scene
@@ -128,10 +124,10 @@ impl<'a> Scene<'a> {
         // Before the lookup test: a nonce that hides in a table is refused, not opaque.
         let read = if system::is_advance_nonce(call) {
             system::advance_nonce(self, at, call)
-        } else if call.is_looked_up() {
+        } else if call.has_unknown() {
             Err(Unread::Opaque)
         } else {
-            self.read(call)
+            self.read(at, call)
         };
         match read {
             Ok(effects) => Ok(effects),
@@ -144,11 +140,11 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn read(&self, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
+    fn read(&self, at: usize, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
         match call.program {
             programs::SYSTEM => system::effects(self, call),
             programs::STAKE => stake::effects(self, call),
-            programs::ASSOCIATED_TOKEN => associated::effects(self, call),
+            programs::ASSOCIATED_TOKEN => associated::effects(self, at, call),
             program if programs::is_token(program) => token::effects(self, call),
             _ => Ok(vec![self.contract_call(call)?]),
         }
@@ -221,13 +217,24 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The key of the message whose associated token account this is; the token account itself if there is none.
+    pub(crate) fn opening(&self, at: usize) -> Option<&Opening> {
+        self.openings.get(&at)
+    }
+
+    /// Whose a token account is: the owner's, where the message also opens the account for that owner (if need be), which
+    /// fails on chain if it is anybody else's. Otherwise nobody knows, and the token account stands for itself.
     pub(crate) fn owner_of(&self, token_account: Address, token_program: Address, mint: Address) -> Address {
-        let mut derived = self.derived.borrow_mut();
-        let accounts = derived.entry((token_program, mint)).or_insert_with(|| {
-            let derive = |owner: &Address| Some((Address::associated(*owner, token_program, mint)?, *owner));
-            self.keys.iter().filter_map(derive).collect()
-        });
-        accounts.get(&token_account).copied().unwrap_or(token_account)
+        let of = |opening: &&Opening| {
+            opening.account == token_account && opening.token_program == token_program && opening.mint == mint
+        };
+        let opening = self.openings.values().find(of);
+        opening.map_or(token_account, |opening| opening.owner)
+    }
+
+    fn rent_lamports(&self, calls: &[Call<'_>]) -> u64 {
+        let calls = calls.iter().enumerate();
+        let opening = calls.filter(|(_, call)| call.program == programs::ASSOCIATED_TOKEN);
+        let rents = opening.map(|(at, _)| associated::rent_lamports(self.opening(at)));
+        rents.fold(0, u64::saturating_add)
     }
 }

@@ -13,11 +13,12 @@
 //!   first four bytes of the data (padded with zeros); the arguments are the whole instruction, accounts and data.
 //! - An instruction of a known program that moves nothing the taxonomy names (mint, burn, freeze, allocate) is a
 //!   `ContractCall` too. One that cannot be read, has other accounts than it must have, is signed by somebody else, or
-//!   touches an account of a lookup table is `Opaque`.
-//! - The destination of a token transfer is the token account's owner where the message itself proves it: an account of the
-//!   message, together with mint and token program, derives the token account (as it does when the message creates the
-//!   associated token account). Otherwise the destination is the token account itself, which no allowlist of owners
-//!   names. Stated limit: an owner who handed over control of an associated token account is still the one named.
+//!   touches an account of a lookup table that nobody can name is `Opaque`. Named are the accounts at indices that a quorum
+//!   of observers attested at a finalised slot; instructions on them read as if they were written out.
+//! - The destination of a token transfer is the token account's owner where the chain itself proves it: the same message
+//!   opens that owner's associated token account (`CreateIdempotent` where it may be there already), which fails, and with
+//!   it the whole message, if the account is anybody else's. Otherwise the destination is the token account itself, which
+//!   no allowlist of owners names. That an owner's key stands in a message proves nothing: accounts change hands.
 //! - Rent for an associated token account that receives tokens in the same message is part of the fee's maximum. An account
 //!   opened for anybody else is a `ContractCall`, because its owner may close it and keep the rent.
 //! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; freeze and close are
@@ -47,6 +48,7 @@ mod budget;
 mod bytes;
 mod call;
 mod effects;
+mod facts;
 mod message;
 mod network;
 mod parse;
@@ -61,6 +63,7 @@ mod tests;
 pub use address::{Account, AccountError, Address, AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use effects::{AssetError, Known, TOKEN, certify_asset};
+pub use facts::wanted_facts;
 pub use message::MAX_MESSAGE_BYTES;
 pub use network::{MAX_NAME_LEN, NAMESPACE, NetworkError, SolanaNetwork};
 pub use parse::{ParseError, Sender, parse};

@@ -6,8 +6,8 @@ use countersign_types::{
 };
 
 use crate::{
-    Account, Address, AddressError, Known, MAX_MESSAGE_BYTES, SolanaNetwork, effects::derive_effects, message::Message,
-    system::conflict_keys,
+    Account, Address, AddressError, Known, MAX_MESSAGE_BYTES, SolanaNetwork, call::Call, effects::derive_effects,
+    facts::accounts, message::Message, system::conflict_keys,
 };
 
 /// Why bytes are not accepted as a message of a wallet.
@@ -40,8 +40,8 @@ pub enum ParseError {
     /// No writable signer, or more signers and read-only accounts than accounts.
     #[error("the header's counts do not fit the accounts")]
     BadHeader,
-    /// The same key twice.
-    #[error("an account is listed twice")]
+    /// The same key twice, written out or loaded from an attested lookup table.
+    #[error("an account is listed twice, or loaded from a lookup table beside being listed")]
     DuplicateAccount,
     /// A lookup of nothing, or the same table twice.
     #[error("an address lookup is empty or names a table again")]
@@ -76,6 +76,17 @@ pub enum ParseError {
     /// A durable nonce under somebody else's authority.
     #[error("the durable nonce is not the wallet's own")]
     ForeignNonce,
+    /// The message is built on another value than observers saw in its nonce account.
+    #[error(
+        "the message is not built on the value that the nonce account `{nonce}` stores at slot {slot}; build it again on that \
+         value"
+    )]
+    StaleNonce {
+        /// The nonce account.
+        nonce: Address,
+        /// The finalised slot of the attestation.
+        slot: u64,
+    },
     /// An address that is refused.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -112,6 +123,7 @@ impl ParseError {
             Self::TooLarge { .. } => Tag::TransactionTooLarge,
             Self::NotMinimal | Self::NotCanonical => Tag::TransactionNotCanonical,
             Self::UnsupportedVersion(_) => Tag::TransactionUnsupportedType,
+            Self::StaleNonce { .. } => Tag::TransactionStaleNonce,
             Self::Address(error) => error.tag(),
         }
     }
@@ -132,13 +144,15 @@ pub struct Sender<'a> {
 pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<ParsedTransaction, ParseError> {
     let message = decode_for(unsigned, sender.account)?;
     let chain = sender.network.chain();
+    let accounts = accounts(&message, chain, known.facts)?;
+    let calls = Call::all(&message, &accounts)?;
     let payload = SigningBytes::Ed25519Message(message.encode());
     Ok(ParsedTransaction::new(ParsedTransactionParts {
         network: chain.clone(),
         wallet: sender.wallet.clone(),
         transaction: TransactionDigest::of(unsigned),
-        effects: derive_effects(&message, sender, known)?,
-        conflict_keys: conflict_keys(&message, chain, known)?,
+        effects: derive_effects(&message, &calls, sender, known)?,
+        conflict_keys: conflict_keys(&message, &calls, sender, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
         // Instructions are effects and blockhash and compute budget are what a template leaves open.
         template: Some(TemplateKind::SolanaBlockhashAndFee),

@@ -3,9 +3,9 @@
 use countersign_types::{AuthorityScope, ConflictKey, Effect};
 
 use crate::{
-    Address, ParseError,
+    Address, ParseError, Sender,
     bytes::Reader,
-    call::{Call, Unread, end},
+    call::{Call, Entry, Unread, end},
     effects::{Known, Scene},
     message::Message,
     programs,
@@ -141,29 +141,50 @@ pub(crate) fn advance_nonce(scene: &Scene<'_>, at: usize, call: &Call<'_>) -> Re
     }])
 }
 
-/// The writable nonce account of an advance that is whole.
+/// The nonce account of an advance that is whole: writable, and every account written out, as validators look for the nonce
+/// account there and nowhere else.
 fn nonce_account(call: &Call<'_>) -> Option<Address> {
     let [nonce, blockhashes, _authority] = call.keys().ok()?;
-    let is_writable = call.accounts.first().is_some_and(|entry| entry.is_writable());
+    let is_written = call.accounts.iter().all(|entry| entry.written_key().is_some());
+    let is_writable = call.accounts.first().is_some_and(Entry::is_writable);
     let is_whole = call.data == ADVANCE_NONCE && blockhashes == programs::SYSVAR_RECENT_BLOCKHASHES;
-    (is_writable && is_whole).then_some(nonce)
+    (is_written && is_writable && is_whole).then_some(nonce)
 }
 
-/// What excludes other messages: a durable nonce at an attested value. A plain blockhash excludes none.
+/// The nonce account that a message advances.
+pub(crate) fn advanced_nonce(calls: &[Call<'_>]) -> Option<Address> {
+    let first = calls.first().filter(|call| is_advance_nonce(call))?;
+    nonce_account(first)
+}
+
+/// What excludes other messages: a durable nonce at its attested value. A plain blockhash excludes none, and neither does a
+/// nonce that nobody attested: with a recent blockhash in place of the nonce, two such messages can both land.
+///
+/// What contradicts an attestation is refused. Under another authority or another value the chain would not take the
+/// message as a durable one; it would still be a signature, and one that excludes nothing.
 pub(crate) fn conflict_keys(
     message: &Message,
-    scene_chain: &countersign_types::ChainId,
+    calls: &[Call<'_>],
+    sender: &Sender<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<ConflictKey>, ParseError> {
-    let calls = Call::all(message)?;
-    let first = calls.first().filter(|call| is_advance_nonce(call));
-    let Some(nonce) = first.and_then(nonce_account) else {
+    let Some(nonce) = advanced_nonce(calls) else {
         return Ok(Vec::new());
     };
-    let account = nonce.on(scene_chain)?;
-    let value = message.blockhash;
-    match known.facts.nonces.get(&account) {
-        Some(stored) if stored.value == value => Ok(vec![ConflictKey::NonceAccount { account, value }]),
-        Some(_) | None => Ok(Vec::new()),
+    let chain = sender.network.chain();
+    let account = nonce.on(chain)?;
+    let Some(stored) = known.facts.nonces.get(&account) else {
+        return Ok(Vec::new());
+    };
+    if stored.authority != sender.account.destination(chain)? {
+        return Err(ParseError::ForeignNonce);
     }
+    let value = message.blockhash;
+    if stored.value != value {
+        return Err(ParseError::StaleNonce {
+            nonce,
+            slot: stored.slot,
+        });
+    }
+    Ok(vec![ConflictKey::NonceAccount { account, value }])
 }

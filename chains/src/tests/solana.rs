@@ -1,7 +1,8 @@
 //! Solana networks in the registry.
 
 use countersign_types::{
-    ChainFacts, Effect, PublicKey, RawSignature, RegistryError as RecordError, Scheme, SigningBytes, Tag,
+    ChainFacts, Effect, FactKey, LookupTable, PublicKey, RawSignature, RegistryError as RecordError, Scheme,
+    SigningBytes, Tag,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -174,6 +175,56 @@ fn a_message_goes_through_parse_and_assemble() {
     let elsewhere = registry
         .parse(&chain(LOCAL), &hot, &bytes, ChainFacts::none())
         .unwrap_err();
+    assert_eq!(elsewhere.tag(), Tag::RequestUnknownNetwork);
+}
+
+#[test]
+fn wanted_facts_are_the_familys_and_need_a_wallet_on_the_network() {
+    let registry = registry();
+    let (hot, mainnet) = ("sol-hot".parse().unwrap(), chain(MAINNET));
+    // The same transfer as version 0, its recipient the third address of a table.
+    let system = [0; 32];
+    let keys = [&[2], key(1).as_bytes(), &system[..]].concat();
+    let transfer = [2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+    let lookup = [&[1], &[9; 32][..], &[1, 2, 0]].concat();
+    let bytes = [
+        &[0x80, 1, 0, 1],
+        &keys[..],
+        &[7; 32],
+        &[1, 1, 2, 0, 2, 12],
+        &transfer,
+        &lookup,
+    ]
+    .concat();
+    let wanted = registry.wanted_facts(&mainnet, &hot, &bytes).unwrap();
+    let [FactKey::LookupTable(found)] = &wanted[..] else {
+        panic!("{wanted:?}");
+    };
+    assert_eq!(
+        *found,
+        registry
+            .parse_destination(&mainnet, &solana::Address::new([9; 32]).to_string())
+            .unwrap()
+    );
+    let mut contents = LookupTable {
+        slot: 1,
+        addresses: vec![[0; 32]; 2],
+    };
+    contents.addresses.push(*key(2).as_bytes().first_chunk().unwrap());
+    let facts = ChainFacts {
+        tables: [(found.clone(), contents)].into(),
+        ..ChainFacts::default()
+    };
+    let parsed = registry.parse(&mainnet, &hot, &bytes, &facts).unwrap();
+    assert!(matches!(&parsed.effects()[0], Effect::Internal { wallet, .. } if wallet.as_str() == "sol-warm"));
+
+    assert_eq!(
+        registry.wanted_facts(&mainnet, &hot, &message(key(1), key(2))),
+        Ok(vec![])
+    );
+    let refused = registry.wanted_facts(&mainnet, &hot, &[]).unwrap_err();
+    assert_eq!(refused.tag(), Tag::TransactionMalformed);
+    let elsewhere = registry.wanted_facts(&chain(LOCAL), &hot, &bytes).unwrap_err();
     assert_eq!(elsewhere.tag(), Tag::RequestUnknownNetwork);
 }
 

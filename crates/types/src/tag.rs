@@ -79,6 +79,7 @@ tags! {
     TransactionUnsupportedType = "transaction/unsupported-type", Malformed, "the transaction type is not supported";
     TransactionWrongChain = "transaction/wrong-chain", Malformed, "the bytes are for another chain id than the network's";
     TransactionBadDestination = "transaction/bad-destination", Malformed, "an address is not canonical, or is a burn or zero address";
+    TransactionStaleNonce = "transaction/stale-nonce", Malformed, "the bytes are built on another value than the durable nonce account stores";
 
     // Statements.
     StatementMalformed = "statement/malformed", Malformed, "the envelope or its payload is not a statement";

@@ -1,6 +1,6 @@
 //! Strictness: what is not the one encoding of a message of the wallet is refused with its own error.
 
-use countersign_types::{ConflictKey, Tag};
+use countersign_types::{ChainFacts, ConflictKey, Tag};
 use proptest::prelude::*;
 
 use super::{
@@ -264,9 +264,19 @@ fn a_nonce_excludes_others_only_at_its_attested_value() {
     };
     assert_eq!(world.parse(&bytes).unwrap().conflict_keys(), [key]);
     assert_eq!(world.parse(&of(&[transfer(1, alice())])).unwrap().conflict_keys(), []);
-    // Observers saw another value: the blockhash may be a recent one, and then two such messages can both land.
-    world.facts = nonce_stores(world.on(nonce()), world.on(us()), [0x78; 32]);
+    // Nobody attested it: the blockhash may be a recent one, and then two such messages can both land.
+    world.facts = ChainFacts::default();
     assert_eq!(world.parse(&bytes).unwrap().conflict_keys(), []);
+    // What observers saw contradicts the message.
+    world.facts = nonce_stores(world.on(nonce()), world.on(us()), [0x78; 32]);
+    let stale = world.parse(&bytes).unwrap_err();
+    let expected = ParseError::StaleNonce {
+        nonce: nonce(),
+        slot: 1,
+    };
+    assert_eq!((stale.tag(), stale), (Tag::TransactionStaleNonce, expected));
+    world.facts = nonce_stores(world.on(nonce()), world.on(thief()), [0x77; 32]);
+    assert_eq!(world.parse(&bytes), Err(ParseError::ForeignNonce));
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use countersign_types::{
-    Amount, AssetRecord, AssetRegistry, AuthorityScope, ChainFacts, Decimals, Destination, Effect, NonceAccount,
-    OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, WalletId,
+    Amount, AssetRecord, AssetRegistry, AuthorityScope, ChainFacts, Decimals, Destination, Effect, LookupTable,
+    NonceAccount, OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, WalletId,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Deserialize;
 
 use crate::{
     Account, Address, Known, ParseError, Sender, SolanaNetwork,
-    message::{Header, Instruction, Message},
+    message::{Header, Instruction, Lookup, Message},
     parse,
 };
 
@@ -59,6 +59,10 @@ pub(super) fn nonce() -> Address {
 }
 pub(super) fn stake() -> Address {
     of_seed(0x14)
+}
+
+pub(super) fn table() -> Address {
+    of_seed(0x15)
 }
 
 pub(super) fn sign(seed: &[u8; 32], message: &[u8]) -> RawSignature {
@@ -124,6 +128,16 @@ impl World {
             facts: &self.facts,
         };
         parse(unsigned, &self.sender(), &known)
+    }
+
+    /// Observers attest the contents of the lookup table.
+    pub(super) fn attest(&mut self, table: Address, contents: &[Address]) {
+        let table = self.on(table);
+        let contents = LookupTable {
+            slot: 1,
+            addresses: contents.iter().map(|address| *address.as_bytes()).collect(),
+        };
+        self.facts.tables.insert(table, contents);
     }
 
     pub(super) fn on(&self, address: Address) -> Destination {
@@ -305,5 +319,48 @@ pub(super) fn message(instructions: &[Ix]) -> Message {
         instructions: instructions.collect(),
         lookups: None,
         keys,
+    }
+}
+
+/// A version 0 message that takes from [`table`] whatever stands in `contents`.
+pub(super) fn looked_up(instructions: &[Ix], contents: &[Address]) -> Message {
+    let written = message(instructions);
+    let readonly_from = written.keys.len() - written.header.readonly_unsigned as usize;
+    let position = |key: &Address| contents.iter().position(|other| other == key).map(|at| at as u8);
+    let moved = |writable: bool| {
+        let keys = written.keys.iter().enumerate();
+        let keys = keys.filter(move |(at, _)| (*at < readonly_from) == writable);
+        keys.filter_map(|(at, key)| Some((at as u8, position(key)?)))
+            .collect::<Vec<_>>()
+    };
+    let (writable, readonly) = (moved(true), moved(false));
+    let kept = (0..written.keys.len() as u8).filter(|at| position(&written.keys[*at as usize]).is_none());
+    let kept: Vec<u8> = kept.collect();
+    let order: Vec<u8> = kept
+        .iter()
+        .copied()
+        .chain(writable.iter().chain(&readonly).map(|(at, _)| *at))
+        .collect();
+    let renumber = |at: u8| order.iter().position(|other| *other == at).unwrap() as u8;
+    let indices = |moved: &[(u8, u8)]| moved.iter().map(|(_, index)| *index).collect();
+    let lookup = Lookup {
+        table: table(),
+        writable: indices(&writable),
+        readonly: indices(&readonly),
+    };
+    let instructions = written.instructions.iter().map(|instruction| Instruction {
+        program: renumber(instruction.program),
+        accounts: instruction.accounts.iter().map(|at| renumber(*at)).collect(),
+        data: instruction.data.clone(),
+    });
+    Message {
+        header: Header {
+            readonly_unsigned: written.header.readonly_unsigned - readonly.len() as u8,
+            ..written.header
+        },
+        keys: kept.iter().map(|at| written.keys[*at as usize]).collect(),
+        blockhash: written.blockhash,
+        instructions: instructions.collect(),
+        lookups: Some(vec![lookup]),
     }
 }

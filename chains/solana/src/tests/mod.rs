@@ -5,5 +5,6 @@ mod bytes;
 mod effects;
 mod fixtures;
 mod instructions;
+mod lookups;
 mod networks;
 mod vectors;
