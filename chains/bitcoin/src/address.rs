@@ -7,6 +7,8 @@ use bitcoin::{
     XOnlyPublicKey, base58,
     bech32::{Fe32, segwit},
     hashes::Hash as _,
+    secp256k1::Secp256k1,
+    taproot::TapNodeHash,
 };
 use countersign_types::{Destination, DestinationError, Tag};
 
@@ -157,6 +159,11 @@ pub(crate) fn p2wpkh(hash: WPubkeyHash) -> ScriptBuf {
 /// The script that pays a witness script's hash (BIP 141).
 pub(crate) fn p2wsh(script: &Script) -> ScriptBuf {
     ScriptBuf::new_p2wsh(&WScriptHash::hash(script.as_bytes()))
+}
+
+/// The script that pays an internal key and the root of a tree of scripts (BIP 341; without a tree as BIP 86 asks).
+pub(crate) fn p2tr(internal_key: XOnlyPublicKey, merkle_root: Option<TapNodeHash>) -> ScriptBuf {
+    ScriptBuf::new_p2tr(&Secp256k1::verification_only(), internal_key, merkle_root)
 }
 
 /// User input in errors: short, printable.

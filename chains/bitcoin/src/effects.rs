@@ -8,7 +8,7 @@ use countersign_types::{Amount, AssetId, Destination, Effect, OpaqueKind, Wallet
 use crate::{
     BitcoinNetwork, ParseError, Sender,
     account::Form,
-    address::{destination, p2wsh},
+    address::{destination, p2tr, p2wsh},
     psbt::{OutputFields, Place, Psbt, Unknown},
     spend::Spend,
 };
@@ -114,12 +114,13 @@ impl Scene<'_> {
     }
 }
 
-/// Scripts that are shown for an output must be those that it commits to.
+/// Scripts, or a taproot internal key, that are shown for an output must be those that it commits to.
 fn certify_scripts(index: usize, output: &TxOut, fields: &OutputFields<'_>) -> Result<(), ParseError> {
     let script = &output.script_pubkey;
     let is_redeem = fields.redeem_script.is_none_or(|shown| shown.to_p2sh() == *script);
     let is_witness = fields.witness_script.is_none_or(|shown| p2wsh(shown) == *script);
-    match is_redeem && is_witness {
+    let is_internal = fields.internal_key.is_none_or(|shown| p2tr(shown, None) == *script);
+    match is_redeem && is_witness && is_internal {
         true => Ok(()),
         false => Err(ParseError::FalseOutputScript { output: index }),
     }

@@ -5,7 +5,7 @@ use bitcoin::{EcdsaSighashType, OutPoint, ScriptBuf, TapSighashType, TxIn, TxOut
 use crate::{
     BitcoinNetwork, ParseError, Sender,
     account::{Form, KeyScript, OwnKey, OwnMultisig},
-    address::{destination, p2wpkh, p2wsh},
+    address::{destination, p2tr, p2wpkh, p2wsh},
     psbt::{InputFields, Psbt},
 };
 
@@ -83,6 +83,7 @@ fn spent_output(index: usize, input: &TxIn, fields: &InputFields<'_>) -> Result<
 
 fn unlock(index: usize, spent: &TxOut, fields: &InputFields<'_>, sender: &Sender<'_>) -> Result<Unlock, ParseError> {
     let script = &spent.script_pubkey;
+    certify_taproot(index, spent, fields)?;
     if let Some((form, key)) = sender.account.owner(script) {
         certify_scripts(index, form, key, fields)?;
         if form == KeyScript::P2tr {
@@ -105,6 +106,19 @@ fn certify_scripts(index: usize, form: KeyScript, key: OwnKey, fields: &InputFie
         (KeyScript::P2pkh | KeyScript::P2wpkh | KeyScript::P2tr, Some(_)) => false,
     };
     match is_true && fields.witness_script.is_none() {
+        true => Ok(()),
+        false => Err(ParseError::FalseScript { input: index }),
+    }
+}
+
+/// An internal key and a tree's root that are shown must make the output key (BIP 341). A root alone proves nothing.
+fn certify_taproot(index: usize, spent: &TxOut, fields: &InputFields<'_>) -> Result<(), ParseError> {
+    let claim = &fields.taproot;
+    let is_true = match claim.internal_key {
+        Some(internal_key) => spent.script_pubkey == p2tr(internal_key, claim.merkle_root),
+        None => claim.merkle_root.is_none(),
+    };
+    match is_true {
         true => Ok(()),
         false => Err(ParseError::FalseScript { input: index }),
     }

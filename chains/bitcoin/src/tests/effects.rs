@@ -1,13 +1,17 @@
 //! What a payment does, one change at a time: whose outputs, which change, what nobody understands.
 
-use bitcoin::{ScriptBuf, Sequence, TxIn, consensus::serialize, script::Builder};
+use bitcoin::{ScriptBuf, Sequence, TxIn, XOnlyPublicKey, consensus::serialize, script::Builder};
 use countersign_types::{Effect, OpaqueKind};
 
 use super::fixtures::{
     Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, output, p2wpkh_of, payment_with,
     public_key, script_of, two_of_three,
 };
-use crate::{ParseError, account::KeyScript, address::p2wsh};
+use crate::{
+    ParseError,
+    account::KeyScript,
+    address::{p2tr, p2wsh},
+};
 
 #[test]
 fn the_payment_itself() {
@@ -252,6 +256,57 @@ fn unknown_fields_are_opaque_wherever_they_stand() {
         assert_eq!(parsed.effects()[2], opaque);
         assert_eq!(parsed.effects().len(), 4);
     }
+}
+
+/// BIP 371: an internal key is shown for a stranger's output or for our own input only if it makes the output key.
+#[test]
+fn internal_keys_must_make_the_output_key() {
+    let world = World::new();
+    let x_only = |secret: &[u8; 32]| XOnlyPublicKey::from_slice(&public_key(secret).as_bytes()[1..]).unwrap();
+    let key = x_only(&STRANGER);
+    let pay = |script: ScriptBuf, fields: &[Field]| {
+        let mut draft = Draft::payment();
+        draft.tx.output[0].script_pubkey = script;
+        let mut maps = draft.maps();
+        for (kind, value) in fields {
+            Maps::set(&mut maps.outputs[0], kind, value);
+        }
+        world.parse(&maps.encode()).map(|parsed| parsed.effects()[0].clone())
+    };
+    let shown = |key: XOnlyPublicKey| (vec![0x05], key.serialize().to_vec());
+    let script = p2tr(key, None);
+    let (transfer, refused) = (
+        world.transfer(60_000, &script),
+        ParseError::FalseOutputScript { output: 0 },
+    );
+    assert_eq!(pay(script.clone(), &[shown(key)]), Ok(transfer.clone()));
+    assert_eq!(pay(script.clone(), &[shown(x_only(&WARM))]), Err(refused.clone()));
+    assert_eq!(
+        pay(script_of(KeyScript::P2tr, &STRANGER), &[shown(key)]),
+        Err(refused.clone())
+    );
+    assert_eq!(pay(p2wpkh_of(&STRANGER), &[shown(key)]), Err(refused));
+    // With a tree, both are shown as they are and nothing is believed.
+    let tree = (vec![0x06], vec![0, 0xc0, 1, 0x51]);
+    assert_eq!(pay(script, &[shown(x_only(&WARM)), tree]), Ok(transfer));
+
+    let spend = |form, fields: &[Field]| {
+        let draft = Draft::spending(&[script_of(form, &HOT[0])], vec![output(99_000, p2wpkh_of(&STRANGER))]);
+        let mut maps = draft.maps();
+        for (kind, value) in fields {
+            Maps::set(&mut maps.inputs[0], kind, value);
+        }
+        world.parse(&maps.encode()).map(drop)
+    };
+    let internal = |key: XOnlyPublicKey| (vec![0x17], key.serialize().to_vec());
+    let root = (vec![0x18], vec![7; 32]);
+    let refused = Err(ParseError::FalseScript { input: 0 });
+    assert_eq!(spend(KeyScript::P2tr, &[]), Ok(()));
+    assert_eq!(spend(KeyScript::P2tr, &[internal(x_only(&HOT[0]))]), refused);
+    assert_eq!(spend(KeyScript::P2tr, std::slice::from_ref(&root)), refused);
+    assert_eq!(spend(KeyScript::P2tr, &[internal(key), root.clone()]), refused);
+    assert_eq!(spend(KeyScript::P2wpkh, &[internal(x_only(&HOT[0]))]), refused);
+    assert_eq!(spend(KeyScript::P2wpkh, &[root]), refused);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bitcoin::{
     Amount as BitcoinAmount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
     absolute::LockTime,
-    consensus::serialize,
+    consensus::{deserialize, encode::deserialize_partial, serialize},
     hashes::Hash as _,
     opcodes::all::OP_CHECKMULTISIG,
     script::Builder,
@@ -101,6 +101,13 @@ pub(super) fn compact(number: usize) -> Vec<u8> {
     serialize(&bitcoin::consensus::encode::VarInt(number as u64))
 }
 
+fn take(rest: &mut &[u8]) -> Vec<u8> {
+    let (len, used): (bitcoin::consensus::encode::VarInt, usize) = deserialize_partial(rest).unwrap();
+    let (taken, left) = rest[used..].split_at(len.0 as usize);
+    *rest = left;
+    taken.to_vec()
+}
+
 impl Maps {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = b"psbt\xff".to_vec();
@@ -111,6 +118,54 @@ impl Maps {
             bytes.push(0);
         }
         bytes
+    }
+
+    /// The same PSBT in version 2: what the transaction says moves into the maps.
+    pub(super) fn to_v2(&self) -> Self {
+        let at = self.global.iter().position(|(key, _)| *key == [0x00]).unwrap();
+        let mut maps = self.clone();
+        let tx: Transaction = deserialize(&maps.global.remove(at).1).unwrap();
+        let count = |number: usize| compact(number);
+        for (kind, value) in [
+            (0x02, tx.version.0.to_le_bytes().to_vec()),
+            (0x03, tx.lock_time.to_consensus_u32().to_le_bytes().to_vec()),
+            (0x04, count(tx.input.len())),
+            (0x05, count(tx.output.len())),
+            (0xfb, vec![2, 0, 0, 0]),
+        ] {
+            Self::set(&mut maps.global, &[kind], &value);
+        }
+        for (map, input) in maps.inputs.iter_mut().zip(&tx.input) {
+            let OutPoint { txid, vout } = input.previous_output;
+            Self::set(map, &[0x0e], txid.as_ref());
+            Self::set(map, &[0x0f], &vout.to_le_bytes());
+            Self::set(map, &[0x10], &input.sequence.to_consensus_u32().to_le_bytes());
+        }
+        for (map, output) in maps.outputs.iter_mut().zip(&tx.output) {
+            Self::set(map, &[0x03], &output.value.to_sat().to_le_bytes());
+            Self::set(map, &[0x04], output.script_pubkey.as_bytes());
+        }
+        maps
+    }
+
+    /// The maps of any PSBT of the given counts.
+    pub(super) fn decode(bytes: &[u8], inputs: usize, outputs: usize) -> Self {
+        let mut rest = &bytes[5..];
+        let mut map = || {
+            let mut map = vec![];
+            loop {
+                let key = take(&mut rest);
+                if key.is_empty() {
+                    return map;
+                }
+                map.push((key, take(&mut rest)));
+            }
+        };
+        Self {
+            global: map(),
+            inputs: (0..inputs).map(|_| map()).collect(),
+            outputs: (0..outputs).map(|_| map()).collect(),
+        }
     }
 
     /// Sets a field in its place among ascending keys.
@@ -194,6 +249,13 @@ impl Draft {
             ..self.maps()
         }
     }
+}
+
+/// The bytes of the payment in PSBT version 2 with one change of its maps.
+pub(super) fn payment_v2_with(change: impl FnOnce(&mut Maps)) -> Vec<u8> {
+    let mut maps = Draft::payment().maps().to_v2();
+    change(&mut maps);
+    maps.encode()
 }
 
 /// The bytes of the payment with one change of its maps.

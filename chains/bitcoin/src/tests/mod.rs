@@ -4,6 +4,8 @@ mod bytes;
 mod effects;
 mod fixtures;
 mod networks;
+mod psbt_v2;
+mod psbt_vectors;
 mod refusals;
 mod signing;
 mod vectors;

@@ -70,9 +70,18 @@ fn one_change_of_the_psbt_and_its_error() {
             malformed,
         ),
         (
-            "version 2",
+            "version 2 with the transaction of version 0",
             payment_with(|maps| Maps::set(&mut maps.global, &[0xfb], &[2, 0, 0, 0])),
-            PsbtError::UnsupportedVersion(2),
+            PsbtError::OtherVersion {
+                place: Place::Global,
+                kind: 0x00,
+            },
+            malformed,
+        ),
+        (
+            "version 1",
+            payment_with(|maps| Maps::set(&mut maps.global, &[0xfb], &[1, 0, 0, 0])),
+            PsbtError::UnsupportedVersion(1),
             unsupported,
         ),
         (

@@ -1,73 +1,14 @@
-//! Published vectors: BIP 174's PSBTs, the signature hashes of BIP 143 and BIP 341.
+//! Published vectors: the signature hashes of BIP 143 and BIP 341.
 
 use bitcoin::{OutPoint, ScriptBuf, TapSighashType, Transaction, consensus::deserialize};
 use countersign_types::{RawSignature, SigningBytes};
-use serde::Deserialize;
 
 use super::fixtures::{output, public_key, sign};
 use crate::{
-    Place, PsbtError,
     account::{KeyScript, OwnKey},
-    psbt::Psbt,
     sighash::digests,
     spend::{Spend, Unlock},
 };
-
-#[derive(Deserialize)]
-struct Bip174 {
-    invalid: Vec<Case>,
-    valid: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    hex: String,
-}
-
-fn bip174() -> Bip174 {
-    serde_json::from_str(include_str!("../../vectors/bip174.json")).unwrap()
-}
-
-/// No vector that BIP 174 calls invalid is read.
-#[test]
-fn invalid_psbts_are_refused() {
-    let cases = bip174().invalid;
-    assert_eq!(cases.len(), 20);
-    for case in cases {
-        let bytes = hex::decode(&case.hex).unwrap();
-        assert!(Psbt::read(&bytes).is_err(), "{}", case.name);
-    }
-}
-
-/// Where we are stricter than BIP 174, and why: signatures have no place in what is to be signed, witnesses none in a
-/// previous transaction, and a transaction has inputs and outputs. In order of the vectors.
-#[test]
-fn valid_psbts_are_read_or_refused_for_a_reason() {
-    let first = Place::Input(0);
-    let expected = [
-        Err(PsbtError::PreviousWithWitness(first)),
-        Err(PsbtError::AlreadySigned(first)),
-        Err(PsbtError::PreviousWithWitness(first)),
-        Ok(0),
-        Err(PsbtError::AlreadySigned(first)),
-        // Two extended public keys.
-        Ok(2),
-        Ok(1),
-        Err(PsbtError::AlreadySigned(first)),
-        // Without inputs, a transaction reads like the beginning of one with witnesses.
-        Err(PsbtError::BadTransaction(Place::Global)),
-        Err(PsbtError::BadTransaction(Place::Global)),
-    ];
-    let cases = bip174().valid;
-    assert_eq!(cases.len(), expected.len());
-    let mut found = Vec::new();
-    for case in &cases {
-        let bytes = hex::decode(&case.hex).unwrap();
-        found.push(Psbt::read(&bytes).map(|psbt| psbt.unknown.len()));
-    }
-    assert_eq!(found, expected);
-}
 
 fn key(secret: &str) -> ([u8; 32], OwnKey) {
     let secret: [u8; 32] = hex::decode(secret).unwrap().try_into().unwrap();
