@@ -21,9 +21,11 @@
 )]
 
 mod condition;
+mod counter;
 mod error;
 mod evaluate;
 mod facts;
+mod money;
 mod obligations;
 mod policy;
 mod rule;
@@ -32,14 +34,17 @@ mod sums;
 mod testing;
 mod trace;
 mod truth;
+mod window;
 
 pub use condition::{
     AmountMax, AmountOver, Assets, Bounds, Condition, ConditionKind, Conditions, Effects, FeeMax, InitiatorGroups,
     Initiators, Networks, OneOf, Subjects, Tiers, To, TotalMax, TotalOver, Wallets,
 };
+pub use counter::{Charge, CounterKey, CounterUsage, Measure, Usage, UsageQuery};
 pub use error::PolicyError;
 pub use evaluate::evaluate;
 pub use facts::{Actor, DestinationLists, EffectFact, Facts};
+pub use money::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices, UnknownCurrency};
 pub use obligations::{Obligations, Seats};
 pub use policy::{MAX_RULES, Policy, PolicyParts};
 pub use rule::{Forbid, Limit, Permit, Require, RuleKind, ScopeBy};
@@ -47,3 +52,4 @@ pub use trace::{
     Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS,
 };
 pub use truth::Truth;
+pub use window::{CalendarUnit, MAX_ROLLING, MIN_ROLLING, Rolling, Window, WindowError, Zone};

@@ -73,6 +73,15 @@ impl Amount {
         self.0.checked_mul(other.0).map(Self)
     }
 
+    /// The quotient rounded up, or `None` for a division by zero.
+    pub fn checked_div_ceil(self, by: Self) -> Option<Self> {
+        let whole = self.0.checked_div(by.0)?;
+        if self.0.checked_rem(by.0)?.is_zero() {
+            return Some(Self(whole));
+        }
+        whole.checked_add(U256::from(1)).map(Self)
+    }
+
     /// Parses whole and fraction digits of an asset with `decimals` (`1.5` with 18 decimals is 15·10¹⁷).
     pub fn parse_decimal(text: &str, decimals: Decimals) -> Result<Self, AmountError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -217,6 +226,16 @@ mod tests {
         assert_eq!(format!("{max}0").parse::<Amount>(), Err(AmountError::Overflow));
         assert_eq!(Amount::MAX.checked_add(Amount::from_base_units(1)), None);
         assert_eq!(Amount::ZERO.checked_sub(Amount::from_base_units(1)), None);
+    }
+
+    #[test]
+    fn division_rounds_up_and_refuses_zero() {
+        let divided = |a: u64, b: u64| Amount::from_base_units(a).checked_div_ceil(b.into());
+        for (a, b, expected) in [(0, 3, 0), (1, 3, 1), (3, 3, 1), (4, 3, 2)] {
+            assert_eq!(divided(a, b), Some(Amount::from_base_units(expected)), "{a}/{b}");
+        }
+        assert_eq!(divided(1, 0), None);
+        assert_eq!(Amount::MAX.checked_div_ceil(1_u64.into()), Some(Amount::MAX));
     }
 
     proptest! {

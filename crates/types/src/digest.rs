@@ -104,6 +104,8 @@ digests! {
     EntryDigest = "entry";
     /// Of what an authorization covers: request, attempt, transaction and payload digests.
     AuthorizationId = "authorization";
+    /// Of the canonical text of what a counter adds up: a limit's usage survives whatever else changes about the limit.
+    CounterId = "counter";
 }
 
 #[cfg(test)]
@@ -140,6 +142,7 @@ mod tests {
             (FileDigest::of(b"abc").to_string(), FileDigest::KIND),
             (EntryDigest::of(b"abc").to_string(), EntryDigest::KIND),
             (AuthorizationId::of(b"abc").to_string(), AuthorizationId::KIND),
+            (CounterId::of(b"abc").to_string(), CounterId::KIND),
         ];
         let formats = include_str!("../../../docs/formats.md");
         for (digest, kind) in golden {

@@ -1,0 +1,244 @@
+//! What limits add up over time: counters, which the journal maintains by id and knows nothing else about.
+//!
+//! A counter's identity is *what* it adds up: the measure, the conditions that select, the values of its scope. The rule's
+//! id, its bounds and its window are no part of it, so renaming a rule or moving a bound never starts a new count.
+
+use std::collections::BTreeMap;
+
+use countersign_types::{Amount, AssetId, CounterId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Currency, ScopeBy, Window};
+
+/// What a counter adds up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measure {
+    /// Base units of one asset.
+    Amount(AssetId),
+    /// Money, in 10⁻⁸ of the currency, whatever the asset.
+    Money(Currency),
+    /// Transactions: an attempt that replaces another of its withdrawal is not one more.
+    Count,
+    /// Destinations that were never paid before.
+    NewDestinations,
+}
+
+impl Measure {
+    fn text(&self) -> String {
+        match self {
+            Self::Amount(asset) => format!("amount {asset}"),
+            Self::Money(currency) => format!("money {currency}"),
+            Self::Count => "count".to_owned(),
+            Self::NewDestinations => "new-destinations".to_owned(),
+        }
+    }
+}
+
+/// One counter: a measure, what it selects, and the values of its scope.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterKey {
+    measure: Measure,
+    /// The canonical lines of the conditions, in the order of [`crate::ConditionKind`].
+    filter: Vec<String>,
+    scope: BTreeMap<ScopeBy, String>,
+}
+
+impl CounterKey {
+    /// `filter` has the canonical lines of the conditions, in the order of [`crate::ConditionKind`].
+    pub fn new(measure: Measure, filter: Vec<String>, scope: BTreeMap<ScopeBy, String>) -> Self {
+        Self { measure, filter, scope }
+    }
+
+    /// The canonical text that the id digests, for a person who asks what a counter is.
+    pub fn text(&self) -> String {
+        let mut text = format!("measure {}\n", self.measure.text());
+        for line in &self.filter {
+            text.push_str(&format!("filter {line}\n"));
+        }
+        for (by, value) in &self.scope {
+            text.push_str(&format!("scope {} {value}\n", by.as_str()));
+        }
+        text
+    }
+
+    /// The identity.
+    pub fn id(&self) -> CounterId {
+        CounterId::of(self.text().as_bytes())
+    }
+}
+
+/// What an authorization adds to a counter. The journal keeps, for each counter and lineage, the largest charge of any
+/// attempt: a replacement adds only what goes beyond it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// The counter.
+    pub counter: CounterId,
+    /// The whole charge of this attempt.
+    pub amount: Amount,
+}
+
+/// What an evaluation needs to know of a counter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageQuery {
+    /// The counter.
+    pub counter: CounterId,
+    /// Over which spans, each by [`Window::last_outside`] of the clock that was read behind the lock.
+    pub window: Window,
+}
+
+/// What the journal knows of one counter, for one lineage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CounterUsage {
+    /// By window: what was charged after [`Window::last_outside`], and live and pending charges of any age, those of the
+    /// lineage in question included.
+    pub windows: BTreeMap<Window, Amount>,
+    /// What this lineage has already been charged; part of each sum above.
+    pub lineage: Amount,
+}
+
+/// What the journal knows of every counter that was asked for. What is absent is unknown, and unknown denies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Usage {
+    counters: BTreeMap<CounterId, CounterUsage>,
+}
+
+impl Usage {
+    /// Usage by counter.
+    pub fn new(counters: BTreeMap<CounterId, CounterUsage>) -> Self {
+        Self { counters }
+    }
+
+    /// Nothing is known.
+    pub fn unknown() -> &'static Self {
+        static UNKNOWN: Usage = Usage {
+            counters: BTreeMap::new(),
+        };
+        &UNKNOWN
+    }
+
+    /// What a counter stands at over a window; `None` is unknown.
+    pub fn before(&self, counter: CounterId, window: &Window) -> Option<Amount> {
+        self.counters.get(&counter)?.windows.get(window).copied()
+    }
+
+    /// POLICY.md step 6: what the counter stands at with this charge: only what goes beyond the lineage's largest charge
+    /// so far is added. `None` is unknown, or over 256 bits.
+    pub fn after(&self, charge: &Charge, window: &Window) -> Option<Amount> {
+        let before = self.before(charge.counter, window)?;
+        let lineage = self.counters.get(&charge.counter)?.lineage;
+        let increment = charge.amount.checked_sub(lineage).unwrap_or_default();
+        before.checked_add(increment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(measure: Measure, filter: &[&str], scope: &[(ScopeBy, &str)]) -> CounterKey {
+        let scope = scope.iter().map(|(by, value)| (*by, (*value).to_owned())).collect();
+        CounterKey::new(measure, filter.iter().map(|line| (*line).to_owned()).collect(), scope)
+    }
+
+    /// Golden: journals store this id. Computed independently: see `docs/formats.md`.
+    #[test]
+    fn golden_counter() {
+        let asset = "eip155:1/slip44:60".parse().unwrap();
+        let key = key(
+            Measure::Amount(asset),
+            &["effects transfer"],
+            &[(ScopeBy::Wallet, "eth-hot")],
+        );
+        assert_eq!(
+            key.text(),
+            "measure amount eip155:1/slip44:60\nfilter effects transfer\nscope wallet eth-hot\n"
+        );
+        let formats = include_str!("../../../docs/formats.md");
+        assert!(
+            formats.contains(&key.text()) && formats.contains(&key.id().to_string()),
+            "{}",
+            key.id()
+        );
+    }
+
+    #[test]
+    fn every_part_is_part_of_the_identity() {
+        let base = key(Measure::Count, &["effects fee"], &[(ScopeBy::Wallet, "a")]);
+        for other in [
+            key(Measure::NewDestinations, &["effects fee"], &[(ScopeBy::Wallet, "a")]),
+            key(
+                Measure::Money(Currency::Usd),
+                &["effects fee"],
+                &[(ScopeBy::Wallet, "a")],
+            ),
+            key(Measure::Count, &[], &[(ScopeBy::Wallet, "a")]),
+            key(Measure::Count, &["effects fee"], &[]),
+            key(Measure::Count, &["effects fee"], &[(ScopeBy::Wallet, "b")]),
+            key(Measure::Count, &["effects fee"], &[(ScopeBy::Initiator, "a")]),
+        ] {
+            assert_ne!(base.id(), other.id(), "{}", other.text());
+        }
+    }
+
+    fn usage(sum: u64, lineage: u64) -> (Charge, Usage, Window) {
+        let counter = CounterId::of(b"x");
+        let window: Window = "24h".parse().unwrap();
+        let windows = BTreeMap::from([(window.clone(), Amount::from_base_units(sum))]);
+        let usage = Usage::new(BTreeMap::from([(
+            counter,
+            CounterUsage {
+                windows,
+                lineage: lineage.into(),
+            },
+        )]));
+        let charge = Charge {
+            counter,
+            amount: Amount::from_base_units(10),
+        };
+        (charge, usage, window)
+    }
+
+    #[test]
+    fn a_replacement_adds_only_what_goes_beyond_its_lineage() {
+        for (sum, lineage, after) in [(0, 0, 10), (5, 0, 15), (8, 8, 10), (30, 10, 30), (30, 12, 30)] {
+            let (charge, usage, window) = usage(sum, lineage);
+            assert_eq!(
+                usage.after(&charge, &window),
+                Some(Amount::from_base_units(after)),
+                "{sum} {lineage}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_absent_or_too_large_is_unknown() {
+        let (charge, usage, window) = usage(5, 0);
+        assert_eq!(usage.after(&charge, &"1h".parse().unwrap()), None, "another window");
+        let other = Charge {
+            counter: CounterId::of(b"y"),
+            ..charge.clone()
+        };
+        assert_eq!(usage.after(&other, &window), None, "another counter");
+        let most = Charge {
+            amount: Amount::MAX,
+            ..charge
+        };
+        assert_eq!(usage.after(&most, &window), None, "over 256 bits");
+        assert_eq!(Usage::unknown().after(&most, &window), None);
+    }
+
+    #[test]
+    fn json_round_trips_and_is_stable() {
+        let (charge, usage, _) = usage(5, 2);
+        let json = serde_json::to_string(&usage).unwrap();
+        let counter = charge.counter;
+        assert_eq!(
+            json,
+            format!(r#"{{"{counter}":{{"windows":{{"1d":"5"}},"lineage":"2"}}}}"#)
+        );
+        assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage);
+    }
+}
