@@ -20,6 +20,7 @@
 )]
 
 mod error;
+mod lookalike;
 mod network;
 mod registry;
 

@@ -184,6 +184,11 @@ impl Registry {
         self.own.get(destination)
     }
 
+    /// Every address of an own wallet.
+    pub fn own_destinations(&self) -> impl Iterator<Item = (&Destination, &WalletId)> {
+        self.own.iter()
+    }
+
     /// The asset in which a network takes its fees.
     pub fn fee_asset(&self, network: &ChainId) -> Option<AssetId> {
         Some(self.network(network)?.native().id.clone())

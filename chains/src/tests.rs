@@ -12,6 +12,7 @@ use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 use crate::{AccountError, AssembleError, DestinationError, Network, ParseError, Registry, RegistryError, evm};
 
 mod bitcoin;
+mod lookalike;
 mod solana;
 
 const HOT: [u8; 32] = [0x46; 32];

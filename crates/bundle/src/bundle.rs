@@ -1,11 +1,11 @@
 //! Loading: manifest, then files against it, then each file, then the files against each other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use countersign_approval::Roster;
 use countersign_chains::{Network, Registry};
 use countersign_policy::{DestinationLists, Policy};
-use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest};
+use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest, WalletId};
 
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem, assets,
@@ -43,6 +43,39 @@ pub struct DestinationEntry<'a> {
     pub name: &'a str,
     /// Where.
     pub destination: &'a Destination,
+}
+
+/// A destination that a bundle knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownDestination<'a> {
+    /// An entry of a list.
+    Listed(DestinationEntry<'a>),
+    /// An address of an own wallet.
+    Own {
+        /// The wallet.
+        wallet: &'a WalletId,
+        /// Where.
+        destination: &'a Destination,
+    },
+}
+
+impl<'a> KnownDestination<'a> {
+    /// Where.
+    pub fn destination(&self) -> &'a Destination {
+        match self {
+            Self::Listed(entry) => entry.destination,
+            Self::Own { destination, .. } => destination,
+        }
+    }
+}
+
+impl fmt::Display for KnownDestination<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(DestinationEntry { list, name, .. }) => write!(f, "{name} ({list})"),
+            Self::Own { wallet, .. } => write!(f, "own wallet {wallet}"),
+        }
+    }
 }
 
 impl Bundle {
@@ -154,6 +187,26 @@ impl Bundle {
                 destination,
             })
         })
+    }
+    /// What the bundle knows and a person who compares only the ends of addresses would take this destination for: a warning,
+    /// never a decision. An own address is not warned about: it was matched by its key.
+    pub fn lookalikes<'a>(&'a self, destination: &'a Destination) -> impl Iterator<Item = KnownDestination<'a>> {
+        let is_own = self.registry.own_wallet(destination).is_some();
+        let listed = self.names.iter().flat_map(|(list, entries)| {
+            let known = move |(destination, name): (&'a Destination, &'a String)| {
+                KnownDestination::Listed(DestinationEntry {
+                    list,
+                    name,
+                    destination,
+                })
+            };
+            entries.iter().map(known)
+        });
+        let own = self.registry.own_destinations();
+        let own = own.map(|(destination, wallet)| KnownDestination::Own { wallet, destination });
+        listed
+            .chain(own)
+            .filter(move |known| !is_own && self.registry.resembles(known.destination(), destination))
     }
     /// The files as they were loaded, the manifest among them.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {

@@ -36,7 +36,7 @@ mod wallets;
 mod write;
 mod yaml;
 
-pub use bundle::{Bundle, DestinationEntry};
+pub use bundle::{Bundle, DestinationEntry, KnownDestination};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
 pub use manifest::{
     Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, Manifest, ManifestError,

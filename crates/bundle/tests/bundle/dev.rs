@@ -4,7 +4,7 @@ use crate::support::{dev, seal};
 use countersign_approval::RosterFile;
 use countersign_bundle::{Bundle, Component, Manifest, write_roster, write_wallets};
 use countersign_policy::{Actor, EffectFact, Evaluation, Facts, Obligations, Outcome, evaluate};
-use countersign_types::{Amount, Effect, GroupId, SubjectId, Tag};
+use countersign_types::{Amount, Destination, Effect, GroupId, SubjectId, Tag};
 
 fn bundle() -> Bundle {
     Bundle::load(&dev()).map_err(|errors| errors.to_string()).unwrap()
@@ -205,6 +205,37 @@ fn the_next_version_names_its_predecessor() {
     let bundle = Bundle::load(&files).unwrap();
     assert_eq!((bundle.version(), bundle.previous()), (2, Some(first.digest())));
     assert_eq!(bundle.policy_digest(), first.policy_digest(), "the policy is the same");
+}
+
+/// What the ends of an address look like: of a listed customer, of the wallet itself, of nobody.
+#[test]
+fn lookalikes_of_listed_and_of_own_addresses_are_found() {
+    let bundle = bundle();
+    let known = |address: &str| {
+        let destination: Destination = format!("eip155:31337:{address}").parse().unwrap();
+        let known = bundle.lookalikes(&destination).map(|known| known.to_string());
+        known.collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        known("0x70990000000000000000000000000000000079c8"),
+        ["Customer one (customers)"]
+    );
+    assert_eq!(
+        known("0x7E5F000000000000000000000000000000005Bdf"),
+        ["own wallet eth-hot"]
+    );
+    assert_eq!(
+        known("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+        none,
+        "the customer itself"
+    );
+    assert_eq!(
+        known("0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"),
+        none,
+        "the wallet itself"
+    );
+    assert_eq!(known("0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"), none, "a stranger");
 }
 
 #[test]
