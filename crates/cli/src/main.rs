@@ -34,6 +34,7 @@ mod failure;
 mod files;
 mod init;
 mod keys;
+mod lookalikes;
 mod output;
 mod policy;
 mod process;

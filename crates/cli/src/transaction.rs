@@ -1,32 +1,36 @@
 //! `countersign tx decode`, and unsigned transactions as every command reads and shows them.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+mod facts;
+mod input;
+
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use countersign_bundle::Bundle;
 use countersign_chains::Registry;
-use countersign_types::{Amount, AssetId, ChainFacts, ChainId, Effect, EffectsText, ParsedTransaction, Tag, WalletId};
+use countersign_types::{
+    Amount, AssetId, AssetRegistry, BundleDigest, ChainFacts, ChainId, Destination, Effect, EffectsText,
+    ParsedTransaction, Scheme, SigningPayload, Tag, TemplateKind, WalletId,
+};
 use serde::Serialize;
 
+pub(crate) use self::input::read;
 use crate::{
     bundle_files,
     environment::Environment,
     failure::{Failure, Result},
-    files,
+    lookalikes::{self, Lookalike},
     output::Output,
+    trust,
 };
 
-/// The API's own bound.
-const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
-
-/// Decode an unsigned transaction with the environment's bundle: what it does, what it can cost, what excludes it, what
-/// would be signed. Nothing is sent.
+/// Decode an unsigned transaction with a bundle: what it does, what it can cost, what excludes it, what would be signed.
+///
+/// Nothing is sent or asked anywhere. With --dir the bundle is the environment's copy, and the report says whether it is the
+/// newest one that was verified here from the genesis on; with --bundle nobody vouches for it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {transaction, effects, fee: {asset, max}, conflict_keys, payloads: [{key, scheme, bytes, digest}]}; amounts in base units"
+    after_help = "JSON: {transaction, effects, fee: {asset, max, shown}, change: [{asset, amount, shown, wallet, destination}], template, conflict_keys, payloads: [{key, scheme, bytes, digest}], lookalikes: [{destination, resembles, known_as}], bundle: {digest, version, verified}, claimed_facts}; amounts in base units"
 )]
 pub(crate) struct Decode {
     /// The environment.
@@ -41,25 +45,51 @@ pub(crate) struct Decode {
     /// The wallet that would sign; needed where the network has several.
     #[arg(long)]
     wallet: Option<WalletId>,
-    /// The unsigned bytes, raw or as text `0x…`.
+    /// Lookup tables and nonce accounts as you claim them to be (JSON: docs/transactions.md). The signer believes observers
+    /// instead.
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// The unsigned bytes: raw, or as hex or base64 text; `-` is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 impl Decode {
     pub(crate) fn run(self, output: Output) -> Result<()> {
-        let folder = match (self.bundle, self.dir) {
-            (Some(bundle), _) => bundle,
-            (None, Some(dir)) => Environment::open(&dir)?.layout().bundle(),
-            (None, None) => return Err(Failure::usage("name an environment (--dir) or a bundle (--bundle)")),
-        };
-        let bundle = bundle_files::load(&folder)?;
+        let (bundle, used) = self.bundle()?;
         let wallet = match self.wallet {
             Some(wallet) => wallet,
             None => only_wallet(&bundle, &self.network)?,
         };
-        let parsed = parse(bundle.registry(), &self.network, &wallet, &read(&self.file)?)?;
-        output.report(&Decoded::of(&parsed, &bundle)?)
+        let registry = bundle.registry();
+        let claimed = match &self.facts {
+            Some(file) => Some(facts::read(file, &self.network, registry)?),
+            None => None,
+        };
+        let unsigned = input::read_or_listen(&self.file)?;
+        let facts = claimed.as_ref().unwrap_or(ChainFacts::none());
+        let parsed = parse_with(registry, &self.network, &wallet, &unsigned, facts)?;
+        let mut decoded = Decoded::of(&parsed, &bundle, used)?;
+        decoded.claimed_facts = claimed.is_some();
+        output.report(&decoded)
+    }
+
+    fn bundle(&self) -> Result<(Bundle, Used)> {
+        let (folder, newest) = match (&self.bundle, &self.dir) {
+            (Some(bundle), _) => (bundle.clone(), None),
+            (None, Some(dir)) => {
+                let layout = Environment::open(dir)?.layout();
+                (layout.bundle(), trust::newest_verified(&layout)?)
+            }
+            (None, None) => return Err(Failure::usage("name an environment (--dir) or a bundle (--bundle)")),
+        };
+        let bundle = bundle_files::load(&folder)?;
+        let used = Used {
+            digest: bundle.digest(),
+            version: bundle.version(),
+            verified: newest == Some(bundle.digest()),
+        };
+        Ok((bundle, used))
     }
 }
 
@@ -81,31 +111,24 @@ fn only_wallet(bundle: &Bundle, network: &ChainId) -> Result<WalletId> {
     }
 }
 
-/// Unsigned bytes from a file: raw, or as text `0x…`.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = files::read(path)?;
-    // No raw transaction of any family starts with the characters `0x`.
-    let bytes = match bytes.strip_prefix(b"0x") {
-        Some(text) => hex::decode(text.trim_ascii_end()).map_err(|error| Failure::file(path, "understand", error))?,
-        None => bytes,
-    };
-    match bytes.len() > MAX_TRANSACTION_BYTES {
-        true => Err(Failure::refused(
-            Tag::TransactionTooLarge,
-            format!("`{}` is over {MAX_TRANSACTION_BYTES} bytes", path.display()),
-        )),
-        false => Ok(bytes),
-    }
-}
-
-/// Parses bytes with a bundle's own networks, wallets and assets.
+/// Parses bytes with a bundle's own networks, wallets and assets, and no facts beside them.
 pub(crate) fn parse(
     registry: &Registry,
     network: &ChainId,
     wallet: &WalletId,
     unsigned: &[u8],
 ) -> Result<ParsedTransaction> {
-    let parsed = registry.parse(network, wallet, unsigned, ChainFacts::none());
+    parse_with(registry, network, wallet, unsigned, ChainFacts::none())
+}
+
+fn parse_with(
+    registry: &Registry,
+    network: &ChainId,
+    wallet: &WalletId,
+    unsigned: &[u8],
+    facts: &ChainFacts,
+) -> Result<ParsedTransaction> {
+    let parsed = registry.parse(network, wallet, unsigned, facts);
     parsed.map_err(|error| Failure::refused(error.tag(), format!("the transaction: {error}")))
 }
 
@@ -126,32 +149,65 @@ pub(crate) fn fee(parsed: &ParsedTransaction) -> Result<(&AssetId, Amount)> {
     fee.ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the transaction has no fee"))
 }
 
-/// The result: `{"transaction","effects","fee":{"asset","max"},"conflict_keys","payloads":[{"key","scheme","bytes","digest"}]}`.
+/// An amount as people read it; decimals and symbol come from the bundle.
+pub(crate) fn shown(asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> String {
+    assets.asset(asset).map_or_else(
+        || format!("{amount} base units of {asset}"),
+        |record| format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
+    )
+}
+
+/// The result; `--help` lists its fields.
 #[derive(Debug, Serialize)]
-pub(crate) struct Decoded {
+struct Decoded {
     transaction: String,
     effects: EffectsText,
     fee: Fee,
+    /// What comes back; no effects text has it, because it varies between attempts.
+    change: Vec<Change>,
+    template: Option<TemplateKind>,
     conflict_keys: Vec<String>,
     payloads: Vec<Payload>,
+    lookalikes: Vec<Lookalike>,
+    bundle: Used,
+    claimed_facts: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Fee {
     asset: AssetId,
     max: Amount,
+    shown: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Change {
+    asset: AssetId,
+    amount: Amount,
+    shown: String,
+    wallet: WalletId,
+    destination: Destination,
 }
 
 #[derive(Debug, Serialize)]
 struct Payload {
     key: String,
-    scheme: String,
+    scheme: &'static str,
     bytes: String,
     digest: String,
 }
 
+/// The bundle that gave names, keys and decimals.
+#[derive(Debug, Serialize)]
+struct Used {
+    digest: BundleDigest,
+    version: u64,
+    /// Whether it is the newest that was verified here from the genesis on.
+    verified: bool,
+}
+
 impl Decoded {
-    fn of(parsed: &ParsedTransaction, bundle: &Bundle) -> Result<Self> {
+    fn of(parsed: &ParsedTransaction, bundle: &Bundle, used: Used) -> Result<Self> {
         let (asset, max) = fee(parsed)?;
         let assets = bundle.registry().assets();
         let effects = EffectsText::render(
@@ -161,22 +217,68 @@ impl Decoded {
             (asset, max),
             assets,
         );
-        let payload = |payload: &countersign_types::SigningPayload| Payload {
-            key: payload.key().to_string(),
-            scheme: format!("{:?}", payload.bytes().scheme()).to_ascii_lowercase(),
-            bytes: format!("0x{}", hex::encode(payload.bytes().as_bytes())),
-            digest: payload.digest().to_string(),
-        };
         Ok(Self {
             transaction: parsed.transaction().to_string(),
             effects: effects.map_err(|error| Failure::refused(Tag::TransactionTooLarge, error))?,
             fee: Fee {
                 asset: asset.clone(),
                 max,
+                shown: shown(asset, max, assets),
             },
+            change: parsed
+                .effects()
+                .iter()
+                .filter_map(|effect| change(effect, assets))
+                .collect(),
+            template: parsed.template(),
             conflict_keys: parsed.conflict_keys().iter().map(ToString::to_string).collect(),
             payloads: parsed.signing_payloads().iter().map(payload).collect(),
+            lookalikes: lookalikes::among(parsed.effects(), bundle),
+            bundle: used,
+            claimed_facts: false,
         })
+    }
+}
+
+fn change(effect: &Effect, assets: &AssetRegistry) -> Option<Change> {
+    let Effect::Internal {
+        asset,
+        amount,
+        wallet,
+        destination,
+        change: true,
+    } = effect
+    else {
+        return None;
+    };
+    Some(Change {
+        asset: asset.clone(),
+        amount: *amount,
+        shown: shown(asset, *amount, assets),
+        wallet: wallet.clone(),
+        destination: destination.clone(),
+    })
+}
+
+fn payload(payload: &SigningPayload) -> Payload {
+    Payload {
+        key: payload.key().to_string(),
+        scheme: match payload.bytes().scheme() {
+            Scheme::Ecdsa => "ecdsa",
+            Scheme::Schnorr => "schnorr",
+            Scheme::Ed25519 => "ed25519",
+        },
+        bytes: format!("0x{}", hex::encode(payload.bytes().as_bytes())),
+        digest: payload.digest().to_string(),
+    }
+}
+
+/// As requests write it.
+fn name(template: TemplateKind) -> &'static str {
+    match template {
+        TemplateKind::EvmNonceAndFee => "evm-nonce-and-fee",
+        TemplateKind::BitcoinInputsAndFee => "bitcoin-inputs-and-fee",
+        TemplateKind::SolanaBlockhashAndFee => "solana-blockhash-and-fee",
     }
 }
 
@@ -184,6 +286,18 @@ impl fmt::Display for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "transaction {}", self.transaction)?;
         write!(f, "{}", self.effects.as_str())?;
+        for change in &self.change {
+            let Change {
+                shown,
+                wallet,
+                destination,
+                ..
+            } = change;
+            writeln!(f, "change {shown} back to wallet {wallet} at {destination}")?;
+        }
+        if let Some(template) = self.template {
+            writeln!(f, "is one of template {}", name(template))?;
+        }
         for key in &self.conflict_keys {
             writeln!(f, "excluded by {key}")?;
         }
@@ -194,31 +308,72 @@ impl fmt::Display for Decoded {
                 payload.scheme, payload.bytes, payload.key
             )?;
         }
-        Ok(())
+        for lookalike in &self.lookalikes {
+            writeln!(f, "warning: {lookalike}")?;
+        }
+        if self.claimed_facts {
+            writeln!(
+                f,
+                "warning: lookup tables and nonce accounts are as the facts file claims"
+            )?;
+        }
+        writeln!(f, "decoded with bundle {}", self.bundle)
+    }
+}
+
+impl fmt::Display for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trust = match self.verified {
+            true => "the newest that was verified here",
+            false => "NOT verified here",
+        };
+        write!(f, "{} (version {}), {trust}", self.digest, self.version)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{bundle_files, files, init::fixture::Fixture};
 
+    fn decode(fixture: &Fixture) -> Decode {
+        Decode {
+            dir: Some(fixture.layout.root().to_owned()),
+            bundle: None,
+            network: "eip155:31337".parse().unwrap(),
+            wallet: None,
+            facts: None,
+            file: "unused".into(),
+        }
+    }
+
+    /// `approvals show` remembers what it verified; only that bundle, and no other, is then said to be verified.
     #[test]
-    fn bytes_are_read_raw_or_as_hex() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tx");
-        for (written, expected) in [
-            (&b"\x02\xff"[..], &b"\x02\xff"[..]),
-            (b"0x02ff\n", b"\x02\xff"),
-            (b"0x", b""),
-        ] {
-            files::write(&path, written).unwrap();
-            assert_eq!(read(&path).unwrap(), expected);
-        }
-        for bad in ["0x0", "0xzz", "0x02 ff"] {
-            files::write(&path, bad.as_bytes()).unwrap();
-            read(&path).unwrap_err();
-        }
-        files::write(&path, &vec![2; MAX_TRANSACTION_BYTES + 1]).unwrap();
-        assert_eq!(read(&path).unwrap_err().tag(), Some(Tag::TransactionTooLarge));
+    fn the_environments_copy_is_verified_once_the_signer_showed_it() {
+        let fixture = Fixture::new();
+        let command = decode(&fixture);
+        assert!(!command.bundle().unwrap().1.verified, "nothing was verified yet");
+        let digest = bundle_files::load(&fixture.layout.bundle()).unwrap().digest();
+        files::create_folder(&fixture.layout.path("trust")).unwrap();
+        let remember = |digest: BundleDigest| {
+            let seen = serde_json::json!({ "version": 1, "bundle": digest });
+            files::write_json(&fixture.layout.path("trust/bundle.json"), &seen).unwrap();
+        };
+        remember(BundleDigest::of(b"another"));
+        assert!(!command.bundle().unwrap().1.verified);
+        remember(digest);
+        let (_, used) = command.bundle().unwrap();
+        assert!(used.verified);
+        assert!(
+            used.to_string()
+                .ends_with("(version 1), the newest that was verified here"),
+            "{used}"
+        );
+        let elsewhere = Decode {
+            bundle: Some(fixture.layout.bundle()),
+            dir: None,
+            ..decode(&fixture)
+        };
+        assert!(!elsewhere.bundle().unwrap().1.verified, "nobody vouches for a folder");
     }
 }

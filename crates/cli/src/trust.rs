@@ -22,6 +22,8 @@ use crate::{
 
 /// More pages of 64 bundles than any deployment activates.
 const MAX_PAGES: u32 = 1_024;
+/// Where the newest verified bundle is remembered.
+const SEEN: &str = "trust/bundle.json";
 
 /// A verified view of one deployment.
 pub(crate) struct Trust {
@@ -70,6 +72,19 @@ impl Trust {
     }
 }
 
+/// The newest bundle that was verified here from the genesis on, if any was.
+pub(crate) fn newest_verified(layout: &Layout) -> Result<Option<BundleDigest>> {
+    Ok(read_seen(layout)?.map(|seen| seen.bundle))
+}
+
+fn read_seen(layout: &Layout) -> Result<Option<Seen>> {
+    let path = layout.path(SEEN);
+    match path.is_file() {
+        true => files::read_json(&path).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The log key that a genesis pins.
 pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey> {
     let name = genesis.log_origin().parse().map_err(Failure::failed)?;
@@ -108,11 +123,7 @@ fn activated_bundle(bundle: Sent) -> ActivatedBundle {
 }
 
 fn remember(layout: &Layout, chain: &BundleChain) -> Result<()> {
-    let path = layout.path("trust/bundle.json");
-    let seen: Option<Seen> = match path.is_file() {
-        true => Some(files::read_json(&path)?),
-        false => None,
-    };
+    let seen = read_seen(layout)?;
     let is_there = |seen: &Seen| chain.bundle(seen.bundle).is_some();
     if let Some(seen) = seen.as_ref().filter(|seen| !is_there(seen)) {
         let message = format!(
@@ -128,7 +139,7 @@ fn remember(layout: &Layout, chain: &BundleChain) -> Result<()> {
     });
     if newest.is_some() && newest != seen {
         files::create_folder(&layout.path("trust"))?;
-        files::write_json(&path, &newest)?;
+        files::write_json(&layout.path(SEEN), &newest)?;
     }
     Ok(())
 }
@@ -139,7 +150,7 @@ mod tests {
     use crate::{failure::Exit, init::fixture::Fixture};
 
     fn seen(layout: &Layout) -> Option<Seen> {
-        files::read_json(&layout.path("trust/bundle.json")).ok()
+        read_seen(layout).unwrap()
     }
 
     #[test]

@@ -18,6 +18,8 @@ use serde::Serialize;
 use crate::{
     clock,
     failure::{Failure, Result},
+    lookalikes::{self, Lookalike},
+    transaction,
     trust::Trust,
     withdraw::{Missing, missing},
 };
@@ -39,6 +41,7 @@ pub(super) struct Reviewed {
     #[serde(skip)]
     pub(super) task: ApprovalTask,
     payments: Vec<Payment>,
+    lookalikes: Vec<Lookalike>,
     fee: Fee,
     transaction: TransactionDigest,
     pub(super) policy: PolicyDigest,
@@ -140,6 +143,7 @@ fn review_with(
         expires_at: verified.statement().header.validity.expires_at(),
         effects,
         payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
+        lookalikes: lookalikes::among(parsed.effects(), bundle),
         fee: fee(&parsed, bundle)?,
         transaction: TransactionDigest::of(unsigned),
         policy: bundle.policy_digest(),
@@ -226,16 +230,11 @@ fn named(payment: &countersign_approval::Payment, bundle: &Bundle) -> Payment {
 }
 
 fn fee(parsed: &ParsedTransaction, bundle: &Bundle) -> Result<Fee> {
-    let (asset, max) = crate::transaction::fee(parsed)?;
-    let record = bundle.registry().assets().asset(asset);
-    let shown = record.map_or_else(
-        || format!("{max} base units of {asset}"),
-        |record| format!("{} {}", max.to_decimal(record.decimals), record.symbol),
-    );
+    let (asset, max) = transaction::fee(parsed)?;
     Ok(Fee {
         asset: asset.clone(),
         max,
-        shown,
+        shown: transaction::shown(asset, max, bundle.registry().assets()),
     })
 }
 
@@ -259,6 +258,9 @@ impl Reviewed {
         )?;
         for line in self.effects.as_str().lines().skip(1) {
             writeln!(f, "  {line}")?;
+        }
+        for lookalike in &self.lookalikes {
+            writeln!(f, "  WARNING: {lookalike}")?;
         }
         for seat in &self.seats {
             writeln!(
@@ -288,6 +290,9 @@ impl fmt::Display for Reviewed {
                 payment.known_as.join(", ")
             };
             writeln!(f, "payment      {}{subject}: {name}", payment.reference)?;
+        }
+        for lookalike in &self.lookalikes {
+            writeln!(f, "WARNING      {lookalike}")?;
         }
         writeln!(f, "transaction  {}", self.transaction)?;
         writeln!(f, "this fee     at most {}", self.fee.shown)?;

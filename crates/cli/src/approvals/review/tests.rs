@@ -131,6 +131,24 @@ fn what_is_shown_is_what_the_bytes_do() {
     }
 }
 
+/// Two entries of the list that a person who compares the ends takes for one another.
+#[test]
+fn a_payment_that_looks_like_another_customers_is_warned_about() {
+    let fixture = Fixture::new();
+    let list = fixture.layout.bundle().join("destinations.yaml");
+    let entries = crate::files::read_text(&list).unwrap();
+    let poisoned = "eip155:31337:0x70990000000000000000000000000000000079c8";
+    let more = format!("{entries}      - {{ name: Poisoned, address: \"{poisoned}\" }}\n");
+    crate::files::write(&list, more.as_bytes()).unwrap();
+    let task = Plan::new(&fixture).seal(&fixture.service());
+    let reviewed = reviewed(&fixture, &task).unwrap();
+    let warning = format!("WARNING      {CUSTOMER} begins and ends like Poisoned (customers), which is {poisoned}");
+    let text = reviewed.to_string();
+    assert!(text.lines().any(|line| line == warning), "{text}");
+    let json = serde_json::to_value(&reviewed).unwrap();
+    assert_eq!(json["lookalikes"][0]["resembles"], poisoned);
+}
+
 type Mutation = fn(&mut Plan);
 
 #[test]

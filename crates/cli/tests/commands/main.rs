@@ -9,14 +9,14 @@
     reason = "tests fail by panicking, and run the binary"
 )]
 
+mod transactions;
+
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
-use countersign_chains::evm::{GasPrice, TransferDraft};
-use countersign_types::Amount;
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
@@ -317,109 +317,6 @@ fn a_missing_receipt_or_trust_root_is_no_verdict() {
         1,
         &["none"],
     );
-}
-
-fn draft() -> TransferDraft {
-    TransferDraft {
-        asset: "eip155:31337/slip44:60".parse().unwrap(),
-        amount: Amount::from_base_units(1_500_000_000_000_000_000),
-        destination: "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-            .parse()
-            .unwrap(),
-        nonce: 7,
-        gas_limit: 21_000,
-        price: GasPrice::Eip1559 {
-            max_fee_per_gas: 30_000_000_000,
-            max_priority_fee_per_gas: 1_000_000_000,
-        },
-    }
-}
-
-/// A bundle with a manifest, and a file with unsigned bytes in it.
-fn decodable(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-    let bundle = dev_bundle();
-    let mut files = std::collections::BTreeMap::new();
-    for name in [
-        "assets.yaml",
-        "destinations.yaml",
-        "policy.yaml",
-        "networks/dev.yaml",
-        "roster.yaml",
-        "wallets.yaml",
-    ] {
-        files.insert(name.to_owned(), fs::read(bundle.path().join(name)).unwrap());
-    }
-    let manifest = countersign_bundle::Manifest::build(1, None, &files).unwrap();
-    fs::write(bundle.path().join("manifest.json"), manifest.to_bytes()).unwrap();
-    let file = bundle.path().join("tx");
-    fs::write(&file, bytes).unwrap();
-    (bundle, file)
-}
-
-fn decode(bytes: &[u8], form: &str) -> Output {
-    let (bundle, file) = decodable(bytes);
-    let (bundle, file) = (bundle.path().to_str().unwrap(), file.to_str().unwrap());
-    run(&[
-        "--output",
-        form,
-        "tx",
-        "decode",
-        "--bundle",
-        bundle,
-        "--network",
-        "eip155:31337",
-        file,
-    ])
-}
-
-/// Golden: scripts read this output. Digest and sighash were computed from RLP, SHA-256 and Keccak-256 in Python; the address
-/// is the well-known one of private key 1.
-#[test]
-fn a_transaction_is_decoded_the_same_from_raw_bytes_and_hex() {
-    let raw = draft().encode().unwrap();
-    let hex = format!("0x{}\n", hex::encode(&raw));
-    let expected = "\
-transaction sha256:ca85ceab11210534dce538f1fb038f6be92993f23608093659ae22a086c68880
-effects/v1
-network eip155:31337
-wallet eth-hot
-transfer 1500000000000000000 eip155:31337/slip44:60 (1.5 ETH) to eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8
-fee at most 630000000000000 eip155:31337/slip44:60 (0.00063 ETH)
-excluded by account-nonce eip155:31337:0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf 7
-to sign ecdsa 0x8e5b2215167a0864acd29a9c701ad7448cd5149f132c1c5556b4840f38a441cc with key sha256:06e28ec75f0124f3110d267c1d9a6cce2b29ff4727d6f139de09bb8536e79efe
-";
-    for bytes in [raw.as_slice(), hex.as_bytes()] {
-        let output = decode(bytes, "text");
-        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), expected);
-    }
-    let report = json(&decode(&raw, "json").stdout);
-    assert_eq!(report["fee"]["max"], "630000000000000");
-    assert_eq!(report["payloads"][0]["scheme"], "ecdsa");
-}
-
-#[test]
-fn bytes_that_are_not_understood_are_code_5_with_their_tag() {
-    let raw = draft().encode().unwrap();
-    let other_chain = {
-        let mut draft = draft();
-        draft.asset = "eip155:1/slip44:60".parse().unwrap();
-        draft.destination = "eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8".parse().unwrap();
-        draft.encode().unwrap()
-    };
-    let trailing = [raw.as_slice(), &[0]].concat();
-    let table = [
-        (&raw[..20], "transaction/malformed"),
-        (&trailing, "transaction/malformed"),
-        (&other_chain, "transaction/wrong-chain"),
-        (&[5, 0xc0], "transaction/unsupported-type"),
-        (&[], "transaction/malformed"),
-    ];
-    for (bytes, tag) in table {
-        let output = decode(bytes, "json");
-        assert_eq!(code(&output), 5, "{tag}: {}", text(&output.stderr));
-        assert_eq!(json(&output.stderr)["error"]["tag"], tag);
-    }
 }
 
 #[test]
