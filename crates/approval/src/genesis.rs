@@ -166,5 +166,6 @@ fn admins_only(file: &GenesisFile) -> RosterFile {
         initiators: Vec::new(),
         admins: file.admins.clone(),
         officers: Vec::new(),
+        observers: Vec::new(),
     }
 }

@@ -18,16 +18,19 @@ pub enum Kind {
     Cancel,
     /// An admin wants a bundle in force.
     Activation,
+    /// An observer says what its own node has of a chain, at finality.
+    Observation,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Request,
         Self::Approval,
         Self::Rejection,
         Self::Cancel,
         Self::Activation,
+        Self::Observation,
     ];
 
     /// The name in payloads, payload types and namespaces.
@@ -38,6 +41,7 @@ impl Kind {
             Self::Rejection => "rejection",
             Self::Cancel => "cancel",
             Self::Activation => "activation",
+            Self::Observation => "observation",
         }
     }
 

@@ -24,6 +24,7 @@ mod genesis;
 mod governance;
 mod key;
 mod kind;
+mod observation;
 mod quorum;
 mod request;
 mod review;
@@ -41,12 +42,13 @@ pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
 pub use governance::{Activation, ActivationError, Cancel, certify_activation};
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
+pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};
 pub use quorum::{MAX_QUORUM_MEMBERS, Quorum, QuorumError};
 pub use request::{MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{
-    GroupRecord, InitiatorRecord, KeyDirectory, PersonRecord, QuorumRecord, Roster, RosterError, RosterFile,
-    ServiceRecord,
+    GroupRecord, InitiatorRecord, KeyDirectory, ObserverRecord, PersonRecord, QuorumRecord, Roster, RosterError,
+    RosterFile, ServiceRecord,
 };
 pub use seats::{Seating, fill_seats};
 pub use sign::{Ed25519Signer, SealError, SshSigner, StatementSigner, seal};

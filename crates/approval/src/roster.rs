@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{GroupId, PrincipalId, TenantId};
+use countersign_types::{ChainId, GroupId, PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, KeyError, KeyRecord, Quorum, QuorumError, quorum::unique};
@@ -11,6 +11,8 @@ use crate::{Fingerprint, KeyError, KeyRecord, Quorum, QuorumError, quorum::uniqu
 const MAX_PRINCIPALS: usize = 1_024;
 /// The most keys of one person or service.
 const MAX_KEYS: usize = 8;
+/// The most networks with observers.
+const MAX_OBSERVED_NETWORKS: usize = 256;
 
 /// `roster.yaml`, before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct RosterFile {
     pub admins: QuorumRecord,
     /// Who may cancel and freeze alone.
     pub officers: Vec<PrincipalId>,
+    /// Whose observations are facts, by network. Without observers of a network nothing about it is known.
+    #[serde(default)]
+    pub observers: Vec<ObserverRecord>,
 }
 
 /// A person.
@@ -82,6 +87,18 @@ pub struct QuorumRecord {
     pub members: Vec<PrincipalId>,
 }
 
+/// The observers of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObserverRecord {
+    /// The network (CAIP-2).
+    pub network: ChainId,
+    /// How many of them make a fact.
+    pub threshold: u32,
+    /// Services, each with a node of its own, no two operated by the same person.
+    pub members: Vec<PrincipalId>,
+}
+
 /// What is wrong with a roster. `path` names the field, as `people[2].keys[0]`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -109,6 +126,7 @@ pub struct Roster {
     initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
     admins: Quorum,
     officers: BTreeSet<PrincipalId>,
+    observers: BTreeMap<ChainId, Quorum>,
 }
 
 fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
@@ -122,9 +140,13 @@ impl Roster {
     /// Checks a roster file. All that is wrong is reported, not just the first.
     pub fn new(file: RosterFile) -> Result<Self, Vec<RosterError>> {
         // Before anything is built; whatever refers to these people would only repeat the one thing that is wrong.
-        for (path, count) in [("people", file.people.len()), ("services", file.services.len())] {
-            if count > MAX_PRINCIPALS {
-                let problem = format!("{count} {path}; at most {MAX_PRINCIPALS} are accepted");
+        for (path, count, max) in [
+            ("people", file.people.len(), MAX_PRINCIPALS),
+            ("services", file.services.len(), MAX_PRINCIPALS),
+            ("observers", file.observers.len(), MAX_OBSERVED_NETWORKS),
+        ] {
+            if count > max {
+                let problem = format!("{count} {path}; at most {max} are accepted");
                 return Err(vec![wrong(path, problem)]);
             }
         }
@@ -134,6 +156,7 @@ impl Roster {
         build.initiators(&file.initiators);
         let officers = build.people_of("officers", &file.officers);
         let admins = build.admins(&file.admins);
+        build.observers(&file.observers);
         match (admins, officers) {
             (Some(admins), Some(officers)) if build.errors.is_empty() => Ok(Self {
                 people: build.people,
@@ -143,6 +166,7 @@ impl Roster {
                 initiators: build.initiators,
                 admins,
                 officers,
+                observers: build.observers,
             }),
             _ => Err(build.errors),
         }
@@ -190,6 +214,14 @@ impl Roster {
     pub fn is_officer(&self, id: &PrincipalId) -> bool {
         self.officers.contains(id)
     }
+    /// Who observes a network, and how many of them make a fact. No two of them are operated by the same person.
+    pub fn observers(&self, network: &ChainId) -> Option<&Quorum> {
+        self.observers.get(network)
+    }
+    /// Every network with observers.
+    pub fn observed_networks(&self) -> impl Iterator<Item = (&ChainId, &Quorum)> {
+        self.observers.iter()
+    }
     /// The fingerprints of every key.
     pub fn fingerprints(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
         self.keys.iter().map(|(fingerprint, (owner, _))| (fingerprint, owner))
@@ -209,6 +241,7 @@ struct Build {
     keys: BTreeMap<Fingerprint, (PrincipalId, KeyRecord)>,
     groups: BTreeMap<GroupId, BTreeSet<PrincipalId>>,
     initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
+    observers: BTreeMap<ChainId, Quorum>,
     errors: Vec<RosterError>,
 }
 
@@ -322,6 +355,49 @@ impl Build {
         admins
             .map_err(|error| self.errors.push(wrong("admins.threshold", error)))
             .ok()
+    }
+
+    fn observers(&mut self, records: &[ObserverRecord]) {
+        for (n, record) in records.iter().enumerate() {
+            let path = format!("observers[{n}]");
+            self.observing_services(&path, &record.members);
+            let members = unique(record.members.iter().cloned());
+            let Some(members) = self.note(&format!("{path}.members"), members) else {
+                continue;
+            };
+            let quorum = match Quorum::new(record.threshold, members) {
+                Ok(quorum) => quorum,
+                Err(error) => {
+                    self.errors.push(wrong(format!("{path}.threshold"), error));
+                    continue;
+                }
+            };
+            if self.observers.insert(record.network.clone(), quorum).is_some() {
+                let problem = format!("`{}` is listed twice", record.network);
+                self.errors.push(wrong(format!("{path}.network"), problem));
+            }
+        }
+    }
+
+    /// Observers are services; whoever operates two of them would be two voices.
+    fn observing_services(&mut self, path: &str, members: &[PrincipalId]) {
+        let mut operated: BTreeMap<PrincipalId, PrincipalId> = BTreeMap::new();
+        for (m, id) in members.iter().enumerate() {
+            let path = format!("{path}.members[{m}]");
+            let Some(operators) = self.operators.get(id) else {
+                let problem = format!("`{id}` is not a service of the roster");
+                self.errors.push(wrong(path, problem));
+                continue;
+            };
+            for person in operators {
+                if let Some(other) = operated.insert(person.clone(), id.clone())
+                    && other != *id
+                {
+                    let problem = format!("`{person}` operates both `{other}` and `{id}`: they would be one voice");
+                    self.errors.push(wrong(path.clone(), problem));
+                }
+            }
+        }
     }
 
     /// A set of known people; services are refused. None if it repeats somebody or is too large, which is noted.

@@ -3,7 +3,7 @@
 use countersign_types::{Duration, GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Activation, Approval, Cancel, Kind, Rejection, Request, StatementError, error::shown};
+use crate::{Activation, Approval, Cancel, Kind, Observation, Rejection, Request, StatementError, error::shown};
 
 /// The longest validity: nothing that a person signed once should work for longer.
 pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
@@ -77,6 +77,8 @@ pub enum Body {
     Cancel(Cancel),
     /// See [`Kind::Activation`].
     Activation(Activation),
+    /// See [`Kind::Observation`].
+    Observation(Observation),
 }
 
 impl Body {
@@ -88,6 +90,7 @@ impl Body {
             Self::Rejection(_) => Kind::Rejection,
             Self::Cancel(_) => Kind::Cancel,
             Self::Activation(_) => Kind::Activation,
+            Self::Observation(_) => Kind::Observation,
         }
     }
 }
@@ -133,6 +136,7 @@ impl Statement {
             Kind::Rejection => read(kind, payload, Body::Rejection),
             Kind::Cancel => read(kind, payload, Body::Cancel),
             Kind::Activation => read(kind, payload, Body::Activation),
+            Kind::Observation => read(kind, payload, Body::Observation),
         }?;
         if statement.to_payload() != payload {
             return Err(StatementError::Payload {
@@ -151,6 +155,7 @@ impl Statement {
             Body::Rejection(body) => self.write(body),
             Body::Cancel(body) => self.write(body),
             Body::Activation(body) => self.write(body),
+            Body::Observation(body) => self.write(body),
         }
     }
 

@@ -36,6 +36,7 @@ def withdrawal(data):
 # Statements ------------------------------------------------------------------------------------------------------
 
 NETWORK = "eip155:31337"
+SOLANA = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
 ETHER = NETWORK + "/slip44:60"
 TOKEN = NETWORK + "/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3"
 RECIPIENT = NETWORK + ":0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -88,6 +89,41 @@ BODIES = {
         "version": 2,
         "previous": digest("bundle", b"before"),
         "not_before": None,
+    },
+    "observation": {
+        "network": SOLANA,
+        "sequence": 7,
+        "height": 300000000,
+        "facts": [
+            {
+                "lookup-table": {
+                    "account": SOLANA + ":8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR",
+                    "addresses": ["01" * 32, "02" * 32],
+                }
+            },
+            {
+                "nonce-account": {
+                    "account": SOLANA + ":CktRuQ2mttgRGkXJtyksdKHjUdc2C4TgDzyB98oEzy8",
+                    "authority": SOLANA + ":GgBaCs3NCBuZN12kCJgAW63ydqohFkHEdfdEXBPzLHq",
+                    "value": "03" * 32,
+                }
+            },
+            {"expired": {"transaction": digest("transaction", b"abc"), "last_valid_height": 299999999}},
+            {
+                "spent": {
+                    "conflict_key": f"nonce-account {SOLANA}:CktRuQ2mttgRGkXJtyksdKHjUdc2C4TgDzyB98oEzy8 {'04' * 32}",
+                    "txid": "5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv",
+                    "outcome": "succeeded",
+                }
+            },
+            {
+                "mined": {
+                    "transaction": digest("transaction", b"def"),
+                    "txid": "2AXDGYSE4f2sz7tvMMzyHvUfcoJmxudvdhBcmiUSo6iu",
+                    "outcome": "failed",
+                }
+            },
+        ],
     },
 }
 

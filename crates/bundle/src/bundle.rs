@@ -84,8 +84,9 @@ impl Bundle {
     pub fn load(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, LoadErrors> {
         let manifest = certify_files(files)?;
         let mut found = Found::default();
-        let roster = roster::load(bytes(files, "roster.yaml"), &mut found);
         let networks = networks::load(files, &mut found);
+        let judged = found.is_empty().then_some(&networks);
+        let roster = roster::load(bytes(files, "roster.yaml"), judged, &mut found);
         let registry = load_registry(files, networks, &mut found)?;
         let (Some(roster), Some((registry, wallets))) = (roster, registry) else {
             return Err(found.fail());
@@ -132,11 +133,19 @@ impl Bundle {
     }
 
     /// What a genesis of this environment refuses. Development accepts everything that loads; production wants cumulative
-    /// limits (DESIGN.md §5), and this version has none to offer.
+    /// limits (DESIGN.md §5), and this version has none to offer, and that no observer makes a fact alone.
     pub fn check_environment(&self, is_production: bool) -> Result<(), LoadErrors> {
         let mut found = Found::default();
         if is_production {
             found.push(LoadError::new("policy.yaml", TOP, Problem::NoWindowedLimits));
+            let lone = self
+                .roster
+                .observed_networks()
+                .filter(|(_, observers)| observers.threshold() < 2);
+            for (network, _) in lone {
+                let problem = Problem::LoneObserver(network.clone());
+                found.push(LoadError::new("roster.yaml", TOP, problem));
+            }
         }
         found.conclude()
     }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use countersign_policy::PolicyError;
-use countersign_types::{AmountError, CaipError, GroupId, IdError, KeyError, PrincipalId, Tag, TimeError, WalletId};
+use countersign_types::{
+    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, PrincipalId, Tag, TimeError, WalletId,
+};
 
 use crate::ManifestError;
 
@@ -161,6 +163,9 @@ pub enum Problem {
     #[error("unknown group `{0}`: the roster has no such group")]
     UnknownGroup(GroupId),
     /// Development only.
+    #[error("a production genesis needs a threshold of at least 2 for the observers of `{0}`: one alone makes no fact")]
+    LoneObserver(ChainId),
+    /// Development only.
     #[error(
         "a production genesis needs cumulative limits on every permitted asset and on the fees of every wallet, and this \
          version has limits per transaction only: use a development genesis until windows are in"
@@ -237,6 +242,7 @@ impl LoadError {
             | Problem::UnreachableQuorum { .. }
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)
+            | Problem::LoneObserver(_)
             | Problem::NoWindowedLimits => Tag::BundleMalformed,
         }
     }

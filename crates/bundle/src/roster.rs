@@ -1,6 +1,10 @@
-//! `roster.yaml`: people, services, groups, initiators, admins, officers.
+//! `roster.yaml`: people, services, groups, initiators, admins, officers, observers.
+
+use std::collections::BTreeMap;
 
 use countersign_approval::{Roster, RosterFile};
+use countersign_chains::Network;
+use countersign_types::ChainId;
 
 use crate::{
     error::{Found, Problem},
@@ -9,13 +13,12 @@ use crate::{
 
 const FILE: &str = "roster.yaml";
 
-/// Checks the roster; each of its errors names a path, and the path has a place.
-pub(crate) fn load(bytes: &[u8], found: &mut Found) -> Option<Roster> {
+/// Checks the roster; each of its errors names a path, and the path has a place. `networks` where all of them load.
+pub(crate) fn load(bytes: &[u8], networks: Option<&BTreeMap<ChainId, Network>>, found: &mut Found) -> Option<Roster> {
     let doc: Doc<'_, RosterFile> = yaml::read(FILE, bytes, found)?;
-    let threshold = u64::from(doc.raw.admins.threshold);
-    if let Err(problem) = doc.places.number("admins.threshold", threshold, (1, 64)) {
-        found.push(doc.value("admins.threshold", problem));
-        return None;
+    certify_thresholds(&doc, found)?;
+    if let Some(networks) = networks {
+        certify_networks(&doc, networks, found);
     }
     match Roster::new(doc.raw.clone()) {
         Ok(roster) => Some(roster),
@@ -24,6 +27,32 @@ pub(crate) fn load(bytes: &[u8], found: &mut Found) -> Option<Roster> {
                 found.push(doc.value(&error.path, Problem::Roster(error.problem)));
             }
             None
+        }
+    }
+}
+
+fn certify_thresholds(doc: &Doc<'_, RosterFile>, found: &mut Found) -> Option<()> {
+    let observers = doc.raw.observers.iter().enumerate();
+    let observers = observers.map(|(n, record)| (format!("observers[{n}].threshold"), record.threshold));
+    let admins = ("admins.threshold".to_owned(), doc.raw.admins.threshold);
+    for (path, threshold) in std::iter::once(admins).chain(observers) {
+        if let Err(problem) = doc.places.number(&path, u64::from(threshold), (1, 64)) {
+            found.push(doc.value(&path, problem));
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn certify_networks(doc: &Doc<'_, RosterFile>, networks: &BTreeMap<ChainId, Network>, found: &mut Found) {
+    for (n, record) in doc.raw.observers.iter().enumerate() {
+        if !networks.contains_key(&record.network) {
+            let problem = Problem::Unknown {
+                what: "network",
+                id: record.network.to_string(),
+                hint: "no file in networks/ has this chain",
+            };
+            found.push(doc.value(&format!("observers[{n}].network"), problem));
         }
     }
 }

@@ -45,7 +45,18 @@ pub fn write_roster(roster: &RosterFile) -> String {
             admins.threshold,
             flow(&admins.members)
         )?;
-        writeln!(out, "officers: {}", flow(&roster.officers))
+        writeln!(out, "officers: {}", flow(&roster.officers))?;
+        section(out, "observers", roster.observers.is_empty())?;
+        for record in &roster.observers {
+            writeln!(
+                out,
+                "  - {{ network: {}, threshold: {}, members: {} }}",
+                quoted(record.network.as_str()),
+                record.threshold,
+                flow(&record.members)
+            )?;
+        }
+        Ok(())
     })
 }
 

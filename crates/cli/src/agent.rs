@@ -232,6 +232,7 @@ mod tests {
                 members: alice(),
             },
             officers: vec![],
+            observers: vec![],
         })
         .unwrap()
     }

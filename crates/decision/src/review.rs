@@ -130,7 +130,7 @@ impl Review<'_> {
             Body::Approval(approval) => self.hear_approval(verified, approval),
             Body::Rejection(rejection) => self.hear_rejection(verified, rejection, seen.first_seen_at),
             Body::Cancel(cancel) => self.hear_cancel(verified, cancel, seen.first_seen_at),
-            Body::Request(_) | Body::Activation(_) => Err(Reason::new(
+            Body::Request(_) | Body::Activation(_) | Body::Observation(_) => Err(Reason::new(
                 Tag::StatementNotPermitted,
                 format!(
                     "a statement of kind `{}` says nothing about a withdrawal",

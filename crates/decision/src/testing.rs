@@ -200,6 +200,7 @@ pub fn roster() -> RosterFile {
             members: ids(&["alice", "bob", "carol"]),
         },
         officers: ids(&["dave"]),
+        observers: Vec::new(),
     }
 }
 

@@ -32,33 +32,7 @@ pub(crate) fn conflict_key_text(key: &ConflictKey) -> String {
 
 /// Reads [`conflict_key_text`] back.
 pub(crate) fn parse_conflict_key(text: &str) -> Result<ConflictKey, BadValue> {
-    let bad = || BadValue("conflict key");
-    let words: Vec<&str> = text.split(' ').collect();
-    let key = match words.as_slice() {
-        ["account-nonce", account, nonce] => ConflictKey::AccountNonce {
-            account: account.parse().map_err(|_| bad())?,
-            nonce: nonce.parse().map_err(|_| bad())?,
-        },
-        ["outpoint", chain, txid, index] => ConflictKey::Outpoint {
-            chain: chain.parse().map_err(|_| bad())?,
-            txid: parse_hex32(txid).ok_or_else(bad)?,
-            index: index.parse().map_err(|_| bad())?,
-        },
-        ["nonce-account", account, value] => ConflictKey::NonceAccount {
-            account: account.parse().map_err(|_| bad())?,
-            value: parse_hex32(value).ok_or_else(bad)?,
-        },
-        _ => return Err(bad()),
-    };
-    // One key has one text: whatever else the parsers accepted is refused.
-    if conflict_key_text(&key) != text {
-        return Err(bad());
-    }
-    Ok(key)
-}
-
-fn parse_hex32(text: &str) -> Option<[u8; 32]> {
-    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+    text.parse().map_err(|_| BadValue("conflict key"))
 }
 
 /// The keys of an attempt, one a line, in their order.

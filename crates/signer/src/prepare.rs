@@ -36,7 +36,7 @@ impl Prepared {
         let verified = verify(&decoded.request, bundle.roster())?;
         let request = match &verified.statement().body {
             Body::Request(request) => request.as_ref().clone(),
-            Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) => {
+            Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) | Body::Observation(_) => {
                 let reason = "it is not a request".to_owned();
                 return Err(StatementError::Payload {
                     kind: Kind::Request,
@@ -146,7 +146,7 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Approval => 4,
         Kind::Rejection => 8,
         Kind::Cancel => 12,
-        Kind::Request | Kind::Activation => 0,
+        Kind::Request | Kind::Activation | Kind::Observation => 0,
     }
 }
 
@@ -162,6 +162,6 @@ pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
         Body::Approval(approval) => approval.items.iter().map(|item| item.withdrawal).collect(),
         Body::Rejection(rejection) => rejection.items.iter().map(|item| item.withdrawal).collect(),
         Body::Cancel(cancel) => vec![cancel.withdrawal],
-        Body::Activation(_) => Vec::new(),
+        Body::Activation(_) | Body::Observation(_) => Vec::new(),
     }
 }

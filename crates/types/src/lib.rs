@@ -49,6 +49,6 @@ pub use registry::{AssetRecord, AssetRegistry, RegistryError, Tier, WalletRecord
 pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
 pub use transaction::{
-    ConflictKey, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
-    RawSignature, SignedTransaction, SigningBytes, SigningPayload, TemplateKind,
+    ConflictKey, ConflictKeyError, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError,
+    ParsedTransactionParts, RawSignature, SignedTransaction, SigningBytes, SigningPayload, TemplateKind,
 };

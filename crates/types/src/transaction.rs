@@ -1,10 +1,12 @@
 //! What a chain family makes of bytes: effects, conflict keys and signing payloads.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChainId, Destination, Effect, KeyId, PayloadDigest, Scheme, TransactionDigest, WalletId};
+use crate::{
+    ChainId, Destination, Effect, KeyId, PayloadDigest, Scheme, TransactionDigest, WalletId, caip::string_conversions,
+};
 
 /// The most effects of one transaction: a disperse of a whole payout batch, and still linear to evaluate.
 pub const MAX_EFFECTS: usize = 4_096;
@@ -12,7 +14,8 @@ pub const MAX_EFFECTS: usize = 4_096;
 pub const MAX_SIGNING_PAYLOADS: usize = 1_024;
 
 /// What makes two transactions mutually exclusive on chain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ConflictKey {
     /// EVM: account, chain and nonce.
     AccountNonce {
@@ -48,6 +51,56 @@ impl fmt::Display for ConflictKey {
             Self::NonceAccount { account, value } => write!(f, "nonce-account {account} {}", hex(value)),
         }
     }
+}
+
+/// A text that is not [`ConflictKey`]'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a conflict key is written `account-nonce …`, `outpoint …` or `nonce-account …` (docs/formats.md)")]
+pub struct ConflictKeyError;
+
+impl ConflictKey {
+    /// The network on which it excludes.
+    pub fn chain(&self) -> &ChainId {
+        match self {
+            Self::AccountNonce { account, .. } | Self::NonceAccount { account, .. } => account.chain(),
+            Self::Outpoint { chain, .. } => chain,
+        }
+    }
+}
+
+impl FromStr for ConflictKey {
+    type Err = ConflictKeyError;
+    fn from_str(text: &str) -> Result<Self, ConflictKeyError> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let key = match words.as_slice() {
+            ["account-nonce", account, nonce] => Self::AccountNonce {
+                account: account.parse().map_err(|_| ConflictKeyError)?,
+                nonce: nonce.parse().map_err(|_| ConflictKeyError)?,
+            },
+            ["outpoint", chain, txid, index] => Self::Outpoint {
+                chain: chain.parse().map_err(|_| ConflictKeyError)?,
+                txid: parse_hex32(txid)?,
+                index: index.parse().map_err(|_| ConflictKeyError)?,
+            },
+            ["nonce-account", account, value] => Self::NonceAccount {
+                account: account.parse().map_err(|_| ConflictKeyError)?,
+                value: parse_hex32(value)?,
+            },
+            _ => return Err(ConflictKeyError),
+        };
+        // One key has one text: whatever else the parsers accepted is refused.
+        if key.to_string() == text {
+            Ok(key)
+        } else {
+            Err(ConflictKeyError)
+        }
+    }
+}
+string_conversions!(ConflictKey: ConflictKeyError);
+
+fn parse_hex32(text: &str) -> Result<[u8; 32], ConflictKeyError> {
+    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(ConflictKeyError)
 }
 
 /// The bytes that a token signs, typed by scheme, so that a digest can never be signed as a message.

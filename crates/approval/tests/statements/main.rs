@@ -15,6 +15,7 @@
 mod activation;
 mod certifying;
 mod genesis;
+mod observations;
 mod payloads;
 mod properties;
 mod rosters;

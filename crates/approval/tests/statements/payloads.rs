@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// The refusal's reason; the tag is the same for all.
-fn refusal(kind: Kind, payload: impl AsRef<[u8]>) -> String {
+pub(crate) fn refusal(kind: Kind, payload: impl AsRef<[u8]>) -> String {
     let error = Statement::parse(kind, payload.as_ref()).expect_err("the change is accepted");
     assert_eq!(error.tag(), Tag::StatementMalformed);
     let text = error.to_string();
@@ -18,7 +18,7 @@ fn refusal(kind: Kind, payload: impl AsRef<[u8]>) -> String {
     text
 }
 
-fn text(statement: &Statement) -> String {
+pub(crate) fn text(statement: &Statement) -> String {
     String::from_utf8(statement.to_payload()).unwrap()
 }
 

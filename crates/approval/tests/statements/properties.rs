@@ -154,8 +154,52 @@ fn governance_body() -> impl Strategy<Value = Body> {
     prop_oneof![cancel, activation]
 }
 
+fn observed_fact() -> impl Strategy<Value = ObservedFact> {
+    let account = || "[1-9A-Za-z]{32,44}".prop_map(|address| format!("{SOLANA}:{address}").parse().unwrap());
+    let word = any::<[u8; 32]>;
+    let transaction = || word().prop_map(TransactionDigest::from_bytes);
+    let outcome = prop_oneof![Just(ObservedOutcome::Succeeded), Just(ObservedOutcome::Failed)];
+    prop_oneof![
+        (account(), vec(word(), 1..8))
+            .prop_map(|(account, addresses)| ObservedFact::LookupTable { account, addresses }),
+        (account(), account(), word()).prop_map(|(account, authority, value)| ObservedFact::NonceAccount {
+            account,
+            authority,
+            value
+        }),
+        (transaction(), 0..1_000_u64).prop_map(|(transaction, last_valid_height)| ObservedFact::Expired {
+            transaction,
+            last_valid_height
+        }),
+        (account(), word(), "[1-9A-Za-z]{64,88}", outcome.clone()).prop_map(|(account, value, txid, outcome)| {
+            ObservedFact::Spent {
+                conflict_key: ConflictKey::NonceAccount { account, value },
+                txid,
+                outcome,
+            }
+        }),
+        (transaction(), "[1-9A-Za-z]{64,88}", outcome).prop_map(|(transaction, txid, outcome)| ObservedFact::Mined {
+            transaction,
+            txid,
+            outcome
+        }),
+    ]
+}
+
+fn observation_body() -> impl Strategy<Value = Body> {
+    // Random accounts and digests do not repeat.
+    (any::<u64>(), 1_000_u64.., vec(observed_fact(), 1..6)).prop_map(|(sequence, height, facts)| {
+        Body::Observation(Observation {
+            network: SOLANA.parse().unwrap(),
+            sequence,
+            height,
+            facts,
+        })
+    })
+}
+
 fn statement() -> impl Strategy<Value = Statement> {
-    let body = prop_oneof![request_body(), review_body(), governance_body()];
+    let body = prop_oneof![request_body(), review_body(), governance_body(), observation_body()];
     (timed(), body).prop_map(|(header, body)| Statement { header, body })
 }
 

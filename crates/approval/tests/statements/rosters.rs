@@ -17,7 +17,7 @@ fn problem(change: impl FnOnce(&mut RosterFile)) -> (String, String) {
 #[test]
 fn one_change_one_path() {
     type Change = fn(&mut RosterFile);
-    let table: [(&str, &str, Change); 38] = [
+    let table: [(&str, &str, Change); 43] = [
         ("people[1].id", "`alice` is listed twice", |f| {
             f.people[1].id = f.people[0].id.clone();
             f.groups.clear();
@@ -139,10 +139,82 @@ fn one_change_one_path() {
         ("officers[0]", "`bot` is not a person of the roster", |f| {
             f.officers = ids(&["bot"])
         }),
+        (
+            "observers[0].members[1]",
+            "`alice` is not a service of the roster",
+            |f| observed(f).members[1] = ids(&["alice"]).remove(0),
+        ),
+        (
+            "observers[0].members[1]",
+            "`carol` operates both `node-1` and `node-2`: they would be one voice",
+            |f| {
+                observed(f);
+                f.services[2].operators = ids(&["bob", "carol"])
+            },
+        ),
+        ("observers[0].members", "`node-1` is listed twice", |f| {
+            observed(f).members[1] = ids(&["node-1"]).remove(0)
+        }),
+        (
+            "observers[0].threshold",
+            "a threshold of 3 can never be reached by 2 members",
+            |f| observed(f).threshold = 3,
+        ),
+        ("observers[1].network", "`eip155:1` is listed twice", |f| {
+            let again = observed(f).clone();
+            f.observers.push(again);
+        }),
     ];
     for (path, message, change) in table {
         assert_eq!(problem(change), (path.to_owned(), message.to_owned()));
     }
+}
+
+/// Two observers of one network, operated by carol and by dave.
+fn observed(file: &mut RosterFile) -> &mut ObserverRecord {
+    for (n, person) in ["carol", "dave"].iter().enumerate() {
+        file.services.push(ServiceRecord {
+            id: format!("node-{}", n + 1).parse().unwrap(),
+            operators: ids(&[person]),
+            keys: vec![SoftKey::ed25519(30 + n as u8).plain_id()],
+        });
+    }
+    file.observers = vec![ObserverRecord {
+        network: "eip155:1".parse().unwrap(),
+        threshold: 2,
+        members: ids(&["node-1", "node-2"]),
+    }];
+    &mut file.observers[0]
+}
+
+#[test]
+fn observers_are_of_one_network() {
+    let mut file = roster_file();
+    observed(&mut file);
+    let roster = Roster::new(file).unwrap();
+    let quorum = roster.observers(&"eip155:1".parse().unwrap()).unwrap();
+    assert_eq!((quorum.threshold(), quorum.members().len()), (2, 2));
+    assert_eq!(roster.observers(&"eip155:8453".parse().unwrap()), None);
+    assert_eq!(roster.observed_networks().count(), 1);
+    let none = problem(|file| observed(file).threshold = 0);
+    assert_eq!(
+        none,
+        (
+            "observers[0].threshold".to_owned(),
+            "a threshold is at least 1".to_owned()
+        )
+    );
+    let many = problem(|file| {
+        let record = observed(file).clone();
+        file.observers = vec![record; 257];
+    });
+    assert_eq!(
+        many,
+        (
+            "observers".to_owned(),
+            "257 observers; at most 256 are accepted".to_owned()
+        )
+    );
 }
 
 #[test]

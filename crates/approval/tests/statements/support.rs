@@ -109,8 +109,57 @@ pub(crate) fn activation() -> Statement {
     }))
 }
 
-pub(crate) fn every_kind() -> [Statement; 5] {
-    [request(), approval(), rejection(), cancel(), activation()]
+pub(crate) const SOLANA: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+
+pub(crate) fn observation() -> Statement {
+    let account = |name: &str| format!("{SOLANA}:{name}").parse::<Destination>().unwrap();
+    let facts = vec![
+        ObservedFact::LookupTable {
+            account: account("8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR"),
+            addresses: vec![[1; 32], [2; 32]],
+        },
+        ObservedFact::NonceAccount {
+            account: account("CktRuQ2mttgRGkXJtyksdKHjUdc2C4TgDzyB98oEzy8"),
+            authority: account("GgBaCs3NCBuZN12kCJgAW63ydqohFkHEdfdEXBPzLHq"),
+            value: [3; 32],
+        },
+        ObservedFact::Expired {
+            transaction: TransactionDigest::of(b"abc"),
+            last_valid_height: 299_999_999,
+        },
+        ObservedFact::Spent {
+            conflict_key: format!(
+                "nonce-account {SOLANA}:CktRuQ2mttgRGkXJtyksdKHjUdc2C4TgDzyB98oEzy8 {}",
+                "04".repeat(32)
+            )
+            .parse()
+            .unwrap(),
+            txid: "5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv".to_owned(),
+            outcome: ObservedOutcome::Succeeded,
+        },
+        ObservedFact::Mined {
+            transaction: TransactionDigest::of(b"def"),
+            txid: "2AXDGYSE4f2sz7tvMMzyHvUfcoJmxudvdhBcmiUSo6iu".to_owned(),
+            outcome: ObservedOutcome::Failed,
+        },
+    ];
+    of(Body::Observation(Observation {
+        network: SOLANA.parse().unwrap(),
+        sequence: 7,
+        height: 300_000_000,
+        facts,
+    }))
+}
+
+pub(crate) fn every_kind() -> [Statement; 6] {
+    [
+        request(),
+        approval(),
+        rejection(),
+        cancel(),
+        activation(),
+        observation(),
+    ]
 }
 
 pub(crate) fn alice() -> SoftKey {
@@ -173,6 +222,7 @@ pub(crate) fn roster_file() -> RosterFile {
             members: ids(&["alice", "bob", "carol"]),
         },
         officers: ids(&["dave"]),
+        observers: vec![],
     }
 }
 

@@ -17,5 +17,6 @@ mod file_mutations;
 mod hostile;
 mod manifest;
 mod mutations;
+mod observers;
 mod policy_mutations;
 mod support;

@@ -73,6 +73,7 @@ impl People {
                 members,
             },
             officers: vec![PrincipalId::parse(OFFICER)?],
+            observers: Vec::new(),
         })
     }
 }
