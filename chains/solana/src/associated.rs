@@ -9,11 +9,9 @@ use crate::{
     programs,
 };
 
-/// Rent exemption is two years at 3 480 lamports a byte and year, for the data and 128 bytes beside it.
-const LAMPORTS_PER_BYTE: u64 = 6_960;
-const TOKEN_ACCOUNT_BYTES: u64 = 128 + 165;
+const TOKEN_ACCOUNT_BYTES: u64 = 165;
 /// With every extension that a mint can force on a new account (Token-2022); under 300 bytes today.
-const TOKEN_2022_ACCOUNT_BYTES: u64 = 128 + 512;
+const TOKEN_2022_ACCOUNT_BYTES: u64 = 512;
 
 /// A `Create` or `CreateIdempotent` whose address is the one that follows from owner, token program and mint. On chain it
 /// fails, and the whole message with it, unless the account is the owner's when it has run.
@@ -46,9 +44,8 @@ pub(crate) fn opening(call: &Call<'_>) -> Option<Opening> {
 
 /// None for the account of a recipient of the same message, whose rent is in the fee; a call for anybody else's.
 pub(crate) fn effects(scene: &Scene<'_>, at: usize, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
-    // RecoverNested.
     if call.data == [2] {
-        return Ok(vec![scene.contract_call(call)?]);
+        return recover_nested(scene, call);
     }
     let opening = scene.opening(at).ok_or(Unread::Opaque)?;
     scene.certify_ours(opening.funder)?;
@@ -58,11 +55,20 @@ pub(crate) fn effects(scene: &Scene<'_>, at: usize, call: &Call<'_>) -> Result<V
     Ok(vec![scene.contract_call(call)?])
 }
 
-/// The most that an instruction of this program costs, in lamports; also where it is opaque.
-pub(crate) fn rent_lamports(opening: Option<&Opening>) -> u64 {
-    let bytes = match opening {
+/// What sits in a token account of our token account moves to our own one: a call, as no amount is named. Another
+/// destination than our own is opaque.
+fn recover_nested(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
+    let [_nested, mint, to, _outer, _outer_mint, owner, token_program] = call.keys()?;
+    scene.certify_ours(owner)?;
+    let is_ours = programs::is_token(token_program) && Address::associated(owner, token_program, mint) == Some(to);
+    is_ours.then_some(()).ok_or(Unread::Opaque)?;
+    Ok(vec![scene.contract_call(call)?])
+}
+
+/// The most bytes that an instruction of this program can make the payer keep rent-exempt.
+pub(crate) fn paid_bytes(opening: Option<&Opening>) -> u64 {
+    match opening {
         Some(opening) if opening.token_program == programs::TOKEN => TOKEN_ACCOUNT_BYTES,
         Some(_) | None => TOKEN_2022_ACCOUNT_BYTES,
-    };
-    LAMPORTS_PER_BYTE.saturating_mul(bytes)
+    }
 }

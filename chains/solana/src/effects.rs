@@ -12,8 +12,9 @@ use crate::{
     associated::{self, Opening},
     budget::{self, Budget},
     call::{Call, Unread},
+    loader,
     message::Message,
-    programs, stake, system, token,
+    programs, rent, stake, system, tables, token, vote,
 };
 
 /// CAIP-19's namespace of tokens of both token programs; the reference is the mint's address.
@@ -69,10 +70,8 @@ pub fn certify_asset(network: &SolanaNetwork, asset: &AssetId) -> Result<(), Ass
 pub(crate) fn derive_effects(
     message: &Message,
     calls: &[Call<'_>],
-    sender: &Sender<'_>,
-    known: &Known<'_>,
+    scene: &Scene<'_>,
 ) -> Result<Vec<Effect>, ParseError> {
-    let scene = Scene::new(calls, sender, known);
     let mut effects = Vec::new();
     let mut budget = Budget::default();
     for (at, call) in calls.iter().enumerate() {
@@ -87,7 +86,7 @@ pub(crate) fn derive_effects(
         return Err(ParseError::NoEffects);
     }
     effects.push(Effect::Fee {
-        asset: sender.network.native().id.clone(),
+        asset: scene.native.clone(),
         max: budget::fee(message, calls, &budget, scene.rent_lamports(calls)),
     });
     Ok(effects)
@@ -106,7 +105,7 @@ pub(crate) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(calls: &[Call<'_>], sender: &Sender<'a>, known: &'a Known<'a>) -> Self {
+    pub(crate) fn new(calls: &[Call<'_>], sender: &Sender<'a>, known: &'a Known<'a>) -> Self {
         let openings = calls.iter().map(associated::opening).enumerate();
         let mut scene = Self {
             chain: sender.network.chain(),
@@ -129,6 +128,15 @@ impl<'a> Scene<'a> {
         } else {
             self.read(at, call)
         };
+        self.or_opaque(call, read)
+    }
+
+    /// What is not understood is there as a whole.
+    pub(crate) fn or_opaque(
+        &self,
+        call: &Call<'_>,
+        read: Result<Vec<Effect>, Unread>,
+    ) -> Result<Vec<Effect>, ParseError> {
         match read {
             Ok(effects) => Ok(effects),
             Err(Unread::Opaque) => Ok(vec![Effect::Opaque {
@@ -144,6 +152,9 @@ impl<'a> Scene<'a> {
         match call.program {
             programs::SYSTEM => system::effects(self, call),
             programs::STAKE => stake::effects(self, call),
+            programs::VOTE => vote::effects(self, call),
+            programs::LOADER => loader::effects(self, call),
+            programs::LOOKUP_TABLE => tables::effects(self, call),
             programs::ASSOCIATED_TOKEN => associated::effects(self, at, call),
             program if programs::is_token(program) => token::effects(self, call),
             _ => Ok(vec![self.contract_call(call)?]),
@@ -152,6 +163,11 @@ impl<'a> Scene<'a> {
 
     pub(crate) fn place(&self, address: Address) -> Result<Destination, AddressError> {
         address.on(self.chain)
+    }
+
+    /// The wallet's address.
+    pub(crate) fn account(&self) -> Address {
+        self.account
     }
 
     /// Whether the wallet itself must sign for this. Nobody else signs, so with another authority the chain refuses the
@@ -233,8 +249,7 @@ impl<'a> Scene<'a> {
 
     fn rent_lamports(&self, calls: &[Call<'_>]) -> u64 {
         let calls = calls.iter().enumerate();
-        let opening = calls.filter(|(_, call)| call.program == programs::ASSOCIATED_TOKEN);
-        let rents = opening.map(|(at, _)| associated::rent_lamports(self.opening(at)));
+        let rents = calls.map(|(at, call)| rent::lamports(call, self.opening(at)));
         rents.fold(0, u64::saturating_add)
     }
 }

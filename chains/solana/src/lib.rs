@@ -9,6 +9,8 @@
 //! recipients nobody can spend from.
 //!
 //! How instructions become effects:
+//! - Known are System, SPL Token, Token-2022, Associated Token Account, Compute Budget, Stake, Vote, the upgradeable loader,
+//!   Address Lookup Table, and Memo. Their encoders are the judges of the tests.
 //! - A program that the parser does not know, memo included, is a `ContractCall` of that program. The selector is the
 //!   first four bytes of the data (padded with zeros); the arguments are the whole instruction, accounts and data.
 //! - An instruction of a known program that moves nothing the taxonomy names (mint, burn, freeze, allocate) is a
@@ -19,10 +21,19 @@
 //!   opens that owner's associated token account (`CreateIdempotent` where it may be there already), which fails, and with
 //!   it the whole message, if the account is anybody else's. Otherwise the destination is the token account itself, which
 //!   no allowlist of owners names. That an owner's key stands in a message proves nothing: accounts change hands.
-//! - Rent for an associated token account that receives tokens in the same message is part of the fee's maximum. An account
-//!   opened for anybody else is a `ContractCall`, because its owner may close it and keep the rent.
-//! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; freeze and close are
-//!   `token`. Subject and scope together say which authority changes.
+//! - Rent is a cost. Where an instruction names its lamports (System), they are a transfer to the new account. Where the
+//!   program takes them from the payer by itself (associated token accounts, lookup tables, programs), the most it can take
+//!   is in the fee's maximum. An associated account opened for anybody but a recipient of the message is also a
+//!   `ContractCall`, because its owner may close it and keep the rent.
+//! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; the custodian of a lock-up
+//!   is `guard`; freeze and close are `token`. Subject and scope together say which authority changes. Whoever gets the
+//!   rest of a closed account stands in an authority change too, with the call behind it.
+//! - Extensions of Token-2022 are opaque but for a transfer that states its fee: its amount leaves the wallet, and the call
+//!   that tells the fee stands behind it.
+//!
+//! A message is one of the template where it is payments alone: transfers out of the wallet and its own associated token
+//! accounts, the accounts opened for them, memos, compute budget and a nonce. Every account is named by an instruction, so
+//! what varies is blockhash, budget, legacy or 0, and in which order, with which flags and from which table accounts come.
 //!
 //! Stated limits: Token-2022 extensions (transfer fees, hooks) are properties of a mint that a message does not show. What
 //! is listed is what leaves the wallet; a registered Token-2022 asset must be one whose extensions were reviewed.
@@ -49,13 +60,18 @@ mod bytes;
 mod call;
 mod effects;
 mod facts;
+mod loader;
 mod message;
 mod network;
 mod parse;
 mod programs;
+mod rent;
 mod stake;
 mod system;
+mod tables;
+mod template;
 mod token;
+mod vote;
 
 #[cfg(test)]
 mod tests;

@@ -140,11 +140,24 @@ impl Message {
             (1..keys).contains(&usize::from(instruction.program))
                 && instruction.accounts.iter().all(|index| usize::from(*index) < accounts)
         };
-        self.instructions
-            .iter()
-            .all(in_range)
+        if !self.instructions.iter().all(in_range) {
+            return Err(ParseError::BadIndex);
+        }
+        self.certify_used(accounts)
+    }
+
+    /// Every account but the fee payer is named by an instruction. Validators do not ask for that; but an account that
+    /// nothing uses is locked and loaded, and no effect would show it.
+    fn certify_used(&self, accounts: usize) -> Result<(), ParseError> {
+        let named = |instruction: &'_ Instruction| {
+            let indices = instruction.accounts.iter().chain([&instruction.program]);
+            indices.copied().map(usize::from).collect::<Vec<_>>()
+        };
+        let used: BTreeSet<usize> = self.instructions.iter().flat_map(named).collect();
+        (1..accounts)
+            .all(|at| used.contains(&at))
             .then_some(())
-            .ok_or(ParseError::BadIndex)
+            .ok_or(ParseError::UnusedAccount)
     }
 
     pub(crate) fn lookups(&self) -> &[Lookup] {

@@ -2,12 +2,17 @@
 
 use countersign_types::{
     CaipError, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes, SigningPayload, Tag,
-    TemplateKind, TransactionDigest, WalletId,
+    TransactionDigest, WalletId,
 };
 
 use crate::{
-    Account, Address, AddressError, Known, MAX_MESSAGE_BYTES, SolanaNetwork, call::Call, effects::derive_effects,
-    facts::accounts, message::Message, system::conflict_keys,
+    Account, Address, AddressError, Known, MAX_MESSAGE_BYTES, SolanaNetwork,
+    call::Call,
+    effects::{Scene, derive_effects},
+    facts::accounts,
+    message::Message,
+    system::conflict_keys,
+    template::template,
 };
 
 /// Why bytes are not accepted as a message of a wallet.
@@ -49,6 +54,9 @@ pub enum ParseError {
     /// More accounts than one byte can name.
     #[error("the message has {0} accounts; at most 256 can be named")]
     TooManyAccounts(usize),
+    /// An account that no instruction names: it would be neither an effect nor open to change.
+    #[error("an account is listed or looked up, and no instruction names it")]
+    UnusedAccount,
     /// An instruction names an account that is not there, or its program is the fee payer or looked up.
     #[error("an instruction names an account that it cannot have")]
     BadIndex,
@@ -109,6 +117,7 @@ impl ParseError {
             | Self::DuplicateAccount
             | Self::BadLookup
             | Self::TooManyAccounts(_)
+            | Self::UnusedAccount
             | Self::BadIndex
             | Self::WrongFeePayer(_)
             | Self::ForeignSigner(_)
@@ -146,16 +155,16 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
     let chain = sender.network.chain();
     let accounts = accounts(&message, chain, known.facts)?;
     let calls = Call::all(&message, &accounts)?;
+    let scene = Scene::new(&calls, sender, known);
     let payload = SigningBytes::Ed25519Message(message.encode());
     Ok(ParsedTransaction::new(ParsedTransactionParts {
         network: chain.clone(),
         wallet: sender.wallet.clone(),
         transaction: TransactionDigest::of(unsigned),
-        effects: derive_effects(&message, &calls, sender, known)?,
+        effects: derive_effects(&message, &calls, &scene)?,
         conflict_keys: conflict_keys(&message, &calls, sender, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
-        // Instructions are effects and blockhash and compute budget are what a template leaves open.
-        template: Some(TemplateKind::SolanaBlockhashAndFee),
+        template: template(&scene, &calls),
     })?)
 }
 

@@ -13,10 +13,12 @@ pub(crate) const TOKEN_2022: Address = fixed("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBq
 pub(crate) const ASSOCIATED_TOKEN: Address = fixed("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 pub(crate) const COMPUTE_BUDGET: Address = fixed("ComputeBudget111111111111111111111111111111");
 pub(crate) const STAKE: Address = fixed("Stake11111111111111111111111111111111111111");
-const STAKE_CONFIG: Address = fixed("StakeConfig11111111111111111111111111111111");
-const VOTE: Address = fixed("Vote111111111111111111111111111111111111111");
-const MEMO_1: Address = fixed("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo");
-const MEMO_2: Address = fixed("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
+pub(crate) const STAKE_CONFIG: Address = fixed("StakeConfig11111111111111111111111111111111");
+pub(crate) const VOTE: Address = fixed("Vote111111111111111111111111111111111111111");
+pub(crate) const MEMO_1: Address = fixed("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo");
+pub(crate) const MEMO_2: Address = fixed("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
+pub(crate) const LOADER: Address = fixed("BPFLoaderUpgradeab1e11111111111111111111111");
+pub(crate) const LOOKUP_TABLE: Address = fixed("AddressLookupTab1e1111111111111111111111111");
 
 /// Programs that verify signatures in their data; each costs as much as a signature of the transaction.
 pub(crate) const SIGNATURE_VERIFIERS: [Address; 3] = [
@@ -29,11 +31,11 @@ const INCINERATOR: Address = fixed("1nc1nerator11111111111111111111111111111111"
 pub(crate) const SYSVAR_CLOCK: Address = fixed("SysvarC1ock11111111111111111111111111111111");
 pub(crate) const SYSVAR_RENT: Address = fixed("SysvarRent111111111111111111111111111111111");
 pub(crate) const SYSVAR_RECENT_BLOCKHASHES: Address = fixed("SysvarRecentB1ockHashes11111111111111111111");
-const SYSVAR_STAKE_HISTORY: Address = fixed("SysvarStakeHistory1111111111111111111111111");
+pub(crate) const SYSVAR_STAKE_HISTORY: Address = fixed("SysvarStakeHistory1111111111111111111111111");
 const SYSVAR_INSTRUCTIONS: Address = fixed("Sysvar1nstructions1111111111111111111111111");
 
 /// What is sent to one of these is lost.
-pub(crate) const RESERVED: [Address; 19] = [
+pub(crate) const RESERVED: [Address; 23] = [
     SYSTEM,
     TOKEN,
     TOKEN_2022,
@@ -44,6 +46,10 @@ pub(crate) const RESERVED: [Address; 19] = [
     VOTE,
     MEMO_1,
     MEMO_2,
+    LOADER,
+    LOOKUP_TABLE,
+    fixed("BPFLoader1111111111111111111111111111111111"),
+    fixed("BPFLoader2111111111111111111111111111111111"),
     fixed("Ed25519SigVerify111111111111111111111111111"),
     fixed("KeccakSecp256k11111111111111111111111111111"),
     fixed("Secp256r1SigVerify1111111111111111111111111"),

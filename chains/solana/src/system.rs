@@ -11,6 +11,7 @@ use crate::{
     programs,
 };
 
+const TRANSFER: [u8; 4] = [2, 0, 0, 0];
 const ADVANCE_NONCE: [u8; 4] = [4, 0, 0, 0];
 
 pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>, Unread> {
@@ -49,18 +50,12 @@ pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>,
             vec![scene.contract_call(call)?]
         }
         tag @ (9 | 10) => assign_with_seed(scene, call.keys()?, &mut data, tag == 9)?,
-        11 => {
-            let [_from, base, to] = call.keys()?;
-            scene.certify_ours(base)?;
-            let lamports = data.u64()?;
-            seed(&mut data)?;
-            data.address()?;
-            vec![scene.lamports(lamports, to)?]
-        }
+        11 => transfer_with_seed(scene, call.keys()?, &mut data)?,
         12 => {
             let [_nonce] = call.keys()?;
             vec![scene.contract_call(call)?]
         }
+        13 => create_prefunded(scene, call, &mut data)?,
         _ => return Err(Unread::Opaque),
     };
     end(&data)?;
@@ -78,47 +73,100 @@ fn create(scene: &Scene<'_>, [from, new]: [Address; 2], data: &mut Reader<'_>) -
     ])
 }
 
+/// The accounts stand the other way round, and without lamports nobody funds it.
+fn create_prefunded(scene: &Scene<'_>, call: &Call<'_>, data: &mut Reader<'_>) -> Result<Vec<Effect>, Unread> {
+    match call.keys::<2>() {
+        Ok([new, from]) => create(scene, [from, new], data),
+        Err(_) => {
+            let [new] = call.keys()?;
+            scene.certify_ours(new)?;
+            if data.u64()? != 0 {
+                return Err(Unread::Opaque);
+            }
+            data.u64()?;
+            Ok(vec![scene.authority(
+                new,
+                AuthorityScope::Owner,
+                Some(data.address()?),
+            )?])
+        }
+    }
+}
+
 fn create_with_seed(scene: &Scene<'_>, call: &Call<'_>, data: &mut Reader<'_>) -> Result<Vec<Effect>, Unread> {
     let base = data.address()?;
-    seed(data)?;
+    let seed = seed(data)?;
     // The base is an account of its own only where it is not the funding one.
     let [from, new] = match call.accounts.len() {
         2 => call.keys()?,
         _ => {
-            let [from, new, _base] = call.keys()?;
+            let [from, new, listed] = call.keys()?;
+            scene.certify_ours(listed)?;
             [from, new]
         }
     };
     scene.certify_ours(base)?;
-    create(scene, [from, new], data)
+    scene.certify_ours(from)?;
+    let lamports = data.u64()?;
+    data.u64()?;
+    let owner = data.address()?;
+    certify_seeded(new, base, seed, owner)?;
+    Ok(vec![
+        scene.lamports(lamports, new)?,
+        scene.authority(new, AuthorityScope::Owner, Some(owner))?,
+    ])
 }
 
 fn assign_with_seed(
     scene: &Scene<'_>,
-    [account, base]: [Address; 2],
+    [account, listed]: [Address; 2],
     data: &mut Reader<'_>,
     allocates: bool,
 ) -> Result<Vec<Effect>, Unread> {
+    let base = data.address()?;
+    scene.certify_ours(listed)?;
     scene.certify_ours(base)?;
-    scene.certify_ours(data.address()?)?;
-    seed(data)?;
+    let seed = seed(data)?;
     if allocates {
         data.u64()?;
     }
-    Ok(vec![scene.authority(
-        account,
-        AuthorityScope::Owner,
-        Some(data.address()?),
-    )?])
+    let owner = data.address()?;
+    certify_seeded(account, base, seed, owner)?;
+    Ok(vec![scene.authority(account, AuthorityScope::Owner, Some(owner))?])
+}
+
+fn transfer_with_seed(
+    scene: &Scene<'_>,
+    [from, base, to]: [Address; 3],
+    data: &mut Reader<'_>,
+) -> Result<Vec<Effect>, Unread> {
+    scene.certify_ours(base)?;
+    let lamports = data.u64()?;
+    let seed = seed(data)?;
+    certify_seeded(from, base, seed, data.address()?)?;
+    Ok(vec![scene.lamports(lamports, to)?])
+}
+
+/// Validators refuse another address than the one that follows.
+fn certify_seeded(address: Address, base: Address, seed: &[u8], owner: Address) -> Result<(), Unread> {
+    (Address::with_seed(base, seed, owner) == address)
+        .then_some(())
+        .ok_or(Unread::Opaque)
 }
 
 /// A text behind its length in eight bytes; validators take at most 32 bytes of UTF-8.
-fn seed(data: &mut Reader<'_>) -> Result<(), Unread> {
+pub(crate) fn seed<'a>(data: &mut Reader<'a>) -> Result<&'a [u8], Unread> {
     let len = usize::try_from(data.u64()?).map_err(|_| Unread::Opaque)?;
     let text = data.slice(len)?;
     (len <= 32 && std::str::from_utf8(text).is_ok())
-        .then_some(())
+        .then_some(text)
         .ok_or(Unread::Opaque)
+}
+
+/// Whether an instruction is a transfer out of the wallet itself, and nothing more.
+pub(crate) fn is_plain_transfer(scene: &Scene<'_>, call: &Call<'_>) -> bool {
+    let is_ours = call.keys().is_ok_and(|[from, _to]| from == scene.account());
+    is_ours && call.data.starts_with(&TRANSFER) && call.data.len() == TRANSFER.len().saturating_add(8)
 }
 
 /// Whether validators would take this for the advance of a durable nonce. They look at the first four bytes.

@@ -185,8 +185,24 @@ fn one_change_and_its_error() {
         ),
         (
             "no instruction",
-            changed(|m| m.instructions.clear()),
+            changed(|m| {
+                m.instructions.clear();
+                m.keys.truncate(1);
+                m.header.readonly_unsigned = 0;
+            }),
             ParseError::NoEffects,
+            malformed,
+        ),
+        (
+            "an account that no instruction names",
+            changed(|m| m.keys.insert(1, thief())),
+            ParseError::UnusedAccount,
+            malformed,
+        ),
+        (
+            "a looked-up account that no instruction names",
+            changed(|m| m.lookups = Some(vec![lookup(&[0])])),
+            ParseError::UnusedAccount,
             malformed,
         ),
         (

@@ -3,10 +3,10 @@
 use countersign_types::{Amount, AssetId, AuthorityScope, Effect, ParsedTransaction};
 
 use super::fixtures::{
-    ATA, BUDGET, CLOCK, Ix, TOKEN, World, address, advance, alice, message, open, stake, stake_authorize, thief,
-    token_account, token_transfer, transfer, us, warm,
+    BUDGET, CLOCK, Ix, TOKEN, World, address, alice, message, open, stake, stake_authorize, thief, token_account,
+    token_transfer, transfer, us, warm,
 };
-use crate::{ParseError, message::Message};
+use crate::ParseError;
 
 /// Rent of a token account of 165 bytes, as `solana rent 165` has it.
 const RENT: u64 = 2_039_280;
@@ -137,9 +137,6 @@ fn an_account_opened_for_nobody_in_the_message_is_a_call_and_costs_rent() {
         let (opaque, message) = parsed(std::slice::from_ref(&changed));
         assert_eq!(opaque.effects()[0], world.opaque(&changed, &message));
     }
-    let nested = Ix::new(ATA, &[(us(), true)], &[&[2]]);
-    let (nested_parsed, message) = parsed(std::slice::from_ref(&nested));
-    assert_eq!(nested_parsed.effects()[0], world.call(&nested, &message));
 }
 
 fn budget(data: &[&[u8]]) -> Ix {
@@ -192,25 +189,4 @@ fn the_fee_is_signatures_priority_and_rent() {
     for (instructions, error) in refused {
         assert_eq!(priced(&world, instructions), Err(error), "{instructions:?}");
     }
-}
-
-#[test]
-fn whatever_touches_a_lookup_table_is_opaque_and_the_rest_is_not() {
-    let world = World::new();
-    let mut with_table: Message = message(&[transfer(1, alice()), transfer(2, alice()), advance()]);
-    with_table.instructions.truncate(2);
-    let accounts = with_table.keys.len() as u8;
-    with_table.lookups = Some(vec![crate::message::Lookup {
-        table: thief(),
-        writable: vec![9],
-        readonly: vec![],
-    }]);
-    with_table.instructions[1].accounts[1] = accounts;
-    let parsed = world.parse(&with_table.encode()).unwrap();
-    assert_eq!(parsed.effects()[0], world.sol(1, alice()));
-    assert!(matches!(parsed.effects()[1], Effect::Opaque { .. }));
-    // A nonce account behind a table is none.
-    with_table.instructions[0].accounts = vec![accounts, 1, 0];
-    with_table.instructions[0].data = vec![4, 0, 0, 0];
-    assert_eq!(world.parse(&with_table.encode()), Err(ParseError::BadNonce));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_types::{
-    Amount, AssetRecord, AssetRegistry, AuthorityScope, ChainFacts, Decimals, Destination, Effect, LookupTable,
-    NonceAccount, OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, WalletId,
+    Amount, AssetRecord, AssetRegistry, AuthorityScope, ChainFacts, CodeChangeKind, Decimals, Destination, Effect,
+    LookupTable, NonceAccount, OpaqueKind, ParsedTransaction, PublicKey, RawSignature, Selector, WalletId,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Deserialize;
@@ -187,6 +187,14 @@ impl World {
         }
     }
 
+    pub(super) fn code(&self, ix: &Ix, message: &Message, program: Address, change: CodeChangeKind) -> Effect {
+        Effect::CodeChange {
+            subject: Some(self.on(program)),
+            change,
+            code: ix.to_bytes(message),
+        }
+    }
+
     pub(super) fn fee(&self, lamports: u64) -> Effect {
         Effect::Fee {
             asset: self.network.native().id.clone(),
@@ -242,6 +250,7 @@ pub(super) const TOKEN_2022: &str = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb
 pub(super) const ATA: &str = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL";
 pub(super) const STAKE: &str = "Stake11111111111111111111111111111111111111";
 pub(super) const BUDGET: &str = "ComputeBudget111111111111111111111111111111";
+pub(super) const MEMO: &str = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr";
 pub(super) const CLOCK: &str = "SysvarC1ock11111111111111111111111111111111";
 pub(super) const BLOCKHASHES: &str = "SysvarRecentB1ockHashes11111111111111111111";
 

@@ -2,32 +2,13 @@
 
 use countersign_types::{Amount, AuthorityScope, Effect};
 
-use super::fixtures::{
-    CLOCK, Ix, STAKE, SYSTEM, TOKEN, TOKEN_2022, USDC, World, address, alice, message, nonce, stake, stake_authorize,
-    thief, token_account, token_transfer, transfer, us, warm,
+use super::{
+    expect::{Expect, certify},
+    fixtures::{
+        CLOCK, Ix, STAKE, SYSTEM, TOKEN, TOKEN_2022, USDC, World, address, alice, nonce, stake, stake_authorize, thief,
+        token_account, token_transfer, transfer, us, warm,
+    },
 };
-
-/// What an instruction is expected to be.
-enum Expect {
-    Opaque,
-    Call,
-    Effects(Vec<Effect>),
-}
-
-fn certify(world: &World, name: &str, ix: &Ix, expect: Expect) {
-    // Behind a transfer, where readers of the first instruction would not look.
-    let message = message(&[transfer(1, alice()), ix.clone()]);
-    let mut expected = vec![world.sol(1, alice())];
-    match expect {
-        Expect::Opaque => expected.push(world.opaque(ix, &message)),
-        Expect::Call => expected.push(world.call(ix, &message)),
-        Expect::Effects(effects) => expected.extend(effects),
-    }
-    let parsed = world.parse(&message.encode()).unwrap();
-    let (fee, effects) = parsed.effects().split_last().unwrap();
-    assert_eq!(effects, expected, "{name}");
-    assert!(matches!(fee, Effect::Fee { .. }), "{name}");
-}
 
 fn token_ix(accounts: &[(crate::Address, bool)], data: &[&[u8]]) -> Ix {
     Ix::new(TOKEN, accounts, data)
@@ -164,7 +145,7 @@ fn token_instructions_and_their_changes() {
         (
             "an extension",
             plain(26).with(|ix| ix.program = address(TOKEN_2022)),
-            Expect::Call,
+            Expect::Opaque,
         ),
         (
             "an approval",
@@ -315,7 +296,15 @@ fn stake_instructions_and_their_changes() {
                 world.authority(stake(), AuthorityScope::Owner, Some(thief())),
             ]),
         ),
-        ("a new stake with a lock-up", initialize(&[1; 32]), Expect::Opaque),
+        (
+            "a new stake with a lock-up",
+            initialize(&[1; 32]),
+            Expect::EffectsThenCall(vec![
+                world.authority(stake(), AuthorityScope::Stake, Some(us())),
+                world.authority(stake(), AuthorityScope::Owner, Some(thief())),
+                world.authority(stake(), AuthorityScope::Guard, Some(crate::Address::new([1; 32]))),
+            ]),
+        ),
         ("a deactivation", Ix::new(STAKE, &three, &[&tag(5)]), Expect::Call),
         ("a merge", Ix::new(STAKE, &three, &[&tag(7)]), Expect::Call),
         (

@@ -162,12 +162,18 @@ fn one_change_and_its_error() {
             |world, message| {
                 world.attest(table(), &[alice(), alice()]);
                 message.lookups.as_mut().unwrap()[0].readonly = vec![0];
+                let last = message.keys.len() as u8 + 1;
+                message.instructions[0].accounts.push(last);
             },
             ParseError::DuplicateAccount,
         ),
         (
             "an index twice",
-            |_, message| message.lookups.as_mut().unwrap()[0].writable = vec![1, 1],
+            |_, message| {
+                message.lookups.as_mut().unwrap()[0].writable = vec![1, 1];
+                let last = message.keys.len() as u8 + 1;
+                message.instructions[0].accounts.push(last);
+            },
             ParseError::DuplicateAccount,
         ),
         (
