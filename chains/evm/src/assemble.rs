@@ -60,7 +60,7 @@ pub fn assemble(
             let txid = keccak256(&bytes).to_string();
             Ok(SignedTransaction { bytes, txid })
         }
-        Signable::Personal(_) => {
+        Signable::Personal(_) | Signable::TypedData(..) => {
             let bytes = signature.as_bytes().to_vec();
             certify_message(hash, &bytes, key)?;
             let txid = hash.to_string();

@@ -5,8 +5,8 @@
 //! `Opaque`. Assets are known from the registry alone, never by what a contract calls itself. A signed
 //! transaction leaves [`assemble`] only after it was decoded again and its sender recovered.
 //!
-//! Refuses: everything but EIP-1559, EIP-2930, EIP-4844, EIP-7702 and EIP-155 legacy transactions and EIP-191 personal
-//! messages, recipients nobody can spend from, authorizations for more than one network, and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
+//! Refuses: everything but EIP-1559, EIP-2930, EIP-4844, EIP-7702 and EIP-155 legacy transactions EIP-191 personal
+//! messages and EIP-712 typed data whose domain names network and contract, recipients nobody can spend from, authorizations for more than one network, and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
 //!
 //! Stated limit: on roll-ups the fee for the data on the layer below (OP stack: the "L1 data fee") is charged outside the
 //! transaction's own fields. The fee effect is the bound on execution gas alone.
@@ -44,6 +44,9 @@ pub use address::{Account, AccountError, AddressError, Reserved, parse_destinati
 pub use assemble::{AssembleError, assemble};
 pub use draft::{DraftError, GasPrice, TransferDraft};
 pub use effects::{AssetError, ERC20, ERC721, ERC1155, Known, certify_asset};
+pub use message::{
+    MAX_STRUCT_FIELDS, MAX_STRUCT_TYPES, MAX_TYPE_NAME_BYTES, MAX_VALUE_DEPTH, TypedData, TypedDataError,
+};
 pub use network::{EvmNetwork, MAX_CHAIN_ID, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{ParseError, Sender, parse};
 pub use transaction::{MAX_ACCESS_LIST_ENTRIES, MAX_AUTHORIZATIONS, MAX_BLOBS, MAX_TRANSACTION_BYTES};

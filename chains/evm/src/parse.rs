@@ -11,7 +11,7 @@ use crate::{
     MAX_TRANSACTION_BYTES,
     authorization::{Delegation, recover_delegations},
     effects::derive_effects,
-    message::{Signable, no_fee},
+    message::{Signable, TypedDataError, no_fee},
     transaction::Unsigned,
 };
 
@@ -126,6 +126,9 @@ pub enum ParseError {
     /// Gas limit times price is over 256 bits.
     #[error("the fee is over 256 bits")]
     FeeOverflow,
+    /// Typed data (EIP-712) that is not canonical, not whole, or not for this network and a contract.
+    #[error(transparent)]
+    TypedData(#[from] TypedDataError),
     /// A recipient that is refused.
     #[error(transparent)]
     Recipient(#[from] AddressError),
@@ -168,6 +171,7 @@ impl ParseError {
             Self::NotMinimal(_) | Self::NotCanonical => Tag::TransactionNotCanonical,
             Self::UnsupportedType(_) | Self::UnprotectedLegacy => Tag::TransactionUnsupportedType,
             Self::WrongChain { .. } | Self::AuthorizationWrongChain { .. } => Tag::TransactionWrongChain,
+            Self::TypedData(error) => error.tag(),
             Self::Recipient(error) => error.tag(),
             Self::TokenToItself => Tag::TransactionBadDestination,
         }
@@ -209,7 +213,7 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         effects,
         conflict_keys,
         template,
-    } = derive(&signable, sender, known)?;
+    } = derive(unsigned, &signable, sender, known)?;
     let payload = SigningBytes::EcdsaPrehash(signable.signing_hash().0);
     Ok(ParsedTransaction::new(ParsedTransactionParts {
         network: sender.network.chain().clone(),
@@ -229,7 +233,12 @@ struct Outcome {
     template: Option<TemplateKind>,
 }
 
-fn derive(signable: &Signable<'_>, sender: &Sender<'_>, known: &Known<'_>) -> Result<Outcome, ParseError> {
+fn derive(
+    unsigned: &[u8],
+    signable: &Signable<'_>,
+    sender: &Sender<'_>,
+    known: &Known<'_>,
+) -> Result<Outcome, ParseError> {
     let of_message = |effects| Outcome {
         effects,
         conflict_keys: Vec::new(),
@@ -245,6 +254,7 @@ fn derive(signable: &Signable<'_>, sender: &Sender<'_>, known: &Known<'_>) -> Re
             }
         }
         Signable::Personal(message) => of_message(vec![message.effect(), no_fee(sender.network)]),
+        Signable::TypedData(data, _) => of_message(data.effects(unsigned, sender, known)?),
     })
 }
 

@@ -80,6 +80,7 @@ tags! {
     TransactionWrongChain = "transaction/wrong-chain", Malformed, "the bytes are for another chain id than the network's";
     TransactionBadDestination = "transaction/bad-destination", Malformed, "an address is not canonical, or is a burn or zero address";
     TransactionStaleNonce = "transaction/stale-nonce", Malformed, "the bytes are built on another value than the durable nonce account stores";
+    TransactionUnboundMessage = "transaction/unbound-message", Malformed, "the typed data does not name the chain id and the contract that it is for";
 
     // Statements.
     StatementMalformed = "statement/malformed", Malformed, "the envelope or its payload is not a statement";

@@ -22,6 +22,7 @@ use crate::{
 };
 
 use function::Function;
+pub(crate) use safe::{Inner, Operation};
 
 /// How deep calls inside calls are decoded (a Safe that calls a multicall of multicalls). Below, they are `Opaque`.
 pub(crate) const MAX_DEPTH: usize = 4;
@@ -166,12 +167,16 @@ impl<'a> Scene<'a> {
         Ok(registered.and_then(|(found, asset)| (found == standard).then_some(asset)))
     }
 
+    pub(crate) fn registered_erc20(&self, contract: Address) -> Result<Option<AssetId>, ParseError> {
+        self.asset(contract, Standard::Erc20)
+    }
+
     /// Whether what `holder` owns is ours or the acting contract's to move, and not a third party's.
-    fn is_ours(&self, holder: Address, actor: Address) -> Result<bool, ParseError> {
+    pub(crate) fn is_ours(&self, holder: Address, actor: Address) -> Result<bool, ParseError> {
         Ok(holder == actor || self.known.own.contains_key(&self.destination(holder)?))
     }
 
-    fn destination(&self, address: Address) -> Result<Destination, ParseError> {
+    pub(crate) fn destination(&self, address: Address) -> Result<Destination, ParseError> {
         Ok(destination(self.chain, address)?)
     }
 
@@ -223,7 +228,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    fn allowance(&mut self, asset: AssetId, amount: Amount, spender: Address) -> Result<(), ParseError> {
+    pub(crate) fn allowance(&mut self, asset: AssetId, amount: Amount, spender: Address) -> Result<(), ParseError> {
         certify_spendable(spender)?;
         let spender = self.destination(spender)?;
         self.push(Effect::Allowance { asset, amount, spender });

@@ -8,16 +8,27 @@ use super::{Call, Message, Scene, function::Safe};
 use crate::{ParseError, abi};
 
 /// What a Safe is told to do.
-struct Inner<'a> {
-    to: Address,
-    value: U256,
-    data: &'a [u8],
-    operation: Operation,
+pub(crate) struct Inner<'a> {
+    pub(crate) to: Address,
+    pub(crate) value: U256,
+    pub(crate) data: &'a [u8],
+    pub(crate) operation: Operation,
 }
 
-enum Operation {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
     Call,
     DelegateCall,
+}
+
+impl Operation {
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Call),
+            1 => Some(Self::DelegateCall),
+            _ => None,
+        }
+    }
 }
 
 impl Scene<'_> {
@@ -44,16 +55,26 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
+        self.account_operation(call.contract, &inner, call.depth)
+    }
+
+    /// The account acts; `depth` is that of the call or message that told it to.
+    pub(crate) fn account_operation(
+        &mut self,
+        account: Address,
+        inner: &Inner<'_>,
+        depth: usize,
+    ) -> Result<(), ParseError> {
         match inner.operation {
             Operation::Call => self.message(&Message {
-                actor: call.contract,
+                actor: account,
                 to: inner.to,
                 value: inner.value,
                 input: inner.data,
-                depth: call.depth.saturating_add(1),
+                depth: depth.saturating_add(1),
             }),
             Operation::DelegateCall => {
-                let subject = Some(self.destination(call.contract)?);
+                let subject = Some(self.destination(account)?);
                 self.push(Effect::CodeChange {
                     subject,
                     change: CodeChangeKind::DelegateCall,
@@ -164,10 +185,6 @@ fn read_inner<'a>(args: &mut abi::Frame<'a>) -> Option<Inner<'a>> {
         to: args.address()?,
         value: args.uint()?,
         data: args.bytes()?,
-        operation: match args.byte()? {
-            0 => Operation::Call,
-            1 => Operation::DelegateCall,
-            _ => return None,
-        },
+        operation: Operation::of(args.byte()?)?,
     })
 }

@@ -2,8 +2,12 @@
 //! they like; so a message excludes nothing, costs nothing and is never one of a template.
 
 mod personal;
+mod typed_data;
 
 pub(crate) use personal::PersonalMessage;
+pub use typed_data::{
+    MAX_STRUCT_FIELDS, MAX_STRUCT_TYPES, MAX_TYPE_NAME_BYTES, MAX_VALUE_DEPTH, TypedData, TypedDataError,
+};
 
 use alloy_primitives::B256;
 use countersign_types::{Amount, Effect};
@@ -12,6 +16,8 @@ use crate::{EvmNetwork, ParseError, parse::certify_transaction, transaction::Uns
 
 /// EIP-191's first byte, which was chosen so that no transaction starts with it.
 const PERSONAL_MESSAGE: u8 = 0x19;
+/// What the JSON of typed data starts with; as a type of transaction it is not assigned (EIP-2718).
+const TYPED_DATA: u8 = b'{';
 
 /// What unsigned bytes are. Their first byte says which: no EIP-2718 type uses those of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub(crate) enum Signable<'a> {
     Transaction(Unsigned),
     /// A message for people (EIP-191).
     Personal(PersonalMessage<'a>),
+    /// Typed data (EIP-712) in its canonical form, for this network and a contract, with the hash that is signed.
+    TypedData(Box<TypedData>, B256),
 }
 
 impl<'a> Signable<'a> {
@@ -27,6 +35,12 @@ impl<'a> Signable<'a> {
     pub(crate) fn decode_for(unsigned: &'a [u8], network: &EvmNetwork) -> Result<Self, ParseError> {
         match unsigned.first() {
             Some(&PERSONAL_MESSAGE) => PersonalMessage::decode(unsigned).map(Self::Personal),
+            Some(&TYPED_DATA) => {
+                let data = TypedData::decode(unsigned)?;
+                data.certify_domain(network)?;
+                let hash = data.signing_hash()?.into();
+                Ok(Self::TypedData(Box::new(data), hash))
+            }
             Some(_) | None => {
                 let tx = Unsigned::decode(unsigned)?;
                 certify_transaction(&tx, network)?;
@@ -40,6 +54,7 @@ impl<'a> Signable<'a> {
         match self {
             Self::Transaction(tx) => tx.signing_hash(),
             Self::Personal(message) => message.signing_hash(),
+            Self::TypedData(_, hash) => *hash,
         }
     }
 }

@@ -13,5 +13,7 @@ mod incidents;
 mod messages;
 mod nesting;
 mod networks;
+mod permits;
 mod refusals;
+mod typed_data;
 mod vectors;
