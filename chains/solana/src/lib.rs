@@ -58,6 +58,7 @@ mod associated;
 mod budget;
 mod bytes;
 mod call;
+mod draft;
 mod effects;
 mod facts;
 mod loader;
@@ -78,6 +79,7 @@ mod tests;
 
 pub use address::{Account, AccountError, Address, AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
+pub use draft::{ComputeBudget, DraftError, Lifetime, TokenProgram, TokenTerms, TransferDraft};
 pub use effects::{AssetError, Known, TOKEN, certify_asset};
 pub use facts::wanted_facts;
 pub use message::MAX_MESSAGE_BYTES;

@@ -3,6 +3,7 @@
 mod assembling;
 mod bounds;
 mod bytes;
+mod drafts;
 mod effects;
 mod expect;
 mod fixtures;
@@ -10,5 +11,6 @@ mod instructions;
 mod lookups;
 mod networks;
 mod programs;
+mod sdk;
 mod templates;
 mod vectors;
