@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use countersign_audit::MAX_ENTRY_BYTES;
 use countersign_signer::{LogEntry, Write};
 use countersign_types::{ConflictKey, PaymentReference, RequestDigest, StatementDigest, Timestamp};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query_builder::Separated};
 
 use crate::{
     codec::{account_nonce, conflict_key_text, conflict_keys_text, signatures_bytes, to_sql},
+    counters,
     error::StepError,
+    sql::{Link, Sql, Value},
 };
 
 /// What one proposal may log. One decision logs a handful.
@@ -38,7 +39,7 @@ pub(crate) fn refuse_unwritable(entries: &[LogEntry], writes: &[Write]) -> Resul
             return refuse(format!("`{key}` leaves no next nonce"));
         }
     }
-    Ok(())
+    counters::refuse_unwritable(writes)
 }
 
 /// EIP-2681 forbids it on chain as well.
@@ -46,39 +47,33 @@ fn is_last_nonce(key: &ConflictKey) -> bool {
     matches!(key, ConflictKey::AccountNonce { nonce: u64::MAX, .. })
 }
 
-/// Applies the writes of one proposal, in order and in one round trip.
-pub(crate) async fn apply(connection: &mut SqliteConnection, writes: &[Write], at: Timestamp) -> Result<(), StepError> {
-    if writes.is_empty() {
-        return Ok(());
-    }
-    let mut batch = Batch::new();
+/// Applies the writes of one proposal, in order; what they do to counters comes last.
+pub(crate) async fn apply(link: &mut Link<'_>, writes: &[Write], at: Timestamp) -> Result<(), StepError> {
+    let mut batch = Batch::default();
     for write in writes {
         batch.write(write, at)?;
     }
-    batch.execute(connection, true).await
+    counters::apply(link, &mut batch, writes, at).await?;
+    batch.execute(link, true).await
 }
 
 /// Statements that run one after the other, with the number of rows that they must change.
+#[derive(Default)]
 pub(crate) struct Batch {
-    sql: QueryBuilder<Sqlite>,
+    sql: Sql,
     rows: u64,
 }
 
-/// The values of a row.
-pub(crate) type Values<'a> = Separated<'a, Sqlite, &'static str>;
-
 impl Batch {
-    pub(crate) fn new() -> Self {
-        Self {
-            sql: QueryBuilder::new(""),
-            rows: 0,
-        }
-    }
-
     /// Runs all of it. Shapes that depend on the number of proposals are better not cached.
-    pub(crate) async fn execute(mut self, connection: &mut SqliteConnection, cached: bool) -> Result<(), StepError> {
-        let query = self.sql.build().persistent(cached);
-        let changed = query.execute(connection).await?.rows_affected();
+    pub(crate) async fn execute(mut self, link: &mut Link<'_>, is_cached: bool) -> Result<(), StepError> {
+        if self.sql.is_empty() {
+            return Ok(());
+        }
+        if !is_cached {
+            self.sql.uncached();
+        }
+        let changed = link.execute(self.sql).await?;
         if changed != self.rows {
             return Err(StepError::WrongRowCount {
                 changed,
@@ -89,24 +84,29 @@ impl Batch {
     }
 
     /// `INSERT INTO …` with its rows.
-    pub(crate) fn insert<T>(&mut self, into: &str, items: &[T], mut one: impl FnMut(&mut Values<'_>, &T)) {
-        self.insert_or(into, items, &mut one, "");
+    pub(crate) fn insert(&mut self, into: &str, rows: impl IntoIterator<Item = Vec<Value>>) {
+        self.insert_or(into, rows, "");
     }
 
     /// The same with an `ON CONFLICT` clause.
-    fn insert_or<T>(&mut self, into: &str, items: &[T], one: &mut impl FnMut(&mut Values<'_>, &T), conflict: &str) {
-        for chunk in items.chunks(MAX_ROWS) {
-            self.sql.push("INSERT INTO ").push(into).push(" ");
-            self.sql.push_values(chunk, |mut row, item| one(&mut row, item));
-            self.sql.push(conflict).push("; ");
-            self.rows = self.rows.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+    pub(crate) fn insert_or(&mut self, into: &str, rows: impl IntoIterator<Item = Vec<Value>>, conflict: &str) {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            self.sql.push("INSERT INTO ").push(into).push(" VALUES ");
+            let mut separator = "";
+            for row in rows.by_ref().take(MAX_ROWS) {
+                self.sql.push(separator).list(row);
+                separator = ", ";
+                self.rows = self.rows.saturating_add(1);
+            }
+            self.sql.push(conflict).end();
         }
     }
 
     /// A statement that the caller completes; it must change one row.
-    fn update(&mut self, sql: &str) -> &mut QueryBuilder<Sqlite> {
+    pub(crate) fn update(&mut self, text: &str) -> &mut Sql {
         self.rows = self.rows.saturating_add(1);
-        self.sql.push(sql)
+        self.sql.end().push(text)
     }
 
     fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
@@ -116,29 +116,27 @@ impl Batch {
             Write::Ended { request, tag } => {
                 // Assignments read the row as it was: the first end stays.
                 self.update("UPDATE withdrawals SET ended_at = coalesce(ended_at, ")
-                    .push_bind(at.unix_millis())
+                    .bind(at.unix_millis())
                     .push("), ended_by = coalesce(ended_by, ")
-                    .push_bind(tag.as_str())
+                    .bind(tag.as_str())
                     .push(")");
                 self.of_withdrawal(*request);
             }
             Write::Decision { request, decision } => {
                 self.update("UPDATE withdrawals SET decisions = decisions + 1, last_decision = ")
-                    .push_bind(decision.as_bytes().to_vec());
+                    .bind(decision.as_bytes());
                 self.of_withdrawal(*request);
             }
             Write::Attempt { .. } => self.attempt(write, at),
             Write::Signed { .. } => self.signed(write, at),
             Write::Bundle { .. } => self.bundle(write, at)?,
+            Write::Spend { .. } | Write::Aged { .. } | Write::Released { .. } | Write::Backfill { .. } => {}
         }
         Ok(())
     }
 
     fn of_withdrawal(&mut self, request: RequestDigest) {
-        self.sql
-            .push(" WHERE request = ")
-            .push_bind(request.as_bytes().to_vec())
-            .push("; ");
+        self.sql.push(" WHERE request = ").bind(request.as_bytes()).end();
     }
 
     fn statement(&mut self, write: &Write, at: Timestamp) {
@@ -152,22 +150,22 @@ impl Batch {
         else {
             return;
         };
-        let into = "statements (digest, signer, nonce, envelope, first_seen_at)";
-        self.insert(into, &[()], |row, ()| {
-            row.push_bind(digest.as_bytes().to_vec())
-                .push_bind(signer.as_str().to_owned())
-                .push_bind(nonce.to_string())
-                .push_bind(envelope.clone())
-                .push_bind(at.unix_millis());
-        });
+        let row = vec![
+            digest.as_bytes().into(),
+            signer.as_str().into(),
+            nonce.to_string().into(),
+            envelope.clone().into(),
+            at.unix_millis().into(),
+        ];
+        self.insert("statements (digest, signer, nonce, envelope, first_seen_at)", [row]);
         let subjects: BTreeSet<RequestDigest> = subjects.iter().copied().collect();
-        let subjects: Vec<RequestDigest> = subjects.into_iter().collect();
-        self.insert("statement_subjects (request, seq)", &subjects, |row, request| {
-            row.push_bind(request.as_bytes().to_vec())
-                .push("(SELECT seq FROM statements WHERE digest = ")
-                .push_bind_unseparated(digest.as_bytes().to_vec())
-                .push_unseparated(")");
-        });
+        for request in subjects {
+            self.update("INSERT INTO statement_subjects (request, seq) SELECT ")
+                .bind(request.as_bytes())
+                .push(", seq FROM statements WHERE digest = ")
+                .bind(digest.as_bytes())
+                .end();
+        }
     }
 
     fn withdrawal(&mut self, write: &Write, at: Timestamp) {
@@ -182,14 +180,15 @@ impl Batch {
             return;
         };
         let into = "withdrawals (request, statement, tenant, reference, bundle, first_seen_at)";
-        self.insert(into, &[()], |row, ()| {
-            row.push_bind(request.as_bytes().to_vec())
-                .push_bind(statement.as_bytes().to_vec())
-                .push_bind(tenant.as_str().to_owned())
-                .push_bind(reference.as_str().to_owned())
-                .push_bind(bundle.as_bytes().to_vec())
-                .push_bind(at.unix_millis());
-        });
+        let row = vec![
+            request.as_bytes().into(),
+            statement.as_bytes().into(),
+            tenant.as_str().into(),
+            reference.as_str().into(),
+            bundle.as_bytes().into(),
+            at.unix_millis().into(),
+        ];
+        self.insert(into, [row]);
     }
 
     fn attempt(&mut self, write: &Write, at: Timestamp) {
@@ -210,29 +209,30 @@ impl Batch {
                      unsigned = excluded.unsigned, conflict_keys = excluded.conflict_keys, fee_max = excluded.fee_max, \
                      authorization_id = excluded.authorization_id, authorized_at = excluded.authorized_at, \
                      sign_by = excluded.sign_by";
-        self.insert_or(into, &[()], &mut |row, ()| push_attempt(row, write, at), renew);
+        self.insert_or(into, [attempt_row(write, at)], renew);
         // A lineage claims its payments and its anchor again with every attempt; the triggers refuse another owner.
         let again = " ON CONFLICT (tenant, reference) DO UPDATE SET request = excluded.request";
-        let claim = &mut |row: &mut Values<'_>, payment: &PaymentReference| {
-            row.push_bind(tenant.as_str().to_owned())
-                .push_bind(payment.as_str().to_owned())
-                .push_bind(request.as_bytes().to_vec());
+        let claim = |payment: &PaymentReference| {
+            vec![
+                tenant.as_str().into(),
+                payment.as_str().into(),
+                request.as_bytes().into(),
+            ]
         };
-        self.insert_or("payments (tenant, reference, request)", payments, claim, again);
+        let payments = payments.iter().map(claim);
+        self.insert_or("payments (tenant, reference, request)", payments, again);
         let again = " ON CONFLICT (key) DO UPDATE SET request = excluded.request";
-        let claim = &mut |row: &mut Values<'_>, key: &ConflictKey| {
+        let claim = |key: &ConflictKey| {
             let account = account_nonce(key);
-            row.push_bind(conflict_key_text(key))
-                .push_bind(request.as_bytes().to_vec())
-                .push_bind(account.map(|(account, _)| account.to_string()))
-                .push_bind(account.map(|(_, nonce)| nonce.to_vec()));
+            vec![
+                conflict_key_text(key).into(),
+                request.as_bytes().into(),
+                Value::Text(account.map(|(account, _)| account.to_string())),
+                Value::Bytes(account.map(|(_, nonce)| nonce.to_vec())),
+            ]
         };
-        self.insert_or(
-            "conflict_claims (key, request, account, nonce)",
-            conflict_keys,
-            claim,
-            again,
-        );
+        let keys = conflict_keys.iter().map(claim);
+        self.insert_or("conflict_claims (key, request, account, nonce)", keys, again);
     }
 
     fn signed(&mut self, write: &Write, at: Timestamp) {
@@ -246,18 +246,18 @@ impl Batch {
             return;
         };
         self.update("UPDATE attempts SET signatures = ")
-            .push_bind(signatures_bytes(signatures))
+            .bind(signatures_bytes(signatures))
             .push(", signed = ")
-            .push_bind(transaction.bytes.clone())
+            .bind(transaction.bytes.clone())
             .push(", txid = ")
-            .push_bind(transaction.txid.clone())
+            .bind(transaction.txid.as_str())
             .push(", recorded_at = ")
-            .push_bind(at.unix_millis())
+            .bind(at.unix_millis())
             .push(" WHERE number = ")
-            .push_bind(i64::from(*number))
+            .bind(i64::from(*number))
             .push(" AND request = ")
-            .push_bind(request.as_bytes().to_vec())
-            .push("; ");
+            .bind(request.as_bytes())
+            .end();
     }
 
     fn bundle(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
@@ -271,29 +271,21 @@ impl Batch {
             return Ok(());
         };
         let version = to_sql(*version).map_err(|_| StepError::Refused("a bundle version over 63 bits".to_owned()))?;
-        self.insert("bundles (version, digest, activated_at)", &[()], |row, ()| {
-            row.push_bind(version)
-                .push_bind(digest.as_bytes().to_vec())
-                .push_bind(at.unix_millis());
-        });
-        let files: Vec<(&String, &Vec<u8>)> = files.iter().collect();
-        self.insert("bundle_files (version, path, bytes)", &files, |row, (path, bytes)| {
-            row.push_bind(version)
-                .push_bind((*path).clone())
-                .push_bind((*bytes).clone());
-        });
-        let statements: Vec<(i64, &StatementDigest)> = (0..).zip(statements).collect();
-        let into = "bundle_statements (version, position, statement)";
-        self.insert(into, &statements, |row, (position, statement)| {
-            row.push_bind(version)
-                .push_bind(*position)
-                .push_bind(statement.as_bytes().to_vec());
-        });
+        let row = vec![version.into(), digest.as_bytes().into(), at.unix_millis().into()];
+        self.insert("bundles (version, digest, activated_at)", [row]);
+        let file =
+            |(path, bytes): (&String, &Vec<u8>)| vec![version.into(), path.as_str().into(), bytes.clone().into()];
+        self.insert("bundle_files (version, path, bytes)", files.iter().map(file));
+        let statement = |(position, statement): (i64, &StatementDigest)| {
+            vec![version.into(), position.into(), statement.as_bytes().into()]
+        };
+        let statements = (0i64..).zip(statements).map(statement);
+        self.insert("bundle_statements (version, position, statement)", statements);
         Ok(())
     }
 }
 
-fn push_attempt(row: &mut Values<'_>, write: &Write, at: Timestamp) {
+fn attempt_row(write: &Write, at: Timestamp) -> Vec<Value> {
     let Write::Attempt {
         request,
         number,
@@ -306,15 +298,17 @@ fn push_attempt(row: &mut Values<'_>, write: &Write, at: Timestamp) {
         ..
     } = write
     else {
-        return;
+        return Vec::new();
     };
-    row.push_bind(request.as_bytes().to_vec())
-        .push_bind(i64::from(*number))
-        .push_bind(transaction.as_bytes().to_vec())
-        .push_bind(unsigned.clone())
-        .push_bind(conflict_keys_text(conflict_keys))
-        .push_bind(fee_max.to_be_bytes().to_vec())
-        .push_bind(authorization.as_bytes().to_vec())
-        .push_bind(at.unix_millis())
-        .push_bind(sign_by.unix_millis());
+    vec![
+        request.as_bytes().into(),
+        i64::from(*number).into(),
+        transaction.as_bytes().into(),
+        unsigned.clone().into(),
+        conflict_keys_text(conflict_keys).into(),
+        fee_max.to_be_bytes().to_vec().into(),
+        authorization.as_bytes().into(),
+        at.unix_millis().into(),
+        sign_by.unix_millis().into(),
+    ]
 }

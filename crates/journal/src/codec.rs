@@ -2,6 +2,7 @@
 //!
 //! Stored data depends on every byte of this file (DESIGN.md §10): the golden test below must never change.
 
+use countersign_policy::Charge;
 use countersign_signer::{LogEntry, Write};
 use countersign_types::{ConflictKey, Destination, RawSignature, RequestDigest, Timestamp};
 
@@ -169,7 +170,38 @@ fn encode_write(to: &mut Encoder, write: &Write) {
                 .text(&transaction.txid);
         }
         Write::Bundle { .. } => encode_bundle(to, write),
+        Write::Spend { .. } => encode_spend(to, write),
+        Write::Aged { request, number } => {
+            to.tag(21).digest(request.as_bytes()).number(u64::from(*number));
+        }
+        Write::Released { request, number } => {
+            to.tag(22).digest(request.as_bytes()).number(u64::from(*number));
+        }
+        Write::Backfill { charges } => {
+            to.tag(23).list(charges, |to, late| {
+                to.digest(late.request.as_bytes()).number(u64::from(late.number));
+                encode_charge(to, &late.charge);
+            });
+        }
     }
+}
+
+fn encode_spend(to: &mut Encoder, write: &Write) {
+    if let Write::Spend {
+        request,
+        number,
+        facts,
+        charges,
+    } = write
+    {
+        to.tag(20).digest(request.as_bytes()).number(u64::from(*number));
+        to.bytes(facts).list(charges, encode_charge);
+    }
+}
+
+fn encode_charge(to: &mut Encoder, charge: &Charge) {
+    to.digest(charge.counter.as_bytes())
+        .digest(&charge.amount.to_be_bytes());
 }
 
 fn encode_statement(to: &mut Encoder, write: &Write) {
@@ -251,9 +283,10 @@ fn encode_bundle(to: &mut Encoder, write: &Write) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use countersign_signer::LateCharge;
     use countersign_types::{
-        Amount, AuthorizationId, BundleDigest, EntryDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
-        TransactionDigest,
+        Amount, AuthorizationId, BundleDigest, CounterId, EntryDigest, SignedTransaction, StatementDigest,
+        StatementNonce, Tag, TransactionDigest,
     };
     use data_encoding::HEXLOWER;
     use proptest::prelude::*;
@@ -389,6 +422,30 @@ mod tests {
         ]
     }
 
+    fn every_counter_write() -> Vec<Write> {
+        let (request, number) = (RequestDigest::from_bytes([1; 32]), 2);
+        let charge = Charge {
+            counter: CounterId::from_bytes([14; 32]),
+            amount: Amount::from_base_units(15),
+        };
+        let late = LateCharge {
+            request,
+            number,
+            charge: charge.clone(),
+        };
+        vec![
+            Write::Spend {
+                request,
+                number,
+                facts: b"facts".to_vec(),
+                charges: vec![charge],
+            },
+            Write::Aged { request, number },
+            Write::Released { request, number },
+            Write::Backfill { charges: vec![late] },
+        ]
+    }
+
     fn encoded(writes: &[Write]) -> Vec<u8> {
         let entries = [LogEntry {
             bytes: b"entry".to_vec(),
@@ -427,8 +484,18 @@ mod tests {
     }
 
     #[test]
+    fn golden_counter_writes() {
+        let content = content_digest(&encoded(&every_counter_write()));
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "b7ee61b9a7b8ba31f05af12013d0f6e2ebd318df34039fc229dc10c993c59e25"
+        );
+    }
+
+    #[test]
     fn each_write_counts() {
-        let all = every_write();
+        let mut all = every_write();
+        all.extend(every_counter_write());
         for left_out in 0..all.len() {
             let mut writes = all.clone();
             writes.remove(left_out);

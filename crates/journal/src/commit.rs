@@ -3,7 +3,6 @@
 use countersign_audit::{Checkpoint, Frontier, LeafHash, Node, SignedCheckpoint};
 use countersign_signer::{ActiveBundle, JournalError, LogEntry, Write};
 use countersign_types::{RequestDigest, Timestamp};
-use sqlx::SqliteConnection;
 
 use crate::{
     CheckpointSigner,
@@ -11,6 +10,7 @@ use crate::{
     chain::{CommitParts, NO_PREVIOUS, content_digest},
     codec::{BadValue, Encoder, encode_verdict, to_sql},
     error::StepError,
+    sql::Link,
     view::Standing,
 };
 
@@ -123,11 +123,7 @@ impl Draft {
     }
 
     /// Writes log, chain and checkpoint. The caller commits and then has the new head.
-    pub(crate) async fn seal(
-        self,
-        connection: &mut SqliteConnection,
-        signer: &dyn CheckpointSigner,
-    ) -> Result<Head, StepError> {
+    pub(crate) async fn seal(self, link: &mut Link<'_>, signer: &dyn CheckpointSigner) -> Result<Head, StepError> {
         let parts = CommitParts {
             number: self.head.number.checked_add(1).ok_or(BadValue("commit number"))?,
             at: self.head.at,
@@ -137,28 +133,23 @@ impl Draft {
             log_root: *self.head.log.root().hash().as_bytes(),
         };
         let checkpoint = sign_checkpoint(&self.head.log, parts.at, signer)?;
-        let mut batch = Batch::new();
-        batch.insert("log_entries (position, bytes, leaf)", &self.entries, |row, entry| {
-            row.push_bind(entry.position)
-                .push_bind(entry.bytes.clone())
-                .push_bind(entry.leaf.clone());
-        });
-        batch.insert(
-            "log_nodes (level, position, hash)",
-            &self.nodes,
-            |row, (level, position, hash)| {
-                row.push_bind(*level).push_bind(*position).push_bind(hash.clone());
-            },
-        );
-        batch.insert(
-            "log_subjects (request, position)",
-            &self.subjects,
-            |row, (request, position)| {
-                row.push_bind(request.as_bytes().to_vec()).push_bind(*position);
-            },
-        );
+        let mut batch = Batch::default();
+        let row = |entry: &EntryRow| {
+            vec![
+                entry.position.into(),
+                entry.bytes.clone().into(),
+                entry.leaf.clone().into(),
+            ]
+        };
+        batch.insert("log_entries (position, bytes, leaf)", self.entries.iter().map(row));
+        let row = |(level, position, hash): &(i64, i64, Vec<u8>)| {
+            vec![(*level).into(), (*position).into(), hash.clone().into()]
+        };
+        batch.insert("log_nodes (level, position, hash)", self.nodes.iter().map(row));
+        let row = |(request, position): &(RequestDigest, i64)| vec![request.as_bytes().into(), (*position).into()];
+        batch.insert("log_subjects (request, position)", self.subjects.iter().map(row));
         push_commit(&mut batch, &parts, &checkpoint)?;
-        batch.execute(connection, self.entries.len() <= CACHED_ENTRIES).await?;
+        batch.execute(link, self.entries.len() <= CACHED_ENTRIES).await?;
         Ok(Head {
             number: parts.number,
             hash: parts.hash(),
@@ -179,16 +170,17 @@ fn node_row(node: &Node) -> Result<(i64, i64, Vec<u8>), BadValue> {
 fn push_commit(batch: &mut Batch, parts: &CommitParts, checkpoint: &[u8]) -> Result<(), BadValue> {
     let (number, log_size) = (to_sql(parts.number)?, to_sql(parts.log_size)?);
     let into = "commits (number, at, previous, content, log_size, log_root, checkpoint, hash)";
-    batch.insert(into, &[()], |row, ()| {
-        row.push_bind(number)
-            .push_bind(parts.at.unix_millis())
-            .push_bind(parts.previous.to_vec())
-            .push_bind(parts.content.to_vec())
-            .push_bind(log_size)
-            .push_bind(parts.log_root.to_vec())
-            .push_bind(checkpoint.to_vec())
-            .push_bind(parts.hash().to_vec());
-    });
+    let row = vec![
+        number.into(),
+        parts.at.unix_millis().into(),
+        (&parts.previous).into(),
+        (&parts.content).into(),
+        log_size.into(),
+        (&parts.log_root).into(),
+        checkpoint.to_vec().into(),
+        (&parts.hash()).into(),
+    ];
+    batch.insert(into, [row]);
     Ok(())
 }
 

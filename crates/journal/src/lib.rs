@@ -3,7 +3,8 @@
 //! Promises: a proposal is answered after its commit is on the disk and, at the configured cadence, anchored outside the
 //! database. Every decision sees all earlier ones; a group of them shares one transaction. Of every reference, payment
 //! reference, conflict key, statement nonce, attempt number and bundle version there is one owner, and the schema says so
-//! as well. The log's checkpoint is signed inside the transaction that appends to it.
+//! as well. The log's checkpoint is signed inside the transaction that appends to it. Counters are exact: a decision sees every
+//! charge before it, and what was charged never falls out of a sum but by age or by an explicit release (docs/adr/0020).
 //!
 //! Refuses: to be created where a journal was, to open a database that is behind its anchor or does not verify, to
 //! repair anything, to go on after the clock went back or another process took over.
@@ -25,10 +26,14 @@
 
 mod anchor;
 mod apply;
+mod backfill;
 mod chain;
+mod charged;
 mod codec;
 mod commit;
 mod config;
+mod counters;
+mod database;
 mod error;
 mod fail;
 mod log;
@@ -38,7 +43,9 @@ mod query;
 mod records;
 mod schema;
 mod shared;
+mod sql;
 mod store;
+mod usage;
 mod view;
 
 #[cfg(test)]
@@ -46,7 +53,9 @@ mod tests;
 
 pub use apply::MAX_ENTRIES;
 pub use config::{CheckpointSigner, Clock, JournalConfig, Limits, MAX_QUEUED_PROPOSALS, SignCheckpointError, Stats};
+pub use counters::{MAX_CHARGES, MAX_FACTS_BYTES};
 pub use error::OpenError;
 pub use open::FIRST_EPOCH;
 pub use store::SqliteJournal;
+pub use usage::{MAX_SPENDS, MAX_WINDOWS};
 pub use view::MAX_READS;

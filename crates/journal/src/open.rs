@@ -5,7 +5,6 @@ use std::{fs, io, path::Path};
 use countersign_audit::{Frontier, Hash, NodeId, SignedCheckpoint, TreeSize};
 use countersign_signer::{ActiveBundle, JournalError, LogEntry};
 use countersign_types::{BundleDigest, GenesisHash, Timestamp};
-use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     JournalConfig, OpenError,
@@ -13,9 +12,11 @@ use crate::{
     chain::{CommitParts, NO_PREVIOUS},
     codec::{from_sql, to_sql},
     commit::{Draft, Head},
+    database::Connection,
     error::StepError,
     records::{column_time, column32},
-    schema::{SCHEMA_VERSION, connect_writer, read_schema_version, write_schema},
+    schema::{SCHEMA_VERSION, migrate, read_schema_version, write_schema},
+    sql::{Link, Row, Sql},
     view::Standing,
 };
 
@@ -26,7 +27,7 @@ const VERIFIED_COMMITS: u64 = 10_000;
 
 /// A journal that is open for writing.
 pub(crate) struct Opened {
-    pub(crate) connection: SqliteConnection,
+    pub(crate) connection: Connection,
     pub(crate) generation: i64,
     pub(crate) head: Head,
 }
@@ -45,25 +46,21 @@ pub(crate) async fn create(config: &JournalConfig, first_entry: Vec<u8>) -> Resu
 
 /// All of the database is one transaction: a creation that a crash ended leaves a file that `open` refuses.
 async fn fill(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenError> {
-    let mut connection = connect_writer(&config.path).await?;
-    let filled = fill_database(&mut connection, config, first_entry).await;
+    let mut connection = Connection::open(&config.path).await?;
+    let filled = fill_database(&mut connection.link(), config, first_entry).await;
     // Closing removes SQLite's companion files, and rolls back what was not committed.
     connection.close().await?;
     write_anchor(config, &filled?).await
 }
 
-async fn fill_database(
-    connection: &mut SqliteConnection,
-    config: &JournalConfig,
-    first_entry: Vec<u8>,
-) -> Result<Head, OpenError> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    write_schema(connection).await?;
-    write_identity(connection, config).await?;
-    let head = write_genesis(connection, config, first_entry)
+async fn fill_database(link: &mut Link<'_>, config: &JournalConfig, first_entry: Vec<u8>) -> Result<Head, OpenError> {
+    link.script("BEGIN IMMEDIATE").await?;
+    write_schema(link).await?;
+    write_identity(link, config).await?;
+    let head = write_genesis(link, config, first_entry)
         .await
         .map_err(|error| OpenError::Checkpoint(error.to_string()))?;
-    sqlx::query("COMMIT").execute(connection).await?;
+    link.script("COMMIT").await?;
     Ok(head)
 }
 
@@ -109,18 +106,21 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-async fn write_identity(connection: &mut SqliteConnection, config: &JournalConfig) -> Result<(), OpenError> {
+async fn write_identity(link: &mut Link<'_>, config: &JournalConfig) -> Result<(), OpenError> {
     let epoch = to_sql(FIRST_EPOCH).map_err(|error| OpenError::Damaged(error.to_string()))?;
-    sqlx::query("INSERT INTO deployment (id, genesis, log_origin, epoch) VALUES (1, ?, ?, ?)")
-        .bind(config.deployment.as_bytes().to_vec())
-        .bind(config.checkpoint_signer.verifier_key().name().as_str().to_owned())
+    let origin = config.checkpoint_signer.verifier_key().name().as_str();
+    let mut sql = Sql::new("INSERT INTO deployment (id, genesis, log_origin, epoch) VALUES (1, ");
+    sql.bind(config.deployment.as_bytes())
+        .push(", ")
+        .bind(origin)
+        .push(", ")
         .bind(epoch)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("INSERT INTO fence (id, owner, generation) VALUES (1, ?, 1)")
+        .push(")")
+        .end()
+        .push("INSERT INTO fence (id, owner, generation) VALUES (1, ")
         .bind(owner_name())
-        .execute(connection)
-        .await?;
+        .push(", 1)");
+    link.execute(sql).await?;
     Ok(())
 }
 
@@ -129,11 +129,7 @@ fn owner_name() -> String {
     format!("process {}", std::process::id())
 }
 
-async fn write_genesis(
-    connection: &mut SqliteConnection,
-    config: &JournalConfig,
-    first_entry: Vec<u8>,
-) -> Result<Head, StepError> {
+async fn write_genesis(link: &mut Link<'_>, config: &JournalConfig, first_entry: Vec<u8>) -> Result<Head, StepError> {
     let mut draft = Draft::after(&Head::before_genesis(FIRST_EPOCH));
     draft.advance((config.clock)())?;
     let entry = LogEntry {
@@ -142,7 +138,7 @@ async fn write_genesis(
     };
     crate::apply::refuse_unwritable(std::slice::from_ref(&entry), &[])?;
     draft.append(&[entry], &[])?;
-    draft.seal(connection, config.checkpoint_signer.as_ref()).await
+    draft.seal(link, config.checkpoint_signer.as_ref()).await
 }
 
 /// Names the head in the anchor file.
@@ -165,21 +161,19 @@ pub(crate) async fn open(config: &JournalConfig) -> Result<Opened, OpenError> {
     let anchor =
         Anchor::read(&config.anchor_path)?.ok_or_else(|| OpenError::AnchorMissing(config.anchor_path.clone()))?;
     refuse_deployment("anchor", anchor.deployment, config.deployment)?;
-    let mut connection = connect_writer(&config.path)
+    let mut connection = Connection::open(&config.path)
         .await
         .map_err(|error| not_a_journal(config, error))?;
     // Under the write lock: nobody commits between the checks and the fence.
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut connection)
+    let mut link = connection.link();
+    link.script("BEGIN IMMEDIATE")
         .await
         .map_err(|error| not_a_journal(config, error))?;
-    let head = verify(&mut connection, config, &anchor).await?;
-    let row = sqlx::query("UPDATE fence SET generation = generation + 1, owner = ? WHERE id = 1 RETURNING generation")
-        .bind(owner_name())
-        .fetch_one(&mut connection)
-        .await?;
-    let generation = row.try_get("generation")?;
-    sqlx::query("COMMIT").execute(&mut connection).await?;
+    let head = verify(&mut link, config, &anchor).await?;
+    let mut sql = Sql::new("UPDATE fence SET generation = generation + 1, owner = ");
+    sql.bind(owner_name()).push(" WHERE id = 1 RETURNING generation");
+    let generation = link.row(sql).await?.number("generation")?;
+    link.script("COMMIT").await?;
     write_anchor(config, &head).await?;
     Ok(Opened {
         connection,
@@ -207,26 +201,26 @@ fn refuse_deployment(what: &'static str, found: GenesisHash, expected: GenesisHa
     })
 }
 
-async fn verify(connection: &mut SqliteConnection, config: &JournalConfig, anchor: &Anchor) -> Result<Head, OpenError> {
-    match read_schema_version(connection).await? {
-        Some(SCHEMA_VERSION) => {}
-        Some(found) => {
-            return Err(OpenError::UnknownSchema {
-                found,
-                known: SCHEMA_VERSION,
-            });
-        }
-        None => return Err(OpenError::NotAJournal(config.path.clone())),
+async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) -> Result<Head, OpenError> {
+    let Some(found) = read_schema_version(link).await? else {
+        return Err(OpenError::NotAJournal(config.path.clone()));
+    };
+    let found = migrate(link, found).await?;
+    if found != SCHEMA_VERSION {
+        return Err(OpenError::UnknownSchema {
+            found,
+            known: SCHEMA_VERSION,
+        });
     }
-    let epoch = verify_identity(connection, config).await?;
-    let (parts, checkpoint) = verify_chain(connection, anchor).await.map_err(open_error)?;
+    let epoch = verify_identity(link, config).await?;
+    let (parts, checkpoint) = verify_chain(link, anchor).await.map_err(open_error)?;
     let now = (config.clock)();
     if now < parts.at {
         return Err(OpenError::TimeBackwards { now, last: parts.at });
     }
     verify_checkpoint(&parts, &checkpoint, config)?;
-    let log = verify_log(connection, &parts).await.map_err(open_error)?;
-    let bundle = load_active_bundle(connection).await.map_err(open_error)?;
+    let log = verify_log(link, &parts).await.map_err(open_error)?;
+    let bundle = load_active_bundle(link).await.map_err(open_error)?;
     Ok(Head {
         number: parts.number,
         at: parts.at,
@@ -248,13 +242,12 @@ fn open_error(error: StepError) -> OpenError {
     }
 }
 
-async fn verify_identity(connection: &mut SqliteConnection, config: &JournalConfig) -> Result<u64, OpenError> {
-    let row = sqlx::query("SELECT genesis, log_origin, epoch FROM deployment WHERE id = 1")
-        .fetch_one(connection)
-        .await?;
+async fn verify_identity(link: &mut Link<'_>, config: &JournalConfig) -> Result<u64, OpenError> {
+    let identity = "SELECT genesis, log_origin, epoch FROM deployment WHERE id = 1";
+    let row = link.row(Sql::new(identity)).await?;
     let genesis = GenesisHash::from_bytes(column32(&row, "genesis").map_err(open_error)?);
     refuse_deployment("journal", genesis, config.deployment)?;
-    let found: String = row.try_get("log_origin")?;
+    let found = row.text("log_origin")?.to_owned();
     let expected = config.checkpoint_signer.verifier_key().name().as_str();
     if found != expected {
         return Err(OpenError::WrongLog {
@@ -262,7 +255,7 @@ async fn verify_identity(connection: &mut SqliteConnection, config: &JournalConf
             expected: expected.to_owned(),
         });
     }
-    from_sql(row.try_get("epoch")?).map_err(|error| OpenError::Damaged(error.to_string()))
+    from_sql(row.number("epoch")?).map_err(|error| OpenError::Damaged(error.to_string()))
 }
 
 fn damaged(reason: String) -> StepError {
@@ -274,11 +267,9 @@ fn rewound(reason: String) -> StepError {
 }
 
 /// Recomputes the hashes from before the anchored commit to the head, which is returned with its checkpoint.
-async fn verify_chain(connection: &mut SqliteConnection, anchor: &Anchor) -> Result<(CommitParts, Vec<u8>), StepError> {
-    let row = sqlx::query("SELECT coalesce(max(number), 0) AS number FROM commits")
-        .fetch_one(&mut *connection)
-        .await?;
-    let newest = from_sql(row.try_get("number")?)?;
+async fn verify_chain(link: &mut Link<'_>, anchor: &Anchor) -> Result<(CommitParts, Vec<u8>), StepError> {
+    let newest = "SELECT coalesce(max(number), 0) AS number FROM commits";
+    let newest = from_sql(link.row(Sql::new(newest)).await?.number("number")?)?;
     if newest < anchor.number {
         return Err(rewound(format!(
             "the database is at commit {newest}, the anchor at commit {}",
@@ -286,10 +277,9 @@ async fn verify_chain(connection: &mut SqliteConnection, anchor: &Anchor) -> Res
         )));
     }
     let first = anchor.number.min(newest.saturating_sub(VERIFIED_COMMITS)).max(1);
-    let rows = sqlx::query("SELECT * FROM commits WHERE number >= ? ORDER BY number")
-        .bind(to_sql(first)?)
-        .fetch_all(connection)
-        .await?;
+    let mut sql = Sql::new("SELECT * FROM commits WHERE number >= ");
+    sql.bind(to_sql(first)?).push(" ORDER BY number");
+    let rows = link.rows(sql).await?;
     let mut previous: Option<CommitParts> = None;
     for row in &rows {
         let parts = verify_commit(row, previous.as_ref())?;
@@ -302,18 +292,18 @@ async fn verify_chain(connection: &mut SqliteConnection, anchor: &Anchor) -> Res
         previous = Some(parts);
     }
     match (previous, rows.last()) {
-        (Some(parts), Some(row)) => Ok((parts, row.try_get("checkpoint")?)),
+        (Some(parts), Some(row)) => Ok((parts, row.bytes("checkpoint")?.to_vec())),
         _ => Err(damaged("there is no commit".to_owned())),
     }
 }
 
-fn verify_commit(row: &SqliteRow, previous: Option<&CommitParts>) -> Result<CommitParts, StepError> {
+fn verify_commit(row: &Row, previous: Option<&CommitParts>) -> Result<CommitParts, StepError> {
     let parts = CommitParts {
-        number: from_sql(row.try_get("number")?)?,
+        number: from_sql(row.number("number")?)?,
         at: column_time(row, "at")?,
         previous: column32(row, "previous")?,
         content: column32(row, "content")?,
-        log_size: from_sql(row.try_get("log_size")?)?,
+        log_size: from_sql(row.number("log_size")?)?,
         log_root: column32(row, "log_root")?,
     };
     let number = parts.number;
@@ -346,11 +336,9 @@ fn verify_checkpoint(parts: &CommitParts, checkpoint: &[u8], config: &JournalCon
 }
 
 /// The stored log has the size and root that the head commit states.
-async fn verify_log(connection: &mut SqliteConnection, parts: &CommitParts) -> Result<Frontier, StepError> {
-    let row = sqlx::query("SELECT coalesce(max(position), -1) AS position FROM log_entries")
-        .fetch_one(&mut *connection)
-        .await?;
-    let newest: i64 = row.try_get("position")?;
+async fn verify_log(link: &mut Link<'_>, parts: &CommitParts) -> Result<Frontier, StepError> {
+    let newest = "SELECT coalesce(max(position), -1) AS position FROM log_entries";
+    let newest = link.row(Sql::new(newest)).await?.number("position")?;
     if newest.checked_add(1) != Some(to_sql(parts.log_size)?) {
         return Err(damaged(format!(
             "the log's last entry is {newest}, the head commit states {} entries",
@@ -358,7 +346,7 @@ async fn verify_log(connection: &mut SqliteConnection, parts: &CommitParts) -> R
         )));
     }
     let size = TreeSize::new(parts.log_size).map_err(|error| damaged(error.to_string()))?;
-    let nodes = crate::log::load_nodes(connection, &Frontier::required_nodes(size)).await?;
+    let nodes = crate::log::load_nodes(link, &Frontier::required_nodes(size)).await?;
     let stored = |id: NodeId| nodes.get(&id).copied();
     let log = Frontier::rebuild(size, stored).map_err(|error| damaged(error.to_string()))?;
     if *log.root().hash() != Hash::from_bytes(parts.log_root) {
@@ -367,15 +355,14 @@ async fn verify_log(connection: &mut SqliteConnection, parts: &CommitParts) -> R
     Ok(log)
 }
 
-async fn load_active_bundle(connection: &mut SqliteConnection) -> Result<Option<ActiveBundle>, StepError> {
-    let row = sqlx::query("SELECT version, digest, activated_at FROM bundles ORDER BY version DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    let bundle = |row: SqliteRow| -> Result<ActiveBundle, StepError> {
+async fn load_active_bundle(link: &mut Link<'_>) -> Result<Option<ActiveBundle>, StepError> {
+    let newest = "SELECT version, digest, activated_at FROM bundles ORDER BY version DESC LIMIT 1";
+    let row = link.optional_row(Sql::new(newest)).await?;
+    let bundle = |row: Row| -> Result<ActiveBundle, StepError> {
         Ok(ActiveBundle {
-            version: from_sql(row.try_get("version")?)?,
+            version: from_sql(row.number("version")?)?,
             digest: BundleDigest::from_bytes(column32(&row, "digest")?),
-            activated_at: Timestamp::from_unix_millis(row.try_get("activated_at")?),
+            activated_at: Timestamp::from_unix_millis(row.number("activated_at")?),
         })
     };
     row.map(bundle).transpose()

@@ -9,7 +9,6 @@ use std::{
 
 use countersign_signer::{JournalError, Outcome, Proposal, Reply};
 use countersign_types::Timestamp;
-use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -20,11 +19,12 @@ use crate::{
     apply::{apply, refuse_unwritable},
     codec::{bytes32, from_sql},
     commit::{Draft, Head},
+    database::Connection,
     error::StepError,
     fail::{Fail, Step},
     open::write_anchor,
-    schema::connect_writer,
     shared::Shared,
+    sql::{Link, Row, Sql},
     view::load_view,
 };
 
@@ -32,8 +32,6 @@ use crate::{
 const MIN_CHECKPOINT_AGE: Duration = Duration::from_millis(10);
 
 const READ_HEAD: &str = "SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1";
-const LOCK_AND_READ_HEAD: &str = "BEGIN IMMEDIATE; \
-    SELECT generation, number, hash FROM fence, commits ORDER BY number DESC LIMIT 1";
 
 /// What the owner is asked for.
 pub(crate) enum Message {
@@ -55,7 +53,7 @@ pub(crate) struct Owner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) fail: Fail,
     /// Dropped, and so rolled back, whenever its state is not certain.
-    pub(crate) connection: Option<SqliteConnection>,
+    pub(crate) connection: Option<Connection>,
     /// The fence: ours while the database says so.
     pub(crate) generation: i64,
     pub(crate) head: Head,
@@ -249,10 +247,10 @@ impl Owner {
     }
 
     async fn decide(&mut self, draft: &mut Draft, proposal: &Proposal) -> Result<(Reply, Timestamp, bool), StepError> {
-        let connection = self.connection.as_mut().ok_or_else(not_connected)?;
-        let view = load_view(connection, draft.standing(), &proposal.reads).await?;
+        let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
         let now = (self.config.clock)();
         draft.advance(now)?;
+        let view = load_view(&mut link, draft.standing(), &proposal.reads, now).await?;
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
             .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;
@@ -260,7 +258,7 @@ impl Owner {
             return Ok((verdict.reply, now, false));
         }
         refuse_unwritable(&verdict.entries, &verdict.writes)?;
-        apply(connection, &verdict.writes, now).await?;
+        apply(&mut link, &verdict.writes, now).await?;
         draft.append(&verdict.entries, &verdict.writes)?;
         Ok((verdict.reply, now, true))
     }
@@ -268,7 +266,7 @@ impl Owner {
     async fn commit(&mut self, draft: Draft) -> Result<(), GroupError> {
         let signer = Arc::clone(&self.config.checkpoint_signer);
         let sealed = match self.connection.as_mut() {
-            Some(connection) => draft.seal(connection, signer.as_ref()).await,
+            Some(connection) => draft.seal(&mut connection.link(), signer.as_ref()).await,
             None => Err(not_connected()),
         };
         let next = self.keep(sealed).await?;
@@ -289,12 +287,12 @@ impl Owner {
     }
 
     async fn execute_commit(&mut self) -> Result<(), sqlx::Error> {
-        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let mut link = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.link();
         if self.fail.fires(Step::CommitRefused) {
-            sqlx::query("ROLLBACK").execute(connection).await?;
+            link.script("ROLLBACK").await?;
             return Err(sqlx::Error::WorkerCrashed);
         }
-        sqlx::query("COMMIT").execute(connection).await?;
+        link.script("COMMIT").await?;
         if self.fail.fires(Step::CommitAnswerLost) {
             return Err(sqlx::Error::WorkerCrashed);
         }
@@ -353,15 +351,13 @@ impl Owner {
 
     /// Two statements in one round trip; the head is read under the lock.
     async fn lock(&mut self) -> Result<Found, StepError> {
-        let connection = self.connected().await?;
-        let row = sqlx::query(LOCK_AND_READ_HEAD).fetch_one(connection).await?;
-        Found::of(&row)
+        let mut sql = Sql::new("BEGIN IMMEDIATE");
+        sql.end().push(READ_HEAD);
+        Found::of(&self.connected().await?.row(sql).await?)
     }
 
     async fn read_head(&mut self) -> Result<Found, StepError> {
-        let connection = self.connected().await?;
-        let row = sqlx::query(READ_HEAD).fetch_one(connection).await?;
-        Found::of(&row)
+        Found::of(&self.connected().await?.row(Sql::new(READ_HEAD)).await?)
     }
 
     fn recognise(&mut self, found: Found) -> Result<(), JournalError> {
@@ -381,18 +377,18 @@ impl Owner {
         Ok(())
     }
 
-    async fn connected(&mut self) -> Result<&mut SqliteConnection, StepError> {
+    async fn connected(&mut self) -> Result<Link<'_>, StepError> {
         if self.connection.is_none() {
-            self.connection = Some(connect_writer(&self.config.path).await?);
+            self.connection = Some(Connection::open(&self.config.path).await?);
         }
-        self.connection.as_mut().ok_or_else(not_connected)
+        self.connection.as_mut().map(Connection::link).ok_or_else(not_connected)
     }
 
     async fn roll_back(&mut self) {
         let Some(connection) = self.connection.as_mut() else {
             return;
         };
-        if let Err(error) = sqlx::query("ROLLBACK").execute(connection).await {
+        if let Err(error) = connection.link().script("ROLLBACK").await {
             // SQLite ends a transaction by itself after some errors. A new connection is certainly in none.
             tracing::debug!(%error, "no rollback; connecting again");
             self.disconnect().await;
@@ -434,11 +430,11 @@ struct Found {
 }
 
 impl Found {
-    fn of(row: &SqliteRow) -> Result<Self, StepError> {
+    fn of(row: &Row) -> Result<Self, StepError> {
         Ok(Self {
-            generation: row.try_get("generation")?,
-            number: from_sql(row.try_get("number")?)?,
-            hash: bytes32(row.try_get("hash")?)?,
+            generation: row.number("generation")?,
+            number: from_sql(row.number("number")?)?,
+            hash: bytes32(row.bytes("hash")?)?,
         })
     }
 

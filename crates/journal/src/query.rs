@@ -4,29 +4,29 @@ use std::collections::BTreeMap;
 
 use countersign_signer::{Basis, JournaledStatement, Page, StoredBundle, Unfinished, WithdrawalHistory};
 use countersign_types::{BundleDigest, RequestDigest};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     codec::{bytes32, from_sql, to_sql},
     error::StepError,
     log::load_proven_entries,
     records::{attempt, column_time, column32, ending, load_withdrawal},
+    sql::{Link, Row, Sql},
 };
 
 /// Authorizations without signatures, in the order of their first authorization.
-pub(crate) async fn unfinished(connection: &mut SqliteConnection, page: Page) -> Result<Vec<Unfinished>, StepError> {
-    let rows = sqlx::query(
+pub(crate) async fn unfinished(link: &mut Link<'_>, page: Page) -> Result<Vec<Unfinished>, StepError> {
+    let mut sql = Sql::new(
         "SELECT attempts.*, envelope FROM attempts JOIN withdrawals USING (request) \
-         JOIN statements ON digest = statement WHERE recorded_at IS NULL ORDER BY attempts.seq LIMIT ? OFFSET ?",
-    )
-    .bind(i64::from(page.limit.min(Page::MAX)))
-    .bind(i64::try_from(page.offset).unwrap_or(i64::MAX))
-    .fetch_all(connection)
-    .await?;
-    let one = |row: &SqliteRow| {
+         JOIN statements ON digest = statement WHERE recorded_at IS NULL ORDER BY attempts.seq LIMIT ",
+    );
+    sql.bind(i64::from(page.limit.min(Page::MAX)))
+        .push(" OFFSET ")
+        .bind(i64::try_from(page.offset).unwrap_or(i64::MAX));
+    let rows = link.rows(sql).await?;
+    let one = |row: &Row| {
         Ok(Unfinished {
             request: RequestDigest::from_bytes(column32(row, "request")?),
-            envelope: row.try_get("envelope")?,
+            envelope: row.bytes("envelope")?.to_vec(),
             attempt: attempt(row)?,
         })
     };
@@ -35,159 +35,142 @@ pub(crate) async fn unfinished(connection: &mut SqliteConnection, page: Page) ->
 
 /// The statements about a withdrawal in the order of first sight, the request not among them.
 pub(crate) async fn statements(
-    connection: &mut SqliteConnection,
+    link: &mut Link<'_>,
     request: RequestDigest,
 ) -> Result<Vec<JournaledStatement>, StepError> {
-    let rows = sqlx::query(
-        "SELECT envelope, first_seen_at FROM statement_subjects JOIN statements USING (seq) WHERE request = ? \
-         AND digest NOT IN (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) \
-         ORDER BY seq",
-    )
-    .bind(request.as_bytes().to_vec())
-    .fetch_all(connection)
-    .await?;
+    let mut sql = Sql::new(
+        "SELECT envelope, first_seen_at FROM statement_subjects JOIN statements USING (seq) \
+         WHERE digest NOT IN (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) \
+         AND request = ",
+    );
+    sql.bind(request.as_bytes()).push(" ORDER BY seq");
+    let rows = link.rows(sql).await?;
     rows.iter().map(journaled).collect()
 }
 
-fn journaled(row: &SqliteRow) -> Result<JournaledStatement, StepError> {
+fn journaled(row: &Row) -> Result<JournaledStatement, StepError> {
     Ok(JournaledStatement {
-        envelope: row.try_get("envelope")?,
+        envelope: row.bytes("envelope")?.to_vec(),
         first_seen_at: column_time(row, "first_seen_at")?,
     })
 }
 
 /// What a decision about a withdrawal would rest on now; `None` if it was never journaled.
-pub(crate) async fn basis(
-    connection: &mut SqliteConnection,
-    request: RequestDigest,
-) -> Result<Option<Basis>, StepError> {
-    let row = sqlx::query(
+pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result<Option<Basis>, StepError> {
+    let mut sql = Sql::new(
         "SELECT ended_by, (SELECT digest FROM bundles ORDER BY version DESC LIMIT 1) AS bundle, \
          (SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
          WHERE statement_subjects.request = withdrawals.request AND digest <> withdrawals.statement) AS statements \
-         FROM withdrawals WHERE request = ?",
-    )
-    .bind(request.as_bytes().to_vec())
-    .fetch_optional(connection)
-    .await?;
+         FROM withdrawals WHERE request = ",
+    );
+    sql.bind(request.as_bytes());
+    let row = link.optional_row(sql).await?;
     row.map(|row| {
-        let bundle: Option<&[u8]> = row.try_get("bundle")?;
+        let bundle = row.optional_bytes("bundle")?;
         Ok(Basis {
             bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
             ended: ending(&row)?,
-            statements: from_sql(row.try_get("statements")?)?,
+            statements: from_sql(row.number("statements")?)?,
         })
     })
     .transpose()
 }
 
 /// Activated bundles behind a version, with files and activations. The caller holds a read transaction.
-pub(crate) async fn bundles_after(
-    connection: &mut SqliteConnection,
-    version: u64,
-) -> Result<Vec<StoredBundle>, StepError> {
+pub(crate) async fn bundles_after(link: &mut Link<'_>, version: u64) -> Result<Vec<StoredBundle>, StepError> {
     // A version over 63 bits was never stored, and nothing is behind it.
     let version = i64::try_from(version).unwrap_or(i64::MAX);
-    let rows = sqlx::query("SELECT * FROM bundles WHERE version > ? ORDER BY version LIMIT ?")
-        .bind(version)
-        .bind(i64::from(Page::MAX))
-        .fetch_all(&mut *connection)
-        .await?;
-    load_bundles(connection, rows).await
+    let mut sql = Sql::new("SELECT * FROM bundles WHERE version > ");
+    sql.bind(version)
+        .push(" ORDER BY version LIMIT ")
+        .bind(i64::from(Page::MAX));
+    let rows = link.rows(sql).await?;
+    load_bundles(link, rows).await
 }
 
 /// The bundle in force. The caller holds a read transaction.
-pub(crate) async fn active_bundle(connection: &mut SqliteConnection) -> Result<Option<StoredBundle>, StepError> {
-    let rows = sqlx::query("SELECT * FROM bundles ORDER BY version DESC LIMIT 1")
-        .fetch_all(&mut *connection)
+pub(crate) async fn active_bundle(link: &mut Link<'_>) -> Result<Option<StoredBundle>, StepError> {
+    let rows = link
+        .rows(Sql::new("SELECT * FROM bundles ORDER BY version DESC LIMIT 1"))
         .await?;
-    Ok(load_bundles(connection, rows).await?.pop())
+    Ok(load_bundles(link, rows).await?.pop())
 }
 
-async fn load_bundles(connection: &mut SqliteConnection, rows: Vec<SqliteRow>) -> Result<Vec<StoredBundle>, StepError> {
+async fn load_bundles(link: &mut Link<'_>, rows: Vec<Row>) -> Result<Vec<StoredBundle>, StepError> {
     let mut bundles = Vec::new();
     for row in rows {
-        let version: i64 = row.try_get("version")?;
+        let version = row.number("version")?;
         bundles.push(StoredBundle {
             version: from_sql(version)?,
             digest: BundleDigest::from_bytes(column32(&row, "digest")?),
-            files: load_files(connection, version).await?,
-            statements: load_activations(connection, version).await?,
+            files: load_files(link, version).await?,
+            statements: load_activations(link, version).await?,
             activated_at: column_time(&row, "activated_at")?,
         });
     }
     Ok(bundles)
 }
 
-async fn load_files(connection: &mut SqliteConnection, version: i64) -> Result<BTreeMap<String, Vec<u8>>, StepError> {
-    let rows = sqlx::query("SELECT path, bytes FROM bundle_files WHERE version = ?")
-        .bind(version)
-        .fetch_all(connection)
-        .await?;
-    let file = |row: &SqliteRow| Ok((row.try_get("path")?, row.try_get("bytes")?));
+async fn load_files(link: &mut Link<'_>, version: i64) -> Result<BTreeMap<String, Vec<u8>>, StepError> {
+    let mut sql = Sql::new("SELECT path, bytes FROM bundle_files WHERE version = ");
+    sql.bind(version);
+    let rows = link.rows(sql).await?;
+    let file = |row: &Row| Ok((row.text("path")?.to_owned(), row.bytes("bytes")?.to_vec()));
     rows.iter().map(file).collect()
 }
 
-async fn load_activations(connection: &mut SqliteConnection, version: i64) -> Result<Vec<Vec<u8>>, StepError> {
-    let rows = sqlx::query(
-        "SELECT envelope FROM bundle_statements JOIN statements ON digest = statement WHERE version = ? ORDER BY position",
-    )
-    .bind(version)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(|row| Ok(row.try_get("envelope")?)).collect()
+async fn load_activations(link: &mut Link<'_>, version: i64) -> Result<Vec<Vec<u8>>, StepError> {
+    let mut sql =
+        Sql::new("SELECT envelope FROM bundle_statements JOIN statements ON digest = statement WHERE version = ");
+    sql.bind(version).push(" ORDER BY position");
+    let rows = link.rows(sql).await?;
+    rows.iter().map(|row| Ok(row.bytes("envelope")?.to_vec())).collect()
 }
 
 /// Everything about one withdrawal. The caller holds a read transaction.
 pub(crate) async fn history(
-    connection: &mut SqliteConnection,
+    link: &mut Link<'_>,
     request: RequestDigest,
 ) -> Result<Option<WithdrawalHistory>, StepError> {
-    let Some(record) = load_withdrawal(connection, request).await? else {
+    let Some(record) = load_withdrawal(link, request).await? else {
         return Ok(None);
     };
-    let row = sqlx::query(
-        "SELECT envelope, statements.first_seen_at FROM withdrawals JOIN statements ON digest = statement WHERE request = ?",
-    )
-    .bind(request.as_bytes().to_vec())
-    .fetch_one(&mut *connection)
-    .await?;
-    let (checkpoint, size) = checkpoint(connection).await?;
+    let mut sql = Sql::new(
+        "SELECT envelope, statements.first_seen_at FROM withdrawals JOIN statements ON digest = statement WHERE request = ",
+    );
+    sql.bind(request.as_bytes());
+    let row = link.row(sql).await?;
+    let (checkpoint, size) = checkpoint(link).await?;
     Ok(Some(WithdrawalHistory {
         record,
         request: journaled(&row)?,
-        statements: statements(connection, request).await?,
-        entries: load_proven_entries(connection, request, size).await?,
+        statements: statements(link, request).await?,
+        entries: load_proven_entries(link, request, size).await?,
         checkpoint,
     }))
 }
 
 /// The latest checkpoint and the size of its log.
-pub(crate) async fn checkpoint(connection: &mut SqliteConnection) -> Result<(Vec<u8>, u64), StepError> {
-    let row = sqlx::query("SELECT checkpoint, log_size FROM commits ORDER BY number DESC LIMIT 1")
-        .fetch_one(connection)
-        .await?;
-    Ok((row.try_get("checkpoint")?, from_sql(row.try_get("log_size")?)?))
+pub(crate) async fn checkpoint(link: &mut Link<'_>) -> Result<(Vec<u8>, u64), StepError> {
+    let newest = "SELECT checkpoint, log_size FROM commits ORDER BY number DESC LIMIT 1";
+    let row = link.row(Sql::new(newest)).await?;
+    Ok((row.bytes("checkpoint")?.to_vec(), from_sql(row.number("log_size")?)?))
 }
 
 /// The latest checkpoint.
-pub(crate) async fn latest_checkpoint(connection: &mut SqliteConnection) -> Result<Vec<u8>, StepError> {
-    Ok(checkpoint(connection).await?.0)
+pub(crate) async fn latest_checkpoint(link: &mut Link<'_>) -> Result<Vec<u8>, StepError> {
+    Ok(checkpoint(link).await?.0)
 }
 
 /// Log entries from `start`.
-pub(crate) async fn entries(
-    connection: &mut SqliteConnection,
-    start: u64,
-    count: u32,
-) -> Result<Vec<Vec<u8>>, StepError> {
+pub(crate) async fn entries(link: &mut Link<'_>, start: u64, count: u32) -> Result<Vec<Vec<u8>>, StepError> {
     let Ok(start) = to_sql(start) else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query("SELECT bytes FROM log_entries WHERE position >= ? ORDER BY position LIMIT ?")
-        .bind(start)
-        .bind(i64::from(count.min(Page::MAX)))
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(|row| Ok(row.try_get("bytes")?)).collect()
+    let mut sql = Sql::new("SELECT bytes FROM log_entries WHERE position >= ");
+    sql.bind(start)
+        .push(" ORDER BY position LIMIT ")
+        .bind(i64::from(count.min(Page::MAX)));
+    let rows = link.rows(sql).await?;
+    rows.iter().map(|row| Ok(row.bytes("bytes")?.to_vec())).collect()
 }

@@ -1,77 +1,50 @@
-//! The database: how it is connected to, and its versions.
+//! The schema and its versions.
 
-use std::{path::Path, time::Duration};
+use crate::sql::{Link, Sql};
 
-use sqlx::{
-    ConnectOptions as _, Row as _, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
-
-/// Applied in order by whoever creates a journal; version n is the n-th. A migration that was released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+/// Applied in order; version n is the n-th. A migration that was released never changes.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_counters.sql"),
+];
 /// The schema that this program reads and writes.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
-
-/// How long a writer waits for another one before it gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The shapes of our statements vary with how many rows they have.
-const CACHED_STATEMENTS: usize = 512;
-/// Readers run beside the writer; more than the disk serves at once only wait elsewhere.
-const READERS: u32 = 4;
-
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(CACHED_STATEMENTS)
-}
-
-/// The one connection that writes. Every commit is on the disk before it is answered.
-pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    options(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .connect()
-        .await
-}
-
-/// Connections that only read: each sees the last commit.
-pub(crate) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .connect_with(options(path).read_only(true))
-        .await
-}
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 /// Writes the schema into an empty database, inside the caller's transaction.
-pub(crate) async fn write_schema(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
     for migration in MIGRATIONS {
-        sqlx::raw_sql(migration).execute(&mut *connection).await?;
+        link.script(migration).await?;
     }
-    sqlx::raw_sql(
-        "CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT",
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("INSERT INTO schema_version (id, version) VALUES (1, ?)")
-        .bind(SCHEMA_VERSION)
-        .execute(connection)
+    link.script("CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT")
         .await?;
-    Ok(())
+    let mut sql = Sql::new("INSERT INTO schema_version (id, version) VALUES (1, ");
+    sql.bind(SCHEMA_VERSION).push(")");
+    link.execute(sql).await.map(drop)
+}
+
+/// Brings an older schema up to date, inside the caller's transaction. An unknown version is left alone.
+pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx::Error> {
+    let Ok(applied) = usize::try_from(found) else {
+        return Ok(found);
+    };
+    if applied == 0 || found >= SCHEMA_VERSION {
+        return Ok(found);
+    }
+    for migration in MIGRATIONS.iter().skip(applied) {
+        link.script(migration).await?;
+    }
+    let mut sql = Sql::new("UPDATE schema_version SET version = ");
+    sql.bind(SCHEMA_VERSION).push(" WHERE id = 1");
+    link.execute(sql).await?;
+    Ok(SCHEMA_VERSION)
 }
 
 /// The version of the schema; `None` where the database has no such table.
-pub(crate) async fn read_schema_version(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
-    let tables = sqlx::query("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'")
-        .fetch_one(&mut *connection)
-        .await?;
-    if tables.try_get::<i64, _>(0)? == 0 {
+pub(crate) async fn read_schema_version(link: &mut Link<'_>) -> Result<Option<i64>, sqlx::Error> {
+    let tables = "SELECT count(*) AS tables FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
+    if link.row(Sql::new(tables)).await?.number("tables")? == 0 {
         return Ok(None);
     }
-    let row = sqlx::query("SELECT version FROM schema_version WHERE id = 1")
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| row.try_get(0)).transpose()
+    let version = link.optional_row(Sql::new("SELECT version FROM schema_version WHERE id = 1"));
+    version.await?.map(|row| row.number("version")).transpose()
 }

@@ -8,17 +8,16 @@ use countersign_signer::{
 };
 use countersign_types::RequestDigest;
 use futures_core::future::BoxFuture;
-use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     JournalConfig, MAX_QUEUED_PROPOSALS, OpenError, Stats,
+    database::{Readers, Reading},
     error::StepError,
     fail::Fail,
     open::{self, Opened},
     owner::{Job, Message, Owner, closed},
     query,
-    schema::connect_readers,
     shared::Shared,
 };
 
@@ -28,7 +27,7 @@ use crate::{
 /// [`SqliteJournal::close`] waits for it.
 pub struct SqliteJournal {
     queue: mpsc::Sender<Message>,
-    readers: SqlitePool,
+    readers: Readers,
     shared: Arc<Shared>,
 }
 
@@ -52,7 +51,7 @@ impl SqliteJournal {
             generation,
             head,
         } = open::open(&config).await?;
-        let readers = connect_readers(&config.path).await?;
+        let readers = Readers::open(&config.path).await?;
         let shared = Arc::new(Shared::default());
         let (queue, messages) = mpsc::channel(MAX_QUEUED_PROPOSALS);
         let owner = Owner {
@@ -89,11 +88,10 @@ impl SqliteJournal {
         self.readers.close().await;
     }
 
-    async fn read(&self) -> Result<Transaction<'static, Sqlite>, StepError> {
+    async fn read(&self) -> Result<Reading, StepError> {
         if let Some(fatal) = self.shared.fatal() {
             return Err(StepError::Fatal(fatal));
         }
-        // Dropping it ends it: there is nothing to commit.
         Ok(self.readers.begin().await?)
     }
 
@@ -117,8 +115,8 @@ macro_rules! read {
     ($self:ident, $query:ident($($argument:expr),*)) => {
         Box::pin(async move {
             let read = async {
-                let mut transaction = $self.read().await?;
-                query::$query(&mut transaction, $($argument),*).await
+                let mut reading = $self.read().await?;
+                query::$query(&mut reading.link(), $($argument),*).await
             };
             read.await.map_err(StepError::into_read_error)
         })

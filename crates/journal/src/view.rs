@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use countersign_signer::{ActiveBundle, LedgerView, Reads};
 use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNonce, Timestamp};
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     codec::{BadValue, account_nonce, bytes32, conflict_key_text, from_sql, parse_conflict_key},
     error::StepError,
     records::{push_record, record_of, statements_of},
+    sql::{Link, Row, Sql},
+    usage::{MAX_WINDOWS, Sought, push_spends, spends_of},
 };
 
 /// Things that one proposal may look up: every input and every payment of the largest transaction, and room.
@@ -24,9 +25,10 @@ pub(crate) struct Standing {
 
 /// Loads the reads.
 pub(crate) async fn load_view(
-    connection: &mut SqliteConnection,
+    link: &mut Link<'_>,
     standing: &Standing,
     reads: &Reads,
+    now: Timestamp,
 ) -> Result<LedgerView, StepError> {
     refuse_too_many(reads)?;
     let mut view = LedgerView {
@@ -41,12 +43,20 @@ pub(crate) async fn load_view(
         nonce_owners: Default::default(),
         about: Vec::new(),
         voices: Default::default(),
+        usage: Default::default(),
+        spends: Vec::new(),
     };
-    let mut sql = query(reads);
-    if sql.sql().as_str().is_empty() {
+    let sought = Sought::of(reads, now);
+    if sought.windows() > MAX_WINDOWS {
+        return Err(StepError::Refused(format!(
+            "more than {MAX_WINDOWS} windows in one proposal"
+        )));
+    }
+    let sql = query(reads, &sought);
+    if sql.is_empty() {
         return Ok(view);
     }
-    let rows = sql.build().fetch_all(connection).await?;
+    let rows = link.rows(sql).await?;
     if let Some(request) = reads.request {
         view.withdrawal = record_of(request, &rows)?;
         view.about = statements_of(&rows)?;
@@ -54,17 +64,21 @@ pub(crate) async fn load_view(
     for row in &rows {
         add_row(&mut view, row)?;
     }
+    view.usage = sought.usage(&rows)?;
+    view.spends = spends_of(reads, &rows)?;
     Ok(view)
 }
 
-/// Everything that the reads ask for, in one round trip.
-fn query(reads: &Reads) -> QueryBuilder<Sqlite> {
-    let mut sql = Lookups::default();
+/// Everything that the reads ask for, in one round trip where the database can.
+fn query(reads: &Reads, sought: &Sought) -> Sql {
+    let mut sql = Sql::default();
     if let Some(request) = reads.request {
-        push_record(&mut sql.builder, request);
+        push_record(&mut sql, request);
     }
-    sql.lookups(reads);
-    sql.builder
+    push_lookups(&mut sql, reads);
+    sought.push(&mut sql, reads.request);
+    push_spends(&mut sql, reads);
+    sql
 }
 
 fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
@@ -74,6 +88,7 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.statements.len(),
         reads.nonces.len(),
         reads.voices.len(),
+        reads.usage.len(),
     ];
     let total = counts.into_iter().fold(0, usize::saturating_add);
     if total > MAX_READS {
@@ -92,168 +107,138 @@ const STATEMENT: i64 = 5;
 const USED: i64 = 6;
 const VOICE: i64 = 7;
 
-struct Lookups {
-    builder: QueryBuilder<Sqlite>,
-    branches: u32,
+/// `SELECT <kind> AS kind, …`: rows of several lookups come together.
+pub(crate) fn select(sql: &mut Sql, kind: i64, rest: &str) {
+    sql.end()
+        .push(format_args!("SELECT CAST({kind} AS BIGINT) AS kind, {rest}"));
 }
 
-impl Default for Lookups {
-    fn default() -> Self {
-        Self {
-            builder: QueryBuilder::new(""),
-            branches: 0,
-        }
+fn push_lookups(sql: &mut Sql, reads: &Reads) {
+    if let Some((tenant, reference)) = &reads.reference {
+        select(
+            sql,
+            REFERENCE,
+            "request AS owner FROM withdrawals WHERE (tenant, reference) IN ",
+        );
+        push_pairs(sql, std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
     }
+    if !reads.payments.is_empty() {
+        let payments = "tenant AS a, reference AS b, request AS owner FROM payments WHERE (tenant, reference) IN ";
+        select(sql, PAYMENT, payments);
+        let pairs = reads.payments.iter();
+        push_pairs(
+            sql,
+            pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())),
+        );
+    }
+    push_conflict_keys(sql, reads);
+    if !reads.statements.is_empty() {
+        select(
+            sql,
+            STATEMENT,
+            "digest AS a, first_seen_at AS b FROM statements WHERE digest IN ",
+        );
+        sql.list(reads.statements.iter().map(StatementDigest::as_bytes));
+    }
+    if !reads.nonces.is_empty() {
+        let used = "signer AS a, nonce AS b, digest AS owner FROM statements WHERE (signer, nonce) IN ";
+        select(sql, USED, used);
+        let pairs = reads.nonces.iter();
+        push_pairs(sql, pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
+    }
+    push_voices(sql, reads);
+    sql.end();
 }
 
-impl Lookups {
-    /// One statement for all lookups, of rows `(kind, a, b, owner)`.
-    fn lookups(&mut self, reads: &Reads) {
-        if let Some((tenant, reference)) = &reads.reference {
-            self.branch(format_args!(
-                "SELECT {REFERENCE} AS kind, NULL AS a, NULL AS b, request AS owner FROM withdrawals WHERE (tenant, reference) IN (VALUES "
-            ));
-            self.pairs(std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
-        }
-        if !reads.payments.is_empty() {
-            self.branch(format_args!(
-                "SELECT {PAYMENT} AS kind, tenant AS a, reference AS b, request AS owner FROM payments WHERE (tenant, reference) IN (VALUES "
-            ));
-            let pairs = reads.payments.iter();
-            self.pairs(pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())));
-        }
-        self.conflict_keys(reads);
-        if !reads.statements.is_empty() {
-            self.branch(format_args!(
-                "SELECT {STATEMENT} AS kind, digest AS a, first_seen_at AS b, NULL AS owner FROM statements WHERE digest IN ("
-            ));
-            self.values(reads.statements.iter().map(|digest| digest.as_bytes().to_vec()));
-        }
-        if !reads.nonces.is_empty() {
-            self.branch(format_args!(
-                "SELECT {USED} AS kind, signer AS a, nonce AS b, digest AS owner FROM statements WHERE (signer, nonce) IN (VALUES "
-            ));
-            let pairs = reads.nonces.iter();
-            self.pairs(pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
-        }
-        self.voices(reads);
-    }
-
-    /// A withdrawal has few statements, so they are read and their signers compared.
-    fn voices(&mut self, reads: &Reads) {
-        for (request, signer) in &reads.voices {
-            self.branch(format_args!(
-                "SELECT {VOICE} AS kind, signer AS a, count(*) AS b, request AS owner FROM statement_subjects \
-                 JOIN statements USING (seq) WHERE request = "
-            ));
-            self.builder.push_bind(request.as_bytes().to_vec());
-            self.builder
-                .push(" AND signer = ")
-                .push_bind(signer.as_str().to_owned());
-            self.builder.push(" GROUP BY request, signer");
-        }
-    }
-
-    fn branch(&mut self, select: std::fmt::Arguments<'_>) {
-        if self.branches > 0 {
-            self.builder.push(" UNION ALL ");
-        }
-        self.branches = self.branches.saturating_add(1);
-        self.builder.push(select);
-    }
-
-    fn values<T>(&mut self, values: impl Iterator<Item = T>)
-    where
-        T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite>,
-    {
-        let mut list = self.builder.separated(", ");
-        for value in values {
-            list.push_bind(value);
-        }
-        list.push_unseparated(")");
-    }
-
-    fn pairs<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, String)>) {
-        let mut list = self.builder.separated(", ");
-        for (left, right) in pairs {
-            list.push("(");
-            list.push_bind_unseparated(left.to_owned());
-            list.push_unseparated(", ");
-            list.push_bind_unseparated(right);
-            list.push_unseparated(")");
-        }
-        list.push_unseparated(")");
-    }
-
-    fn conflict_keys(&mut self, reads: &Reads) {
-        if reads.conflict_keys.is_empty() {
-            return;
-        }
-        self.branch(format_args!(
-            "SELECT {CONFLICT} AS kind, key AS a, NULL AS b, request AS owner FROM conflict_claims WHERE key IN ("
-        ));
-        self.values(reads.conflict_keys.iter().map(conflict_key_text));
-        let accounts = reads.conflict_keys.iter().filter_map(account_nonce);
-        let accounts: BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
-        if accounts.is_empty() {
-            return;
-        }
-        // `max` beside GROUP BY walks the index `claimed_nonces` once an account; blobs sort like the numbers.
-        self.branch(format_args!(
-            "SELECT {NONCE} AS kind, account AS a, max(nonce) AS b, NULL AS owner FROM conflict_claims WHERE account IN ("
-        ));
-        self.values(accounts.into_iter());
-        self.builder.push(" GROUP BY account");
+/// A withdrawal has few statements, so they are read and their signers compared.
+fn push_voices(sql: &mut Sql, reads: &Reads) {
+    for (request, signer) in &reads.voices {
+        let voice = "signer AS a, count(*) AS b, request AS owner FROM statement_subjects \
+                     JOIN statements USING (seq) WHERE request = ";
+        select(sql, VOICE, voice);
+        sql.bind(request.as_bytes())
+            .push(" AND signer = ")
+            .bind(signer.as_str())
+            .push(" GROUP BY request, signer");
     }
 }
 
-fn add_row(view: &mut LedgerView, row: &SqliteRow) -> Result<(), StepError> {
-    let owner =
-        || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.try_get("owner")?)?)) };
+/// `(VALUES (?, ?), …)`.
+fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
+    sql.push("(VALUES ");
+    let mut separator = "";
+    for (left, right) in pairs {
+        sql.push(separator).list([left.to_owned(), right]);
+        separator = ", ";
+    }
+    sql.push(")");
+}
+
+fn push_conflict_keys(sql: &mut Sql, reads: &Reads) {
+    if reads.conflict_keys.is_empty() {
+        return;
+    }
+    select(
+        sql,
+        CONFLICT,
+        "key AS a, request AS owner FROM conflict_claims WHERE key IN ",
+    );
+    sql.list(reads.conflict_keys.iter().map(conflict_key_text));
+    let accounts = reads.conflict_keys.iter().filter_map(account_nonce);
+    let accounts: BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
+    for account in accounts {
+        // The end of the index `claimed_nonces`; bytes sort like the numbers.
+        select(
+            sql,
+            NONCE,
+            "account AS a, nonce AS b FROM conflict_claims WHERE account = ",
+        );
+        sql.bind(account).push(" ORDER BY nonce DESC LIMIT 1");
+    }
+}
+
+fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
+    let owner = || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.bytes("owner")?)?)) };
     let damaged = |what| move |_| BadValue(what);
-    match row.try_get::<i64, _>("kind")? {
+    match row.number("kind")? {
         REFERENCE => view.reference_owner = Some(owner()?),
         PAYMENT => {
-            let tenant = text(row, "a")?.parse().map_err(|_| BadValue("tenant"))?;
-            let reference = text(row, "b")?.parse().map_err(|_| BadValue("payment reference"))?;
+            let tenant = row.text("a")?.parse().map_err(|_| BadValue("tenant"))?;
+            let reference = row.text("b")?.parse().map_err(|_| BadValue("payment reference"))?;
             view.payment_owners.insert((tenant, reference), owner()?);
         }
         CONFLICT => {
             view.conflict_owners
-                .insert(parse_conflict_key(text(row, "a")?)?, owner()?);
+                .insert(parse_conflict_key(row.text("a")?)?, owner()?);
         }
         NONCE => {
             let (account, next) = next_nonce(row)?;
             view.next_nonces.insert(account, next);
         }
         STATEMENT => {
-            let digest = StatementDigest::from_bytes(bytes32(row.try_get("a")?)?);
+            let digest = StatementDigest::from_bytes(bytes32(row.bytes("a")?)?);
             view.statements
-                .insert(digest, Timestamp::from_unix_millis(row.try_get("b")?));
+                .insert(digest, Timestamp::from_unix_millis(row.number("b")?));
         }
         USED => {
-            let signer = text(row, "a")?.parse().map_err(|_| BadValue("signer"))?;
-            let nonce: StatementNonce = text(row, "b")?.parse().map_err(damaged("statement nonce"))?;
+            let signer = row.text("a")?.parse().map_err(|_| BadValue("signer"))?;
+            let nonce: StatementNonce = row.text("b")?.parse().map_err(damaged("statement nonce"))?;
             let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
             view.nonce_owners.insert((signer, nonce), digest);
         }
         VOICE => {
-            let signer = text(row, "a")?.parse().map_err(|_| BadValue("signer"))?;
-            view.voices.insert((owner()?, signer), from_sql(row.try_get("b")?)?);
+            let signer = row.text("a")?.parse().map_err(|_| BadValue("signer"))?;
+            view.voices.insert((owner()?, signer), from_sql(row.number("b")?)?);
         }
-        // The rows of the withdrawal's record.
+        // The rows of the withdrawal's record, of counters and of spends.
         _ => {}
     }
     Ok(())
 }
 
-fn text<'r>(row: &'r SqliteRow, column: &str) -> Result<&'r str, StepError> {
-    Ok(row.try_get(column)?)
-}
-
-fn next_nonce(row: &SqliteRow) -> Result<(Destination, u64), StepError> {
-    let account = text(row, "a")?.parse().map_err(|_| BadValue("account"))?;
-    let bytes: &[u8] = row.try_get("b")?;
+fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
+    let account = row.text("a")?.parse().map_err(|_| BadValue("account"))?;
+    let bytes = row.bytes("b")?;
     let highest = u64::from_be_bytes(bytes.try_into().map_err(|_| BadValue("account nonce"))?);
     // The last nonce is refused when it is claimed.
     let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;
@@ -262,8 +247,8 @@ fn next_nonce(row: &SqliteRow) -> Result<(Destination, u64), StepError> {
 
 #[cfg(test)]
 mod tests {
-    use countersign_types::ConflictKey;
-    use sqlx::AssertSqlSafe;
+    use countersign_policy::UsageQuery;
+    use countersign_types::{ConflictKey, CounterId};
 
     use super::*;
     use crate::tests::{Place, account_nonce, nonce_of, payment, reference, request, signer, statement_digest, tenant};
@@ -273,13 +258,17 @@ mod tests {
     async fn a_decision_scans_no_table() {
         let place = Place::new();
         place.create().await.close().await;
-        let mut connection = crate::schema::connect_writer(&place.database()).await.unwrap();
+        let mut connection = crate::database::Connection::open(&place.database()).await.unwrap();
         let outpoint = ConflictKey::Outpoint {
             chain: "eip155:1".parse().unwrap(),
             txid: [9; 32],
             index: 1,
         };
-        let sql = query(&Reads {
+        let usage = |counter: &str, window: &str| UsageQuery {
+            counter: CounterId::of(counter.as_bytes()),
+            window: window.parse().unwrap(),
+        };
+        let reads = Reads {
             request: Some(request("a")),
             reference: Some((tenant(), reference("a"))),
             payments: vec![(tenant(), payment("a")), (tenant(), payment("b"))],
@@ -287,12 +276,15 @@ mod tests {
             statements: vec![statement_digest("a"), statement_digest("b")],
             nonces: vec![(signer(), nonce_of("a")), (signer(), nonce_of("b"))],
             voices: vec![(request("a"), signer()), (request("b"), signer())],
-        });
+            usage: vec![usage("a", "24h"), usage("b", "24h"), usage("b", "7d")],
+            spends_since: None,
+        };
+        let sql = query(&reads, &Sought::of(&reads, crate::tests::at(crate::tests::START)));
         let mut searches = 0;
-        for statement in sql.sql().as_str().split("; ") {
-            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-            for row in sqlx::query(explain).fetch_all(&mut connection).await.unwrap() {
-                let detail: String = row.try_get("detail").unwrap();
+        for statement in sql.texts() {
+            let explain = Sql::new(&format!("EXPLAIN QUERY PLAN {statement}"));
+            for row in connection.link().rows(explain).await.unwrap() {
+                let detail = row.text("detail").unwrap();
                 assert!(
                     !detail.starts_with("SCAN") || detail.contains("ROW"),
                     "{detail} in {statement}"
@@ -300,6 +292,6 @@ mod tests {
                 searches += u32::from(detail.starts_with("SEARCH"));
             }
         }
-        assert!(searches >= 9, "{searches}");
+        assert!(searches >= 14, "{searches}");
     }
 }

@@ -1,4 +1,5 @@
-"""The commit of `golden_commit` in src/codec.rs, hashed from the description alone: prints content and commit hash."""
+"""The commits of `golden_commit` and `golden_counter_writes` in src/codec.rs, hashed from the description alone: prints
+content and commit hash of the first and content of the second."""
 
 import hashlib
 import struct
@@ -43,3 +44,12 @@ content = prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b""
 commit = prefixed(b"commit", bytes(32) + u64(1) + i64(AT) + content + u64(1) + digest(13))
 print(content.hex())
 print(commit.hex())
+
+attempt, charge = request + u64(2), digest(14) + (15).to_bytes(32, "big")
+writes = [
+    b"\x14" + attempt + text("facts") + u64(1) + charge,
+    b"\x15" + attempt,
+    b"\x16" + attempt,
+    b"\x17" + u64(1) + attempt + charge,
+]
+print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use futures_core::future::BoxFuture;
 
+use countersign_policy::{Charge, Usage, UsageQuery};
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EntryDigest, PaymentReference, PrincipalId,
     RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag, TenantId,
@@ -80,6 +81,11 @@ pub struct Reads {
     pub nonces: Vec<(PrincipalId, StatementNonce)>,
     /// How many statements these people made about these withdrawals.
     pub voices: Vec<(RequestDigest, PrincipalId)>,
+    /// What these counters stand at; with `request`, what its lineage was charged as well.
+    pub usage: Vec<UsageQuery>,
+    /// What authorized attempts spend that was not released, and has not aged or aged after this moment: what a bundle's
+    /// new counters must begin with.
+    pub spends_since: Option<Timestamp>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -108,6 +114,10 @@ pub struct LedgerView {
     pub nonce_owners: BTreeMap<(PrincipalId, StatementNonce), StatementDigest>,
     /// How many statements are journaled for the voices asked for; silent ones are absent.
     pub voices: BTreeMap<(RequestDigest, PrincipalId), u64>,
+    /// What the counters asked for stand at.
+    pub usage: Usage,
+    /// The spends asked for, in the order of their first authorization.
+    pub spends: Vec<SpendRecord>,
 }
 
 /// The bundle in force.
@@ -161,6 +171,32 @@ impl Basis {
             statements: u64::try_from(view.about.len()).unwrap_or(u64::MAX),
         }
     }
+}
+
+/// What an authorized attempt spends, for counters that are defined later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpendRecord {
+    /// The withdrawal.
+    pub request: RequestDigest,
+    /// The attempt.
+    pub number: u32,
+    /// What the pipeline wrote about it; the journal does not look inside.
+    pub facts: Vec<u8>,
+    /// When it was charged first.
+    pub charged_at: Timestamp,
+    /// When it began to age; until then it counts in every window.
+    pub aged_at: Option<Timestamp>,
+}
+
+/// A charge of an attempt that is already authorized, to a counter that was defined later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateCharge {
+    /// The withdrawal.
+    pub request: RequestDigest,
+    /// The attempt.
+    pub number: u32,
+    /// The charge.
+    pub charge: Charge,
 }
 
 /// An attempt that was authorized: from that moment it counts as signed.
@@ -264,6 +300,39 @@ pub enum Write {
         authorization: AuthorizationId,
         /// Until when it may be used.
         sign_by: Timestamp,
+    },
+    /// What an authorized attempt (a [`Write::Attempt`] of the same verdict or earlier) spends. The charges count in every
+    /// window from now on. With a renewed authorization they are charged again: each counter keeps the larger charge.
+    Spend {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The attempt.
+        number: u32,
+        /// The facts that charges were computed from, for counters that are defined later.
+        facts: Vec<u8>,
+        /// What it adds to counters.
+        charges: Vec<Charge>,
+    },
+    /// An attempt's charges begin to age: it was attested mined, or it was signed and its wallet's charges age from
+    /// signature. From now on they leave windows as time passes.
+    Aged {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The attempt.
+        number: u32,
+    },
+    /// An attempt's charges are given back. Only for what was never signed and never will be, or is proven dead.
+    Released {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The attempt.
+        number: u32,
+    },
+    /// Charges of attempts that are already authorized, to counters that a new bundle defines. They count from when their
+    /// attempts were charged and age when those did. What a counter was charged before stays.
+    Backfill {
+        /// The charges.
+        charges: Vec<LateCharge>,
     },
     /// The signatures of an attempt.
     Signed {

@@ -109,6 +109,8 @@ impl Prepared {
                 .into_iter()
                 .map(|signer| (self.decoded.digest, signer.clone()))
                 .collect(),
+            usage: Vec::new(),
+            spends_since: None,
         }
     }
 }

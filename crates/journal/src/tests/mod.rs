@@ -1,5 +1,6 @@
 //! Everything here runs on real SQLite files in temporary directories.
 
+mod counters;
 mod crash;
 mod group;
 mod model;
@@ -209,6 +210,16 @@ pub(crate) fn attempt(name: &str, number: u32, nonce: u64) -> Write {
         conflict_keys: vec![account_nonce(nonce)],
         fee_max: Amount::MAX,
         sign_by: at(START + 60_000),
+    }
+}
+
+/// What an attempt spends, charged to no counter.
+pub(crate) fn spend(name: &str, number: u32) -> Write {
+    Write::Spend {
+        request: request(name),
+        number,
+        facts: b"facts".to_vec(),
+        charges: Vec::new(),
     }
 }
 

@@ -186,11 +186,27 @@ async fn another_log_is_refused() {
 async fn another_schema_version_is_refused() {
     let place = Place::new();
     closed(&place).await;
-    tamper(&place, "UPDATE schema_version SET version = 2").await;
+    tamper(&place, "UPDATE schema_version SET version = 3").await;
     assert!(matches!(
         refusal(&place).await,
-        OpenError::UnknownSchema { found: 2, known: 1 }
+        OpenError::UnknownSchema { found: 3, known: 2 }
     ));
+}
+
+/// What the first version of the schema held is kept, and counters are there.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let place = Place::new();
+    closed(&place).await;
+    let first_version = "DROP TABLE counter_entries; DROP TABLE counters; DROP TABLE charges; DROP TABLE spends; \
+                         UPDATE schema_version SET version = 1";
+    tamper(&place, first_version).await;
+    let journal = place.open().await;
+    assert_eq!(all_entries(&journal).await.len(), 6);
+    let writes = [withdrawal("a"), vec![attempt("a", 1, 0), spend("a", 1)]].concat();
+    write(&journal, writes, Vec::new()).await.unwrap();
+    journal.close().await;
+    place.open().await;
 }
 
 #[tokio::test]

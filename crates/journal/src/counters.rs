@@ -1,0 +1,348 @@
+//! The writes that move counters: charging, aging, giving back, and counters that are defined late.
+//!
+//! All arithmetic is here and checked. Nothing is written before all of a proposal's changes are known to be possible, so
+//! what cannot be charged refuses its own proposal alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_policy::Charge;
+use countersign_signer::{JournalError, Write};
+use countersign_types::{Amount, CounterId, RequestDigest, Timestamp};
+
+use crate::{
+    apply::Batch,
+    backfill,
+    charged::{Charged, Stage},
+    error::StepError,
+    records::column32,
+    sql::{Link, Row, Sql},
+    usage::attempt_number,
+};
+
+/// Counters that one attempt is charged to: every limit of two policies for every payment of a large batch.
+pub const MAX_CHARGES: usize = 4_096;
+/// The facts of one spend: every effect of the largest transaction.
+pub const MAX_FACTS_BYTES: usize = 1 << 20;
+
+/// The attempt of a spend.
+pub(crate) type AttemptKey = (RequestDigest, u32);
+
+/// Refuses what is out of bounds before anything is written.
+pub(crate) fn refuse_unwritable(writes: &[Write]) -> Result<(), StepError> {
+    for write in writes {
+        let Write::Spend { facts, charges, .. } = write else {
+            continue;
+        };
+        if facts.len() > MAX_FACTS_BYTES || charges.len() > MAX_CHARGES {
+            return Err(StepError::Refused(format!(
+                "{} charges with {} bytes of facts; at most {MAX_CHARGES} and {MAX_FACTS_BYTES}",
+                charges.len(),
+                facts.len()
+            )));
+        }
+        let distinct: BTreeSet<CounterId> = charges.iter().map(|charge| charge.counter).collect();
+        if distinct.len() != charges.len() {
+            return Err(StepError::Refused(
+                "a counter is charged twice by one attempt".to_owned(),
+            ));
+        }
+    }
+    let is_moving = |write: &Write| matches!(write, Write::Spend { .. } | Write::Aged { .. } | Write::Released { .. });
+    let backfills = writes
+        .iter()
+        .filter(|write| matches!(write, Write::Backfill { .. }))
+        .count();
+    if backfills > 1 || (backfills == 1 && writes.iter().any(is_moving)) {
+        return Err(StepError::Refused("a backfill goes alone".to_owned()));
+    }
+    Ok(())
+}
+
+/// Adds what the writes of one proposal do to counters.
+pub(crate) async fn apply(
+    link: &mut Link<'_>,
+    batch: &mut Batch,
+    writes: &[Write],
+    at: Timestamp,
+) -> Result<(), StepError> {
+    let mut requests = BTreeSet::new();
+    let mut counters = BTreeSet::new();
+    for write in writes {
+        match write {
+            Write::Spend { request, charges, .. } => {
+                requests.insert(*request);
+                counters.extend(charges.iter().map(|charge| charge.counter));
+            }
+            Write::Aged { request, .. } | Write::Released { request, .. } => drop(requests.insert(*request)),
+            Write::Backfill { charges } => backfill::apply(link, batch, charges).await?,
+            Write::Statement { .. }
+            | Write::Withdrawal { .. }
+            | Write::Ended { .. }
+            | Write::Decision { .. }
+            | Write::Attempt { .. }
+            | Write::Signed { .. }
+            | Write::Bundle { .. } => {}
+        }
+    }
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let mut ledger = Ledger::load(link, &requests, &counters).await?;
+    for write in writes {
+        ledger.change(batch, write, at)?;
+    }
+    ledger.push(batch, at);
+    Ok(())
+}
+
+/// A counter's two sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) cum: Amount,
+    pub(crate) pend: Amount,
+}
+
+impl Sums {
+    pub(crate) const ZERO: Self = Self {
+        cum: Amount::ZERO,
+        pend: Amount::ZERO,
+    };
+
+    pub(crate) fn of(row: &Row) -> Result<Self, StepError> {
+        Ok(Self {
+            cum: Amount::from_be_bytes(column32(row, "cum")?),
+            pend: Amount::from_be_bytes(column32(row, "pend")?),
+        })
+    }
+
+    /// What a lineage stood for before is replaced by what it stands for now.
+    fn exchange(&mut self, before: &Charged, after: &Charged) -> Result<(), StepError> {
+        let damaged = || JournalError::Damaged("a counter holds less than one of its lineages".to_owned());
+        let aged = after.aged().checked_sub(before.aged()).ok_or_else(damaged)?;
+        let rest = self.pend.checked_sub(before.held()).ok_or_else(damaged)?;
+        let cum = self.cum.checked_add(aged);
+        let pend = rest.checked_add(after.held());
+        // Together they fit, so that no sum over a window overflows and nothing that was charged cannot age.
+        let fits = |(cum, pend): &(Amount, Amount)| cum.checked_add(*pend).is_some();
+        let Some((cum, pend)) = cum.zip(pend).filter(fits) else {
+            return Err(StepError::Refused("a counter would exceed 256 bits".to_owned()));
+        };
+        *self = Self { cum, pend };
+        Ok(())
+    }
+}
+
+/// The lineages of a proposal and their counters, as they are changed.
+struct Ledger {
+    stages: BTreeMap<AttemptKey, Stage>,
+    charged: BTreeMap<(RequestDigest, CounterId), Charged>,
+    sums: BTreeMap<CounterId, Sums>,
+    /// What the proposal has changed: sums, and whether `cum` is among it.
+    changed: BTreeMap<CounterId, bool>,
+}
+
+impl Ledger {
+    async fn load(
+        link: &mut Link<'_>,
+        requests: &BTreeSet<RequestDigest>,
+        counters: &BTreeSet<CounterId>,
+    ) -> Result<Self, StepError> {
+        let mut sql = Sql::new(
+            "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, counters.counter AS counter, \
+             amount, cum, pend FROM spends LEFT JOIN charges ON charges.request = spends.request \
+             AND charges.number = spends.number LEFT JOIN counters ON counters.counter = charges.counter \
+             WHERE spends.request IN ",
+        );
+        sql.list(requests.iter().map(RequestDigest::as_bytes)).end();
+        if !counters.is_empty() {
+            // The same columns, so that one loop reads both.
+            sql.push(
+                "SELECT NULL AS request, NULL AS number, NULL AS aged_at, NULL AS released_at, counter, NULL AS amount, \
+                 cum, pend FROM counters WHERE counter IN ",
+            );
+            sql.list(counters.iter().map(CounterId::as_bytes)).end();
+        }
+        let mut ledger = Self {
+            stages: BTreeMap::new(),
+            charged: BTreeMap::new(),
+            sums: BTreeMap::new(),
+            changed: BTreeMap::new(),
+        };
+        for row in link.rows(sql).await? {
+            ledger.add(&row)?;
+        }
+        Ok(ledger)
+    }
+
+    fn add(&mut self, row: &Row) -> Result<(), StepError> {
+        let counter = row.optional_bytes("counter")?;
+        let counter = counter
+            .map(crate::codec::bytes32)
+            .transpose()?
+            .map(CounterId::from_bytes);
+        if let Some(counter) = counter {
+            self.sums.insert(counter, Sums::of(row)?);
+        }
+        // A counter of the second statement has no attempt.
+        if row.optional_bytes("request")?.is_none() {
+            return Ok(());
+        }
+        let request = RequestDigest::from_bytes(column32(row, "request")?);
+        let number = attempt_number(row)?;
+        let stage = Stage::of(row.optional_number("aged_at")?, row.optional_number("released_at")?);
+        self.stages.insert((request, number), stage);
+        if let Some(counter) = counter {
+            let amount = Amount::from_be_bytes(column32(row, "amount")?);
+            self.charged
+                .entry((request, counter))
+                .or_default()
+                .set(number, amount, stage);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, batch: &mut Batch, write: &Write, at: Timestamp) -> Result<(), StepError> {
+        match write {
+            Write::Spend {
+                request,
+                number,
+                facts,
+                charges,
+            } => self.spend(batch, (*request, *number), (facts, charges), at),
+            Write::Aged { request, number } => {
+                self.advance((*request, *number), Stage::Aged(at))?;
+                push_stage(batch, "UPDATE spends SET aged_at = ", (*request, *number), at);
+                Ok(())
+            }
+            Write::Released { request, number } => {
+                self.advance((*request, *number), Stage::Released)?;
+                push_stage(batch, "UPDATE spends SET released_at = ", (*request, *number), at);
+                Ok(())
+            }
+            Write::Statement { .. }
+            | Write::Withdrawal { .. }
+            | Write::Ended { .. }
+            | Write::Decision { .. }
+            | Write::Attempt { .. }
+            | Write::Signed { .. }
+            | Write::Bundle { .. }
+            | Write::Backfill { .. } => Ok(()),
+        }
+    }
+
+    fn spend(
+        &mut self,
+        batch: &mut Batch,
+        key: AttemptKey,
+        (facts, charges): (&[u8], &[Charge]),
+        at: Timestamp,
+    ) -> Result<(), StepError> {
+        let (request, number) = key;
+        match self.stages.insert(key, Stage::Outstanding) {
+            None | Some(Stage::Outstanding) => {}
+            Some(Stage::Aged(_) | Stage::Released) => return Err(is_final(key)),
+        }
+        let row = vec![
+            request.as_bytes().into(),
+            i64::from(number).into(),
+            facts.to_vec().into(),
+            at.unix_millis().into(),
+        ];
+        let renew = " ON CONFLICT (request, number) DO UPDATE SET facts = excluded.facts";
+        batch.insert_or("spends (request, number, facts, charged_at)", [row], renew);
+        let mut rows = Vec::new();
+        for charge in charges {
+            let charged = self.charged.entry((request, charge.counter)).or_default();
+            let before = charged.clone();
+            let amount = before.amount(number).unwrap_or_default().max(charge.amount);
+            charged.set(number, amount, Stage::Outstanding);
+            let sums = self.sums.entry(charge.counter).or_insert(Sums::ZERO);
+            sums.exchange(&before, charged)?;
+            self.changed.entry(charge.counter).or_insert(false);
+            rows.push(vec![
+                request.as_bytes().into(),
+                charge.counter.as_bytes().into(),
+                i64::from(number).into(),
+                amount.to_be_bytes().to_vec().into(),
+            ]);
+        }
+        let rise = " ON CONFLICT (request, counter, number) DO UPDATE SET amount = excluded.amount";
+        batch.insert_or("charges (request, counter, number, amount)", rows, rise);
+        Ok(())
+    }
+
+    fn advance(&mut self, key: AttemptKey, to: Stage) -> Result<(), StepError> {
+        let (request, number) = key;
+        match self.stages.insert(key, to) {
+            Some(Stage::Outstanding) => {}
+            Some(Stage::Aged(_) | Stage::Released) => return Err(is_final(key)),
+            None => {
+                return Err(StepError::Refused(format!(
+                    "attempt {number} of {request} spends nothing that the journal knows"
+                )));
+            }
+        }
+        let of_lineage = self.charged.range_mut((request, CounterId::from_bytes([0; 32]))..);
+        for ((_, counter), charged) in of_lineage.take_while(|((owner, _), _)| *owner == request) {
+            let before = charged.clone();
+            charged.advance(number, to);
+            let sums = self.sums.entry(*counter).or_insert(Sums::ZERO);
+            let cum = sums.cum;
+            sums.exchange(&before, charged)?;
+            *self.changed.entry(*counter).or_default() |= sums.cum != cum;
+        }
+        Ok(())
+    }
+
+    fn push(&self, batch: &mut Batch, at: Timestamp) {
+        let sums = |counter: &CounterId| self.sums.get(counter).copied().unwrap_or(Sums::ZERO);
+        let changed = self.changed.keys().map(|counter| (*counter, sums(counter)));
+        push_sums(batch, changed);
+        let aged = self.changed.iter().filter(|(_, has_aged)| **has_aged);
+        let entries = aged.map(|(counter, _)| (*counter, at, sums(counter).cum));
+        push_entries(batch, entries);
+    }
+}
+
+/// Sums of counters, old or new.
+pub(crate) fn push_sums(batch: &mut Batch, sums: impl Iterator<Item = (CounterId, Sums)>) {
+    let row = |(counter, sums): (CounterId, Sums)| {
+        vec![
+            counter.as_bytes().into(),
+            sums.cum.to_be_bytes().to_vec().into(),
+            sums.pend.to_be_bytes().to_vec().into(),
+        ]
+    };
+    let again = " ON CONFLICT (counter) DO UPDATE SET cum = excluded.cum, pend = excluded.pend";
+    batch.insert_or("counters (counter, cum, pend)", sums.map(row), again);
+}
+
+/// Entries of counters; what ages in one millisecond shares one.
+pub(crate) fn push_entries(batch: &mut Batch, entries: impl Iterator<Item = (CounterId, Timestamp, Amount)>) {
+    let row = |(counter, at, cum): (CounterId, Timestamp, Amount)| {
+        vec![
+            counter.as_bytes().into(),
+            at.unix_millis().into(),
+            cum.to_be_bytes().to_vec().into(),
+        ]
+    };
+    let again = " ON CONFLICT (counter, at) DO UPDATE SET cum_after = excluded.cum_after";
+    batch.insert_or("counter_entries (counter, at, cum_after)", entries.map(row), again);
+}
+
+fn push_stage(batch: &mut Batch, update: &str, (request, number): AttemptKey, at: Timestamp) {
+    batch
+        .update(update)
+        .bind(at.unix_millis())
+        .push(" WHERE number = ")
+        .bind(i64::from(number))
+        .push(" AND request = ")
+        .bind(request.as_bytes())
+        .end();
+}
+
+fn is_final((request, number): AttemptKey) -> StepError {
+    StepError::Refused(format!(
+        "what attempt {number} of {request} spends has aged or was given back, for good"
+    ))
+}
