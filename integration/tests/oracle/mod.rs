@@ -1,6 +1,6 @@
 //! What the oracle tests of all families share: finding a judge, talking to it, and the list of disagreements.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
 mod disagreements;
 mod judge;
