@@ -6,7 +6,11 @@ use super::fixtures::{
     BLOCKHASHES, Ix, USDC, World, address, advance, alice, looked_up, message, nonce, open, table, thief,
     token_account, token_transfer, transfer, us, warm,
 };
-use crate::{AddressError, ParseError, message::Message, wanted_facts};
+use crate::{
+    AddressError, ParseError,
+    message::{Lookup, Message},
+    wanted_facts,
+};
 
 fn effects(world: &World, message: &Message) -> Result<Vec<Effect>, ParseError> {
     Ok(world.parse(&message.encode())?.effects().to_vec())
@@ -80,42 +84,32 @@ fn only_what_touches_an_unknown_account_is_opaque() {
     assert!(matches!(found[2], Effect::Opaque { .. }));
 }
 
+/// Writable ones of every table come first, then read-only ones of every table.
 #[test]
 fn the_order_of_tables_is_the_protocols() {
-    // Writable ones of every table come first, then read-only ones of every table.
     let mut world = World::new();
-    let instructions = [open(alice()), token_transfer(5, token_account(alice()))];
-    let mut message = looked_up(&instructions, &[token_account(alice()), alice()]);
-    let second = crate::message::Lookup {
-        table: thief(),
-        writable: vec![7],
-        readonly: vec![0],
+    let unknown = Ix::new(&thief().to_string(), &[(us(), true)], &[b"data"]);
+    let mut message = message(std::slice::from_ref(&unknown));
+    let lookup = |table, writable, readonly| Lookup {
+        table,
+        writable: vec![writable],
+        readonly: vec![readonly],
     };
-    let first = &mut message.lookups.as_mut().unwrap()[0];
-    assert_eq!((&first.writable[..], &first.readonly[..]), (&[0][..], &[1][..]));
-    first.readonly = vec![];
-    // The read-only account now comes from the second table, behind a writable one of the second table.
-    let readonly = message.keys.len() as u8 + 1;
-    for instruction in &mut message.instructions {
-        for index in instruction.accounts.iter_mut().filter(|index| **index == readonly) {
-            *index += 1;
-        }
-    }
-    message.lookups.as_mut().unwrap().push(second);
-    message.instructions[1].accounts.push(readonly);
-    world.attest(table(), &[token_account(alice())]);
-    world.attest(
-        thief(),
-        &[alice(), warm(), warm(), warm(), warm(), warm(), warm(), warm()],
-    );
-    // A transfer with a fifth account is opaque, and the opening is read whole: alice is where she must be.
-    let found = effects(&world, &message).unwrap();
-    let Effect::Opaque { bytes, .. } = &found[1] else {
-        panic!("{found:?}");
+    message.lookups = Some(vec![lookup(table(), 0, 1), lookup(nonce(), 1, 0)]);
+    message.instructions[0].accounts = vec![2, 3, 4, 5];
+    world.attest(table(), &[alice(), warm()]);
+    world.attest(nonce(), &[token_account(us()), token_account(alice())]);
+    let Effect::ContractCall { args, .. } = &effects(&world, &message).unwrap()[0] else {
+        panic!("a call");
     };
-    let fifth = &bytes[2 + 4 * 33..][..33];
-    assert_eq!(fifth, [&warm().as_bytes()[..], &[2]].concat());
-    assert!(matches!(found[0], Effect::ContractCall { .. }), "{found:?}");
+    let expected = [
+        (alice(), 2),
+        (token_account(alice()), 2),
+        (warm(), 0),
+        (token_account(us()), 0),
+    ];
+    let accounts = expected.map(|(account, flags)| [&account.as_bytes()[..], &[flags]].concat());
+    assert_eq!(*args, [&[4, 0], &accounts.concat()[..], b"data"].concat());
 }
 
 #[test]

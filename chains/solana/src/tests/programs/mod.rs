@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     expect::{Expect, certify},
-    fixtures::{Ix, World, message},
+    fixtures::{Ix, World, message, of_seed, us},
 };
 use crate::Address;
 
@@ -28,7 +28,13 @@ pub(super) fn key<K: From<[u8; 32]>>(address: Address) -> K {
     K::from(*address.as_bytes())
 }
 
-/// Certifies each case, that the cases have all the tags, and that a byte more or an account less is another instruction.
+/// Somebody who is in none of the cases.
+fn nobody() -> Address {
+    of_seed(0x77)
+}
+
+/// Certifies each case, that the cases have all the tags, and that a byte more, an account less, or somebody else where the
+/// wallet stood is another instruction.
 pub(super) fn certify_all(
     world: &World,
     cases: Vec<(&str, Ix, Expect)>,
@@ -49,6 +55,10 @@ pub(super) fn certify_all(
         if !ix.accounts.is_empty() {
             let shorter = ix.with(|ix| ix.accounts.truncate(ix.accounts.len() - 1));
             assert_ne!(effects(&shorter), effects(&ix), "{name}");
+        }
+        for at in (0..ix.accounts.len()).filter(|at| ix.accounts[*at].0 == us()) {
+            let foreign = ix.with(|ix| ix.accounts[at].0 = nobody());
+            assert_ne!(effects(&foreign), effects(&ix), "{name}: account {at}");
         }
     }
     assert_eq!(found, tags.collect());
