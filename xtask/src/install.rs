@@ -32,7 +32,7 @@ pub(crate) const SOFTHSM: Package = Package {
     why: "the PKCS#11 module that the HSM backend is tested with",
 };
 
-const TEST_PACKAGES: [Package; 6] = [
+const TEST_PACKAGES: [Package; 7] = [
     SOFTHSM,
     Package {
         name: "openssh-client",
@@ -48,6 +48,11 @@ const TEST_PACKAGES: [Package; 6] = [
         name: "npm",
         instead: Instead::Program("npm"),
         why: "brings anvil, test vectors and Bitcoin libraries",
+    },
+    Package {
+        name: "postgresql",
+        instead: Instead::Nothing,
+        why: "the database that several signers share; tests start private clusters from its programs",
     },
     Package {
         name: "python3",

@@ -71,6 +71,11 @@ impl Draft {
         &self.head.standing
     }
 
+    /// The time of the last proposal, or of the last commit.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.head.at
+    }
+
     /// A clock reading. Backwards is fatal: every window and time-lock would count wrong.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Result<(), JournalError> {
         if now < self.head.at {

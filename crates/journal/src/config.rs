@@ -5,6 +5,8 @@ use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 use countersign_audit::VerifierKey;
 use countersign_types::{GenesisHash, Timestamp};
 
+use crate::Database;
+
 /// Proposals that wait for the owner task at most; more make their proposers wait.
 pub const MAX_QUEUED_PROPOSALS: usize = 1_024;
 
@@ -47,12 +49,12 @@ impl Default for Limits {
     }
 }
 
-/// What [`crate::SqliteJournal`] is opened with.
+/// What [`crate::SqlJournal`] is opened with.
 #[derive(Clone)]
 pub struct JournalConfig {
-    /// The database file.
-    pub path: PathBuf,
-    /// The anchor file: outside the database, best on another disk.
+    /// Where the journal is.
+    pub database: Database,
+    /// The anchor file, each signer's own: outside the database, best on another disk.
     pub anchor_path: PathBuf,
     /// The deployment whose journal this is.
     pub deployment: GenesisHash,

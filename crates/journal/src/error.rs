@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use countersign_signer::JournalError;
 use countersign_types::{Tag, Timestamp};
+use sqlx::postgres::PgDatabaseError;
+
+use crate::Database;
 
 /// Why a journal was not created or opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// `create` where a database is.
-    #[error("a journal exists at `{}`; open it, or choose another state directory", .0.display())]
-    DatabaseExists(PathBuf),
+    #[error("a journal exists at `{0}`; open it, or choose another place")]
+    DatabaseExists(Database),
     /// `create` where an anchor is: a journal was here, and its reservations and signatures must not be forgotten.
     #[error(
         "an anchor exists at `{}`: a journal was here before; restore its database instead of creating another",
@@ -19,10 +22,9 @@ pub enum OpenError {
     AnchorExists(PathBuf),
     /// `open` without a database.
     #[error(
-        "there is no journal at `{}`; restore it from the latest backup, or create one if this deployment never had one",
-        .0.display()
+        "there is no journal at `{0}`; restore it from the latest backup, or create one if this deployment never had one"
     )]
-    DatabaseMissing(PathBuf),
+    DatabaseMissing(Database),
     /// `open` without an anchor.
     #[error(
         "the anchor `{}` is missing, so nobody can tell whether the database is the latest; restore the file", .0.display()
@@ -32,8 +34,8 @@ pub enum OpenError {
     #[error("`{}` is no anchor file; restore it from where it was last whole", .0.display())]
     AnchorMalformed(PathBuf),
     /// `create` never finished, or this is another program's database.
-    #[error("`{}` is not a journal, or its creation was never finished; move it away before you create one", .0.display())]
-    NotAJournal(PathBuf),
+    #[error("`{0}` is not a journal, or its creation was never finished; move it away before you create one")]
+    NotAJournal(Database),
     /// Written by another version.
     #[error("the journal has schema version {found}, this program knows {known}; use the program that wrote it")]
     UnknownSchema {
@@ -82,7 +84,7 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// SQLite refused.
+    /// The database refused.
     #[error("the database did not answer: {0}")]
     Database(#[from] sqlx::Error),
     /// The log key did not sign the first checkpoint, or signed another.
@@ -127,7 +129,7 @@ pub(crate) enum StepError {
         /// What they must change.
         expected: u64,
     },
-    /// SQLite refused: a constraint, a full disk.
+    /// The database refused: a constraint, a full disk.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     /// The journal ends.
@@ -164,10 +166,15 @@ impl StepError {
     }
 }
 
-/// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, with their extended codes, and values of an unexpected type.
+/// `SQLITE_CORRUPT` and `SQLITE_NOTADB` with their extended codes, PostgreSQL's corrupted data and indexes, and values of
+/// an unexpected type.
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
-    match error.as_database_error().and_then(|error| error.code()) {
-        Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26)),
-        None => matches!(error, sqlx::Error::ColumnDecode { .. }),
+    let Some(database) = error.as_database_error() else {
+        return matches!(error, sqlx::Error::ColumnDecode { .. });
+    };
+    if let Some(postgres) = database.try_downcast_ref::<PgDatabaseError>() {
+        return matches!(postgres.code(), "XX001" | "XX002");
     }
+    let code = database.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }

@@ -1,4 +1,4 @@
-//! The signer's journal in SQLite: one hash-chained, group-committed ledger, and the audit log inside it.
+//! The signer's journal in SQLite or PostgreSQL: one hash-chained, group-committed ledger, and the audit log inside it.
 //!
 //! Promises: a proposal is answered after its commit is on the disk and, at the configured cadence, anchored outside the
 //! database. Every decision sees all earlier ones; a group of them shares one transaction. Of every reference, payment
@@ -36,6 +36,7 @@ mod counters;
 mod database;
 mod error;
 mod fail;
+mod follow;
 mod log;
 mod open;
 mod owner;
@@ -54,8 +55,9 @@ mod tests;
 pub use apply::MAX_ENTRIES;
 pub use config::{CheckpointSigner, Clock, JournalConfig, Limits, MAX_QUEUED_PROPOSALS, SignCheckpointError, Stats};
 pub use counters::{MAX_CHARGES, MAX_FACTS_BYTES};
+pub use database::{BadUrl, Database, PostgresUrl};
 pub use error::OpenError;
 pub use open::FIRST_EPOCH;
-pub use store::SqliteJournal;
+pub use store::SqlJournal;
 pub use usage::{MAX_SPENDS, MAX_WINDOWS};
 pub use view::MAX_READS;

@@ -7,13 +7,14 @@ use countersign_signer::{ActiveBundle, JournalError, LogEntry};
 use countersign_types::{BundleDigest, GenesisHash, Timestamp};
 
 use crate::{
-    JournalConfig, OpenError,
+    Database, JournalConfig, OpenError,
     anchor::{Anchor, sync_directory},
     chain::{CommitParts, NO_PREVIOUS},
     codec::{from_sql, to_sql},
     commit::{Draft, Head},
     database::Connection,
     error::StepError,
+    follow::MAX_SKEW,
     records::{column_time, column32},
     schema::{SCHEMA_VERSION, migrate, read_schema_version, write_schema},
     sql::{Link, Row, Sql},
@@ -34,19 +35,26 @@ pub(crate) struct Opened {
 
 /// Makes the database with its first commit, and the anchor. Leaves nothing behind when it fails.
 pub(crate) async fn create(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenError> {
-    refuse_existing(config)?;
-    create_file(&config.path)?;
+    let Database::Sqlite(path) = &config.database else {
+        refuse_anchor(config)?;
+        return fill(config, first_entry).await;
+    };
+    if is_present(path)? {
+        return Err(OpenError::DatabaseExists(config.database.clone()));
+    }
+    refuse_anchor(config)?;
+    create_file(path)?;
     let created = fill(config, first_entry).await;
     if created.is_err() {
         // Ours alone, and never acknowledged: `create_file` made it a moment ago.
-        remove_file(&config.path)?;
+        remove_file(path)?;
     }
     created
 }
 
 /// All of the database is one transaction: a creation that a crash ended leaves a file that `open` refuses.
 async fn fill(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenError> {
-    let mut connection = Connection::open(&config.path).await?;
+    let mut connection = Connection::open(&config.database).await?;
     let filled = fill_database(&mut connection.link(), config, first_entry).await;
     // Closing removes SQLite's companion files, and rolls back what was not committed.
     connection.close().await?;
@@ -54,7 +62,15 @@ async fn fill(config: &JournalConfig, first_entry: Vec<u8>) -> Result<(), OpenEr
 }
 
 async fn fill_database(link: &mut Link<'_>, config: &JournalConfig, first_entry: Vec<u8>) -> Result<Head, OpenError> {
-    link.script("BEGIN IMMEDIATE").await?;
+    link.script(match link {
+        Link::Sqlite(_) => "BEGIN IMMEDIATE",
+        Link::Postgres(_) => "BEGIN",
+    })
+    .await?;
+    // Of two creators one makes the tables, and the other finds them or cannot make them.
+    if read_schema_version(link).await?.is_some() {
+        return Err(OpenError::DatabaseExists(config.database.clone()));
+    }
     write_schema(link).await?;
     write_identity(link, config).await?;
     let head = write_genesis(link, config, first_entry)
@@ -68,10 +84,7 @@ fn remove_file(path: &Path) -> Result<(), OpenError> {
     fs::remove_file(path).map_err(|source| io_error(path, source))
 }
 
-fn refuse_existing(config: &JournalConfig) -> Result<(), OpenError> {
-    if is_present(&config.path)? {
-        return Err(OpenError::DatabaseExists(config.path.clone()));
-    }
+fn refuse_anchor(config: &JournalConfig) -> Result<(), OpenError> {
     if is_present(&config.anchor_path)? {
         return Err(OpenError::AnchorExists(config.anchor_path.clone()));
     }
@@ -101,7 +114,9 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(_) => sync_directory(path).map_err(|source| io_error(path, source)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(OpenError::DatabaseExists(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(OpenError::DatabaseExists(Database::Sqlite(path.to_owned())))
+        }
         Err(source) => Err(io_error(path, source)),
     }
 }
@@ -155,24 +170,30 @@ pub(crate) async fn write_anchor(config: &JournalConfig, head: &Head) -> Result<
 
 /// Verifies everything, takes the fence, and brings the anchor up to the head.
 pub(crate) async fn open(config: &JournalConfig) -> Result<Opened, OpenError> {
-    if !is_present(&config.path)? {
-        return Err(OpenError::DatabaseMissing(config.path.clone()));
+    if let Database::Sqlite(path) = &config.database
+        && !is_present(path)?
+    {
+        return Err(OpenError::DatabaseMissing(config.database.clone()));
     }
     let anchor =
         Anchor::read(&config.anchor_path)?.ok_or_else(|| OpenError::AnchorMissing(config.anchor_path.clone()))?;
     refuse_deployment("anchor", anchor.deployment, config.deployment)?;
-    let mut connection = Connection::open(&config.path)
+    let mut connection = Connection::open(&config.database)
         .await
         .map_err(|error| not_a_journal(config, error))?;
     // Under the write lock: nobody commits between the checks and the fence.
     let mut link = connection.link();
-    link.script("BEGIN IMMEDIATE")
+    let version = read_schema_version(&mut link)
+        .await
+        .map_err(|error| not_a_journal(config, error))?;
+    if version.is_none() {
+        return Err(OpenError::NotAJournal(config.database.clone()));
+    }
+    link.begin_locked()
         .await
         .map_err(|error| not_a_journal(config, error))?;
     let head = verify(&mut link, config, &anchor).await?;
-    let mut sql = Sql::new("UPDATE fence SET generation = generation + 1, owner = ");
-    sql.bind(owner_name()).push(" WHERE id = 1 RETURNING generation");
-    let generation = link.row(sql).await?.number("generation")?;
+    let generation = take_fence(&mut link, config).await?;
     link.script("COMMIT").await?;
     write_anchor(config, &head).await?;
     Ok(Opened {
@@ -182,10 +203,23 @@ pub(crate) async fn open(config: &JournalConfig) -> Result<Opened, OpenError> {
     })
 }
 
+/// A file has one writer: who opens it takes it over, and whoever had it open is fenced. Signers that share a database
+/// write in turn, and the generation stays until somebody raises it to put them all out (docs/adr/0021).
+async fn take_fence(link: &mut Link<'_>, config: &JournalConfig) -> Result<i64, OpenError> {
+    let sql = if config.database.is_shared() {
+        Sql::new("SELECT generation FROM fence WHERE id = 1")
+    } else {
+        let mut sql = Sql::new("UPDATE fence SET generation = generation + 1, owner = ");
+        sql.bind(owner_name()).push(" WHERE id = 1 RETURNING generation");
+        sql
+    };
+    Ok(link.row(sql).await?.number("generation")?)
+}
+
 /// Another file than an SQLite database shows at the first statement.
 fn not_a_journal(config: &JournalConfig, error: sqlx::Error) -> OpenError {
     if crate::error::is_damage(&error) {
-        return OpenError::NotAJournal(config.path.clone());
+        return OpenError::NotAJournal(config.database.clone());
     }
     OpenError::Database(error)
 }
@@ -203,7 +237,7 @@ fn refuse_deployment(what: &'static str, found: GenesisHash, expected: GenesisHa
 
 async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) -> Result<Head, OpenError> {
     let Some(found) = read_schema_version(link).await? else {
-        return Err(OpenError::NotAJournal(config.path.clone()));
+        return Err(OpenError::NotAJournal(config.database.clone()));
     };
     let found = migrate(link, found).await?;
     if found != SCHEMA_VERSION {
@@ -214,10 +248,7 @@ async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) ->
     }
     let epoch = verify_identity(link, config).await?;
     let (parts, checkpoint) = verify_chain(link, anchor).await.map_err(open_error)?;
-    let now = (config.clock)();
-    if now < parts.at {
-        return Err(OpenError::TimeBackwards { now, last: parts.at });
-    }
+    refuse_backwards(config, parts.at)?;
     verify_checkpoint(&parts, &checkpoint, config)?;
     let log = verify_log(link, &parts).await.map_err(open_error)?;
     let bundle = load_active_bundle(link).await.map_err(open_error)?;
@@ -229,6 +260,20 @@ async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) ->
         checkpoint,
         standing: Standing { epoch, bundle },
     })
+}
+
+/// The clocks of signers that share a journal differ a little.
+fn refuse_backwards(config: &JournalConfig, last: Timestamp) -> Result<(), OpenError> {
+    let now = (config.clock)();
+    let accepted = if config.database.is_shared() {
+        now.after(MAX_SKEW)
+    } else {
+        now
+    };
+    if accepted < last {
+        return Err(OpenError::TimeBackwards { now, last });
+    }
+    Ok(())
 }
 
 fn open_error(error: StepError) -> OpenError {
@@ -297,7 +342,8 @@ async fn verify_chain(link: &mut Link<'_>, anchor: &Anchor) -> Result<(CommitPar
     }
 }
 
-fn verify_commit(row: &Row, previous: Option<&CommitParts>) -> Result<CommitParts, StepError> {
+/// A row whose hash is its own.
+pub(crate) fn commit_parts(row: &Row) -> Result<CommitParts, StepError> {
     let parts = CommitParts {
         number: from_sql(row.number("number")?)?,
         at: column_time(row, "at")?,
@@ -306,10 +352,16 @@ fn verify_commit(row: &Row, previous: Option<&CommitParts>) -> Result<CommitPart
         log_size: from_sql(row.number("log_size")?)?,
         log_root: column32(row, "log_root")?,
     };
-    let number = parts.number;
     if parts.hash() != column32(row, "hash")? {
+        let number = parts.number;
         return Err(damaged(format!("the hash of commit {number} is not that of its row")));
     }
+    Ok(parts)
+}
+
+fn verify_commit(row: &Row, previous: Option<&CommitParts>) -> Result<CommitParts, StepError> {
+    let parts = commit_parts(row)?;
+    let number = parts.number;
     let follows = match previous {
         Some(before) => {
             before.number.checked_add(1) == Some(number) && before.hash() == parts.previous && before.at <= parts.at
@@ -322,7 +374,11 @@ fn verify_commit(row: &Row, previous: Option<&CommitParts>) -> Result<CommitPart
     Ok(parts)
 }
 
-fn verify_checkpoint(parts: &CommitParts, checkpoint: &[u8], config: &JournalConfig) -> Result<(), OpenError> {
+pub(crate) fn verify_checkpoint(
+    parts: &CommitParts,
+    checkpoint: &[u8],
+    config: &JournalConfig,
+) -> Result<(), OpenError> {
     let bad = |reason: String| OpenError::Damaged(format!("the checkpoint of commit {}: {reason}", parts.number));
     let signed = SignedCheckpoint::parse(checkpoint).map_err(|error| bad(error.to_string()))?;
     let verified = signed
@@ -355,7 +411,7 @@ async fn verify_log(link: &mut Link<'_>, parts: &CommitParts) -> Result<Frontier
     Ok(log)
 }
 
-async fn load_active_bundle(link: &mut Link<'_>) -> Result<Option<ActiveBundle>, StepError> {
+pub(crate) async fn load_active_bundle(link: &mut Link<'_>) -> Result<Option<ActiveBundle>, StepError> {
     let newest = "SELECT version, digest, activated_at FROM bundles ORDER BY version DESC LIMIT 1";
     let row = link.optional_row(Sql::new(newest)).await?;
     let bundle = |row: Row| -> Result<ActiveBundle, StepError> {

@@ -22,6 +22,7 @@ use crate::{
     database::Connection,
     error::StepError,
     fail::{Fail, Step},
+    follow::{catch_up, commit_hash, shared_time},
     open::write_anchor,
     shared::Shared,
     sql::{Link, Row, Sql},
@@ -56,6 +57,8 @@ pub(crate) struct Owner {
     pub(crate) connection: Option<Connection>,
     /// The fence: ours while the database says so.
     pub(crate) generation: i64,
+    /// The last reading of our own clock, where other signers' clocks count as well.
+    pub(crate) own_last: Timestamp,
     pub(crate) head: Head,
     /// A commit whose `COMMIT` failed and whose outcome was not read yet.
     pub(crate) pending: Option<Head>,
@@ -195,7 +198,7 @@ impl Owner {
         let mut decided = Vec::with_capacity(jobs.len());
         let mut is_changed = jobs.is_empty();
         if jobs.is_empty() {
-            let advanced = draft.advance((self.config.clock)()).map_err(StepError::from);
+            let advanced = self.tick(&mut draft).map(drop).map_err(StepError::from);
             self.keep(advanced).await?;
         }
         for job in jobs {
@@ -246,10 +249,21 @@ impl Owner {
         }
     }
 
-    async fn decide(&mut self, draft: &mut Draft, proposal: &Proposal) -> Result<(Reply, Timestamp, bool), StepError> {
-        let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
-        let now = (self.config.clock)();
+    /// Reads the clock, behind the lock.
+    fn tick(&mut self, draft: &mut Draft) -> Result<Timestamp, JournalError> {
+        let mut now = (self.config.clock)();
+        if self.config.database.is_shared() {
+            let shared = shared_time(now, self.own_last, draft.at())?;
+            self.own_last = now;
+            now = shared;
+        }
         draft.advance(now)?;
+        Ok(now)
+    }
+
+    async fn decide(&mut self, draft: &mut Draft, proposal: &Proposal) -> Result<(Reply, Timestamp, bool), StepError> {
+        let now = self.tick(draft)?;
+        let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
         let view = load_view(&mut link, draft.standing(), &proposal.reads, now).await?;
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
@@ -304,30 +318,33 @@ impl Owner {
         self.disconnect().await;
         let read = match self.fail.fires(Step::HeadUnreadable) {
             true => Err(not_connected()),
-            false => self.read_head().await,
+            // Behind the lock: whatever the lost connection was doing in the database has ended.
+            false => self.lock().await,
         };
         let found = match read {
             Ok(found) => found,
             Err(error) => {
+                self.disconnect().await;
                 let error = error.into_journal_error();
                 return Err(GroupError::Final(JournalError::InDoubt(format!(
                     "{cause}; then {error}"
                 ))));
             }
         };
-        let before = self.head.number;
-        self.recognise(found).map_err(GroupError::Final)?;
-        if self.head.number == before {
-            return Err(GroupError::Final(JournalError::NotCommitted(cause.to_string())));
+        let recognised = self.recognise(found).await;
+        // The transaction only held the lock while the head was read.
+        self.roll_back().await;
+        match recognised.map_err(|error| GroupError::Final(error.into_journal_error()))? {
+            true => Ok(()),
+            false => Err(GroupError::Final(JournalError::NotCommitted(cause.to_string()))),
         }
-        Ok(())
     }
 
     /// Takes the write lock and makes sure that the database is where we left it.
     async fn begin(&mut self) -> Result<Draft, GroupError> {
         let begun = self.lock().await;
         let found = self.keep_final(begun).await?;
-        let recognised = self.recognise(found).map_err(StepError::from);
+        let recognised = self.recognise(found).await;
         self.keep_final(recognised).await?;
         // Nothing more is committed while an earlier commit waits for its anchor.
         let anchored = self
@@ -349,37 +366,45 @@ impl Owner {
         }
     }
 
-    /// Two statements in one round trip; the head is read under the lock.
+    /// Takes the write lock and reads the head under it.
     async fn lock(&mut self) -> Result<Found, StepError> {
-        let mut sql = Sql::new("BEGIN IMMEDIATE");
-        sql.end().push(READ_HEAD);
-        Found::of(&self.connected().await?.row(sql).await?)
+        let mut link = self.connected().await?;
+        link.begin_locked().await?;
+        Found::of(&link.row(Sql::new(READ_HEAD)).await?)
     }
 
-    async fn read_head(&mut self) -> Result<Found, StepError> {
-        Found::of(&self.connected().await?.row(Sql::new(READ_HEAD)).await?)
-    }
-
-    fn recognise(&mut self, found: Found) -> Result<(), JournalError> {
+    /// Makes the database's head ours, under the lock: the one that we left, the one whose `COMMIT` was in doubt, or what
+    /// other signers made of either. Says whether a commit in doubt was done.
+    async fn recognise(&mut self, found: Found) -> Result<bool, StepError> {
         if found.generation != self.generation {
-            return Err(JournalError::Fenced);
+            return Err(JournalError::Fenced.into());
         }
-        let pending = self.pending.take();
-        if let Some(pending) = pending.filter(|pending| found.is(pending)) {
+        let mut is_done = false;
+        if let Some(pending) = &self.pending {
+            let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
+            is_done = commit_hash(&mut link, pending.number).await? == Some(pending.hash);
+        }
+        if let Some(pending) = self.pending.take().filter(|_| is_done) {
             self.head = pending;
         }
-        if !found.is(&self.head) {
-            return Err(JournalError::Rewound(format!(
+        if found.is(&self.head) {
+            return Ok(is_done);
+        }
+        if !self.config.database.is_shared() || found.number <= self.head.number {
+            let reason = format!(
                 "the database is at commit {}, this process at {}",
                 found.number, self.head.number
-            )));
+            );
+            return Err(JournalError::Rewound(reason).into());
         }
-        Ok(())
+        let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
+        self.head = catch_up(&mut link, &self.head, &self.config).await?;
+        Ok(is_done)
     }
 
     async fn connected(&mut self) -> Result<Link<'_>, StepError> {
         if self.connection.is_none() {
-            self.connection = Some(Connection::open(&self.config.path).await?);
+            self.connection = Some(Connection::open(&self.config.database).await?);
         }
         self.connection.as_mut().map(Connection::link).ok_or_else(not_connected)
     }

@@ -3,19 +3,26 @@
 use crate::sql::{Link, Sql};
 
 /// Applied in order; version n is the n-th. A migration that was released never changes.
-const MIGRATIONS: [&str; 2] = [
+const SQLITE: [&str; 2] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_counters.sql"),
 ];
+/// PostgreSQL came with version 2.
+const POSTGRES: &str = include_str!("../migrations/postgres/0002_whole.sql");
 /// The schema that this program reads and writes.
 pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 /// Writes the schema into an empty database, inside the caller's transaction.
 pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
-    for migration in MIGRATIONS {
-        link.script(migration).await?;
+    match link {
+        Link::Sqlite(_) => {
+            for migration in SQLITE {
+                link.script(migration).await?;
+            }
+        }
+        Link::Postgres(_) => link.script(POSTGRES).await?,
     }
-    link.script("CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT")
+    link.script("CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL)")
         .await?;
     let mut sql = Sql::new("INSERT INTO schema_version (id, version) VALUES (1, ");
     sql.bind(SCHEMA_VERSION).push(")");
@@ -24,13 +31,11 @@ pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error>
 
 /// Brings an older schema up to date, inside the caller's transaction. An unknown version is left alone.
 pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx::Error> {
-    let Ok(applied) = usize::try_from(found) else {
-        return Ok(found);
+    let applied = match (&link, usize::try_from(found)) {
+        (Link::Sqlite(_), Ok(applied)) if applied > 0 && found < SCHEMA_VERSION => applied,
+        (Link::Sqlite(_) | Link::Postgres(_), _) => return Ok(found),
     };
-    if applied == 0 || found >= SCHEMA_VERSION {
-        return Ok(found);
-    }
-    for migration in MIGRATIONS.iter().skip(applied) {
+    for migration in SQLITE.iter().skip(applied) {
         link.script(migration).await?;
     }
     let mut sql = Sql::new("UPDATE schema_version SET version = ");
@@ -41,7 +46,14 @@ pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx
 
 /// The version of the schema; `None` where the database has no such table.
 pub(crate) async fn read_schema_version(link: &mut Link<'_>) -> Result<Option<i64>, sqlx::Error> {
-    let tables = "SELECT count(*) AS tables FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
+    let tables = match link {
+        Link::Sqlite(_) => {
+            "SELECT count(*) AS tables FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'"
+        }
+        Link::Postgres(_) => {
+            "SELECT count(*) AS tables FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_version'"
+        }
+    };
     if link.row(Sql::new(tables)).await?.number("tables")? == 0 {
         return Ok(None);
     }

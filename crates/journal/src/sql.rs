@@ -164,7 +164,6 @@ fn numbered(text: &str) -> String {
 /// A connection, lent.
 pub(crate) enum Link<'c> {
     Sqlite(&'c mut SqliteConnection),
-    #[expect(dead_code, reason = "the journal on PostgreSQL comes with the next change")]
     Postgres(&'c mut PgConnection),
 }
 

@@ -6,7 +6,7 @@ use countersign_signer::{
     Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished,
     WithdrawalHistory,
 };
-use countersign_types::RequestDigest;
+use countersign_types::{RequestDigest, Timestamp};
 use futures_core::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,17 +21,17 @@ use crate::{
     shared::Shared,
 };
 
-/// A journal in one SQLite file, with one writer.
+/// A journal in one SQLite file with one writer, or in a PostgreSQL database that several signers share.
 ///
 /// A crash loses nothing that was answered. Dropped, it finishes what was proposed in the background;
-/// [`SqliteJournal::close`] waits for it.
-pub struct SqliteJournal {
+/// [`SqlJournal::close`] waits for it.
+pub struct SqlJournal {
     queue: mpsc::Sender<Message>,
     readers: Readers,
     shared: Arc<Shared>,
 }
 
-impl SqliteJournal {
+impl SqlJournal {
     /// Makes the journal of a new deployment, with the genesis entry as the log's first, and opens it. Refused where a
     /// database or an anchor exists.
     pub async fn create(config: JournalConfig, first_entry: Vec<u8>) -> Result<Self, OpenError> {
@@ -51,7 +51,7 @@ impl SqliteJournal {
             generation,
             head,
         } = open::open(&config).await?;
-        let readers = Readers::open(&config.path).await?;
+        let readers = Readers::open(&config.database).await?;
         let shared = Arc::new(Shared::default());
         let (queue, messages) = mpsc::channel(MAX_QUEUED_PROPOSALS);
         let owner = Owner {
@@ -61,6 +61,7 @@ impl SqliteJournal {
             fail,
             connection: Some(connection),
             generation,
+            own_last: Timestamp::from_unix_millis(i64::MIN),
             head,
             pending: None,
         };
@@ -123,7 +124,7 @@ macro_rules! read {
     };
 }
 
-impl Journal for SqliteJournal {
+impl Journal for SqlJournal {
     fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Outcome, JournalError>> {
         Box::pin(self.send(proposal))
     }

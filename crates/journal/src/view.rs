@@ -258,7 +258,9 @@ mod tests {
     async fn a_decision_scans_no_table() {
         let place = Place::new();
         place.create().await.close().await;
-        let mut connection = crate::database::Connection::open(&place.database()).await.unwrap();
+        let mut connection = crate::database::Connection::open(&place.config().database)
+            .await
+            .unwrap();
         let outpoint = ConflictKey::Outpoint {
             chain: "eip155:1".parse().unwrap(),
             txid: [9; 32],

@@ -15,7 +15,7 @@ use std::{
 };
 
 use countersign_audit::{Frontier, LeafHash, SignedCheckpoint, VerifierKey};
-use countersign_journal::{CheckpointSigner, JournalConfig, Limits, SignCheckpointError, SqliteJournal};
+use countersign_journal::{CheckpointSigner, Database, JournalConfig, Limits, SignCheckpointError, SqlJournal};
 use countersign_signer::{Journal as _, LogEntry, Page, Reads, Verdict, propose};
 use countersign_types::{GenesisHash, Timestamp};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -51,7 +51,7 @@ fn now() -> Timestamp {
 
 fn config(directory: &Path) -> JournalConfig {
     JournalConfig {
-        path: directory.join("journal.db"),
+        database: Database::Sqlite(directory.join("journal.db")),
         anchor_path: directory.join("anchor"),
         deployment: GenesisHash::of(b"kill"),
         checkpoint_signer: Arc::new(LogKey::new()),
@@ -60,7 +60,7 @@ fn config(directory: &Path) -> JournalConfig {
     }
 }
 
-async fn log(journal: &SqliteJournal, text: String) {
+async fn log(journal: &SqlJournal, text: String) {
     let decided = propose(journal, Reads::default(), move |_, _| Verdict {
         entries: vec![LogEntry {
             bytes: text.clone().into_bytes(),
@@ -74,7 +74,7 @@ async fn log(journal: &SqliteJournal, text: String) {
 
 /// Writes until it is killed; says what was acknowledged.
 async fn write_for_ever(directory: &Path, round: &str) {
-    let journal = SqliteJournal::open(config(directory)).await.unwrap();
+    let journal = SqlJournal::open(config(directory)).await.unwrap();
     let writer = async |writer: u64| {
         for number in 0u64.. {
             let text = format!("{round}-{writer}-{number}");
@@ -113,7 +113,7 @@ fn run_and_kill(directory: &Path, round: usize, acknowledgements: usize) -> Vec<
     acknowledged
 }
 
-async fn all_entries(journal: &SqliteJournal) -> Vec<Vec<u8>> {
+async fn all_entries(journal: &SqlJournal) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
     loop {
         let start = u64::try_from(entries.len()).unwrap();
@@ -138,7 +138,7 @@ fn nothing_acknowledged_is_lost_on_kill() {
     }
     let directory = tempfile::tempdir().unwrap();
     runtime.block_on(async {
-        let journal = SqliteJournal::create(config(directory.path()), b"genesis".to_vec()).await;
+        let journal = SqlJournal::create(config(directory.path()), b"genesis".to_vec()).await;
         journal.unwrap().close().await;
     });
     let mut acknowledged = Vec::new();
@@ -151,7 +151,7 @@ fn nothing_acknowledged_is_lost_on_kill() {
 }
 
 async fn assert_whole(directory: &Path, acknowledged: &[String]) {
-    let journal = SqliteJournal::open(config(directory)).await.unwrap();
+    let journal = SqlJournal::open(config(directory)).await.unwrap();
     let entries = all_entries(&journal).await;
     for text in acknowledged {
         assert!(entries.iter().any(|entry| entry == text.as_bytes()), "{text} is lost");

@@ -10,12 +10,12 @@ use std::{
 
 use countersign_approval::Environment;
 use countersign_decision::{Entry, EntryError, GenesisEntry};
-use countersign_journal::{Clock, JournalConfig, Limits, OpenError, SqliteJournal};
+use countersign_journal::{BadUrl, Clock, Database, JournalConfig, Limits, OpenError, PostgresUrl, SqlJournal};
 use countersign_types::{Algorithm, GenesisHash, KeyId, PublicKey, Timestamp};
 use serde::Serialize;
 
 use crate::{
-    config::Config,
+    config::{Config, JournalPlace},
     files::{self, FileError},
     genesis::{TrustError, TrustRoot},
     keys::{self, KeysError},
@@ -43,6 +43,17 @@ pub enum CommandError {
     /// The first log entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// The address of the journal's database.
+    #[error("`{}`: {source}", path.display())]
+    BadUrl {
+        /// The file that holds it.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BadUrl,
+    },
+    /// `join` with a journal of one's own.
+    #[error("the configuration names no shared journal: set `journal.postgres_url_file` to join one, or use `init`")]
+    NotShared,
     /// A journal or an anchor is there.
     #[error("`{}` exists: this signer was initialized before, and a journal is never made anew", .0.display())]
     Initialized(PathBuf),
@@ -123,7 +134,11 @@ pub fn keygen(config: &Config, label: &str, algorithm: Algorithm) -> Result<KeyM
 pub async fn init(config: &Config, trust_root: &Path) -> Result<Initialized, CommandError> {
     files::verify_folder(&config.state_dir)?;
     let _lock = Lock::acquire(&config.state_dir)?;
-    for path in [config.journal_file(), config.anchor_file()] {
+    let own = match &config.journal {
+        JournalPlace::Sqlite(path) => Some(path.clone()),
+        JournalPlace::Postgres { .. } => None,
+    };
+    for path in own.into_iter().chain([config.anchor_file()]) {
         if std::fs::symlink_metadata(&path).is_ok() {
             return Err(CommandError::Initialized(path));
         }
@@ -134,7 +149,27 @@ pub async fn init(config: &Config, trust_root: &Path) -> Result<Initialized, Com
     keys::pin_deployment(&config.backend, deployment)?;
     root.pin(config)?;
     let first = Entry::Genesis(GenesisEntry { deployment }).to_bytes()?;
-    let journal = SqliteJournal::create(journal_config(config, deployment, Arc::new(root.log_key)), first).await?;
+    let journal = SqlJournal::create(journal_config(config, deployment, Arc::new(root.log_key))?, first).await?;
+    journal.close().await;
+    Ok(Initialized {
+        deployment,
+        environment,
+    })
+}
+
+/// Sets up one more signer of a shared journal: pins the trust root, and verifies the journal against an anchor that was
+/// copied from a signer that runs. An anchor is never invented.
+pub async fn join(config: &Config, trust_root: &Path) -> Result<Initialized, CommandError> {
+    files::verify_folder(&config.state_dir)?;
+    let _lock = Lock::acquire(&config.state_dir)?;
+    let JournalPlace::Postgres { .. } = &config.journal else {
+        return Err(CommandError::NotShared);
+    };
+    let root = TrustRoot::read(trust_root, config)?;
+    let (deployment, environment) = (root.genesis.hash(), root.genesis.environment());
+    keys::pin_deployment(&config.backend, deployment)?;
+    root.pin(config)?;
+    let journal = SqlJournal::open(journal_config(config, deployment, Arc::new(root.log_key))?).await?;
     journal.close().await;
     Ok(Initialized {
         deployment,
@@ -143,14 +178,32 @@ pub async fn init(config: &Config, trust_root: &Path) -> Result<Initialized, Com
 }
 
 /// The journal of the configuration.
-pub fn journal_config(config: &Config, deployment: GenesisHash, log_key: Arc<LogKey>) -> JournalConfig {
-    JournalConfig {
-        path: config.journal_file(),
+pub fn journal_config(
+    config: &Config,
+    deployment: GenesisHash,
+    log_key: Arc<LogKey>,
+) -> Result<JournalConfig, CommandError> {
+    Ok(JournalConfig {
+        database: database(&config.journal)?,
         anchor_path: config.anchor_file(),
         deployment,
         checkpoint_signer: log_key,
         clock: system_clock(),
         limits: Limits::default(),
+    })
+}
+
+fn database(place: &JournalPlace) -> Result<Database, CommandError> {
+    match place {
+        JournalPlace::Sqlite(path) => Ok(Database::Sqlite(path.clone())),
+        JournalPlace::Postgres { url_file } => {
+            let url = files::read_secret_line(url_file)?;
+            let url = PostgresUrl::parse(url.as_str()).map_err(|source| CommandError::BadUrl {
+                path: url_file.clone(),
+                source,
+            })?;
+            Ok(Database::Postgres(url))
+        }
     }
 }
 

@@ -19,12 +19,26 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where `serve` writes its addresses once it listens.
     pub ready_file: PathBuf,
+    /// Where the journal is.
+    pub journal: JournalPlace,
     /// Where the keys are.
     pub backend: Backend,
     /// For orchestrators.
     pub orchestrator_listener: Listener,
     /// For people and auditors.
     pub people_listener: Listener,
+}
+
+/// Where the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalPlace {
+    /// In a file, for this signer alone.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL database that several signers share; its address, a secret, is in this file.
+    Postgres {
+        /// The file.
+        url_file: PathBuf,
+    },
 }
 
 /// Where the keys are.
@@ -114,6 +128,9 @@ pub enum ConfigError {
     /// No session, or more than a token needs.
     #[error("`backend.sessions` is {0}; it is 1 to {MAX_SESSIONS}")]
     BadSessions(usize),
+    /// Both places of a journal, or none.
+    #[error("`journal` has one of `sqlite` and `postgres_url_file`; without `journal` it is a file in `state_dir`")]
+    BadJournal,
     /// A key twice.
     #[error("`backend.keys` names `{0}` twice")]
     RepeatedKey(PublicKey),
@@ -124,9 +141,29 @@ pub enum ConfigError {
 struct RawConfig {
     state_dir: PathBuf,
     ready_file: PathBuf,
+    journal: Option<RawJournal>,
     backend: RawBackend,
     orchestrator_listener: Listener,
     people_listener: Listener,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawJournal {
+    sqlite: Option<PathBuf>,
+    postgres_url_file: Option<PathBuf>,
+}
+
+impl RawJournal {
+    fn certify(self, folder: &Path) -> Result<JournalPlace, ConfigError> {
+        match (self.sqlite, self.postgres_url_file) {
+            (Some(path), None) => Ok(JournalPlace::Sqlite(folder.join(path))),
+            (None, Some(path)) => Ok(JournalPlace::Postgres {
+                url_file: folder.join(path),
+            }),
+            (None, None) | (Some(_), Some(_)) => Err(ConfigError::BadJournal),
+        }
+    }
 }
 
 /// Flat: a tagged enum would lose line and column.
@@ -161,8 +198,14 @@ impl Config {
             source,
         })?;
         let folder = path.parent().unwrap_or(Path::new("/"));
+        let state_dir = folder.join(raw.state_dir);
+        let journal = match raw.journal {
+            Some(journal) => journal.certify(folder)?,
+            None => JournalPlace::Sqlite(state_dir.join("journal.sqlite")),
+        };
         Ok(Self {
-            state_dir: folder.join(raw.state_dir),
+            state_dir,
+            journal,
             ready_file: folder.join(raw.ready_file),
             backend: raw.backend.certify()?.below(folder),
             orchestrator_listener: raw.orchestrator_listener.below(folder),
@@ -177,10 +220,6 @@ impl Config {
     /// The pinned trust root.
     pub fn genesis_file(&self) -> PathBuf {
         self.state_dir.join("genesis.json")
-    }
-    /// The journal.
-    pub fn journal_file(&self) -> PathBuf {
-        self.state_dir.join("journal.sqlite")
     }
     /// The journal's anchor.
     pub fn anchor_file(&self) -> PathBuf {

@@ -31,6 +31,8 @@ enum Command {
     Keygen(Keygen),
     /// Pin the trust root and make the journal.
     Init(Init),
+    /// Pin the trust root and join the journal that other signers share, with an anchor copied from one of them.
+    Join(Init),
     /// Run.
     Serve(At),
 }
@@ -99,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             print(&commands::keygen(&at.read()?, &label, algorithm.into())?)
         }
         Command::Init(Init { at, trust_root }) => print(&commands::init(&at.read()?, &trust_root).await?),
+        Command::Join(Init { at, trust_root }) => print(&commands::join(&at.read()?, &trust_root).await?),
         Command::Serve(at) => serve(at.read()?).await,
     }
 }

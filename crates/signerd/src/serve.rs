@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use countersign_journal::{OpenError, SqliteJournal};
+use countersign_journal::{OpenError, SqlJournal};
 use countersign_signer::{
     Journal as _, JournalError, KeyBackend, ResumeScope, Resumed, Signer, SignerError, SignerParts,
 };
@@ -102,7 +102,7 @@ pub enum ServeError {
 pub struct Process {
     ready: Ready,
     signer: Arc<Signer>,
-    journal: Arc<SqliteJournal>,
+    journal: Arc<SqlJournal>,
     servers: Vec<ListenerTask>,
     stop: watch::Sender<bool>,
     config: Config,
@@ -216,7 +216,7 @@ async fn open_signer(
     config: &Config,
     root: TrustRoot,
     backend: Arc<dyn KeyBackend>,
-) -> Result<(Arc<Signer>, Arc<SqliteJournal>), ServeError> {
+) -> Result<(Arc<Signer>, Arc<SqlJournal>), ServeError> {
     let TrustRoot {
         genesis,
         bytes,
@@ -224,11 +224,11 @@ async fn open_signer(
     } = root;
     let (deployment, environment) = (genesis.hash(), genesis.environment());
     let log_key = Arc::new(log_key);
-    let journal = Arc::new(SqliteJournal::open(journal_config(config, deployment, Arc::clone(&log_key))).await?);
+    let journal = Arc::new(SqlJournal::open(journal_config(config, deployment, Arc::clone(&log_key))?).await?);
     let parts = SignerParts {
         genesis,
         genesis_bytes: bytes,
-        journal: Arc::<SqliteJournal>::clone(&journal),
+        journal: Arc::<SqlJournal>::clone(&journal),
         backend,
         notary: log_key,
         clock: system_clock(),
@@ -309,7 +309,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// Returns when the journal cannot go on.
-async fn watch_journal(journal: &SqliteJournal) -> ServeError {
+async fn watch_journal(journal: &SqlJournal) -> ServeError {
     loop {
         if let Some(error) = journal.fatal() {
             tracing::error!(tag = %error.tag(), %error, "the journal cannot go on");

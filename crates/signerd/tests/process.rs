@@ -12,6 +12,9 @@
 
 mod support;
 
+#[path = "../../journal/tests/support/cluster.rs"]
+mod cluster;
+
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use countersign_approval::{Activation, Approval, Body, Environment, GenesisFile};
@@ -216,6 +219,50 @@ async fn an_older_database_does_not_start() {
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it started"),
     }
+}
+
+/// Two processes over one database: what one decided and signed, the other knows.
+#[tokio::test]
+async fn signers_share_a_journal() {
+    let site = Site::new();
+    assert!(matches!(
+        commands::join(&site.config(), &site.path("genesis.json")).await,
+        Err(commands::CommandError::NotShared)
+    ));
+    site.share(&cluster::new_url());
+    site.init().await;
+    let first = Running::start(&site).await;
+    activate(&site, &first).await;
+    let folder = site.copy();
+    let config = countersign_signerd::config::Config::read(&folder.path().join("signer.toml")).unwrap();
+    commands::join(&config, &site.path("genesis.json")).await.unwrap();
+    let second = Running::start_in(folder.path()).await;
+    let ask = Ask::default();
+    let request = site.sign("payout-service", Body::Request(Box::new(ask.request())));
+    let envelope = countersign_approval::Envelope::parse(&request).unwrap();
+    // One approval through each signer.
+    for (person, running) in [("alice", &first), ("bob", &second)] {
+        assert!(matches!(
+            authorize(&site, running, &request, &ask).await,
+            Outcome::Pending(_)
+        ));
+        let item = site.world.item(&envelope, &ask);
+        let statement = site.sign(person, Body::Approval(Approval { items: vec![item] }));
+        let message = RecordStatementRequest {
+            statement: Some(fields::statement(statement)),
+        };
+        let mut signing = running.signing(&site.client(ORCHESTRATOR));
+        signing.record_statement(message).await.unwrap();
+    }
+    let Outcome::Signed(signed) = authorize(&site, &first, &request, &ask).await else {
+        panic!()
+    };
+    first.stop().await.unwrap();
+    let Outcome::Signed(again) = authorize(&site, &second, &request, &ask).await else {
+        panic!()
+    };
+    assert_eq!(again, signed);
+    second.stop().await.unwrap();
 }
 
 async fn refusal(site: &Site) -> String {

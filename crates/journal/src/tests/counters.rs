@@ -270,7 +270,7 @@ fn lineage(op: &Op) -> Option<u8> {
 
 /// Writes, and answers with the usage that the decision saw.
 async fn perform(
-    journal: &SqliteJournal,
+    journal: &SqlJournal,
     lineage: Option<u8>,
     writes: Vec<Write>,
 ) -> Result<(Usage, Timestamp), JournalError> {
@@ -287,7 +287,7 @@ async fn perform(
     propose(journal, reads, decide).await
 }
 
-async fn with_withdrawals(place: &Place) -> SqliteJournal {
+async fn with_withdrawals(place: &Place) -> SqlJournal {
     let journal = with_bundle(place).await;
     for number in 0..WITHDRAWALS {
         write(&journal, withdrawal(&name(number)), Vec::new()).await.unwrap();
@@ -298,8 +298,8 @@ async fn with_withdrawals(place: &Place) -> SqliteJournal {
 /// Proposals that are waiting together, what time passes before them, and where the process dies while it writes them.
 type Group = (i64, Vec<Op>, Option<(Step, bool)>);
 
-async fn run(groups: Vec<Group>) {
-    let place = Place::new();
+async fn run(kind: Kind, groups: Vec<Group>) {
+    let place = Place::of(kind).await;
     let mut journal = with_withdrawals(&place).await;
     let mut model = Model::default();
     let mut now = START;
@@ -352,14 +352,31 @@ async fn run(groups: Vec<Group>) {
     journal.close().await;
 }
 
+fn groups() -> impl Strategy<Value = Vec<Group>> {
+    proptest::collection::vec((pause(), proptest::collection::vec(op(), 1..8), crash()), 1..10)
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 400, ..ProptestConfig::default() })]
     #[test]
-    fn counters_agree_with_a_rescan(
-        groups in proptest::collection::vec((pause(), proptest::collection::vec(op(), 1..8), crash()), 1..10)
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(groups));
+    fn counters_agree_with_a_rescan(groups in groups()) {
+        block_on(run(Kind::Sqlite, groups));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #[test]
+    fn shared_counters_agree_with_a_rescan(groups in groups()) {
+        block_on(run(Kind::Postgres, groups));
     }
 }
 
@@ -382,7 +399,13 @@ fn charged(withdrawal: u8, number: u32, charges: Vec<Charge>) -> Vec<Write> {
 /// Proposals that wait together are decided one after the other: the limit holds to the last unit.
 #[tokio::test]
 async fn a_group_cannot_exceed_a_limit() {
-    let place = Place::new();
+    for kind in KINDS {
+        limited_group(kind).await;
+    }
+}
+
+async fn limited_group(kind: Kind) {
+    let place = Place::of(kind).await;
     let journal = with_bundle(&place).await;
     for number in 0..40 {
         write(&journal, withdrawal(&name(number)), Vec::new()).await.unwrap();
@@ -456,8 +479,8 @@ async fn what_cannot_be_charged_refuses_its_own_proposal_alone() {
         ("spends nothing", vec![backfill(&late)]),
         ("goes alone", vec![backfill(&late), aged(2)]),
     ];
-    for (reason, writes) in table {
-        let place = Place::new();
+    for (kind, (reason, writes)) in KINDS.into_iter().flat_map(|kind| table.clone().map(|row| (kind, row))) {
+        let place = Place::of(kind).await;
         let journal = with_withdrawals(&place).await;
         let first = [charged(0, 1, vec![charge(0, 5), charge(1, 5)]), vec![aged(1)]].concat();
         write(&journal, first, Vec::new()).await.unwrap();
@@ -536,7 +559,13 @@ async fn spends_are_there_for_counters_that_are_defined_later() {
 /// The schema guards what may not change, whatever the program above it does.
 #[tokio::test]
 async fn the_schema_keeps_counters_from_falling() {
-    let place = Place::new();
+    for kind in KINDS {
+        schema_guards(kind).await;
+    }
+}
+
+async fn schema_guards(kind: Kind) {
+    let place = Place::of(kind).await;
     let journal = with_withdrawals(&place).await;
     let (request, number) = (request(&name(0)), 1);
     let writes = charged(0, 1, vec![charge(0, 5)]);
@@ -545,14 +574,19 @@ async fn the_schema_keeps_counters_from_falling() {
         .await
         .unwrap();
     journal.close().await;
-    let mut connection = crate::database::Connection::open(&place.database()).await.unwrap();
+    let mut connection = crate::database::Connection::open(&place.config().database)
+        .await
+        .unwrap();
     for (sql, reason) in [
-        ("UPDATE counters SET cum = zeroblob(32)", "a counter never falls"),
+        ("UPDATE counters SET cum = pend", "a counter never falls"),
         (
-            "UPDATE counter_entries SET cum_after = zeroblob(32)",
+            "UPDATE counter_entries SET cum_after = (SELECT pend FROM counters)",
             "a counter never falls",
         ),
-        ("UPDATE charges SET amount = zeroblob(32)", "a charge never falls"),
+        (
+            "UPDATE charges SET amount = (SELECT pend FROM counters)",
+            "a charge never falls",
+        ),
         ("UPDATE spends SET aged_at = aged_at + 1", "the spend is final"),
         (
             "UPDATE spends SET aged_at = NULL, released_at = 1",

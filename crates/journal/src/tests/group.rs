@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::*;
 
 /// Claims the account's next nonce for the withdrawal.
-async fn claim_next(journal: &SqliteJournal, name: String) -> Result<u64, JournalError> {
+async fn claim_next(journal: &SqlJournal, name: String) -> Result<u64, JournalError> {
     let reads = Reads {
         conflict_keys: vec![account_nonce(0)],
         ..Reads::default()
@@ -219,7 +219,7 @@ async fn the_clock_is_read_once_for_each_proposal() {
     let reads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&reads);
     config.clock = Arc::new(move || at(START + counted.fetch_add(1, Ordering::SeqCst) as i64));
-    let journal = SqliteJournal::create(config, GENESIS_ENTRY.to_vec()).await.unwrap();
+    let journal = SqlJournal::create(config, GENESIS_ENTRY.to_vec()).await.unwrap();
     let before = reads.load(Ordering::SeqCst);
     let times = join_all((0..10).map(|n| write(&journal, vec![], vec![entry(&n.to_string(), &[])]))).await;
     let times: Vec<_> = times.into_iter().map(Result::unwrap).collect();

@@ -1,11 +1,15 @@
-//! Everything here runs on real SQLite files in temporary directories.
+//! Everything here runs on real SQLite files in temporary directories, and what may differ on PostgreSQL there as well.
 
 mod counters;
 mod crash;
 mod group;
 mod model;
 mod opening;
+mod shared;
 mod writes;
+
+#[path = "../../tests/support/cluster.rs"]
+mod cluster;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +28,9 @@ use countersign_types::{
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use crate::{CheckpointSigner, JournalConfig, Limits, SignCheckpointError, SqliteJournal, fail::Fail};
+use crate::{
+    CheckpointSigner, Database, JournalConfig, Limits, PostgresUrl, SignCheckpointError, SqlJournal, fail::Fail,
+};
 
 pub(crate) const GENESIS_ENTRY: &[u8] = b"genesis entry";
 pub(crate) const START: i64 = 1_780_000_000_000;
@@ -51,9 +57,19 @@ impl CheckpointSigner for TestKey {
     }
 }
 
+/// The databases that a journal is kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) const KINDS: [Kind; 2] = [Kind::Sqlite, Kind::Postgres];
+
 /// A directory for one journal, and a clock that the test moves.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
+    database: Option<Database>,
     clock: Arc<AtomicI64>,
     pub(crate) limits: Limits,
     pub(crate) fail: Fail,
@@ -63,9 +79,36 @@ impl Place {
     pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
+            database: None,
             clock: Arc::new(AtomicI64::new(START)),
             limits: Limits::default(),
             fail: Fail::default(),
+        }
+    }
+
+    /// A place with a PostgreSQL database of its own.
+    pub(crate) async fn postgres() -> Self {
+        let url = PostgresUrl::parse(&cluster::new_url()).unwrap();
+        Self {
+            database: Some(Database::Postgres(url)),
+            ..Self::new()
+        }
+    }
+
+    /// Another signer's place beside the same database: its own clock, and its anchor a copy of ours.
+    pub(crate) fn beside(&self) -> Self {
+        let other = Self {
+            database: self.database.clone(),
+            ..Self::new()
+        };
+        std::fs::copy(self.anchor(), other.anchor()).unwrap();
+        other
+    }
+
+    pub(crate) async fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::new(),
+            Kind::Postgres => Self::postgres().await,
         }
     }
 
@@ -84,7 +127,10 @@ impl Place {
     pub(crate) fn config(&self) -> JournalConfig {
         let clock = Arc::clone(&self.clock);
         JournalConfig {
-            path: self.database(),
+            database: self
+                .database
+                .clone()
+                .unwrap_or_else(|| Database::Sqlite(self.database())),
             anchor_path: self.anchor(),
             deployment: GenesisHash::of(b"deployment"),
             checkpoint_signer: Arc::new(TestKey::new("log.example/test")),
@@ -93,17 +139,15 @@ impl Place {
         }
     }
 
-    pub(crate) async fn create(&self) -> SqliteJournal {
+    pub(crate) async fn create(&self) -> SqlJournal {
         crate::open::create(&self.config(), GENESIS_ENTRY.to_vec())
             .await
             .unwrap();
         self.open().await
     }
 
-    pub(crate) async fn open(&self) -> SqliteJournal {
-        SqliteJournal::open_with(self.config(), self.fail.clone())
-            .await
-            .unwrap()
+    pub(crate) async fn open(&self) -> SqlJournal {
+        SqlJournal::open_with(self.config(), self.fail.clone()).await.unwrap()
     }
 }
 
@@ -240,7 +284,7 @@ pub(crate) fn ended(request: RequestDigest) -> Write {
 
 /// Proposes writes and entries whatever the view is.
 pub(crate) async fn write(
-    journal: &SqliteJournal,
+    journal: &SqlJournal,
     writes: Vec<Write>,
     entries: Vec<LogEntry>,
 ) -> Result<Timestamp, JournalError> {
@@ -253,14 +297,14 @@ pub(crate) async fn write(
 }
 
 /// A journal with bundle 1 in force.
-pub(crate) async fn with_bundle(place: &Place) -> SqliteJournal {
+pub(crate) async fn with_bundle(place: &Place) -> SqlJournal {
     let journal = place.create().await;
     write(&journal, bundle(1), Vec::new()).await.unwrap();
     journal
 }
 
 /// Every entry of the log, page by page.
-pub(crate) async fn all_entries(journal: &SqliteJournal) -> Vec<Vec<u8>> {
+pub(crate) async fn all_entries(journal: &SqlJournal) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
     loop {
         let page = journal.entries(entries.len() as u64, Page::MAX).await.unwrap();
@@ -279,7 +323,7 @@ pub(crate) fn verified_head(checkpoint: &[u8]) -> TreeHead {
 }
 
 /// The log as recomputed from its entries is the one that the checkpoint signs.
-pub(crate) async fn assert_log_is_whole(journal: &SqliteJournal) {
+pub(crate) async fn assert_log_is_whole(journal: &SqlJournal) {
     let mut frontier = Frontier::empty();
     for entry in all_entries(journal).await {
         frontier.append(LeafHash::of(&entry).unwrap()).unwrap();

@@ -310,7 +310,7 @@ impl Model {
     }
 }
 
-async fn perform(journal: &SqliteJournal, op: Op) -> Option<&'static str> {
+async fn perform(journal: &SqlJournal, op: Op) -> Option<&'static str> {
     let reads = op.reads();
     let decided = propose(journal, reads, move |view: &LedgerView, _| {
         let (answer, writes) = op.decide(view);
@@ -327,12 +327,12 @@ async fn perform(journal: &SqliteJournal, op: Op) -> Option<&'static str> {
     }
 }
 
-async fn record_of(journal: &SqliteJournal, withdrawal: u8) -> Option<WithdrawalRecord> {
+async fn record_of(journal: &SqlJournal, withdrawal: u8) -> Option<WithdrawalRecord> {
     let history = journal.history(request(&name(withdrawal))).await.unwrap();
     history.map(|history| history.record)
 }
 
-async fn assert_agrees(journal: &SqliteJournal, model: &Model) {
+async fn assert_agrees(journal: &SqlJournal, model: &Model) {
     for withdrawal in 0..4 {
         let record = record_of(journal, withdrawal).await;
         let seen = record.as_ref().map(|record| ModelWithdrawal {
@@ -380,8 +380,8 @@ async fn assert_agrees(journal: &SqliteJournal, model: &Model) {
     assert_log_is_whole(journal).await;
 }
 
-async fn run(groups: Vec<(Vec<Op>, bool)>) {
-    let place = Place::new();
+async fn run(kind: Kind, groups: Vec<(Vec<Op>, bool)>) {
+    let place = Place::of(kind).await;
     let mut journal = with_bundle(&place).await;
     let mut model = Model::default();
     for (millis, (ops, reopens)) in (START..).zip(groups) {
@@ -398,16 +398,31 @@ async fn run(groups: Vec<(Vec<Op>, bool)>) {
     assert_agrees(&journal, &model).await;
 }
 
+fn groups() -> impl Strategy<Value = Vec<(Vec<Op>, bool)>> {
+    let group = (proptest::collection::vec(op(), 1..12), proptest::bool::weighted(0.1));
+    proptest::collection::vec(group, 1..8)
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
-    fn the_journal_agrees_with_plain_maps(
-        groups in proptest::collection::vec(
-            (proptest::collection::vec(op(), 1..12), proptest::bool::weighted(0.1)),
-            1..8,
-        )
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(groups));
+    fn the_journal_agrees_with_plain_maps(groups in groups()) {
+        block_on(run(Kind::Sqlite, groups));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #[test]
+    fn so_does_the_shared_one(groups in groups()) {
+        block_on(run(Kind::Postgres, groups));
     }
 }

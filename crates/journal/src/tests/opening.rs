@@ -12,7 +12,7 @@ async fn refusal(place: &Place) -> OpenError {
 }
 
 async fn refusal_of(config: JournalConfig) -> OpenError {
-    match SqliteJournal::open(config).await {
+    match SqlJournal::open(config).await {
         Ok(_) => panic!("it was opened"),
         Err(error) => error,
     }
@@ -50,7 +50,7 @@ async fn tamper(place: &Place, sql: &'static str) {
 async fn a_journal_is_created_once() {
     let place = Place::new();
     place.create().await.close().await;
-    let create = || SqliteJournal::create(place.config(), GENESIS_ENTRY.to_vec());
+    let create = || SqlJournal::create(place.config(), GENESIS_ENTRY.to_vec());
     assert!(matches!(create().await, Err(OpenError::DatabaseExists(_))));
     fs::remove_file(place.database()).unwrap();
     assert!(matches!(create().await, Err(OpenError::AnchorExists(_))));
@@ -66,10 +66,7 @@ async fn a_creation_that_fails_leaves_nothing_behind() {
     let mut no_key = place.config();
     no_key.checkpoint_signer = Arc::new(SilentKey(TestKey::new("log.example/test")));
     for config in [no_anchor, no_key] {
-        let error = SqliteJournal::create(config, GENESIS_ENTRY.to_vec())
-            .await
-            .err()
-            .unwrap();
+        let error = SqlJournal::create(config, GENESIS_ENTRY.to_vec()).await.err().unwrap();
         assert!(
             matches!(error, OpenError::Io { .. } | OpenError::Checkpoint(_)),
             "{error}"
@@ -77,7 +74,7 @@ async fn a_creation_that_fails_leaves_nothing_behind() {
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
     let too_large = vec![0; countersign_audit::MAX_ENTRY_BYTES + 1];
-    assert!(SqliteJournal::create(place.config(), too_large).await.is_err());
+    assert!(SqlJournal::create(place.config(), too_large).await.is_err());
     place.create().await;
 }
 

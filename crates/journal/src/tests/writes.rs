@@ -8,7 +8,7 @@ use countersign_types::{EntryDigest, RawSignature, SignedTransaction};
 
 use super::*;
 
-async fn view(journal: &SqliteJournal, reads: Reads) -> LedgerView {
+async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
     let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
     seen.await.unwrap().0
 }

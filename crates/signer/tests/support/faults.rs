@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use countersign_journal::SqliteJournal;
+use countersign_journal::SqlJournal;
 use countersign_signer::{
     Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished,
     WithdrawalHistory,
@@ -97,7 +97,7 @@ impl Faults {
 
 /// The journal, with points before and after everything that the pipeline asks of it.
 pub struct FaultyJournal {
-    pub inner: Arc<SqliteJournal>,
+    pub inner: Arc<SqlJournal>,
     pub faults: Arc<Faults>,
 }
 

@@ -11,7 +11,7 @@ use countersign_decision::{
     Entry, GenesisEntry,
     testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World},
 };
-use countersign_journal::{CheckpointSigner, JournalConfig, Limits, SignCheckpointError, SqliteJournal};
+use countersign_journal::{CheckpointSigner, Database, JournalConfig, Limits, SignCheckpointError, SqlJournal};
 use countersign_signer::{
     Answer, BackendError, KeyBackend, Notary, Signer, SignerError, SignerParts, SigningJob, Submission,
 };
@@ -163,7 +163,7 @@ impl rand_core::TryCryptoRng for Draw {}
 pub struct Rig {
     pub world: World,
     pub signer: Signer,
-    pub journal: Arc<SqliteJournal>,
+    pub journal: Arc<SqlJournal>,
     pub key: Arc<MemoryKey>,
     pub clock: Arc<AtomicI64>,
     pub folder: tempfile::TempDir,
@@ -172,7 +172,7 @@ pub struct Rig {
 fn config(world: &World, folder: PathBuf, clock: &Arc<AtomicI64>) -> JournalConfig {
     let clock = Arc::clone(clock);
     JournalConfig {
-        path: folder.join("journal.sqlite"),
+        database: Database::Sqlite(folder.join("journal.sqlite")),
         anchor_path: folder.join("anchor"),
         deployment: world.genesis.hash(),
         checkpoint_signer: Arc::new(LogKey::new(world)),
@@ -181,7 +181,7 @@ fn config(world: &World, folder: PathBuf, clock: &Arc<AtomicI64>) -> JournalConf
     }
 }
 
-async fn open(world: &World, journal: &Arc<SqliteJournal>, key: &Arc<MemoryKey>, clock: &Arc<AtomicI64>) -> Signer {
+async fn open(world: &World, journal: &Arc<SqlJournal>, key: &Arc<MemoryKey>, clock: &Arc<AtomicI64>) -> Signer {
     let clock = Arc::clone(clock);
     let parts = SignerParts {
         genesis: world.genesis.clone(),
@@ -210,7 +210,7 @@ impl Rig {
         .to_bytes()
         .unwrap();
         let config = config(&world, folder.path().to_owned(), &clock);
-        let journal = Arc::new(SqliteJournal::create(config, first).await.unwrap());
+        let journal = Arc::new(SqlJournal::create(config, first).await.unwrap());
         let key = Arc::new(MemoryKey::new());
         let signer = open(&world, &journal, &key, &clock).await;
         Self {
@@ -244,7 +244,7 @@ impl Rig {
         journal.close().await;
         drop(journal);
         let config = config(&world, folder.path().to_owned(), &clock);
-        let journal = Arc::new(SqliteJournal::open(config).await.unwrap());
+        let journal = Arc::new(SqlJournal::open(config).await.unwrap());
         let signer = open(&world, &journal, &key, &clock).await;
         Self {
             world,

@@ -43,7 +43,10 @@ fn relative_paths_start_at_the_file() {
     let Backend::Pkcs11(token) = &config.backend else {
         panic!()
     };
-    assert_eq!(config.journal_file(), folder.join("state/journal.sqlite"));
+    assert_eq!(
+        config.journal,
+        JournalPlace::Sqlite(folder.join("state/journal.sqlite"))
+    );
     assert_eq!(config.ready_file, folder.join("../run/signer.json"));
     assert_eq!(token.pin_file, folder.join("pin"));
     assert_eq!(token.so_pin_file, Some(folder.join("so-pin")));
@@ -65,6 +68,28 @@ fn the_development_keystore_has_fields_of_its_own() {
     };
     assert_eq!(config.backend, Backend::InsecureDev(expected));
     assert!(config.backend.is_development());
+}
+
+#[test]
+fn the_journal_has_one_place() {
+    let with = |journal: &str| load(&format!("{PKCS11_CONFIG}[journal]\n{journal}"));
+    let (folder, config) = with("sqlite = \"other.sqlite\"\n");
+    assert_eq!(
+        config.unwrap().journal,
+        JournalPlace::Sqlite(folder.join("other.sqlite"))
+    );
+    let (folder, config) = with("postgres_url_file = \"journal.url\"\n");
+    let url_file = folder.join("journal.url");
+    assert_eq!(config.unwrap().journal, JournalPlace::Postgres { url_file });
+    for bad in ["", "sqlite = \"a\"\npostgres_url_file = \"b\"\n"] {
+        assert!(matches!(with(bad).1, Err(ConfigError::BadJournal)), "{bad}");
+    }
+    // The address itself is a secret, and this file is none.
+    let message = with("postgres_url = \"postgresql://u:p@localhost/j\"\n")
+        .1
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("unknown field `postgres_url`"), "{message}");
 }
 
 #[test]

@@ -142,6 +142,34 @@ impl Site {
         Config::read(&self.path("signer.toml")).unwrap()
     }
 
+    /// Moves the journal into a PostgreSQL database.
+    pub fn share(&self, url: &str) {
+        write(&self.path("journal.url"), url, 0o600);
+        let config = fs::read_to_string(self.path("signer.toml")).unwrap();
+        let config = format!("{config}[journal]\npostgres_url_file = \"journal.url\"\n");
+        write(&self.path("signer.toml"), config, 0o644);
+    }
+
+    /// A folder for another signer of the same deployment, with everything that an operator copies.
+    pub fn copy(&self) -> tempfile::TempDir {
+        let other = tempfile::tempdir().unwrap();
+        for (name, mode) in [
+            ("signer.toml", 0o644),
+            ("signer.pem", 0o644),
+            ("signer.key", 0o600),
+            ("ca.pem", 0o644),
+            ("passphrase", 0o600),
+            ("keystore.json", 0o600),
+            ("genesis.json", 0o644),
+            ("journal.url", 0o600),
+            ("state/log.key", 0o600),
+            ("state/anchor", 0o600),
+        ] {
+            write(&other.path().join(name), fs::read(self.path(name)).unwrap(), mode);
+        }
+        other
+    }
+
     pub async fn init(&self) {
         commands::init(&self.config(), &self.path("genesis.json"))
             .await
@@ -179,12 +207,18 @@ pub struct Running {
 
 impl Running {
     pub async fn start(site: &Site) -> Self {
-        let process = Process::start(site.config()).await.unwrap();
+        Self::start_in(site.folder.path()).await
+    }
+
+    /// From the configuration `signer.toml` of a folder.
+    pub async fn start_in(folder: &Path) -> Self {
+        let config = Config::read(&folder.join("signer.toml")).unwrap();
+        let process = Process::start(config).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let ready = serde_json::to_value(process.ready()).unwrap();
         let address = |name: &str| format!("https://{}", ready[name].as_str().unwrap());
         let task = tokio::spawn(process.run(async move { drop(stopped.await) }));
-        let ready_file = site.path("ready.json");
+        let ready_file = folder.join("ready.json");
         while !ready_file.exists() {
             assert!(!task.is_finished());
             tokio::time::sleep(Duration::from_millis(5)).await;
