@@ -25,4 +25,5 @@ mod drafts;
 mod mined;
 mod mutants;
 mod site;
+mod typed_data;
 mod vectors;

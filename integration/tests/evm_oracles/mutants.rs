@@ -90,27 +90,35 @@ fn what_we_sign_the_specification_accepts() {
             // A block could hold it: gas, nonce and size are in order.
             assert_eq!(answer["invalid"], Value::Null, "{}", draft.name);
 
-            // The judge does judge: another byte behind, and a signature that is not low, do not pass.
-            let longer = format!("{}00", hex::encode(&signed.bytes));
-            let answer = judge.ask(&json!({ "signed": longer, "chain_id": CHAIN_ID }));
-            assert_ne!(answer["error"], Value::Null, "{}", draft.name);
+            // The judge does judge: another byte behind, and the other s, which is not low, do not pass.
+            let longer = [&signed.bytes[..], &[0]].concat();
+            for (bytes, high_s, error) in [
+                (&longer, false, "DecodingError"),
+                (&signed.bytes, true, "InvalidSignatureError"),
+            ] {
+                let question = json!({ "signed": hex::encode(bytes), "chain_id": CHAIN_ID, "high_s": high_s });
+                let answer = judge.ask(&question);
+                assert!(
+                    answer["error"].as_str().unwrap().starts_with(error),
+                    "{}: {answer}",
+                    draft.name
+                );
+            }
         }
     }
 }
 
-/// Every change of one byte to each of some values, and every byte left out or doubled.
+/// Two changes of every byte, every byte left out, and one more at the end.
 fn mutants(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut mutants = Vec::new();
     for (index, byte) in bytes.iter().enumerate() {
-        let changed = [byte ^ 1, byte ^ 0x80, 0x00];
+        let changed = [byte ^ 1, byte ^ 0x80];
         for other in changed.into_iter().filter(|other| other != byte) {
             let mut mutant = bytes.to_vec();
             mutant[index] = other;
             mutants.push(mutant);
         }
-        let (before, after) = bytes.split_at(index);
-        mutants.push([before, &after[1..]].concat());
-        mutants.push([before, &[*byte], after].concat());
+        mutants.push([&bytes[..index], &bytes[index + 1..]].concat());
     }
     mutants.push([bytes, &[0]].concat());
     mutants.sort();

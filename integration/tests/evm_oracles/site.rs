@@ -151,6 +151,7 @@ pub(crate) fn reason(error: &ParseError) -> String {
         ParseError::Evm(error) => format!("{error:?}"),
         other => panic!("not of the EVM family: {other}"),
     };
+    let text = text.strip_prefix("TypedData(").unwrap_or(&text);
     let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     text[..end].to_owned()
 }

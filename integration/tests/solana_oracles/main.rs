@@ -18,6 +18,7 @@
 #[path = "../oracle/mod.rs"]
 mod oracle;
 
+mod drafts;
 mod executed;
 mod moved;
 mod mutants;

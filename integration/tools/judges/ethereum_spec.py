@@ -1,6 +1,6 @@
 """The executable specification of Ethereum as a judge: a question a line, an answer a line, both JSON.
 
-{"signed": hex, "chain_id": n}                    a signed transaction as it is broadcast
+{"signed": hex, "chain_id": n}                    a signed transaction as it is broadcast; with "high_s" its other s
 {"unsigned": hex, "chain_id": n}                  what would be signed; a placeholder stands for the signature
 
 The answer is {"error": text}, or the fields, the sender, the id and the authorities that the specification finds, with the
@@ -9,7 +9,9 @@ transaction's encoding by the specification and, under "invalid", why no block c
 
 import json
 import sys
+from dataclasses import replace
 
+from ethereum.crypto.elliptic_curve import SECP256K1N
 from ethereum.crypto.hash import keccak256
 from ethereum.exceptions import InvalidSignatureError
 from ethereum.forks.osaka import transactions
@@ -101,6 +103,8 @@ def judge(question):
     answer["blobs"] = [text(blob) for blob in getattr(tx, "blob_versioned_hashes", [])]
     answer["encoded"] = text(encode(tx))
     answer["invalid"] = validity(tx)
+    if question.get("high_s"):
+        tx = replace(tx, s=SECP256K1N - tx.s)
     if "signed" in question:
         answer["sender"] = text(transactions.recover_sender(U64(chain_id), tx))
         answer["txid"] = text(keccak256(encoded))
