@@ -20,6 +20,9 @@ pub enum AccountError {
     /// With one key on two networks, a signature for one that commits to no chain would be valid on the other.
     #[error("signatures on network `{0}` do not commit to it, so its keys may be on no other network")]
     NotTheOnlyNetwork(ChainId),
+    /// Key tables and forms of outputs are a Bitcoin network's.
+    #[error("network `{0}` has no output scripts: `key-table` and `forms` are for Bitcoin networks")]
+    NoScripts(ChainId),
     /// Two wallets with one address: whose money it holds would be left open.
     #[error("wallet `{0}` has an address of this wallet's keys")]
     SharedAddress(WalletId),

@@ -24,7 +24,10 @@ pub struct Registry {
     bitcoin_accounts: BTreeMap<WalletId, bitcoin::Account>,
     /// The accounts of the wallets that are on a Solana network.
     solana_accounts: BTreeMap<WalletId, solana::Account>,
+    /// The addresses of the listed keys.
     own: BTreeMap<Destination, WalletId>,
+    /// The wallets with a key table, whose addresses are too many to list.
+    tables: BTreeMap<ChainId, Vec<WalletId>>,
 }
 
 /// A network, and a wallet of its family on it.
@@ -51,7 +54,7 @@ impl Registry {
     }
 
     fn add_accounts(&mut self, wallet: &WalletRecord) -> Result<(), RegistryError> {
-        for chain in wallet.networks.keys() {
+        for (chain, site) in &wallet.networks {
             let network = self.networks.get(chain);
             let network = network.ok_or_else(|| RegistryError::UnknownWalletNetwork {
                 wallet: wallet.id.clone(),
@@ -64,6 +67,15 @@ impl Registry {
             if !network.commits_to_chain() && wallet.networks.len() > 1 {
                 return Err(refused(AccountError::NotTheOnlyNetwork(chain.clone())));
             }
+            let holdings = bitcoin::Holdings {
+                keys: &wallet.keys,
+                table: wallet.table.as_ref(),
+                forms: site.forms.as_ref(),
+            };
+            let has_tables = matches!(network, Network::Bitcoin(_));
+            if !has_tables && (holdings.table.is_some() || holdings.forms.is_some()) {
+                return Err(refused(AccountError::NoScripts(chain.clone())));
+            }
             let destinations = match network {
                 Network::Evm(_) => {
                     let account = evm::Account::derive(&wallet.keys).map_err(|error| refused(error.into()))?;
@@ -72,9 +84,12 @@ impl Registry {
                     BTreeSet::from([destination])
                 }
                 Network::Bitcoin(network) => {
-                    let account = bitcoin::Account::derive(&wallet.keys, network);
+                    let account = bitcoin::Account::derive(&holdings, network);
                     let account = account.map_err(|error| refused(error.into()))?;
                     let destinations = account.destinations(network).map_err(AddressError::from)?;
+                    if account.has_table() {
+                        self.tables.entry(chain.clone()).or_default().push(wallet.id.clone());
+                    }
                     self.bitcoin_accounts.insert(wallet.id.clone(), account);
                     destinations
                 }
@@ -130,7 +145,14 @@ impl Registry {
                 };
                 Ok(evm::parse(unsigned, &sender, &known)?)
             }
-            Site::Bitcoin(sender) => Ok(bitcoin::parse(unsigned, &sender, &bitcoin::Known { own: &self.own })?),
+            Site::Bitcoin(sender) => {
+                let tables: Vec<_> = self.tables_on(network).collect();
+                let known = bitcoin::Known {
+                    own: &self.own,
+                    tables: &tables,
+                };
+                Ok(bitcoin::parse(unsigned, &sender, &known)?)
+            }
             Site::Solana(sender) => {
                 let known = solana::Known {
                     assets: &self.assets,
@@ -181,7 +203,21 @@ impl Registry {
 
     /// The own wallet behind a destination, by public key.
     pub fn own_wallet(&self, destination: &Destination) -> Option<&WalletId> {
-        self.own.get(destination)
+        self.own.get(destination).or_else(|| self.table_wallet(destination))
+    }
+
+    fn table_wallet(&self, destination: &Destination) -> Option<&WalletId> {
+        let Network::Bitcoin(network) = self.network(destination.chain())? else {
+            return None;
+        };
+        let mut tables = self.tables_on(destination.chain());
+        let (wallet, _) = tables.find(|(_, account)| account.owns(network, destination))?;
+        Some(wallet)
+    }
+
+    fn tables_on(&self, chain: &ChainId) -> impl Iterator<Item = (&WalletId, &bitcoin::Account)> {
+        let wallets = self.tables.get(chain).into_iter().flatten();
+        wallets.filter_map(|wallet| Some((wallet, self.bitcoin_accounts.get(wallet)?)))
     }
 
     /// Every address of an own wallet.
@@ -194,22 +230,22 @@ impl Registry {
         Some(self.network(network)?.native().id.clone())
     }
 
-    /// The address from which a wallet sends on a network.
+    /// The address from which a wallet sends on a network; none for one of multisig outputs alone.
     pub fn wallet_destination(&self, network: &ChainId, wallet: &WalletId) -> Option<Destination> {
         match self.site(network, wallet).ok()? {
             Site::Evm(sender) => sender.account.destination(network).ok(),
-            Site::Bitcoin(sender) => sender.account.destination(sender.network).ok(),
+            Site::Bitcoin(sender) => sender.account.destination(sender.network).ok().flatten(),
             Site::Solana(sender) => sender.account.destination(network).ok(),
         }
     }
 
-    /// The schemes that a backend must offer for each key, so that what a token lacks shows when the bundle loads.
-    /// Taproot is not asked for: a wallet whose token lacks Schnorr spends all its other forms.
+    /// The schemes that a backend must offer for each listed key, so that what a token lacks shows when the bundle
+    /// loads: Schnorr for the wallets that use taproot. Keys of tables are too many to be asked for.
     pub fn required_schemes(&self) -> BTreeSet<(KeyId, Scheme)> {
         let evm = self.accounts.values().map(|account| (account.key(), Scheme::Ecdsa));
         let solana = self.solana_accounts.values();
-        let bitcoin = self.bitcoin_accounts.values().flat_map(bitcoin::Account::keys);
-        evm.chain(bitcoin.map(|key| (key, Scheme::Ecdsa)))
+        let bitcoin = self.bitcoin_accounts.values();
+        evm.chain(bitcoin.flat_map(bitcoin::Account::required_schemes))
             .chain(solana.map(|account| (account.key(), Scheme::Ed25519)))
             .collect()
     }

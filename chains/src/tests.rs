@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_evm::{GasPrice, TransferDraft};
 use countersign_types::{
     Amount, AssetRecord, AssetRegistry, ChainFacts, ChainId, Decimals, Effect, PublicKey, RawSignature, Scheme,
-    SigningBytes, Tag, Tier, WalletId, WalletRecord, WalletRegistry,
+    SigningBytes, Tag, Tier, WalletId, WalletNetwork, WalletRecord, WalletRegistry,
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
@@ -56,7 +56,11 @@ fn wallet(id: &str, keys: Vec<PublicKey>, networks: &[&str]) -> WalletRecord {
         id: id.parse().unwrap(),
         tier: Tier::Hot,
         keys,
-        networks: networks.iter().map(|network| (chain(network), 0)).collect(),
+        table: None,
+        networks: networks
+            .iter()
+            .map(|network| (chain(network), WalletNetwork::default()))
+            .collect(),
     }
 }
 

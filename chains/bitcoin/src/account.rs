@@ -1,4 +1,7 @@
 //! A wallet's keys on Bitcoin networks, and every script that one of them spends alone.
+//!
+//! Listed keys are few and have their scripts in a map. Of the keys of a table, of which there may be millions, only
+//! hashes are kept: 24 bytes for each key and kind of hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +11,12 @@ use bitcoin::{
     opcodes::all::OP_CHECKMULTISIG,
     script::{Builder, Instruction},
 };
-use countersign_types::{Algorithm, Destination, KeyId, PublicKey};
+use countersign_types::{Algorithm, Destination, KeyId, KeyTable, PublicKey, Scheme, ScriptForm};
 
 use crate::{
     AddressError, BitcoinNetwork,
-    address::{destination, p2wpkh},
+    address::{destination, p2wpkh, parse_address},
+    table::TableIndex,
 };
 
 /// The most keys of a multisig script: Bitcoin Core's standardness bound for P2SH, kept for P2WSH.
@@ -33,6 +37,24 @@ pub enum AccountError {
     /// The same key twice.
     #[error("key `{0}` is listed twice")]
     DuplicateKey(KeyId),
+    /// No form of output to use.
+    #[error("`forms` names no form: a wallet that uses none has no address")]
+    NoForm,
+    /// A form that the network does not have.
+    #[error("`{0}` is a form that the network does not have")]
+    FormNotOnNetwork(ScriptForm),
+}
+
+/// What a wallet's record says of its keys and of the outputs that they use.
+#[derive(Debug, Clone, Copy)]
+pub struct Holdings<'a> {
+    /// The listed keys.
+    pub keys: &'a [PublicKey],
+    /// More keys.
+    pub table: Option<&'a KeyTable>,
+    /// The forms of output that the wallet uses; by default all that the network has but taproot, which needs a backend
+    /// with Schnorr signatures.
+    pub forms: Option<&'a BTreeSet<ScriptForm>>,
 }
 
 /// How one key alone spends an output.
@@ -50,13 +72,15 @@ pub(crate) enum KeyScript {
 }
 
 impl KeyScript {
-    const ALL: [Self; 4] = [Self::P2pkh, Self::P2shP2wpkh, Self::P2wpkh, Self::P2tr];
+    /// The first one that a wallet uses is what its address is in.
+    const PREFERENCE: [Self; 4] = [Self::P2wpkh, Self::P2tr, Self::P2shP2wpkh, Self::P2pkh];
 
-    fn exists_on(self, network: &BitcoinNetwork) -> bool {
+    pub(crate) fn form(self) -> ScriptForm {
         match self {
-            Self::P2pkh => true,
-            Self::P2shP2wpkh | Self::P2wpkh => network.has_segwit(),
-            Self::P2tr => network.has_taproot(),
+            Self::P2pkh => ScriptForm::P2pkh,
+            Self::P2shP2wpkh => ScriptForm::P2shP2wpkh,
+            Self::P2wpkh => ScriptForm::P2wpkh,
+            Self::P2tr => ScriptForm::P2tr,
         }
     }
 
@@ -114,56 +138,68 @@ impl OwnMultisig {
 /// The keys of one wallet on one Bitcoin network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// By encoding.
+    forms: BTreeSet<ScriptForm>,
+    /// The listed ones, by encoding.
     keys: BTreeMap<[u8; 33], OwnKey>,
     scripts: BTreeMap<ScriptBuf, (KeyScript, OwnKey)>,
-    /// The wallet's first key in the form that the network prefers.
-    main: ScriptBuf,
+    table: Option<TableIndex>,
+    /// The wallet's first key in the form that it prefers; none with multisig outputs alone.
+    main: Option<ScriptBuf>,
 }
 
 impl Account {
     /// Checks the keys and derives the scripts of each.
-    pub fn derive(keys: &[PublicKey], network: &BitcoinNetwork) -> Result<Self, AccountError> {
-        let preferred = if network.has_segwit() {
-            KeyScript::P2wpkh
-        } else {
-            KeyScript::P2pkh
-        };
-        let first = parse_key(keys.first().ok_or(AccountError::NoKey)?)?;
+    pub fn derive(holdings: &Holdings<'_>, network: &BitcoinNetwork) -> Result<Self, AccountError> {
+        let forms = forms(holdings, network)?;
+        let first = parse_key(holdings.keys.first().ok_or(AccountError::NoKey)?)?;
+        let preferred = KeyScript::PREFERENCE
+            .into_iter()
+            .find(|script| forms.contains(&script.form()));
+        let table = holdings.table.map(|table| TableIndex::derive(table, &forms));
         let mut account = Self {
+            forms,
             keys: BTreeMap::new(),
             scripts: BTreeMap::new(),
-            main: preferred.script(&first.point),
+            table: table.transpose()?,
+            main: preferred.map(|script| script.script(&first.point)),
         };
-        for key in keys {
-            account.add(parse_key(key)?, network)?;
+        for key in holdings.keys {
+            account.add(parse_key(key)?)?;
         }
         Ok(account)
     }
 
-    fn add(&mut self, key: OwnKey, network: &BitcoinNetwork) -> Result<(), AccountError> {
-        for form in KeyScript::ALL.into_iter().filter(|form| form.exists_on(network)) {
+    fn add(&mut self, key: OwnKey) -> Result<(), AccountError> {
+        let used = |script: &KeyScript| self.forms.contains(&script.form());
+        for script in KeyScript::PREFERENCE.into_iter().filter(used) {
             // A key and its negation share their taproot script: which of them signs would be left open.
-            if self.scripts.insert(form.script(&key.point), (form, key)).is_some() {
+            if self.scripts.insert(script.script(&key.point), (script, key)).is_some() {
                 return Err(AccountError::DuplicateKey(key.id));
             }
         }
-        self.keys.insert(key.point.to_bytes(), key);
-        Ok(())
+        match self.keys.insert(key.point.to_bytes(), key) {
+            Some(twice) => Err(AccountError::DuplicateKey(twice.id)),
+            None => Ok(()),
+        }
     }
 
-    /// The ids of the wallet's keys.
-    pub fn keys(&self) -> impl Iterator<Item = KeyId> + '_ {
-        self.keys.values().map(|key| key.id)
+    /// What the key backend must offer for each listed key. The keys of a table are not asked for one by one: they are
+    /// in the same backend, and one that it lacks fails when it should sign.
+    pub fn required_schemes(&self) -> impl Iterator<Item = (KeyId, Scheme)> + '_ {
+        let schemes: BTreeSet<Scheme> = self.forms.iter().map(|form| scheme(*form)).collect();
+        let of_key = move |key: &OwnKey| schemes.clone().into_iter().zip(std::iter::repeat(key.id));
+        self.keys.values().flat_map(of_key).map(|(scheme, key)| (key, scheme))
     }
 
-    /// The address that the wallet shows: its first key, P2WPKH where the network has it and P2PKH elsewhere.
-    pub fn destination(&self, network: &BitcoinNetwork) -> Result<Destination, AddressError> {
-        destination(network, &self.main)?.ok_or_else(|| AddressError::UnknownProgram(self.main.to_hex_string()))
+    /// The address that the wallet shows: its first key, P2WPKH where it uses that. None with multisig outputs alone:
+    /// which keys stand together is not in the bundle.
+    pub fn destination(&self, network: &BitcoinNetwork) -> Result<Option<Destination>, AddressError> {
+        let main = self.main.as_ref().map(|script| destination(network, script));
+        Ok(main.transpose()?.flatten())
     }
 
-    /// Every address that one of the wallet's keys spends from alone. Multisig addresses are not among them: which keys
-    /// stand together is not in the bundle.
+    /// Every address that one of the listed keys spends from alone. Neither multisig addresses nor those of a table are
+    /// among them: [`Self::owns`] knows the latter.
     pub fn destinations(&self, network: &BitcoinNetwork) -> Result<BTreeSet<Destination>, AddressError> {
         self.scripts
             .keys()
@@ -171,19 +207,39 @@ impl Account {
             .collect()
     }
 
+    /// Whether an address of the network is one that a key of the wallet spends from alone.
+    pub fn owns(&self, network: &BitcoinNetwork, at: &Destination) -> bool {
+        at.chain() == network.chain()
+            && parse_address(network, at.address()).is_ok_and(|script| self.owner(&script).is_some())
+    }
+
+    /// Whether there are keys beside the listed ones.
+    pub fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The key that spends a script alone, and how.
     pub(crate) fn owner(&self, script: &Script) -> Option<(KeyScript, OwnKey)> {
-        self.scripts.get(script).copied()
+        let listed = self.scripts.get(script).copied();
+        listed.or_else(|| self.table.as_ref()?.owner(script, &self.forms))
+    }
+
+    fn key(&self, encoded: &[u8; 33]) -> Option<OwnKey> {
+        let listed = self.keys.get(encoded).copied();
+        listed.or_else(|| self.table.as_ref()?.key(encoded))
     }
 
     /// Reads `m <key> … n OP_CHECKMULTISIG`; `None` unless every key is a different one of the wallet's.
     pub(crate) fn multisig(&self, script: &Script) -> Option<OwnMultisig> {
+        if !self.forms.contains(&ScriptForm::P2wsh) {
+            return None;
+        }
         let mut keys = Vec::new();
         let mut seen = BTreeSet::new();
         for instruction in script.instructions_minimal() {
             if let Instruction::PushBytes(push) = instruction.ok()? {
                 let key: [u8; 33] = push.as_bytes().try_into().ok()?;
-                keys.push(*self.keys.get(&key)?);
+                keys.push(self.key(&key)?);
                 seen.insert(key);
             }
         }
@@ -195,7 +251,34 @@ impl Account {
     }
 }
 
-fn parse_key(key: &PublicKey) -> Result<OwnKey, AccountError> {
+/// The forms that the wallet uses, each of which the network has.
+fn forms(holdings: &Holdings<'_>, network: &BitcoinNetwork) -> Result<BTreeSet<ScriptForm>, AccountError> {
+    let exists = |form: &ScriptForm| match form {
+        ScriptForm::P2pkh => true,
+        ScriptForm::P2shP2wpkh | ScriptForm::P2wpkh | ScriptForm::P2wsh => network.has_segwit(),
+        ScriptForm::P2tr => network.has_taproot(),
+    };
+    let Some(forms) = holdings.forms else {
+        let all = ScriptForm::ALL.into_iter().filter(exists);
+        return Ok(all.filter(|form| *form != ScriptForm::P2tr).collect());
+    };
+    if forms.is_empty() {
+        return Err(AccountError::NoForm);
+    }
+    match forms.iter().find(|form| !exists(form)) {
+        Some(form) => Err(AccountError::FormNotOnNetwork(*form)),
+        None => Ok(forms.clone()),
+    }
+}
+
+fn scheme(form: ScriptForm) -> Scheme {
+    match form {
+        ScriptForm::P2pkh | ScriptForm::P2shP2wpkh | ScriptForm::P2wpkh | ScriptForm::P2wsh => Scheme::Ecdsa,
+        ScriptForm::P2tr => Scheme::Schnorr,
+    }
+}
+
+pub(crate) fn parse_key(key: &PublicKey) -> Result<OwnKey, AccountError> {
     let PublicKey::Secp256k1(bytes) = key else {
         return Err(AccountError::WrongCurve(key.algorithm()));
     };

@@ -131,7 +131,7 @@ fn write_address(network: &BitcoinNetwork, script: &Script) -> Option<String> {
 }
 
 /// The hash or key inside a script of a known form.
-fn program_of(script: &Script) -> Option<&[u8]> {
+pub(crate) fn program_of(script: &Script) -> Option<&[u8]> {
     let at = match () {
         () if script.is_p2pkh() => 3..23,
         () if script.is_p2sh() => 2..22,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{TxOut, consensus::serialize};
+use bitcoin::{Script, TxOut, consensus::serialize};
 use countersign_types::{Amount, AssetId, Destination, Effect, OpaqueKind, WalletId};
 
 use crate::{
-    BitcoinNetwork, ParseError, Sender,
+    Account, BitcoinNetwork, ParseError, Sender,
     account::Form,
     address::{destination, p2tr, p2wsh},
     psbt::{OutputFields, Place, Psbt, Unknown},
@@ -16,8 +16,19 @@ use crate::{
 /// What a parser may know of the bundle beside the sender.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The addresses of all own wallets, derived from their public keys.
+    /// The addresses of all own wallets, derived from their listed public keys.
     pub own: &'a BTreeMap<Destination, WalletId>,
+    /// The accounts with key tables on the network, the sender's among them or not.
+    pub tables: &'a [(&'a WalletId, &'a Account)],
+}
+
+impl<'a> Known<'a> {
+    /// The own wallet of which a key spends the output alone.
+    fn wallet(&self, script: &Script, destination: &Destination) -> Option<&'a WalletId> {
+        let of_table = || self.tables.iter().find(|(_, account)| account.owner(script).is_some());
+        let listed = self.own.get(destination);
+        listed.or_else(|| of_table().map(|(wallet, _)| *wallet))
+    }
 }
 
 /// Why a registered asset is none of a Bitcoin network.
@@ -85,7 +96,7 @@ impl Scene<'_> {
         let own_form = self.own_form(output, fields);
         let wallet = match own_form {
             Some(_) => Some(self.sender.wallet),
-            None => self.known.own.get(&destination),
+            None => self.known.wallet(&output.script_pubkey, &destination),
         };
         Ok(match wallet {
             Some(wallet) => Effect::Internal {

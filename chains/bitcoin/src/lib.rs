@@ -38,11 +38,12 @@ mod parse;
 mod psbt;
 mod sighash;
 mod spend;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, AccountError, MAX_MULTISIG_KEYS};
+pub use account::{Account, AccountError, Holdings, MAX_MULTISIG_KEYS};
 pub use address::{AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use effects::{AssetError, Known, certify_asset};

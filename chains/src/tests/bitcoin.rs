@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use countersign_types::{ChainFacts, Effect, PublicKey, RawSignature, Scheme, SigningBytes, Tag};
+use countersign_types::{
+    ChainFacts, Effect, KeyTable, PublicKey, RawSignature, Scheme, ScriptForm, SigningBytes, Tag, WalletNetwork,
+    WalletRecord,
+};
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
 use super::{HOT, Records, WARM, asset, chain, dev, key, network, wallet};
@@ -45,6 +48,20 @@ fn psbt() -> Vec<u8> {
         .chunks(2)
         .map(|pair| digit(pair[0]) * 16 + digit(pair[1]))
         .collect()
+}
+
+fn use_forms(wallet: &mut WalletRecord, forms: &[ScriptForm]) {
+    let forms: BTreeSet<ScriptForm> = forms.iter().copied().collect();
+    for site in wallet.networks.values_mut() {
+        site.forms = Some(forms.clone());
+    }
+}
+
+const TABLED: [u8; 32] = [0x50; 32];
+
+/// One key.
+fn table() -> KeyTable {
+    KeyTable::parse("keys/hot.keys", key(&TABLED).as_bytes()).unwrap()
 }
 
 fn negated(key: PublicKey) -> PublicKey {
@@ -91,12 +108,20 @@ fn one_change_of_the_records_and_its_error() {
     let cases: Vec<(&str, Change, Expected)> = vec![
         (
             "a key on two networks, and a signature is valid on both",
-            |records| records.wallets[0].networks.extend([(chain(DOGECOIN), 0)]),
+            |records| {
+                records.wallets[0]
+                    .networks
+                    .extend([(chain(DOGECOIN), WalletNetwork::default())])
+            },
             |error| matches!(account(error), Some(AccountError::NotTheOnlyNetwork(_))),
         ),
         (
             "a key on an EVM network too",
-            |records| records.wallets[0].networks.extend([(chain("eip155:31337"), 0)]),
+            |records| {
+                records.wallets[0]
+                    .networks
+                    .extend([(chain("eip155:31337"), WalletNetwork::default())])
+            },
             |error| matches!(account(error), Some(AccountError::NotTheOnlyNetwork(_))),
         ),
         (
@@ -112,8 +137,40 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a taproot address of two wallets",
-            |records| records.wallets[1].keys = vec![negated(key(&HOT))],
+            |records| {
+                records.wallets[1].keys = vec![negated(key(&HOT))];
+                for wallet in &mut records.wallets {
+                    use_forms(wallet, &[ScriptForm::P2wpkh, ScriptForm::P2tr]);
+                }
+            },
             |error| matches!(account(error), Some(AccountError::SharedAddress(other)) if other.as_str() == "btc-hot"),
+        ),
+        (
+            "no form at all",
+            |records| use_forms(&mut records.wallets[0], &[]),
+            |error| {
+                matches!(
+                    account(error),
+                    Some(AccountError::Bitcoin(bitcoin::AccountError::NoForm))
+                )
+            },
+        ),
+        (
+            "forms on an EVM network",
+            |records| {
+                let forms = Some(BTreeSet::from([ScriptForm::P2wpkh]));
+                let site = WalletNetwork { first_nonce: 0, forms };
+                records.wallets[0].networks = [(chain("eip155:31337"), site)].into();
+            },
+            |error| matches!(account(error), Some(AccountError::NoScripts(_))),
+        ),
+        (
+            "a key table on an EVM network",
+            |records| {
+                records.wallets[0].networks = [(chain("eip155:31337"), WalletNetwork::default())].into();
+                records.wallets[0].table = Some(table());
+            },
+            |error| matches!(account(error), Some(AccountError::NoScripts(_))),
         ),
         (
             "another asset",
@@ -184,4 +241,36 @@ fn own_addresses_schemes_and_destinations() {
         DestinationError::Bitcoin(bitcoin::AddressError::WrongNetwork(_))
     ));
     assert_eq!(elsewhere.tag(), Tag::TransactionBadDestination);
+}
+
+#[test]
+fn addresses_of_key_tables_are_own() {
+    let mut records = records();
+    records.wallets[1].table = Some(table());
+    let registry = records.registry().unwrap();
+    let of_key = Records {
+        wallets: vec![wallet("lone", vec![key(&TABLED)], &[BITCOIN])],
+        ..self::records()
+    };
+    let lone = of_key.registry().unwrap();
+    let at = lone
+        .wallet_destination(&chain(BITCOIN), &"lone".parse().unwrap())
+        .unwrap();
+    assert_eq!(registry.own_wallet(&at), Some(&"btc-warm".parse().unwrap()));
+    assert_eq!(self::registry().own_wallet(&at), None);
+    // The backend is asked for listed keys alone.
+    assert_eq!(registry.required_schemes(), self::registry().required_schemes());
+}
+
+#[test]
+fn taproot_wallets_require_schnorr() {
+    let mut records = records();
+    use_forms(&mut records.wallets[0], &[ScriptForm::P2wpkh, ScriptForm::P2tr]);
+    use_forms(&mut records.wallets[1], &[ScriptForm::P2tr]);
+    let expected = BTreeSet::from([
+        (key(&HOT).id(), Scheme::Ecdsa),
+        (key(&HOT).id(), Scheme::Schnorr),
+        (key(&WARM).id(), Scheme::Schnorr),
+    ]);
+    assert_eq!(records.registry().unwrap().required_schemes(), expected);
 }

@@ -2,7 +2,7 @@
 
 use countersign_types::{
     ChainFacts, Effect, FactKey, LookupTable, PublicKey, RawSignature, RegistryError as RecordError, Scheme,
-    SigningBytes, Tag,
+    SigningBytes, Tag, WalletNetwork,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -78,7 +78,11 @@ fn one_change_of_the_records_and_its_error() {
     let cases: Vec<(&str, Change, Expected)> = vec![
         (
             "a key on two networks, and a message lands on both",
-            |records| records.wallets[2].networks.extend([(chain(LOCAL), 0)]),
+            |records| {
+                records.wallets[2]
+                    .networks
+                    .extend([(chain(LOCAL), WalletNetwork::default())])
+            },
             |error| {
                 let RegistryError::Account { wallet, error } = error else {
                     return false;

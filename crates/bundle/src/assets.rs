@@ -93,7 +93,10 @@ fn duplicate(doc: &Doc<'_, AssetsFile>, error: &RegistryError) -> crate::LoadErr
         RegistryError::AmbiguousSymbol { symbol, chain } => {
             raw.symbol == symbol.as_str() && raw.id.starts_with(&format!("{chain}/"))
         }
-        RegistryError::DuplicateWallet(_) | RegistryError::SharedKey { .. } | RegistryError::EmptyWallet(_) => false,
+        RegistryError::DuplicateWallet(_)
+        | RegistryError::SharedKey { .. }
+        | RegistryError::RepeatedKey { .. }
+        | RegistryError::EmptyWallet(_) => false,
     };
     let n = doc.raw.assets.iter().rposition(is_at_fault).unwrap_or_default();
     doc.value(&format!("assets[{n}].id"), Problem::Registry(error.to_string()))

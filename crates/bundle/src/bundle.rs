@@ -275,7 +275,7 @@ fn load_registry<'a>(
         return Err(found.fail());
     }
     let assets = assets::load(bytes(files, "assets.yaml"), &networks, found);
-    let wallets = wallets::load(bytes(files, "wallets.yaml"), &networks, found);
+    let wallets = wallets::load(files, &networks, found);
     let (Some((assets_doc, assets)), Some((wallets_doc, wallets))) = (assets, wallets) else {
         return Ok(None);
     };

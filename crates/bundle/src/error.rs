@@ -4,7 +4,8 @@ use std::fmt;
 
 use countersign_policy::PolicyError;
 use countersign_types::{
-    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, PrincipalId, Tag, TimeError, WalletId,
+    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError, UnknownForm,
+    WalletId,
 };
 
 use crate::ManifestError;
@@ -50,6 +51,12 @@ pub enum Problem {
     /// Not a public key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Not a key table.
+    #[error(transparent)]
+    KeyTable(#[from] KeyTableError),
+    /// Not a form of output.
+    #[error(transparent)]
+    Form(#[from] UnknownForm),
     /// Not a duration.
     #[error(transparent)]
     Time(#[from] TimeError),
@@ -221,6 +228,8 @@ impl LoadError {
             | Problem::Id(_)
             | Problem::Caip(_)
             | Problem::Key(_)
+            | Problem::KeyTable(_)
+            | Problem::Form(_)
             | Problem::Time(_)
             | Problem::BadWord { .. }
             | Problem::BadAmount

@@ -25,6 +25,7 @@ mod assets;
 mod bundle;
 mod destinations;
 mod error;
+mod key_tables;
 mod manifest;
 mod networks;
 mod places;
@@ -39,7 +40,7 @@ mod yaml;
 pub use bundle::{Bundle, DestinationEntry, KnownDestination};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
 pub use manifest::{
-    Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, Manifest, ManifestError,
-    ManifestFile,
+    Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_KEY_TABLE_BYTES, Manifest,
+    ManifestError, ManifestFile,
 };
 pub use write::{write_roster, write_wallets};

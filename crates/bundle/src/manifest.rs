@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use countersign_policy::SEMANTICS;
-use countersign_types::{BundleDigest, FileDigest, PolicyDigest, Tag};
+use countersign_types::{BundleDigest, FileDigest, MAX_TABLE_KEYS, PolicyDigest, TABLE_RECORD_BYTES, Tag};
 use serde::{Deserialize, Serialize};
 
 /// The `format` of a manifest.
 pub const FORMAT: &str = "countersign.bundle/1";
 /// The manifest's own name.
 pub const MANIFEST_PATH: &str = "manifest.json";
-/// The most files: five and the networks.
+/// The most files: five, the networks and the key tables.
 pub const MAX_FILES: usize = 64;
 /// The largest file: 100 000 destinations with names.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
-/// The largest bundle, manifest aside.
-pub const MAX_BUNDLE_BYTES: usize = 32 * 1024 * 1024;
-/// The longest name of a network file, directory included.
+/// The largest key table: [`MAX_TABLE_KEYS`] records.
+pub const MAX_KEY_TABLE_BYTES: usize = MAX_TABLE_KEYS * TABLE_RECORD_BYTES;
+/// The largest bundle, manifest aside: one key table of the largest size, and as much again as all other files need.
+pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
+/// The longest name of a network file or a key table, directory included.
 const MAX_PATH_LEN: usize = 64;
 /// A manifest of [`MAX_FILES`] entries is far smaller.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024;
@@ -60,7 +62,7 @@ pub enum ManifestError {
     #[error("versions count from 1, and all but the first name the `previous` bundle")]
     Version,
     /// A file that bundles do not have.
-    #[error("`{0}` is not a file of a bundle: expected {REQUIRED_WORDS} or `networks/<name>.yaml`")]
+    #[error("`{0}` is not a file of a bundle: expected {REQUIRED_WORDS}, `networks/<name>.yaml` or `keys/<name>.keys`")]
     UnknownFile(String),
     /// The wrong component.
     #[error("`{0}` has the wrong `component`: destinations.yaml is `data`, every other file is `policy`")]
@@ -78,7 +80,10 @@ pub enum ManifestError {
     #[error("{0} files; at most {MAX_FILES} are accepted")]
     TooManyFiles(usize),
     /// Too large.
-    #[error("{0} bytes; at most {MAX_FILE_BYTES} in one file and {MAX_BUNDLE_BYTES} in all are accepted")]
+    #[error(
+        "{0} bytes; at most {MAX_FILE_BYTES} in one file ({MAX_KEY_TABLE_BYTES} in a key table) and {MAX_BUNDLE_BYTES} in \
+         all are accepted"
+    )]
     TooLarge(usize),
     /// Another size than the manifest says.
     #[error("the file has {found} bytes, and the manifest says {expected}")]
@@ -138,18 +143,23 @@ impl Component {
         if path == "destinations.yaml" {
             return Some(Self::Data);
         }
-        let network = path
-            .strip_prefix("networks/")
-            .and_then(|name| name.strip_suffix(".yaml"));
-        let is_network = network.is_some_and(|name| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        });
-        let is_known = REQUIRED.contains(&path) || is_network && path.len() <= MAX_PATH_LEN;
+        let is_network = is_named(path, "networks/", ".yaml");
+        let is_known = REQUIRED.contains(&path) || is_network || is_key_table(path);
         is_known.then_some(Self::Policy)
     }
+}
+
+/// Whether it is the name of a key table. What is listed there is ours without anybody's approval, as change is: it is
+/// policy, never data.
+pub(crate) fn is_key_table(path: &str) -> bool {
+    is_named(path, "keys/", ".keys")
+}
+
+/// A short name of plain characters in a folder.
+fn is_named(path: &str, folder: &str, extension: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let name = path.strip_prefix(folder).and_then(|name| name.strip_suffix(extension));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(is_plain)) && path.len() <= MAX_PATH_LEN
 }
 
 /// One file of a manifest.
@@ -340,7 +350,11 @@ impl Manifest {
 
 impl ManifestFile {
     fn compare(&self, bytes: &[u8]) -> Result<(), ManifestError> {
-        if bytes.len() > MAX_FILE_BYTES {
+        let max = match is_key_table(&self.path) {
+            true => MAX_KEY_TABLE_BYTES,
+            false => MAX_FILE_BYTES,
+        };
+        if bytes.len() > max {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
         let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);

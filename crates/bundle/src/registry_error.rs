@@ -55,6 +55,7 @@ fn records_wallet(error: &RecordError) -> Option<&WalletId> {
     match error {
         RecordError::DuplicateWallet(wallet) | RecordError::EmptyWallet(wallet) => Some(wallet),
         RecordError::SharedKey { second, .. } => Some(second),
+        RecordError::RepeatedKey { wallet, .. } => Some(wallet),
         RecordError::DuplicateAsset(_) | RecordError::AmbiguousSymbol { .. } => None,
     }
 }

@@ -1,15 +1,19 @@
 //! `wallets.yaml`: wallets pin their public keys and their networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_chains::Network;
-use countersign_types::{ChainId, KeyError, PublicKey, RegistryError, Tier, WalletId, WalletRecord, WalletRegistry};
+use countersign_types::{
+    ChainId, KeyError, KeyTable, PublicKey, RegistryError, ScriptForm, Tier, WalletId, WalletNetwork, WalletRecord,
+    WalletRegistry,
+};
 use serde::Deserialize;
 
 use crate::{
     LoadError,
     assets::unknown_network,
     error::{Found, Problem},
+    key_tables,
     yaml::{self, Doc},
 };
 
@@ -24,11 +28,12 @@ pub(crate) struct WalletsFile {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RawWallet {
     pub(crate) id: String,
     tier: String,
     keys: Vec<String>,
+    pub(crate) key_table: Option<String>,
     networks: Vec<RawWalletNetwork>,
 }
 
@@ -37,14 +42,23 @@ pub(crate) struct RawWallet {
 struct RawWalletNetwork {
     chain: String,
     first_nonce: Option<u64>,
+    forms: Option<Vec<String>>,
 }
 
-/// Reads the wallets, each on networks of the bundle.
+/// What a wallet may name.
+struct Known<'k> {
+    networks: &'k BTreeMap<ChainId, Network>,
+    tables: &'k BTreeMap<String, KeyTable>,
+}
+
+/// Reads the wallets, each on networks of the bundle, and the key tables that they name.
 pub(crate) fn load<'a>(
-    bytes: &[u8],
+    files: &BTreeMap<String, Vec<u8>>,
     networks: &BTreeMap<ChainId, Network>,
     found: &mut Found,
 ) -> Option<(Doc<'a, WalletsFile>, WalletRegistry)> {
+    let tables = key_tables::load(files, found);
+    let bytes = files.get(FILE).map(Vec::as_slice).unwrap_or_default();
     let doc: Doc<'a, WalletsFile> = yaml::read(FILE, bytes, found)?;
     let count = doc.raw.wallets.len();
     if count > MAX_WALLETS {
@@ -56,9 +70,14 @@ pub(crate) fn load<'a>(
         found.push(doc.key("wallets", problem));
         return None;
     }
+    key_tables::certify_named(files, &doc, found);
+    let known = Known {
+        networks,
+        tables: &tables,
+    };
     let mut records = Vec::new();
     for (n, raw) in doc.raw.wallets.iter().enumerate() {
-        records.extend(record(&doc, n, raw, networks, found));
+        records.extend(record(&doc, n, raw, &known, found));
     }
     let is_whole = records.len() == doc.raw.wallets.len();
     match WalletRegistry::new(records) {
@@ -75,7 +94,7 @@ fn record(
     doc: &Doc<'_, WalletsFile>,
     n: usize,
     raw: &RawWallet,
-    known: &BTreeMap<ChainId, Network>,
+    known: &Known<'_>,
     found: &mut Found,
 ) -> Option<WalletRecord> {
     let path = format!("wallets[{n}]");
@@ -91,20 +110,24 @@ fn record(
     let mut networks = BTreeMap::new();
     for (m, network) in raw.networks.iter().enumerate() {
         let path = format!("{path}.networks[{m}]");
-        let Some((chain, nonce)) = site(doc, &path, network, known, found) else {
+        let Some((chain, site)) = site(doc, &path, network, known, found) else {
             continue;
         };
         let id = chain.to_string();
-        if networks.insert(chain, nonce).is_some() {
+        if networks.insert(chain, site).is_some() {
             found.push(doc.value(&format!("{path}.chain"), Problem::Duplicate { what: "network", id }));
         }
     }
-    let is_whole = keys.len() == raw.keys.len() && networks.len() == raw.networks.len();
+    let table = raw.key_table.as_ref().and_then(|path| known.tables.get(path)).cloned();
+    let is_whole = keys.len() == raw.keys.len()
+        && networks.len() == raw.networks.len()
+        && table.is_some() == raw.key_table.is_some();
     let (id, tier) = (id.ok()?, tier.ok()?);
     is_whole.then_some(WalletRecord {
         id,
         tier,
         keys,
+        table,
         networks,
     })
 }
@@ -113,16 +136,16 @@ fn site(
     doc: &Doc<'_, WalletsFile>,
     path: &str,
     raw: &RawWalletNetwork,
-    known: &BTreeMap<ChainId, Network>,
+    known: &Known<'_>,
     found: &mut Found,
-) -> Option<(ChainId, u64)> {
+) -> Option<(ChainId, WalletNetwork)> {
     let at = format!("{path}.chain");
     let chain = raw
         .chain
         .parse::<ChainId>()
         .map_err(|error| found.push(doc.value(&at, error)))
         .ok()?;
-    if !known.contains_key(&chain) {
+    if !known.networks.contains_key(&chain) {
         found.push(doc.value(&at, unknown_network(&chain)));
         return None;
     }
@@ -130,8 +153,32 @@ fn site(
     let nonce = raw
         .first_nonce
         .map_or(Ok(0), |nonce| doc.places.number(&at, nonce, (0, MAX_FIRST_NONCE)));
-    let nonce = nonce.map_err(|problem| found.push(doc.value(&at, problem))).ok()?;
-    Some((chain, nonce))
+    let first_nonce = nonce.map_err(|problem| found.push(doc.value(&at, problem))).ok();
+    let forms = match &raw.forms {
+        Some(words) => forms(doc, path, words, found).map(Some),
+        None => Some(None),
+    };
+    let (first_nonce, forms) = (first_nonce?, forms?);
+    Some((chain, WalletNetwork { first_nonce, forms }))
+}
+
+/// Each form once; `None` once an error was found.
+fn forms(doc: &Doc<'_, WalletsFile>, path: &str, words: &[String], found: &mut Found) -> Option<BTreeSet<ScriptForm>> {
+    let mut forms = BTreeSet::new();
+    let mut is_whole = true;
+    for (m, word) in words.iter().enumerate() {
+        let problem = match word.parse::<ScriptForm>() {
+            Ok(form) if forms.insert(form) => continue,
+            Ok(form) => Problem::Duplicate {
+                what: "form",
+                id: form.to_string(),
+            },
+            Err(error) => error.into(),
+        };
+        found.push(doc.value(&format!("{path}.forms[{m}]"), problem));
+        is_whole = false;
+    }
+    is_whole.then_some(forms)
 }
 
 /// A public key in its one form. SEC 1 libraries also read the x-only prefix 05, under which one account would have a
@@ -167,6 +214,7 @@ fn at_fault(doc: &Doc<'_, WalletsFile>, error: &RegistryError) -> LoadError {
     let wallet = match error {
         RegistryError::DuplicateWallet(id) | RegistryError::EmptyWallet(id) => Some(id),
         RegistryError::SharedKey { second, .. } => Some(second),
+        RegistryError::RepeatedKey { wallet, .. } => Some(wallet),
         RegistryError::DuplicateAsset(_) | RegistryError::AmbiguousSymbol { .. } => None,
     };
     doc.value(&place_of(doc, wallet), Problem::Registry(error.to_string()))

@@ -68,13 +68,18 @@ pub fn write_wallets(wallets: &[WalletRecord]) -> String {
             writeln!(out, "  - id: {}", quoted(wallet.id.as_str()))?;
             writeln!(out, "    tier: {}", format!("{:?}", wallet.tier).to_ascii_lowercase())?;
             lines(out, "keys", &wallet.keys)?;
+            if let Some(table) = &wallet.table {
+                writeln!(out, "    key-table: {}", quoted(table.path()))?;
+            }
             section(out, "  networks", wallet.networks.is_empty())?;
-            for (chain, nonce) in &wallet.networks {
-                writeln!(
-                    out,
-                    "      - {{ chain: {}, first-nonce: {nonce} }}",
-                    quoted(chain.as_str())
-                )?;
+            for (chain, site) in &wallet.networks {
+                let (chain, nonce) = (quoted(chain.as_str()), site.first_nonce);
+                write!(out, "      - {{ chain: {chain}, first-nonce: {nonce}")?;
+                if let Some(forms) = &site.forms {
+                    let forms: Vec<_> = forms.iter().collect();
+                    write!(out, ", forms: {}", flow(&forms))?;
+                }
+                writeln!(out, " }}")?;
             }
         }
         Ok(())

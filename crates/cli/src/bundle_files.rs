@@ -13,10 +13,10 @@ use crate::{
     files,
 };
 
-/// The folder of a bundle that holds networks; there is no other.
-const NETWORKS: &str = "networks";
+/// The folders of a bundle and the extensions of what they hold; there are no others.
+const FOLDERS: [(&str, &str); 2] = [("keys", ".keys"), ("networks", ".yaml")];
 
-/// Reads the files of a bundle: `manifest.json`, `*.yaml` and `networks/*.yaml`. Other files are none of its business,
+/// Reads the files of a bundle: `manifest.json`, `*.yaml`, `networks/*.yaml` and `keys/*.keys`. Other files are none of its business,
 /// except that a YAML file which bundles do not have is read too, so that loading refuses it instead of ignoring it.
 pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut contents = BTreeMap::new();
@@ -26,11 +26,14 @@ pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
             contents.insert(name, files::read(&path)?);
         }
     }
-    let networks = folder.join(NETWORKS);
-    if networks.is_dir() {
-        for (name, path) in entries(&networks)? {
-            if name.ends_with(".yaml") && path.is_file() {
-                contents.insert(format!("{NETWORKS}/{name}"), files::read(&path)?);
+    for (inner, extension) in FOLDERS {
+        let folder = folder.join(inner);
+        if !folder.is_dir() {
+            continue;
+        }
+        for (name, path) in entries(&folder)? {
+            if name.ends_with(extension) && path.is_file() {
+                contents.insert(format!("{inner}/{name}"), files::read(&path)?);
             }
         }
     }
@@ -55,7 +58,11 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 /// Writes the files of a loaded bundle. Their names are a bundle's, so none leaves the folder.
 pub(crate) fn write(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    files::create_folder(&folder.join(NETWORKS))?;
+    for (inner, _) in FOLDERS {
+        if contents.keys().any(|name| name.starts_with(inner)) {
+            files::create_folder(&folder.join(inner))?;
+        }
+    }
     for (name, bytes) in contents {
         if name != MANIFEST_PATH && Component::of(name).is_none() {
             return Err(Failure::failed(format!(
@@ -81,10 +88,11 @@ mod tests {
     #[test]
     fn files_come_back_and_strangers_stay_out() {
         let folder = tempfile::tempdir().unwrap();
-        let contents: BTreeMap<String, Vec<u8>> = ["manifest.json", "policy.yaml", "networks/dev.yaml"]
-            .into_iter()
-            .map(|name| (name.to_owned(), name.as_bytes().to_vec()))
-            .collect();
+        let contents: BTreeMap<String, Vec<u8>> =
+            ["manifest.json", "policy.yaml", "networks/dev.yaml", "keys/hot.keys"]
+                .into_iter()
+                .map(|name| (name.to_owned(), name.as_bytes().to_vec()))
+                .collect();
         write(folder.path(), &contents).unwrap();
         fs::write(folder.path().join("README.md"), "hello").unwrap();
         assert_eq!(read(folder.path()).unwrap(), contents);
@@ -93,6 +101,7 @@ mod tests {
             "/etc/policy.yaml",
             "networks/../../x.yaml",
             "extra.yaml",
+            "keys/../x.keys",
         ] {
             let bad = BTreeMap::from([(outside.to_owned(), vec![])]);
             write(folder.path(), &bad).unwrap_err();

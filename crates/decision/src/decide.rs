@@ -332,7 +332,7 @@ fn first_nonce(bundle: &Bundle, parsed: &ParsedTransaction) -> Option<u64> {
         .wallet(parsed.wallet())?
         .networks
         .get(network)
-        .copied()
+        .map(|site| site.first_nonce)
 }
 
 /// A policy reason in words, with the numbers compared.

@@ -19,7 +19,7 @@ use countersign_bundle::{Bundle, Manifest, write_roster, write_wallets};
 use countersign_chains::evm::{GasPrice, TransferDraft};
 use countersign_types::{
     Amount, BundleDigest, Destination, EffectsText, PublicKey, RequestDigest, StatementNonce, Tier, Timestamp,
-    TransactionDigest, UtcSeconds, Validity, WalletRecord, WithdrawalId,
+    TransactionDigest, UtcSeconds, Validity, WalletNetwork, WalletRecord, WithdrawalId,
 };
 
 /// The customer that `policies/dev/destinations.yaml` lists first.
@@ -210,7 +210,8 @@ pub fn bundle_files(roster: &RosterFile) -> BTreeMap<String, Vec<u8>> {
         id: "eth-hot".parse().expect("a wallet"),
         tier: Tier::Hot,
         keys: vec![WALLET_KEY.parse::<PublicKey>().expect("a key")],
-        networks: BTreeMap::from([("eip155:31337".parse().expect("a chain"), 0)]),
+        table: None,
+        networks: BTreeMap::from([("eip155:31337".parse().expect("a chain"), WalletNetwork::default())]),
     };
     let fixed = [
         ("assets.yaml", include_str!("../../../policies/dev/assets.yaml")),

@@ -20,9 +20,13 @@ pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_REQUEST_BYTES: usize = 512 * 1024;
 /// A request to the signer's first listener: request, transaction and all statements.
 pub const MAX_SIGNING_REQUEST_BYTES: usize = 5 * 1024 * 1024;
-/// A request to the signer's second listener: a bundle of 16 MiB and its activations.
-pub const MAX_PEOPLE_REQUEST_BYTES: usize = 18 * 1024 * 1024;
-/// Any response: a receipt with everything in it, or a bundle.
+/// All files of a bundle together: the bundle format's own bound, a key table of two million keys and the rest.
+pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
+/// A request to the signer's second listener: a bundle and its activations.
+pub const MAX_PEOPLE_REQUEST_BYTES: usize = MAX_BUNDLE_BYTES + 2 * 1024 * 1024;
+/// A response of the signer's second listener: a bundle with its activations, or as many as fit.
+pub const MAX_PEOPLE_RESPONSE_BYTES: usize = MAX_BUNDLE_BYTES + 4 * 1024 * 1024;
+/// Any other response: a receipt with everything in it.
 pub const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 /// A free text in a status or a reason; longer ones are cut.
 pub const MAX_MESSAGE_CHARS: usize = 1_024;

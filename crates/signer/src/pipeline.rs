@@ -442,18 +442,12 @@ fn recording(
 /// the authorization pins it, not as the token tells it, nor as a later bundle does.
 fn certify_signatures(spent: &Spent, raw: Vec<RawSignature>) -> Result<Vec<RawSignature>, SignerError> {
     let certified = spent.payloads().iter().zip(raw).map(|(payload, raw)| {
-        let mut keys = spent
-            .bundle()
-            .registry()
-            .wallets()
-            .iter()
-            .flat_map(|wallet| &wallet.keys);
-        let key = keys.find(|key| key.id() == payload.key());
+        let key = spent.bundle().registry().wallets().key(&payload.key());
         let key = key.ok_or_else(|| SignerError::MissingKey {
             key: payload.key(),
             scheme: payload.bytes().scheme(),
         })?;
-        Ok(certify(key, payload.bytes(), raw)?)
+        Ok(certify(&key, payload.bytes(), raw)?)
     });
     certified.collect()
 }

@@ -20,10 +20,10 @@ use std::sync::atomic::Ordering;
 
 use countersign_approval::{Body, Envelope};
 use countersign_bundle::Bundle;
-use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
+use countersign_decision::testing::{Ask, WALLET_KEY, bundle_files, roster, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, JournalError, ResumeScope, SignerError};
-use countersign_types::Tag;
+use countersign_types::{PublicKey, Scheme, Tag};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
 
@@ -31,6 +31,35 @@ fn small() -> Ask {
     Ask {
         amount: 50_000_000_000_000_000,
         ..Ask::default()
+    }
+}
+
+/// The backend of these tests has ECDSA alone, as SoftHSM has: a wallet that uses taproot is refused before it is in
+/// force, and one that does not is accepted with the same key.
+#[tokio::test]
+async fn a_taproot_wallet_needs_a_backend_with_schnorr() {
+    let files = |forms: &str| {
+        let mut files = bundle_files(&roster());
+        let network = include_str!("../../../chains/bitcoin/networks/bitcoin.yaml");
+        files.insert("networks/bitcoin.yaml".to_owned(), network.into());
+        let wallets = format!(
+            "wallets:\n  - id: eth-hot\n    tier: hot\n    keys: [\"{WALLET_KEY}\"]\n    networks:\n      \
+             - {{ chain: \"bip122:000000000019d6689c085ae165831e93\", forms: {forms} }}\n"
+        );
+        files.insert("wallets.yaml".to_owned(), wallets.into_bytes());
+        sealed(1, None, files)
+    };
+    let key = WALLET_KEY.parse::<PublicKey>().unwrap().id();
+    for forms in ["[p2tr]", "[p2wpkh, p2tr]"] {
+        let rig = Rig::bare().await;
+        let refused = rig.activate(&["alice", "bob"], files(forms)).await;
+        let Err(SignerError::MissingKey { key: missing, scheme }) = refused else {
+            panic!("{forms}: {refused:?}");
+        };
+        assert_eq!((missing, scheme), (key, Scheme::Schnorr), "{forms}");
+        let asked = submission(&small(), &rig.world.request(&small()), &[]);
+        assert!(matches!(rig.signer.authorize(asked).await, Err(SignerError::NoBundle)));
+        rig.activate(&["alice", "bob"], files("[p2wpkh, p2wsh]")).await.unwrap();
     }
 }
 

@@ -25,10 +25,12 @@ mod effects_text;
 mod facts;
 mod ids;
 mod key;
+mod key_table;
 mod registry;
 mod tag;
 mod time;
 mod transaction;
+mod wallet;
 
 pub use amount::{Amount, AmountError, Decimals};
 pub use caip::{AssetId, CaipError, ChainId};
@@ -45,10 +47,12 @@ pub use ids::{
     TenantId, WalletId, WithdrawalId,
 };
 pub use key::{Algorithm, KeyError, KeyId, PublicKey, Scheme};
-pub use registry::{AssetRecord, AssetRegistry, RegistryError, Tier, WalletRecord, WalletRegistry};
+pub use key_table::{KeyTable, KeyTableError, MAX_TABLE_KEYS, TABLE_RECORD_BYTES};
+pub use registry::{AssetRecord, AssetRegistry, RegistryError};
 pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
 pub use transaction::{
     ConflictKey, ConflictKeyError, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError,
     ParsedTransactionParts, RawSignature, SignedTransaction, SigningBytes, SigningPayload, TemplateKind,
 };
+pub use wallet::{ScriptForm, Tier, UnknownForm, WalletNetwork, WalletRecord, WalletRegistry};

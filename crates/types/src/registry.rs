@@ -1,10 +1,8 @@
-//! What a parser may know: the assets and the wallets of an activated bundle.
+//! What a parser may know of assets: those of an activated bundle.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::{AssetId, AssetSymbol, ChainId, Decimals, KeyId, PublicKey, WalletId};
+use crate::{AssetId, AssetSymbol, ChainId, Decimals, KeyId, WalletId};
 
 /// Why records do not make a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +30,14 @@ pub enum RegistryError {
         first: WalletId,
         /// The other.
         second: WalletId,
+    },
+    /// A key twice in one wallet, in a table or beside it, or a key and its negation.
+    #[error("key `{key}` of wallet `{wallet}` is listed twice, or its negation is listed too")]
+    RepeatedKey {
+        /// The key.
+        key: KeyId,
+        /// The wallet.
+        wallet: WalletId,
     },
     /// A wallet without a key or without a network.
     #[error("wallet `{0}` needs at least one key and one network")]
@@ -98,112 +104,9 @@ impl AssetRegistry {
     }
 }
 
-/// How far a wallet is from the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tier {
-    /// Pays customers.
-    Hot,
-    /// Refills hot wallets.
-    Warm,
-    /// Pays own wallets only.
-    Cold,
-}
-
-/// A wallet of the bundle: it pins its public keys and its networks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WalletRecord {
-    /// The identity.
-    pub id: WalletId,
-    /// Its tier.
-    pub tier: Tier,
-    /// Its keys; never shared with another wallet.
-    pub keys: Vec<PublicKey>,
-    /// The networks it may sign for, each with the first account nonce that is ours to use (0 for a fresh account;
-    /// families without account nonces ignore it).
-    pub networks: BTreeMap<ChainId, u64>,
-}
-
-/// All wallets of a bundle.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WalletRegistry {
-    by_id: BTreeMap<WalletId, WalletRecord>,
-    owners: BTreeMap<PublicKey, WalletId>,
-}
-
-impl WalletRegistry {
-    /// Checks that ids are unique, that no key is shared, and that no wallet is empty.
-    pub fn new(records: impl IntoIterator<Item = WalletRecord>) -> Result<Self, RegistryError> {
-        let mut registry = Self::default();
-        for record in records {
-            if record.keys.is_empty() || record.networks.is_empty() {
-                return Err(RegistryError::EmptyWallet(record.id));
-            }
-            for key in &record.keys {
-                if let Some(first) = registry.owners.insert(*key, record.id.clone()) {
-                    return Err(RegistryError::SharedKey {
-                        key: key.id(),
-                        first,
-                        second: record.id,
-                    });
-                }
-            }
-            if let Some(twice) = registry.by_id.insert(record.id.clone(), record) {
-                return Err(RegistryError::DuplicateWallet(twice.id));
-            }
-        }
-        Ok(registry)
-    }
-
-    /// The record of a wallet, if the bundle has it.
-    pub fn wallet(&self, id: &WalletId) -> Option<&WalletRecord> {
-        self.by_id.get(id)
-    }
-
-    /// The wallet that a key belongs to.
-    pub fn owner(&self, key: &PublicKey) -> Option<&WalletId> {
-        self.owners.get(key)
-    }
-
-    /// Every record, in order of id.
-    pub fn iter(&self) -> impl Iterator<Item = &WalletRecord> {
-        self.by_id.values()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn wallet(id: &str, key: u8) -> WalletRecord {
-        WalletRecord {
-            id: id.parse().unwrap(),
-            tier: Tier::Hot,
-            keys: vec![PublicKey::Ed25519([key; 32])],
-            networks: BTreeMap::from([("eip155:1".parse().unwrap(), 0)]),
-        }
-    }
-
-    #[test]
-    fn a_key_belongs_to_one_wallet() {
-        assert!(WalletRegistry::new([wallet("a", 1), wallet("b", 2)]).is_ok());
-        let shared = WalletRegistry::new([wallet("a", 1), wallet("b", 1)]);
-        assert!(matches!(shared, Err(RegistryError::SharedKey { .. })));
-        let twice = WalletRegistry::new([wallet("a", 1), wallet("a", 2)]);
-        assert_eq!(twice, Err(RegistryError::DuplicateWallet("a".parse().unwrap())));
-    }
-
-    #[test]
-    fn a_wallet_without_keys_is_refused() {
-        let empty = WalletRecord {
-            keys: vec![],
-            ..wallet("a", 1)
-        };
-        assert_eq!(
-            WalletRegistry::new([empty]),
-            Err(RegistryError::EmptyWallet("a".parse().unwrap()))
-        );
-    }
 
     #[test]
     fn symbols_are_unambiguous_within_a_network() {

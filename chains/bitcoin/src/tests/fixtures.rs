@@ -1,6 +1,6 @@
 //! A wallet of three keys on Bitcoin, a second own wallet, and a PSBT writer that also writes what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{
     Amount as BitcoinAmount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
@@ -13,14 +13,14 @@ use bitcoin::{
     transaction::Version,
 };
 use countersign_types::{
-    Amount, Destination, Effect, KeyId, ParsedTransaction, PublicKey, RawSignature, SignedTransaction, SigningBytes,
-    WalletId,
+    Amount, Destination, Effect, KeyId, ParsedTransaction, PublicKey, RawSignature, ScriptForm, SignedTransaction,
+    SigningBytes, WalletId,
 };
 use serde::Deserialize;
 
 use crate::{
-    Account, AssembleError, BitcoinNetwork, Known, ParseError, Sender, account::KeyScript, address::p2wsh, assemble,
-    parse,
+    Account, AssembleError, BitcoinNetwork, Holdings, Known, ParseError, Sender, account::KeyScript, address::p2wsh,
+    assemble, parse,
 };
 
 /// The wallet `btc-hot`.
@@ -265,6 +265,28 @@ pub(super) fn payment_with(change: impl FnOnce(&mut Maps)) -> Vec<u8> {
     maps.encode()
 }
 
+/// Every form that a network has.
+pub(super) fn all_forms(network: &BitcoinNetwork) -> BTreeSet<ScriptForm> {
+    let all = ScriptForm::ALL.into_iter();
+    all.filter(|form| match form {
+        ScriptForm::P2pkh => true,
+        ScriptForm::P2shP2wpkh | ScriptForm::P2wpkh | ScriptForm::P2wsh => network.has_segwit(),
+        ScriptForm::P2tr => network.has_taproot(),
+    })
+    .collect()
+}
+
+/// The account of listed keys that uses every form.
+pub(super) fn account(secrets: &[[u8; 32]], network: &BitcoinNetwork) -> Account {
+    let keys: Vec<PublicKey> = secrets.iter().map(public_key).collect();
+    let holdings = Holdings {
+        keys: &keys,
+        table: None,
+        forms: Some(&all_forms(network)),
+    };
+    Account::derive(&holdings, network).unwrap()
+}
+
 /// What a bundle with one network would give a parser.
 pub(super) struct World {
     pub(super) network: BitcoinNetwork,
@@ -280,9 +302,8 @@ impl World {
     }
 
     pub(super) fn on(network: BitcoinNetwork, hot: &[[u8; 32]]) -> Self {
-        let keys: Vec<PublicKey> = hot.iter().map(public_key).collect();
-        let account = Account::derive(&keys, &network).unwrap();
-        let warm = Account::derive(&[public_key(&WARM)], &network).unwrap();
+        let account = account(hot, &network);
+        let warm = self::account(&[WARM], &network);
         let mut own = BTreeMap::new();
         for (account, id) in [(&account, "btc-hot"), (&warm, "btc-warm")] {
             let wallet: WalletId = id.parse().unwrap();
@@ -312,7 +333,11 @@ impl World {
     }
 
     pub(super) fn parse(&self, unsigned: &[u8]) -> Result<ParsedTransaction, ParseError> {
-        parse(unsigned, &self.sender(), &Known { own: &self.own })
+        let known = Known {
+            own: &self.own,
+            tables: &[],
+        };
+        parse(unsigned, &self.sender(), &known)
     }
 
     pub(super) fn assemble(

@@ -3,6 +3,7 @@
 mod bytes;
 mod effects;
 mod fixtures;
+mod keys;
 mod networks;
 mod psbt_v2;
 mod psbt_vectors;

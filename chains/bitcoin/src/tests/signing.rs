@@ -8,7 +8,7 @@ use super::fixtures::{Draft, HOT, Maps, STRANGER, World, dogecoin, output, p2wpk
 use crate::{AssembleError, account::KeyScript};
 
 /// Bitcoin Core accepts every input. Spent outputs are always passed: without them taproot is not checked at all.
-fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> {
+pub(super) fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> {
     let utxo = |output: &TxOut| Utxo {
         script_pubkey: output.script_pubkey.as_bytes().as_ptr(),
         script_pubkey_len: output.script_pubkey.len() as u32,
@@ -23,7 +23,7 @@ fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> 
     Ok(())
 }
 
-fn spent(draft: &Draft) -> Vec<TxOut> {
+pub(super) fn spent(draft: &Draft) -> Vec<TxOut> {
     draft.previous.iter().map(|tx| tx.output[1].clone()).collect()
 }
 

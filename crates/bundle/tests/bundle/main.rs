@@ -11,6 +11,7 @@
     reason = "tests fail by panicking, and one of them measures time"
 )]
 
+mod bitcoin;
 mod dev;
 mod docs;
 mod file_mutations;

@@ -75,7 +75,7 @@ fn a_forged_manifest_is_told() {
         (
             "networks/dev.yaml",
             "networks/../dev.yaml",
-            "manifest.json:1:1: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml` or `networks/<name>.yaml`",
+            "manifest.json:1:1: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml` or `keys/<name>.keys`",
         ),
         (
             "\"assets.yaml\"",
@@ -167,11 +167,19 @@ fn nothing_else_is_a_file_of_a_bundle() {
         "networks/a/b.yaml",
         "/policy.yaml",
         "manifest.json",
+        "keys/.keys",
+        "keys/Hot.keys",
+        "keys/hot.yaml",
+        "keys/../hot.keys",
+        "hot.keys",
+        "networks/hot.keys",
     ] {
         assert_eq!(Component::of(path), None, "{path:?}");
     }
     assert_eq!(Component::of("networks/base-sepolia.yaml"), Some(Component::Policy));
     assert_eq!(Component::of("destinations.yaml"), Some(Component::Data));
+    // A key of a table is ours, and what it gets needs no approval: never data.
+    assert_eq!(Component::of("keys/btc-hot.keys"), Some(Component::Policy));
 }
 
 #[test]

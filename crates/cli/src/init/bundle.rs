@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest, write_roster, write_wallets};
-use countersign_types::{ChainId, PublicKey, Tier, WalletId, WalletRecord};
+use countersign_types::{ChainId, PublicKey, Tier, WalletId, WalletNetwork, WalletRecord};
 
 use super::people::People;
 use crate::{
@@ -41,7 +41,8 @@ fn build(people: &People, key: PublicKey) -> Result<BTreeMap<String, Vec<u8>>> {
         id: WalletId::parse(WALLET).map_err(Failure::failed)?,
         tier: Tier::Hot,
         keys: vec![key],
-        networks: BTreeMap::from([(chain, 0)]),
+        table: None,
+        networks: BTreeMap::from([(chain, WalletNetwork::default())]),
     };
     let mut contents: BTreeMap<String, Vec<u8>> = FIXED
         .into_iter()

@@ -15,7 +15,7 @@ pub(super) async fn next(client: &Client, bundle: &Bundle, wallet: &WalletId, ne
     let record = bundle.registry().wallets().wallet(wallet);
     let mut next = record
         .and_then(|record| record.networks.get(network))
-        .copied()
+        .map(|site| site.first_nonce)
         .unwrap_or_default();
     let mut token = String::new();
     loop {

@@ -6,7 +6,7 @@ use countersign_decision::Reason;
 use countersign_proto::{
     errors, fields,
     fields::FieldError,
-    limits::MAX_RESPONSE_BYTES,
+    limits::{MAX_BUNDLE_BYTES, MAX_PEOPLE_RESPONSE_BYTES},
     signer::v1::{
         ActivatedBundle, Allowed, AuthorizeResponse, BundleFile, Denied, EvaluateResponse, Malformed, Pending, Signed,
         authorize_response, evaluate_response,
@@ -17,8 +17,6 @@ use countersign_signer::{Answer, Page, StoredBundle};
 use countersign_types::{GroupId, Tag, Timestamp};
 use tonic::Status;
 
-/// All files of a bundle together.
-pub(super) const MAX_BUNDLE_BYTES: usize = 16 * 1024 * 1024;
 /// Files of a bundle; its format knows fewer.
 pub(super) const MAX_BUNDLE_FILES: usize = 256;
 /// A path inside a bundle.
@@ -118,7 +116,7 @@ pub(super) fn entries(start: u64, entries: Vec<Vec<u8>>) -> Vec<v1::Entry> {
 
 /// As many bundles as one answer holds, and at least one, so that asking again behind the last one comes to an end.
 pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> Vec<ActivatedBundle> {
-    let mut room = MAX_RESPONSE_BYTES.saturating_sub(FRAMING_BYTES);
+    let mut room = MAX_PEOPLE_RESPONSE_BYTES.saturating_sub(FRAMING_BYTES);
     let mut page = Vec::new();
     for bundle in bundles.into_iter().take(MAX_BUNDLES) {
         let contents = bundle.files.values().chain(&bundle.statements);
