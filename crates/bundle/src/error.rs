@@ -4,8 +4,8 @@ use std::fmt;
 
 use countersign_policy::PolicyError;
 use countersign_types::{
-    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError, UnknownForm,
-    WalletId,
+    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError,
+    UnknownForm, WalletId,
 };
 
 use crate::ManifestError;

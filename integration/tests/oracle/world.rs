@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_chains::{AssembleError, Network, ParseError, Registry};
 use countersign_types::{
-    AssetRecord, AssetRegistry, ChainFacts, ChainId, ParsedTransaction, PublicKey, RawSignature, SignedTransaction,
-    Tier, WalletId, WalletRecord, WalletRegistry,
+    AssetRecord, AssetRegistry, ChainFacts, ChainId, ParsedTransaction, PublicKey, RawSignature, ScriptForm,
+    SignedTransaction, Tier, WalletId, WalletNetwork, WalletRecord, WalletRegistry,
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
@@ -22,12 +22,16 @@ impl World {
     pub(crate) fn new(network: &str, wallets: &[&[PublicKey]], assets: Vec<AssetRecord>) -> Self {
         let network: Network = serde_json::from_str(network).unwrap_or_else(|error| panic!("{error}: {network}"));
         let chain = network.chain().clone();
+        // Bitcoin wallets use every form, taproot too.
+        let forms = matches!(network, Network::Bitcoin(_)).then(|| ScriptForm::ALL.into());
+        let site = WalletNetwork { first_nonce: 0, forms };
         let name = |index: usize| format!("wallet-{index}").parse::<WalletId>().unwrap();
         let records = wallets.iter().enumerate().map(|(index, keys)| WalletRecord {
             id: name(index),
             tier: Tier::Hot,
             keys: keys.to_vec(),
-            networks: BTreeMap::from([(chain.clone(), 0)]),
+            table: None,
+            networks: BTreeMap::from([(chain.clone(), site.clone())]),
         });
         let wallets = WalletRegistry::new(records).unwrap();
         let registry = Registry::new(vec![network], wallets, AssetRegistry::new(assets).unwrap());
