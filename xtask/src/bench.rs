@@ -1,4 +1,7 @@
-//! `cargo xtask bench`: release builds, then the load generator of the integration crate (docs/benchmarks.md).
+//! `cargo xtask bench`: release builds, then the load generator of the integration crate (docs/benchmarks.md). `cargo xtask
+//! bench ledger`: the journal alone.
+
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -8,6 +11,11 @@ const PROCESSES: [&str; 3] = ["countersign-signerd", "countersign-orchestrator",
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let root = shell::repo_root()?;
+    if let [what, arguments @ ..] = arguments
+        && what == "ledger"
+    {
+        return ledger(&root, arguments);
+    }
     let mut build = shell::cargo(&root);
     build.args(["build", "--locked", "--release"]);
     for package in PROCESSES {
@@ -27,6 +35,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         // `/tmp` is memory on many machines, and memory syncs at once: measure the disk that cargo builds on.
         let folder = root.join("target/tmp");
         std::fs::create_dir_all(&folder)?;
+        bench.env("TMPDIR", folder);
+    }
+    shell::run(&mut bench)
+}
+
+/// The journal on both databases beside a bare loop, in one program.
+fn ledger(root: &Path, arguments: &[String]) -> Result<()> {
+    let mut bench = shell::cargo(root);
+    bench.args(["run", "--locked", "--release", "-p", "countersign-journal"]);
+    bench.args(["--example", "ledger", "--"]).args(arguments);
+    let folder = root.join("target/tmp");
+    std::fs::create_dir_all(&folder)?;
+    if std::env::var_os("TMPDIR").is_none() {
         bench.env("TMPDIR", folder);
     }
     shell::run(&mut bench)

@@ -1,11 +1,12 @@
 //! SQL that is written once and understood by both databases: statements with `?` for every value, and rows that are read
 //! by column name. What differs (connecting, locking, the schema, the names of errors) is not here.
 //!
-//! SQLite gets all statements in one call, because each call costs more than what a statement does; PostgreSQL prepares
-//! one statement at a time.
+//! SQLite gets all statements in one call, because each call costs more than what a statement does. PostgreSQL prepares one
+//! reading statement at a time; what a proposal writes goes there as one text, in which a value is hexadecimal digits.
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use sqlx::{
     Arguments as _, AssertSqlSafe, Error, PgConnection, Row as _, SqliteConnection,
     postgres::{PgArguments, PgRow},
@@ -18,6 +19,24 @@ pub(crate) enum Value {
     Number(Option<i64>),
     Bytes(Option<Vec<u8>>),
     Text(Option<String>),
+}
+
+impl Value {
+    /// For PostgreSQL. Nothing of the value is in it but digits, so no value can end it or become anything else, whatever
+    /// the server's rules for quoting are.
+    fn literal(&self) -> String {
+        match self {
+            Self::Number(Some(number)) => format!("CAST('{number}' AS BIGINT)"),
+            Self::Bytes(Some(bytes)) => format!("decode('{}', 'hex')", HEXLOWER.encode(bytes)),
+            Self::Text(Some(text)) => {
+                let digits = HEXLOWER.encode(text.as_bytes());
+                format!("convert_from(decode('{digits}', 'hex'), 'UTF8')")
+            }
+            Self::Number(None) => "CAST(NULL AS BIGINT)".to_owned(),
+            Self::Bytes(None) => "CAST(NULL AS BYTEA)".to_owned(),
+            Self::Text(None) => "CAST(NULL AS TEXT)".to_owned(),
+        }
+    }
 }
 
 impl From<i64> for Value {
@@ -135,6 +154,20 @@ impl Sql {
 }
 
 impl Statement {
+    /// With its values in the text.
+    fn written_out(&self) -> String {
+        let mut text = String::new();
+        let mut values = self.values.iter();
+        for (number, piece) in self.text.split('?').enumerate() {
+            if number > 0 {
+                text.push_str(&values.next().map(Value::literal).unwrap_or_default());
+            }
+            text.push_str(piece);
+        }
+        text.push_str("; ");
+        text
+    }
+
     fn for_postgres(self) -> Result<(String, PgArguments), Error> {
         let mut arguments = PgArguments::default();
         for value in self.values {
@@ -203,22 +236,17 @@ impl Link<'_> {
 
     /// Runs the statements and counts the rows that they changed.
     pub(crate) async fn execute(&mut self, sql: Sql) -> Result<u64, Error> {
-        let is_cached = !sql.is_uncached;
         match self {
             Self::Sqlite(connection) => {
+                let is_cached = !sql.is_uncached;
                 let (text, arguments) = sql.for_sqlite()?;
                 let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_cached);
                 Ok(query.execute(&mut **connection).await?.rows_affected())
             }
             Self::Postgres(connection) => {
-                let mut changed = 0u64;
-                for statement in sql.into_statements() {
-                    let (text, arguments) = statement.for_postgres()?;
-                    let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_cached);
-                    let done = query.execute(&mut **connection).await?;
-                    changed = changed.saturating_add(done.rows_affected());
-                }
-                Ok(changed)
+                let text: String = sql.into_statements().iter().map(Statement::written_out).collect();
+                let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await?;
+                Ok(done.rows_affected())
             }
         }
     }
@@ -282,6 +310,27 @@ mod tests {
     fn each_value_has_a_number() {
         assert_eq!(numbered("a = ? AND b IN (?, ?)"), "a = $1 AND b IN ($2, $3)");
         assert_eq!(numbered("nothing"), "nothing");
+    }
+
+    #[test]
+    fn a_value_in_a_text_is_digits() {
+        let hostile = "'); DROP TABLE commits; -- \\?$1";
+        let mut sql = Sql::new("VALUES ");
+        sql.list([
+            Value::from(hostile),
+            Value::from(-5),
+            Value::from(vec![0x27]),
+            Value::Text(None),
+        ]);
+        let text = sql.into_statements()[0].written_out();
+        let digits = HEXLOWER.encode(hostile.as_bytes());
+        assert_eq!(
+            text,
+            format!(
+                "VALUES (convert_from(decode('{digits}', 'hex'), 'UTF8'), CAST('-5' AS BIGINT), decode('27', 'hex'), \
+                 CAST(NULL AS TEXT)); "
+            )
+        );
     }
 
     #[test]

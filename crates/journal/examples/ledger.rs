@@ -1,0 +1,297 @@
+//! Reservations against one limit in a second: the journal, with everything that an authorization writes, beside a bare loop
+//! that does nothing but hold a running sum against a limit and commit. `cargo xtask bench ledger [--seconds N]`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    reason = "a measurement for people"
+)]
+
+#[path = "../tests/support/cluster.rs"]
+mod cluster;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use countersign_audit::VerifierKey;
+use countersign_journal::{
+    CheckpointSigner, Database, JournalConfig, Limits, PostgresUrl, SignCheckpointError, SqlJournal,
+};
+use countersign_policy::{Charge, UsageQuery, Window};
+use countersign_signer::{LedgerView, LogEntry, Reads, Verdict, Write, propose};
+use countersign_types::{
+    Amount, AuthorizationId, BundleDigest, ConflictKey, CounterId, GenesisHash, RequestDigest, StatementDigest,
+    StatementNonce, Timestamp, TransactionDigest,
+};
+use ed25519_dalek::{Signer as _, SigningKey};
+use futures_util::future::join_all;
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+const SUBMITTERS: u64 = 16;
+/// Reservations of one transaction, where the bare loop batches.
+const BATCH: u64 = 16;
+const WINDOW_MILLIS: i64 = 86_400_000;
+
+struct LogKey(SigningKey, VerifierKey);
+
+impl LogKey {
+    fn new() -> Self {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let verifier = VerifierKey::new("log.example/bench".parse().unwrap(), key.verifying_key().as_bytes());
+        Self(key, verifier.unwrap())
+    }
+}
+
+impl CheckpointSigner for LogKey {
+    fn verifier_key(&self) -> &VerifierKey {
+        &self.1
+    }
+    fn sign(&self, text: &[u8]) -> Result<[u8; 64], SignCheckpointError> {
+        Ok(self.0.sign(text).to_bytes())
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_unix_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+fn statement(name: &str) -> Write {
+    let digest = StatementDigest::of(name.as_bytes());
+    Write::Statement {
+        digest,
+        signer: "bot".parse().unwrap(),
+        nonce: StatementNonce::from_bytes(digest.as_bytes()[..16].try_into().unwrap()),
+        subjects: Vec::new(),
+        envelope: vec![7; 900],
+    }
+}
+
+fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
+    let request = RequestDigest::of(name.as_bytes());
+    let unsigned = vec![7; 120];
+    let charge = Charge {
+        counter: CounterId::of(b"hot"),
+        amount: 3u64.into(),
+    };
+    let writes = vec![
+        statement(name),
+        Write::Withdrawal {
+            request,
+            statement: StatementDigest::of(name.as_bytes()),
+            tenant: "acme".parse().unwrap(),
+            reference: name.parse().unwrap(),
+            bundle: BundleDigest::of(b"bundle"),
+        },
+        Write::Attempt {
+            request,
+            tenant: "acme".parse().unwrap(),
+            payments: vec![name.parse().unwrap()],
+            number: 1,
+            transaction: TransactionDigest::of(&unsigned),
+            authorization: AuthorizationId::of(&unsigned),
+            unsigned,
+            conflict_keys: vec![ConflictKey::Outpoint {
+                chain: "eip155:1".parse().unwrap(),
+                txid: *request.as_bytes(),
+                index: 0,
+            }],
+            fee_max: Amount::ZERO,
+            sign_by: now,
+        },
+        Write::Spend {
+            request,
+            number: 1,
+            facts: vec![7; 200],
+            charges: vec![charge],
+        },
+        Write::Aged { request, number: 1 },
+    ];
+    let entry = |bytes| LogEntry {
+        bytes,
+        subjects: vec![request],
+    };
+    Verdict {
+        entries: vec![entry(vec![7; 300]), entry(vec![7; 900])],
+        writes,
+        reply: (),
+    }
+}
+
+async fn journal(database: Database, folder: &Path, length: Duration) -> f64 {
+    let config = JournalConfig {
+        database,
+        anchor_path: folder.join("anchor"),
+        deployment: GenesisHash::of(b"bench"),
+        checkpoint_signer: Arc::new(LogKey::new()),
+        clock: Arc::new(now),
+        limits: Limits::default(),
+    };
+    let journal = SqlJournal::create(config, b"genesis".to_vec()).await.unwrap();
+    let activate = |_: &LedgerView, _| Verdict {
+        entries: Vec::new(),
+        writes: vec![
+            statement("activation"),
+            Write::Bundle {
+                version: 1,
+                digest: BundleDigest::of(b"bundle"),
+                files: BTreeMap::new(),
+                statements: vec![StatementDigest::of(b"activation")],
+            },
+        ],
+        reply: (),
+    };
+    propose(&journal, Reads::default(), activate).await.unwrap();
+    let window: Window = "1d".parse().unwrap();
+    let done = AtomicU64::new(0);
+    let start = Instant::now();
+    let submitter = async |submitter: u64| {
+        while start.elapsed() < length {
+            let name = format!("{submitter}-{}", done.fetch_add(1, Ordering::Relaxed));
+            let reads = Reads {
+                request: Some(RequestDigest::of(name.as_bytes())),
+                usage: vec![UsageQuery {
+                    counter: CounterId::of(b"hot"),
+                    window: window.clone(),
+                }],
+                ..Reads::default()
+            };
+            let window = window.clone();
+            let reserve = move |view: &LedgerView, now: Timestamp| {
+                let known = view.usage.before(CounterId::of(b"hot"), &window);
+                assert!(known.is_some_and(|before| before < Amount::MAX));
+                authorization(&name, now)
+            };
+            propose(&journal, reads, reserve).await.unwrap();
+        }
+    };
+    join_all((0..SUBMITTERS).map(submitter)).await;
+    let rate = rate(done.load(Ordering::Relaxed), start);
+    journal.close().await;
+    rate
+}
+
+fn rate(done: u64, start: Instant) -> f64 {
+    done as f64 / start.elapsed().as_secs_f64()
+}
+
+const BARE_SCHEMA: &str = "CREATE TABLE head (id BIGINT PRIMARY KEY, cum BIGINT NOT NULL); \
+    CREATE TABLE entry (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, cum_after BIGINT NOT NULL); \
+    CREATE INDEX entry_at ON entry (at); INSERT INTO head VALUES (1, 0)";
+
+/// One reservation of the bare loop, in whatever transaction is open. The sum is also the entries' number.
+macro_rules! bare_reservation {
+    ($connection:expr, $read:literal) => {{
+        let head = sqlx::query($read).fetch_one(&mut $connection).await.unwrap();
+        let cum: i64 = head.try_get("cum").unwrap();
+        let now = now().unix_millis();
+        let before = sqlx::query("SELECT cum_after FROM entry WHERE at <= $1 ORDER BY at DESC LIMIT 1")
+            .bind(now - WINDOW_MILLIS)
+            .fetch_optional(&mut $connection)
+            .await
+            .unwrap();
+        assert!(cum - before.map_or(0, |row| row.try_get::<i64, _>(0).unwrap()) < i64::MAX);
+        sqlx::query("INSERT INTO entry VALUES ($1, $2, $3)")
+            .bind(cum + 1)
+            .bind(now)
+            .bind(cum + 1)
+            .execute(&mut $connection)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE head SET cum = $1 WHERE id = 1")
+            .bind(cum + 1)
+            .execute(&mut $connection)
+            .await
+            .unwrap();
+    }};
+}
+
+async fn bare_sqlite(folder: &Path, batch: u64, length: Duration) -> f64 {
+    let mut connection: SqliteConnection = SqliteConnectOptions::new()
+        .filename(folder.join(format!("bare-{batch}.sqlite")))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
+    let (mut done, start) = (0, Instant::now());
+    while start.elapsed() < length {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        for _ in 0..batch {
+            bare_reservation!(connection, "SELECT cum FROM head WHERE id = 1");
+        }
+        sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+        done += batch;
+    }
+    rate(done, start)
+}
+
+async fn bare_postgres(batch: u64, length: Duration) -> f64 {
+    let url = cluster::new_url();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
+    let done = AtomicU64::new(0);
+    let start = Instant::now();
+    let client = async |_: u64| {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        while start.elapsed() < length {
+            sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
+            for _ in 0..batch {
+                bare_reservation!(connection, "SELECT cum FROM head WHERE id = 1 FOR UPDATE");
+            }
+            sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+            done.fetch_add(batch, Ordering::Relaxed);
+        }
+    };
+    join_all((0..SUBMITTERS).map(client)).await;
+    rate(done.load(Ordering::Relaxed), start)
+}
+
+fn report(database: &str, journal: f64, single: f64, batched: f64) {
+    println!(
+        "| {database} | {journal:.0} | {single:.0} | {:.2} | {batched:.0} | {:.2} |",
+        journal / single,
+        journal / batched
+    );
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seconds = match arguments.as_slice() {
+        [] => 5,
+        [flag, seconds] if flag == "--seconds" => seconds.parse().expect("a number of seconds"),
+        _ => panic!("`cargo xtask bench ledger` takes only --seconds N"),
+    };
+    let length = Duration::from_secs(seconds);
+    let folder = tempfile::tempdir().unwrap();
+    println!("| database | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
+    println!("|---|---|---|---|---|---|");
+    let path = folder.path().join("journal.sqlite");
+    let rate = journal(Database::Sqlite(path), folder.path(), length).await;
+    let single = bare_sqlite(folder.path(), 1, length).await;
+    report("SQLite", rate, single, bare_sqlite(folder.path(), BATCH, length).await);
+    let other = tempfile::tempdir().unwrap();
+    let url = PostgresUrl::parse(&cluster::new_url()).unwrap();
+    let rate = journal(Database::Postgres(url), other.path(), length).await;
+    let single = bare_postgres(1, length).await;
+    report("PostgreSQL", rate, single, bare_postgres(BATCH, length).await);
+}
