@@ -224,16 +224,56 @@ mod tests {
 
     #[test]
     fn reserved_addresses_are_no_destinations() {
-        for reserved in [
-            "11111111111111111111111111111111",
-            "1nc1nerator11111111111111111111111111111111",
-            "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
-            "SysvarRent111111111111111111111111111111111",
-        ] {
+        use solana_sdk_ids::{self as ids, sysvar};
+        let sdk = [
+            ids::address_lookup_table::ID,
+            ids::bpf_loader::ID,
+            ids::bpf_loader_deprecated::ID,
+            ids::bpf_loader_upgradeable::ID,
+            ids::compute_budget::ID,
+            ids::config::ID,
+            ids::ed25519_program::ID,
+            ids::feature::ID,
+            ids::incinerator::ID,
+            ids::loader_v4::ID,
+            ids::native_loader::ID,
+            ids::secp256k1_program::ID,
+            ids::secp256r1_program::ID,
+            ids::stake::ID,
+            ids::stake::config::ID,
+            ids::system_program::ID,
+            ids::vote::ID,
+            ids::zk_elgamal_proof_program::ID,
+            ids::zk_token_proof_program::ID,
+            sysvar::ID,
+            sysvar::clock::ID,
+            sysvar::epoch_rewards::ID,
+            sysvar::epoch_schedule::ID,
+            sysvar::fees::ID,
+            sysvar::instructions::ID,
+            sysvar::last_restart_slot::ID,
+            sysvar::recent_blockhashes::ID,
+            sysvar::rent::ID,
+            sysvar::rewards::ID,
+            sysvar::slot_hashes::ID,
+            sysvar::slot_history::ID,
+            sysvar::stake_history::ID,
+        ];
+        // And the programs of the program library.
+        let library = [
+            spl_token_interface::ID.to_string(),
+            spl_associated_token_account_interface::program::ID.to_string(),
+            "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb".to_owned(),
+            "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo".to_owned(),
+            "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr".to_owned(),
+        ];
+        let all: std::collections::BTreeSet<_> = sdk.map(|id| id.to_string()).into_iter().chain(library).collect();
+        for reserved in &all {
             let error = parse_destination(&mainnet(), reserved).unwrap_err();
             assert!(matches!(error, AddressError::Reserved(_)), "{reserved}");
             assert_eq!(error.tag(), Tag::TransactionBadDestination);
         }
+        assert_eq!(all.len(), programs::RESERVED.len());
     }
 
     #[test]

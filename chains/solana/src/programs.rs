@@ -34,8 +34,8 @@ pub(crate) const SYSVAR_RECENT_BLOCKHASHES: Address = fixed("SysvarRecentB1ockHa
 pub(crate) const SYSVAR_STAKE_HISTORY: Address = fixed("SysvarStakeHistory1111111111111111111111111");
 const SYSVAR_INSTRUCTIONS: Address = fixed("Sysvar1nstructions1111111111111111111111111");
 
-/// What is sent to one of these is lost.
-pub(crate) const RESERVED: [Address; 23] = [
+/// What is sent to one of these is lost: programs, sysvars, and what the clusters keep for themselves.
+pub(crate) const RESERVED: [Address; 37] = [
     SYSTEM,
     TOKEN,
     TOKEN_2022,
@@ -50,15 +50,29 @@ pub(crate) const RESERVED: [Address; 23] = [
     LOOKUP_TABLE,
     fixed("BPFLoader1111111111111111111111111111111111"),
     fixed("BPFLoader2111111111111111111111111111111111"),
+    fixed("Config1111111111111111111111111111111111111"),
     fixed("Ed25519SigVerify111111111111111111111111111"),
+    fixed("Feature111111111111111111111111111111111111"),
     fixed("KeccakSecp256k11111111111111111111111111111"),
+    fixed("LoaderV411111111111111111111111111111111111"),
+    fixed("NativeLoader1111111111111111111111111111111"),
     fixed("Secp256r1SigVerify1111111111111111111111111"),
+    fixed("ZkE1Gama1Proof11111111111111111111111111111"),
+    fixed("ZkTokenProof1111111111111111111111111111111"),
     INCINERATOR,
+    fixed("Sysvar1111111111111111111111111111111111111"),
     SYSVAR_CLOCK,
     SYSVAR_RENT,
     SYSVAR_RECENT_BLOCKHASHES,
     SYSVAR_STAKE_HISTORY,
     SYSVAR_INSTRUCTIONS,
+    fixed("SysvarEpochRewards1111111111111111111111111"),
+    fixed("SysvarEpochSchedu1e111111111111111111111111"),
+    fixed("SysvarFees111111111111111111111111111111111"),
+    fixed("SysvarLastRestartS1ot1111111111111111111111"),
+    fixed("SysvarRewards111111111111111111111111111111"),
+    fixed("SysvarS1otHashes111111111111111111111111111"),
+    fixed("SysvarS1otHistory11111111111111111111111111"),
 ];
 
 /// Whether a program is one of the two token programs.
