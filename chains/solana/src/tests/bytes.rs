@@ -201,6 +201,16 @@ fn one_change_and_its_error() {
             malformed,
         ),
         (
+            "an account right behind the fee payer that no instruction names",
+            changed(|m| {
+                m.keys.insert(1, thief());
+                m.instructions[0].program = 3;
+                m.instructions[0].accounts[1] = 2;
+            }),
+            ParseError::UnusedAccount,
+            malformed,
+        ),
+        (
             "a looked-up account that no instruction names",
             changed(|m| m.lookups = Some(vec![lookup(&[0])])),
             ParseError::UnusedAccount,

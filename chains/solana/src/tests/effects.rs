@@ -3,10 +3,10 @@
 use countersign_types::{Amount, AssetId, AuthorityScope, Effect, ParsedTransaction};
 
 use super::fixtures::{
-    BUDGET, CLOCK, Ix, TOKEN, World, address, alice, message, open, stake, stake_authorize, thief, token_account,
-    token_transfer, transfer, us, warm,
+    BUDGET, CLOCK, Ix, TOKEN, TOKEN_2022, USDC, World, address, alice, message, open, stake, stake_authorize, thief,
+    token_account, token_transfer, transfer, us, warm,
 };
-use crate::ParseError;
+use crate::{Address, ParseError};
 
 /// Rent of a token account of 165 bytes, as `solana rent 165` has it.
 const RENT: u64 = 2_039_280;
@@ -122,6 +122,13 @@ fn an_account_opened_for_nobody_in_the_message_is_a_call_and_costs_rent() {
             world.fee(5_000 + RENT)
         ]
     );
+    // An account that is opened under the other token program, or for another mint, is not the one that is paid.
+    let foreign = Address::associated(alice(), address(TOKEN_2022), address(USDC)).unwrap();
+    let opened = open(alice())
+        .with(|ix| ix.accounts[1].0 = foreign)
+        .with(|ix| ix.accounts[5].0 = address(TOKEN_2022));
+    let (unproven, _) = parsed(&[opened, token_transfer(5, foreign)]);
+    assert!(unproven.effects().contains(&world.usdc(5, foreign)));
     // Whose account it is must follow from its address.
     let misplaced = open(alice()).with(|ix| ix.accounts[1].0 = token_account(thief()));
     let (opaque, message) = parsed(&[misplaced.clone(), token_transfer(5, token_account(thief()))]);

@@ -211,6 +211,13 @@ fn associated_accounts() {
         ),
         ("RecoverNested", nested.clone(), Expect::Call),
         (
+            "RecoverNested of tokens of a program that is none",
+            nested
+                .with(|ix| ix.accounts[6].0 = thief())
+                .with(|ix| ix.accounts[2].0 = Address::associated(us(), thief(), address(USDC)).unwrap()),
+            Expect::Opaque,
+        ),
+        (
             "RecoverNested to somebody else",
             nested.with(|ix| ix.accounts[2].0 = token_account(thief())),
             Expect::Opaque,
