@@ -69,6 +69,7 @@ fn asset(id: &str, symbol: &str, decimals: u8) -> AssetRecord {
         id: id.parse().unwrap(),
         symbol: symbol.parse().unwrap(),
         decimals: Decimals::new(decimals).unwrap(),
+        quirks: BTreeSet::new(),
     }
 }
 

@@ -157,6 +157,7 @@ impl TryFrom<Record> for BitcoinNetwork {
             id: AssetId::new(&record.chain, "slip44", &record.native.slip44.to_string())?,
             symbol: record.native.symbol,
             decimals: Decimals::new(NATIVE_DECIMALS)?,
+            quirks: std::collections::BTreeSet::new(),
         };
         Ok(Self {
             hrp: addresses.bech32.as_deref().map(parse_hrp).transpose()?,

@@ -95,6 +95,7 @@ impl TryFrom<Record> for SolanaNetwork {
             id: AssetId::new(&record.chain, "slip44", &record.native.slip44.to_string())?,
             symbol: record.native.symbol,
             decimals: Decimals::new(NATIVE_DECIMALS)?,
+            quirks: std::collections::BTreeSet::new(),
         };
         Ok(Self {
             chain: record.chain,

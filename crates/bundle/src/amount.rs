@@ -48,6 +48,7 @@ mod tests {
             id: id.parse().unwrap(),
             symbol: symbol.parse().unwrap(),
             decimals: Decimals::new(decimals).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         };
         AssetRegistry::new([
             record("eip155:1/slip44:60", "ETH", 18),

@@ -1,9 +1,11 @@
 //! `assets.yaml`: what the policy may name; native assets come with their network and need no entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_chains::Network;
-use countersign_types::{AssetId, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError};
+use countersign_types::{
+    AssetId, AssetQuirk, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError,
+};
 use serde::Deserialize;
 
 use crate::{
@@ -25,6 +27,9 @@ pub(crate) struct RawAsset {
     pub(crate) id: String,
     symbol: String,
     decimals: u64,
+    /// Absent where the token does what people expect.
+    #[serde(default)]
+    quirks: Option<Vec<String>>,
 }
 
 /// Reads the assets, each on a network of the bundle.
@@ -66,7 +71,8 @@ fn record(
         .places
         .number(&path("decimals"), raw.decimals, (0, Decimals::MAX.into()))
         .map_err(|problem| found.push(doc.value(&path("decimals"), problem)));
-    let (id, symbol, decimals) = (id.ok()?, symbol.ok()?, decimals.ok()?);
+    let quirks = quirks(raw).map_err(|(at, problem)| found.push(doc.value(&path(&at), problem)));
+    let (id, symbol, decimals, quirks) = (id.ok()?, symbol.ok()?, decimals.ok()?, quirks.ok()?);
     if !networks.contains_key(id.chain()) {
         let problem = unknown_network(id.chain());
         found.push(doc.value(&path("id"), problem));
@@ -75,7 +81,33 @@ fn record(
     let decimals = u8::try_from(decimals)
         .ok()
         .and_then(|decimals| Decimals::new(decimals).ok())?;
-    Some(AssetRecord { id, symbol, decimals })
+    Some(AssetRecord {
+        id,
+        symbol,
+        decimals,
+        quirks,
+    })
+}
+
+/// Each known, and listed once; an error carries where in the asset it stands.
+fn quirks(raw: &RawAsset) -> Result<BTreeSet<AssetQuirk>, (String, Problem)> {
+    let mut quirks = BTreeSet::new();
+    for (n, text) in raw.quirks.iter().flatten().enumerate() {
+        let at = || format!("quirks[{n}]");
+        let quirk = AssetQuirk::ALL.into_iter().find(|quirk| quirk.as_str() == text);
+        let Some(quirk) = quirk else {
+            let problem = Problem::BadWord {
+                word: text.chars().take(64).collect(),
+                allowed: "`fee-on-transfer`, `no-return-value`, `pausable`, `freezable`, `rebasing`",
+            };
+            return Err((at(), problem));
+        };
+        if !quirks.insert(quirk) {
+            let (what, id) = ("quirk", text.clone());
+            return Err((at(), Problem::Duplicate { what, id }));
+        }
+    }
+    Ok(quirks)
 }
 
 pub(crate) fn unknown_network(chain: &ChainId) -> Problem {

@@ -153,6 +153,7 @@ mod tests {
             id: "eip155:1/slip44:60".parse().unwrap(),
             symbol: "ETH".parse().unwrap(),
             decimals: Decimals::new(18).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         };
         let key = (record.id.clone(), Currency::Usd);
         let prices = Prices::new(BTreeMap::from([(key, Price::from_atto(decimal("2", PRICE_DECIMALS)))]));

@@ -105,6 +105,7 @@ pub(crate) fn registry() -> AssetRegistry {
         id: asset(name),
         symbol: symbol.parse().unwrap(),
         decimals: Decimals::new(0).unwrap(),
+        quirks: BTreeSet::new(),
     };
     AssetRegistry::new([record("eth", "ETH"), record("demo", "DEMO")]).unwrap()
 }

@@ -216,6 +216,7 @@ mod tests {
             id: "eip155:31337/slip44:60".parse().unwrap(),
             symbol: "ETH".parse().unwrap(),
             decimals: crate::Decimals::new(18).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         }])
         .unwrap()
     }

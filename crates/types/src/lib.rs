@@ -48,7 +48,7 @@ pub use ids::{
 };
 pub use key::{Algorithm, KeyError, KeyId, PublicKey, Scheme};
 pub use key_table::{KeyTable, KeyTableError, MAX_TABLE_KEYS, TABLE_RECORD_BYTES};
-pub use registry::{AssetRecord, AssetRegistry, RegistryError};
+pub use registry::{AssetQuirk, AssetRecord, AssetRegistry, RegistryError};
 pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};
 pub use transaction::{

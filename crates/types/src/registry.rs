@@ -1,6 +1,9 @@
 //! What a parser may know of assets: those of an activated bundle.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{AssetId, AssetSymbol, ChainId, Decimals, KeyId, WalletId};
 
@@ -44,6 +47,50 @@ pub enum RegistryError {
     EmptyWallet(WalletId),
 }
 
+/// How a token's contract strays from what people expect of a transfer. For displays: effects and limits count what was
+/// asked for, which is the most that leaves the wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssetQuirk {
+    /// The recipient gets less than was sent.
+    FeeOnTransfer,
+    /// Its functions return nothing: a failed transfer shows in the receipt's events alone.
+    NoReturnValue,
+    /// Somebody can stop all transfers.
+    Pausable,
+    /// Somebody can stop the transfers of one account.
+    Freezable,
+    /// Balances change without a transfer.
+    Rebasing,
+}
+
+impl AssetQuirk {
+    /// Every quirk.
+    pub const ALL: [Self; 5] = [
+        Self::FeeOnTransfer,
+        Self::NoReturnValue,
+        Self::Pausable,
+        Self::Freezable,
+        Self::Rebasing,
+    ];
+
+    /// The name in a bundle.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FeeOnTransfer => "fee-on-transfer",
+            Self::NoReturnValue => "no-return-value",
+            Self::Pausable => "pausable",
+            Self::Freezable => "freezable",
+            Self::Rebasing => "rebasing",
+        }
+    }
+}
+
+impl fmt::Display for AssetQuirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// An asset of the bundle. Decimals and symbol come from here alone, never from a chain or a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssetRecord {
@@ -53,6 +100,8 @@ pub struct AssetRecord {
     pub symbol: AssetSymbol,
     /// Decimal places of the unit people read.
     pub decimals: Decimals,
+    /// What a display should say beside the asset; no rule and no effect depends on it.
+    pub quirks: BTreeSet<AssetQuirk>,
 }
 
 /// All assets of a bundle.
@@ -114,6 +163,7 @@ mod tests {
             id: id.parse().unwrap(),
             symbol: "USDC".parse().unwrap(),
             decimals: Decimals::new(6).unwrap(),
+            quirks: BTreeSet::new(),
         };
         assert!(AssetRegistry::new([asset("eip155:1/erc20:0xa"), asset("eip155:2/erc20:0xa")]).is_ok());
         let ambiguous = AssetRegistry::new([asset("eip155:1/erc20:0xa"), asset("eip155:1/erc20:0xb")]);

@@ -29,7 +29,7 @@ fn to_contract(nonce: u64) -> Authorization {
     }
 }
 
-fn their_address() -> Address {
+pub(super) fn their_address() -> Address {
     Account::derive(&[public_key(&THEIR_KEY)]).unwrap().address()
 }
 

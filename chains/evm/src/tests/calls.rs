@@ -465,6 +465,7 @@ fn a_contract_under_two_standards_is_taken_at_no_word() {
         id: world.asset("erc721", TOKEN),
         symbol: "TWICE".parse().unwrap(),
         decimals: countersign_types::Decimals::new(0).unwrap(),
+        quirks: std::collections::BTreeSet::new(),
     };
     let records: Vec<_> = world.assets.iter().cloned().chain([twice]).collect();
     world.assets = countersign_types::AssetRegistry::new(records).unwrap();

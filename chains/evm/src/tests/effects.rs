@@ -216,6 +216,7 @@ fn a_token_of_another_network_is_not_this_networks_token() {
         id: format!("eip155:10/erc20:{TOKEN}").parse().unwrap(),
         symbol: "USDC".parse().unwrap(),
         decimals: countersign_types::Decimals::new(6).unwrap(),
+        quirks: std::collections::BTreeSet::new(),
     };
     world.assets = countersign_types::AssetRegistry::new([other]).unwrap();
     let parsed = world.parse(&token_transfer().encoded_for_signing()).unwrap();

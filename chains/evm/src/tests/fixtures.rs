@@ -84,6 +84,7 @@ impl World {
             id: format!("{}/{kind}:{contract}", network.chain()).parse().unwrap(),
             symbol: symbol.parse().unwrap(),
             decimals: Decimals::new(decimals).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         };
         let assets = [
             network.native().clone(),

@@ -15,5 +15,6 @@ mod nesting;
 mod networks;
 mod permits;
 mod refusals;
+mod shapes;
 mod typed_data;
 mod vectors;

@@ -100,6 +100,7 @@ impl World {
             id: format!("{}/token:{USDC}", network.chain()).parse().unwrap(),
             symbol: "USDC".parse().unwrap(),
             decimals: Decimals::new(6).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         };
         Self {
             assets: AssetRegistry::new([network.native().clone(), token]).unwrap(),

@@ -145,6 +145,20 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "assets.yaml",
+        "decimals: 6 }",
+        "decimals: 6, quirks: [pausable, frozen] }",
+        "assets.yaml:5:122: `frozen` is not one of `fee-on-transfer`, `no-return-value`, `pausable`, `freezable`, `rebasing`",
+    ),
+    (
+        "assets.yaml",
+        "decimals: 6 }",
+        "decimals: 6, quirks: [pausable, pausable] }",
+        "assets.yaml:5:122: quirk `pausable` is listed twice",
+    ),
+    ("assets.yaml", "decimals: 6 }", "decimals: 6, quirk: [pausable] }", ""),
+    ("assets.yaml", "decimals: 6 }", "decimals: 6, quirks: }", ""),
+    (
+        "assets.yaml",
         "symbol: ETH, decimals: 18",
         "symbol: ETH, decimals: 8",
         "assets.yaml:3:11: asset `eip155:31337/slip44:60` is the native asset of its network and must be `ETH` with 18 decimals",

@@ -224,6 +224,7 @@ pub(crate) fn registry() -> AssetRegistry {
         id: id.parse().unwrap(),
         symbol: symbol.parse().unwrap(),
         decimals: Decimals::new(0).unwrap(),
+        quirks: BTreeSet::new(),
     };
     // The fourth asset is missing: nobody can value it.
     AssetRegistry::new([
