@@ -178,6 +178,27 @@ impl Registry {
         }
     }
 
+    /// What ERC-7730 descriptors say of unsigned bytes; `None` where none is for them, and outside the EVM family. For
+    /// people to read beside the effects, and for nothing else.
+    pub fn display(
+        &self,
+        network: &ChainId,
+        wallet: &WalletId,
+        unsigned: &[u8],
+        descriptors: &[evm::Descriptor],
+    ) -> Result<Option<evm::Display>, ParseError> {
+        match self.site(network, wallet)? {
+            Site::Evm(sender) => {
+                let known = evm::Known {
+                    assets: &self.assets,
+                    own: &self.own,
+                };
+                Ok(evm::display(unsigned, &sender, &known, descriptors)?)
+            }
+            Site::Bitcoin(_) | Site::Solana(_) => Ok(None),
+        }
+    }
+
     /// Verifies the signatures of the payloads that [`Self::parse`] returned, in their order, and encodes the signed
     /// transaction.
     pub fn assemble(

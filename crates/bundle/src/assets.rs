@@ -29,7 +29,7 @@ pub(crate) struct RawAsset {
     decimals: u64,
     /// Absent where the token does what people expect.
     #[serde(default)]
-    quirks: Option<Vec<String>>,
+    quirks: Vec<String>,
 }
 
 /// Reads the assets, each on a network of the bundle.
@@ -92,7 +92,7 @@ fn record(
 /// Each known, and listed once; an error carries where in the asset it stands.
 fn quirks(raw: &RawAsset) -> Result<BTreeSet<AssetQuirk>, (String, Problem)> {
     let mut quirks = BTreeSet::new();
-    for (n, text) in raw.quirks.iter().flatten().enumerate() {
+    for (n, text) in raw.quirks.iter().enumerate() {
         let at = || format!("quirks[{n}]");
         let quirk = AssetQuirk::ALL.into_iter().find(|quirk| quirk.as_str() == text);
         let Some(quirk) = quirk else {

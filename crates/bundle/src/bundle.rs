@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use countersign_approval::Roster;
-use countersign_chains::{Network, Registry};
+use countersign_chains::{Network, Registry, evm::Descriptor};
 use countersign_policy::{DestinationLists, Policy};
 use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest, WalletId};
 
 use crate::{
-    LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem, assets,
+    LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem, assets, descriptors,
     destinations::{self, NamedLists},
     error::Found,
     networks,
@@ -31,6 +31,7 @@ pub struct Bundle {
     policy: Policy,
     lists: DestinationLists,
     names: NamedLists,
+    descriptors: Vec<Descriptor>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -113,6 +114,7 @@ impl Bundle {
             wallets: &wallets,
         };
         reach.certify(&mut found);
+        let descriptors = descriptors::load(files, &mut found);
         found.conclude()?;
         let Loaded { policy, requires: _ } = loaded;
         let lists = names
@@ -128,6 +130,7 @@ impl Bundle {
             policy,
             lists,
             names,
+            descriptors,
             files: files.clone(),
         })
     }
@@ -216,6 +219,10 @@ impl Bundle {
         listed
             .chain(own)
             .filter(move |known| !is_own && self.registry.resembles(known.destination(), destination))
+    }
+    /// How calls and messages are displayed (ERC-7730); for [`Registry::display`], and no part of any decision.
+    pub fn descriptors(&self) -> &[Descriptor] {
+        &self.descriptors
     }
     /// The files as they were loaded, the manifest among them.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {

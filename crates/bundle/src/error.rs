@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use countersign_chains::evm::DescriptorError;
 use countersign_policy::PolicyError;
 use countersign_types::{
     AmountError, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError,
@@ -150,6 +151,9 @@ pub enum Problem {
     /// Networks, wallets and assets that do not hold together.
     #[error("{0}")]
     Registry(String),
+    /// A descriptor that is not displayed.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
     /// A quorum that can never be reached.
     #[error(
         "wallet `{wallet}`, initiator `{initiator}`: the quorum ({seats}) can never be reached without the initiator and \
@@ -248,6 +252,7 @@ impl LoadError {
             | Problem::Rule(_)
             | Problem::Roster(_)
             | Problem::Registry(_)
+            | Problem::Descriptor(_)
             | Problem::UnreachableQuorum { .. }
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)

@@ -23,6 +23,7 @@
 mod amount;
 mod assets;
 mod bundle;
+mod descriptors;
 mod destinations;
 mod error;
 mod key_tables;

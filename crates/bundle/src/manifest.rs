@@ -6,11 +6,13 @@ use countersign_policy::SEMANTICS;
 use countersign_types::{BundleDigest, FileDigest, MAX_TABLE_KEYS, PolicyDigest, TABLE_RECORD_BYTES, Tag};
 use serde::{Deserialize, Serialize};
 
+use crate::descriptors;
+
 /// The `format` of a manifest.
 pub const FORMAT: &str = "countersign.bundle/1";
 /// The manifest's own name.
 pub const MANIFEST_PATH: &str = "manifest.json";
-/// The most files: five, the networks and the key tables.
+/// The most files: five, the networks, the key tables and the descriptors.
 pub const MAX_FILES: usize = 64;
 /// The largest file: 100 000 destinations with names.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
@@ -18,7 +20,7 @@ pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_KEY_TABLE_BYTES: usize = MAX_TABLE_KEYS * TABLE_RECORD_BYTES;
 /// The largest bundle, manifest aside: one key table of the largest size, and as much again as all other files need.
 pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
-/// The longest name of a network file or a key table, directory included.
+/// The longest name of a network file, a key table or a descriptor, directory included.
 const MAX_PATH_LEN: usize = 64;
 /// A manifest of [`MAX_FILES`] entries is far smaller.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024;
@@ -62,10 +64,14 @@ pub enum ManifestError {
     #[error("versions count from 1, and all but the first name the `previous` bundle")]
     Version,
     /// A file that bundles do not have.
-    #[error("`{0}` is not a file of a bundle: expected {REQUIRED_WORDS}, `networks/<name>.yaml` or `keys/<name>.keys`")]
+    #[error(
+        "`{0}` is not a file of a bundle: expected {REQUIRED_WORDS}, `networks/<name>.yaml`, `keys/<name>.keys` or `descriptors/<name>.json`"
+    )]
     UnknownFile(String),
     /// The wrong component.
-    #[error("`{0}` has the wrong `component`: destinations.yaml is `data`, every other file is `policy`")]
+    #[error(
+        "`{0}` has the wrong `component`: destinations.yaml and descriptors are `data`, every other file is `policy`"
+    )]
     Component(String),
     /// A file that every bundle has is not named.
     #[error("the bundle has no `{0}`")]
@@ -140,7 +146,7 @@ pub enum Component {
 impl Component {
     /// The component of a file; it follows from the name and is not a choice. `None` for what is no file of a bundle.
     pub fn of(path: &str) -> Option<Self> {
-        if path == "destinations.yaml" {
+        if path == "destinations.yaml" || is_named(path, descriptors::FOLDER, ".json") {
             return Some(Self::Data);
         }
         let is_network = is_named(path, "networks/", ".yaml");

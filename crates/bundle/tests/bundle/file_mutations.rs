@@ -155,8 +155,18 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "decimals: 6, quirks: [pausable, pausable] }",
         "assets.yaml:5:122: quirk `pausable` is listed twice",
     ),
-    ("assets.yaml", "decimals: 6 }", "decimals: 6, quirk: [pausable] }", ""),
-    ("assets.yaml", "decimals: 6 }", "decimals: 6, quirks: }", ""),
+    (
+        "assets.yaml",
+        "decimals: 6 }",
+        "decimals: 6, quirk: [pausable] }",
+        "assets.yaml:5:103: unknown field `quirk`, expected one of id, symbol, decimals, quirks",
+    ),
+    (
+        "assets.yaml",
+        "decimals: 6 }",
+        "decimals: 6, quirks: }",
+        "assets.yaml:5:109: expected sequence start",
+    ),
     (
         "assets.yaml",
         "symbol: ETH, decimals: 18",

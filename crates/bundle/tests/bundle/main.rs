@@ -12,6 +12,7 @@
 )]
 
 mod bitcoin;
+mod descriptors;
 mod dev;
 mod docs;
 mod file_mutations;

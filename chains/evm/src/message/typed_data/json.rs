@@ -9,7 +9,7 @@ use serde::{
 
 /// A JSON value. Nesting is bounded by the reader (128 levels), memory by the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Boolean(bool),
     /// A whole number, as decimal text. What has a fraction, an exponent or more than 64 bits is refused: elsewhere it is
     /// rounded.

@@ -17,9 +17,12 @@ pub use value::MAX_VALUE_DEPTH;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 
-use json::{Json, push_text};
-use schema::{DOMAIN, Schema};
-use value::Value;
+pub(crate) use json::Json;
+pub(crate) use schema::{Field, Primitive, Schema, Type};
+pub(crate) use value::Value;
+
+use json::push_text;
+use schema::DOMAIN;
 
 use crate::{EvmNetwork, MAX_TRANSACTION_BYTES, address::certify_spendable};
 
@@ -96,6 +99,23 @@ impl TypedData {
         let message = self.schema.hash_struct(&self.primary, &self.message)?;
         let preimage = [&[0x19, 0x01], domain.as_slice(), message.as_slice()].concat();
         Ok(keccak256(preimage).0)
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The `encodeType` of the message.
+    pub(crate) fn type_text(&self) -> Option<&str> {
+        Some(self.schema.get(&self.primary).ok()?.full_text.as_str())
+    }
+
+    /// The message's fields and their values, in one order.
+    pub(crate) fn parts(&self) -> Option<(&[Field], &[Value])> {
+        match &self.message {
+            Value::Parts(parts) => Some((&self.schema.get(&self.primary).ok()?.fields, parts)),
+            Value::Word(_) | Value::Bytes(_) => None,
+        }
     }
 
     /// The contract that the message is for, on the network that it is for.

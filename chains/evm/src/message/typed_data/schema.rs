@@ -32,7 +32,7 @@ pub(super) const DOMAIN_FIELDS: [(&str, &str); 5] = [
 
 /// A type that is not made of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Primitive {
+pub(crate) enum Primitive {
     Address,
     Boolean,
     Text,
@@ -67,7 +67,7 @@ impl Primitive {
 
 /// The type of a field or of an array's items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Primitive(Primitive),
     /// By its name, which the schema has.
     Struct(String),
@@ -132,17 +132,33 @@ fn struct_name(text: &str) -> Option<&str> {
 
 /// A field of a struct type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) name: String,
-    pub(super) kind: Type,
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: Type,
     /// The type as it is written.
     text: String,
 }
 
+impl Field {
+    /// A field of a type that is written as EIP-712 and Solidity both have it.
+    pub(crate) fn parse(text: &str, name: &str) -> Option<Self> {
+        is_name(name).then_some(())?;
+        Some(Self {
+            name: name.to_owned(),
+            kind: Type::parse(text)?,
+            text: text.to_owned(),
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// A struct type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Struct {
-    pub(super) fields: Vec<Field>,
+pub(crate) struct Struct {
+    pub(crate) fields: Vec<Field>,
     /// `Name(type name,…)`, without the types that it rests on.
     pub(super) own_text: String,
     /// `encodeType`: its own text and, sorted by name, those of the types that it rests on.
@@ -153,7 +169,7 @@ pub(super) struct Struct {
 
 /// The struct types of one message, every one of them used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     structs: BTreeMap<String, Struct>,
 }
 
@@ -194,7 +210,7 @@ impl Schema {
         Ok(Self { structs })
     }
 
-    pub(super) fn get(&self, name: &str) -> Result<&Struct, TypedDataError> {
+    pub(crate) fn get(&self, name: &str) -> Result<&Struct, TypedDataError> {
         self.structs
             .get(name)
             .ok_or_else(|| TypedDataError::UnknownType(printable(name)))
@@ -281,12 +297,7 @@ fn read_field(field: &Json) -> Option<Field> {
         Some(_) | None => None,
     };
     let (name, text) = (text_of("name")?, text_of("type")?);
-    (members.len() == 2 && is_name(name)).then_some(())?;
-    Some(Field {
-        name: name.clone(),
-        kind: Type::parse(text)?,
-        text: text.clone(),
-    })
+    (members.len() == 2).then(|| Field::parse(text, name)).flatten()
 }
 
 /// The domain's type, where a wallet's JSON leaves it out: it follows from which members the domain has.
@@ -296,15 +307,7 @@ fn domain_fields_of(domain: &Json) -> Result<Vec<Field>, TypedDataError> {
     };
     let is_there = |wanted: &str| members.iter().any(|(name, _)| name == wanted);
     let fields = DOMAIN_FIELDS.iter().filter(|(name, _)| is_there(name));
-    Ok(fields
-        .filter_map(|(name, text)| {
-            Some(Field {
-                name: (*name).to_owned(),
-                kind: Type::parse(text)?,
-                text: (*text).to_owned(),
-            })
-        })
-        .collect())
+    Ok(fields.filter_map(|(name, text)| Field::parse(text, name)).collect())
 }
 
 /// A domain has some of EIP-712's five fields, in their order and of their types, and is part of nothing else.

@@ -14,7 +14,7 @@ pub const MAX_VALUE_DEPTH: usize = 16;
 
 /// A value; what it is a value of stands in the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A static type, as it is hashed: numbers big-endian, `bytesN` at the left.
     Word([u8; 32]),
     /// `bytes` or the UTF-8 of a `string`.
