@@ -56,6 +56,7 @@ impl Site {
             id: format!("solana:localnet/token:{}", accounts.mint).parse().unwrap(),
             symbol: "USDC".parse().unwrap(),
             decimals: Decimals::new(DECIMALS).unwrap(),
+            quirks: std::collections::BTreeSet::new(),
         };
         let public = PublicKey::Ed25519(SigningKey::from_bytes(&HOT).verifying_key().to_bytes());
         let world = World::new(NETWORK, &[&[public]], vec![mint]);
