@@ -6,16 +6,16 @@ use countersign_integration::workspace_root;
 
 /// What was found against one oracle, and must equal the rows that name it.
 pub(crate) struct Disagreements {
-    oracle: &'static str,
+    oracle: String,
     /// How often each reason came up, and the first case.
     found: BTreeMap<String, (usize, String)>,
 }
 
 impl Disagreements {
     /// None yet. The rows of an oracle start with its name in backticks.
-    pub(crate) fn with(oracle: &'static str) -> Self {
+    pub(crate) fn with(oracle: &str) -> Self {
         Self {
-            oracle,
+            oracle: oracle.to_owned(),
             found: BTreeMap::new(),
         }
     }
@@ -29,7 +29,7 @@ impl Disagreements {
     /// Fails on a disagreement without a row, on a row without a disagreement, and on another count.
     pub(crate) fn settle(self) {
         let text = fs::read_to_string(workspace_root().join("docs/oracles.md")).unwrap();
-        let listed: BTreeMap<String, usize> = text.lines().filter_map(|line| row(self.oracle, line)).collect();
+        let listed: BTreeMap<String, usize> = text.lines().filter_map(|line| row(&self.oracle, line)).collect();
         let count = |(reason, (count, _)): (&String, &(usize, String))| (reason.clone(), *count);
         let found: BTreeMap<String, usize> = self.found.iter().map(count).collect();
         assert_eq!(
