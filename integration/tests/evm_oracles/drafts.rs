@@ -54,6 +54,23 @@ pub(crate) fn eip4844(data: &'static [u8]) -> Draft {
     }
 }
 
+/// Creates a contract.
+pub(crate) fn creation(code: Vec<u8>) -> Draft {
+    let tx = TxEip1559 {
+        chain_id: CHAIN_ID,
+        gas_limit: 10 * GAS,
+        max_fee_per_gas: 5 * GWEI,
+        max_priority_fee_per_gas: GWEI,
+        to: TxKind::Create,
+        input: code.into(),
+        ..TxEip1559::default()
+    };
+    Draft {
+        name: "creation",
+        unsigned: tx.encoded_for_signing(),
+    }
+}
+
 /// One of each type that a node mines as it stands, with ascending nonces.
 pub(crate) fn all(data: &'static [u8]) -> Vec<Draft> {
     let to = TxKind::Call(STRANGER);

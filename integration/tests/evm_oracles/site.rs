@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, U256, keccak256};
 use countersign_chains::ParseError;
 use countersign_types::{
-    Amount, CodeChangeKind, ConflictKey, Destination, Effect, OpaqueKind, ParsedTransaction, PublicKey, Selector,
-    SignedTransaction, SigningBytes,
+    Amount, AssetRecord, CodeChangeKind, ConflictKey, Destination, Effect, OpaqueKind, ParsedTransaction, PublicKey,
+    Selector, SignedTransaction, SigningBytes,
 };
 
 use crate::oracle::{World, public_key, sign_ecdsa};
@@ -13,10 +13,14 @@ use crate::oracle::{World, public_key, sign_ecdsa};
 const ANY_GAS: u64 = u64::MAX;
 
 pub(crate) fn world(chain_id: u64, wallets: &[&[PublicKey]]) -> World {
+    world_with(chain_id, wallets, vec![])
+}
+
+pub(crate) fn world_with(chain_id: u64, wallets: &[&[PublicKey]], assets: Vec<AssetRecord>) -> World {
     let network = format!(
         r#"{{"evm": {{"chain": "eip155:{chain_id}", "name": "any", "native": {{"symbol": "ETH", "slip44": 60}}, "max-gas-limit": {ANY_GAS}}}}}"#
     );
-    World::new(&network, wallets, vec![])
+    World::new(&network, wallets, assets)
 }
 
 pub(crate) fn world_of(chain_id: u64, secret: &[u8; 32]) -> World {
