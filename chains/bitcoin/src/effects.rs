@@ -9,6 +9,7 @@ use crate::{
     Account, BitcoinNetwork, ParseError, Sender,
     account::Form,
     address::{destination, p2tr, p2wsh},
+    fee::certify_fee,
     psbt::{OutputFields, Place, Psbt, Unknown},
     spend::Spend,
 };
@@ -63,7 +64,10 @@ pub(crate) fn derive_effects(
     for field in &psbt.unknown {
         effects.push(opaque_field(field)?);
     }
-    effects.push(fee(psbt, spends, sender)?);
+    effects.push(Effect::Fee {
+        asset: sender.network.native().id.clone(),
+        max: Amount::from_base_units(certify_fee(&psbt.tx, spends, sender.network)?),
+    });
     Ok(effects)
 }
 
@@ -163,27 +167,4 @@ fn opaque_field(field: &Unknown<'_>) -> Result<Effect, ParseError> {
         target: None,
         bytes: [&place[..], field.key, field.value].concat(),
     })
-}
-
-/// Inputs minus outputs.
-fn fee(psbt: &Psbt<'_>, spends: &[Spend], sender: &Sender<'_>) -> Result<Effect, ParseError> {
-    let inputs = sum(spends.iter().map(|spend| &spend.spent))?;
-    let outputs = sum(psbt.tx.output.iter())?;
-    let found = inputs
-        .checked_sub(outputs)
-        .ok_or(ParseError::OutputsOverInputs { inputs, outputs })?;
-    let max = sender.network.max_fee_sat();
-    if found > max {
-        return Err(ParseError::FeeTooHigh { found, max });
-    }
-    Ok(Effect::Fee {
-        asset: sender.network.native().id.clone(),
-        max: Amount::from_base_units(found),
-    })
-}
-
-fn sum<'a>(mut outputs: impl Iterator<Item = &'a TxOut>) -> Result<u64, ParseError> {
-    outputs
-        .try_fold(0_u64, |sum, output| sum.checked_add(output.value.to_sat()))
-        .ok_or(ParseError::AmountOverflow)
 }

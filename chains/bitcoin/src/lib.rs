@@ -9,8 +9,8 @@
 //! P2SH-P2WPKH, P2WPKH, P2WSH multisig of which the wallet holds all keys, and taproot by key path.
 //!
 //! Refuses: every signature hash type but ALL (and taproot's DEFAULT), inputs of other people, previous transactions
-//! with witnesses (their id does not commit to them), dust, fees over the network's bound, and text that is not
-//! canonical.
+//! with witnesses (their id does not commit to them), dust, fees over the network's bounds (absolute, by rate, by share of
+//! what is spent), and text that is not canonical.
 //!
 //! Stated limits: a taproot output's key is the wallet's key itself, without BIP 86's tweak, because a token signs with
 //! the keys it holds. Derivations (BIP 32, BIP 371) in a PSBT are checked for their form and otherwise ignored.
@@ -33,6 +33,7 @@ mod account;
 mod address;
 mod assemble;
 mod effects;
+mod fee;
 mod network;
 mod parse;
 mod psbt;
@@ -47,6 +48,6 @@ pub use account::{Account, AccountError, Holdings, MAX_MULTISIG_KEYS};
 pub use address::{AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use effects::{AssetError, Known, certify_asset};
-pub use network::{BitcoinNetwork, MAX_NAME_LEN, NAMESPACE, NetworkError};
+pub use network::{BitcoinNetwork, FeeBounds, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{ParseError, Sender, parse};
 pub use psbt::{MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES, Place, PsbtError};

@@ -32,8 +32,11 @@ pub enum NetworkError {
     #[error("a network with taproot needs a bech32 prefix")]
     TaprootWithoutSegwit,
     /// A bound of zero allows nothing, or everything.
-    #[error("dust-sat and max-fee-sat are at least 1")]
+    #[error("dust-sat, max-fee-sat and max-fee-rate-sat-vb are at least 1")]
     ZeroBound,
+    /// A share of nothing, or of more than all.
+    #[error("max-fee-percent is 1 to 100, not {0}")]
+    BadShare(u64),
     /// The native asset has no CAIP-19 id.
     #[error(transparent)]
     Asset(#[from] CaipError),
@@ -54,7 +57,19 @@ pub struct BitcoinNetwork {
     p2pkh: u8,
     p2sh: u8,
     dust_sat: u64,
-    max_fee_sat: u64,
+    fees: FeeBounds,
+}
+
+/// The highest fee that is signed on a network whatever a policy says. They keep mistakes and lies from becoming
+/// miners' money; policies set the real bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeeBounds {
+    /// In base units.
+    pub max_sat: u64,
+    /// In base units for each virtual byte of the signed transaction.
+    pub max_rate_sat_vb: u64,
+    /// Of everything that is spent, in percent.
+    pub max_percent: u64,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +81,8 @@ struct Record {
     addresses: AddressRecord,
     dust_sat: u64,
     max_fee_sat: u64,
+    max_fee_rate_sat_vb: u64,
+    max_fee_percent: u64,
 }
 
 #[derive(Deserialize)]
@@ -109,9 +126,9 @@ impl BitcoinNetwork {
         self.dust_sat
     }
 
-    /// The highest fee that is signed on this network whatever a policy says, in base units.
-    pub fn max_fee_sat(&self) -> u64 {
-        self.max_fee_sat
+    /// The highest fee that is signed on this network whatever a policy says.
+    pub fn fees(&self) -> FeeBounds {
+        self.fees
     }
 
     /// Whether outputs with witness programs of version 1 are spendable by key (BIP 341).
@@ -150,8 +167,11 @@ impl TryFrom<Record> for BitcoinNetwork {
         if addresses.taproot && addresses.bech32.is_none() {
             return Err(NetworkError::TaprootWithoutSegwit);
         }
-        if record.dust_sat == 0 || record.max_fee_sat == 0 {
+        if record.dust_sat == 0 || record.max_fee_sat == 0 || record.max_fee_rate_sat_vb == 0 {
             return Err(NetworkError::ZeroBound);
+        }
+        if !(1..=100).contains(&record.max_fee_percent) {
+            return Err(NetworkError::BadShare(record.max_fee_percent));
         }
         let native = AssetRecord {
             id: AssetId::new(&record.chain, "slip44", &record.native.slip44.to_string())?,
@@ -168,7 +188,11 @@ impl TryFrom<Record> for BitcoinNetwork {
             name: record.name,
             native,
             dust_sat: record.dust_sat,
-            max_fee_sat: record.max_fee_sat,
+            fees: FeeBounds {
+                max_sat: record.max_fee_sat,
+                max_rate_sat_vb: record.max_fee_rate_sat_vb,
+                max_percent: record.max_fee_percent,
+            },
         })
     }
 }

@@ -111,6 +111,30 @@ pub enum ParseError {
         /// The network's bound.
         max: u64,
     },
+    /// More than the network's record allows for the size of the transaction.
+    #[error(
+        "the fee is {found} base units for {vbytes} virtual bytes; at most {max} each are accepted on this network"
+    )]
+    FeeRateTooHigh {
+        /// Inputs minus outputs.
+        found: u64,
+        /// The virtual size of the signed transaction.
+        vbytes: u64,
+        /// The network's bound.
+        max: u64,
+    },
+    /// More than the network's record allows for what is spent.
+    #[error(
+        "the fee is {found} base units of {inputs} that are spent; at most {max} percent are accepted on this network"
+    )]
+    FeeShareTooHigh {
+        /// Inputs minus outputs.
+        found: u64,
+        /// The sum of the inputs.
+        inputs: u64,
+        /// The network's bound.
+        max: u64,
+    },
     /// Amounts over 64 bits.
     #[error("the amounts are over 64 bits")]
     AmountOverflow,
@@ -138,6 +162,8 @@ impl ParseError {
             | Self::Dust { .. }
             | Self::OutputsOverInputs { .. }
             | Self::FeeTooHigh { .. }
+            | Self::FeeRateTooHigh { .. }
+            | Self::FeeShareTooHigh { .. }
             | Self::AmountOverflow
             | Self::Whole(_) => Tag::TransactionMalformed,
         }

@@ -1,11 +1,11 @@
 //! What a payment does, one change at a time: whose outputs, which change, what nobody understands.
 
 use bitcoin::{ScriptBuf, Sequence, TxIn, XOnlyPublicKey, consensus::serialize, script::Builder};
-use countersign_types::{Effect, OpaqueKind};
+use countersign_types::{Effect, OpaqueKind, Tag};
 
 use super::fixtures::{
-    Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, output, p2wpkh_of, payment_with,
-    public_key, script_of, two_of_three,
+    Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, network_of, output, p2wpkh_of,
+    payment_with, public_key, script_of, two_of_three,
 };
 use crate::{
     ParseError,
@@ -25,22 +25,58 @@ fn the_payment_itself() {
     );
 }
 
+/// Each of the three bounds, with the others out of the way: the last fee within, and the first one over.
 #[test]
 fn fees_are_bounded_by_the_network() {
-    let world = World::new();
-    let fund = |fee: u64| {
-        let mut draft = Draft::payment();
-        let max = world.network.max_fee_sat();
-        draft.previous[0].output[1].value = bitcoin::Amount::from_sat(99_000 + max + fee);
-        draft.tx.input[0].previous_output.txid = draft.previous[0].compute_txid();
-        draft.maps().encode()
-    };
-    let max = world.network.max_fee_sat();
-    assert_eq!(world.parse(&fund(0)).unwrap().effects().last(), Some(&world.fee(max)));
-    assert_eq!(
-        world.parse(&fund(1)),
-        Err(ParseError::FeeTooHigh { found: max + 1, max })
+    let yaml = include_str!("../../networks/bitcoin.yaml");
+    let (any_rate, any_share) = (
+        ("max-fee-rate-sat-vb: 5000", "max-fee-rate-sat-vb: 100000000"),
+        ("max-fee-percent: 50", "max-fee-percent: 100"),
     );
+    let cases = [
+        (
+            vec![any_rate, any_share],
+            10_000_000,
+            ParseError::FeeTooHigh {
+                found: 10_000_001,
+                max: 10_000_000,
+            },
+        ),
+        (
+            vec![any_share],
+            5_000 * 141,
+            ParseError::FeeRateTooHigh {
+                found: 705_001,
+                vbytes: 141,
+                max: 5_000,
+            },
+        ),
+        (
+            vec![any_rate],
+            99_000,
+            ParseError::FeeShareTooHigh {
+                found: 99_001,
+                inputs: 198_001,
+                max: 50,
+            },
+        ),
+    ];
+    for (changes, last, error) in cases {
+        let text = changes.iter().fold(yaml.to_owned(), |text, (from, to)| {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text.replace(from, to)
+        });
+        let world = World::on(network_of(&text).unwrap(), &HOT);
+        let paying = |fee: u64| {
+            let mut draft = Draft::payment();
+            draft.previous[0].output[1].value = bitcoin::Amount::from_sat(99_000 + fee);
+            draft.tx.input[0].previous_output.txid = draft.previous[0].compute_txid();
+            world.parse(&draft.maps().encode())
+        };
+        assert_eq!(paying(last).unwrap().effects().last(), Some(&world.fee(last)));
+        assert_eq!(error.tag(), Tag::TransactionMalformed);
+        assert_eq!(paying(last + 1), Err(error));
+    }
 }
 
 /// The change goes to a stranger; a derivation claims that it is ours. It is a payment like any other.

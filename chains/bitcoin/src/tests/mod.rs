@@ -3,6 +3,7 @@
 mod bytes;
 mod effects;
 mod fixtures;
+mod incidents;
 mod keys;
 mod networks;
 mod psbt_v2;

@@ -1,6 +1,11 @@
 //! The templates, one change of a record and its error, and addresses against Bitcoin Core's own list.
 
-use bitcoin::{ScriptBuf, constants::genesis_block};
+use bitcoin::{
+    BlockHash, CompactTarget, ScriptBuf,
+    block::{Header, Version},
+    constants::genesis_block,
+    hashes::Hash as _,
+};
 use countersign_types::{PublicKey, Tag};
 use serde_json::Value;
 
@@ -58,6 +63,79 @@ fn templates_name_their_genesis_block_and_write_known_addresses() {
             assert_eq!(ours.address(), theirs);
             assert_eq!(parse_destination(&network, &theirs), Ok(ours));
         }
+    }
+}
+
+/// A genesis block: its hash in full, and the fields of its header (time, target, nonce, merkle root).
+type Genesis = (usize, &'static str, (u32, u32, u32, &'static str));
+
+const BITCOIN_ROOT: &str = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b";
+
+/// From `src/chainparams.cpp` of Bitcoin Core (testnet4: BIP 94, signet: BIP 325), of Litecoin Core (commit 17f16cef) and
+/// of Dogecoin Core (as eight other code bases repeat it). The hash is computed from the fields here, so that a mistake in
+/// either shows.
+const GENESIS: [Genesis; 6] = [
+    (
+        0,
+        "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
+        (1_231_006_505, 0x1d00_ffff, 2_083_236_893, BITCOIN_ROOT),
+    ),
+    (
+        1,
+        "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
+        (
+            1_714_777_860,
+            0x1d00_ffff,
+            393_743_547,
+            "7aa0a7ae1e223414cb807e40cd57e667b718e42aaf9306db9102fe28912b7b4e",
+        ),
+    ),
+    (
+        2,
+        "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
+        (1_598_918_400, 0x1e03_77ae, 52_613_770, BITCOIN_ROOT),
+    ),
+    (
+        3,
+        "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+        (1_296_688_602, 0x207f_ffff, 2, BITCOIN_ROOT),
+    ),
+    (
+        4,
+        "12a765e31ffd4059bada1e25190f6e98c99d9714d334efa41a195a7e7e04bfe2",
+        (
+            1_317_972_665,
+            0x1e0f_fff0,
+            2_084_524_493,
+            "97ddfbbae6be97fd6cdf3e7ca13232a3afff2353e29badfab7f73011edd4ced9",
+        ),
+    ),
+    (
+        5,
+        "1a91e3dace36e2be3bf030a65679fe821aa1d6ef92e7c9902eb318182c355691",
+        (
+            1_386_325_540,
+            0x1e0f_fff0,
+            99_943,
+            "5b2a3f53f605d62c53e62932dac6925e3d74afa5a4b459745c36d42d0ed26a69",
+        ),
+    ),
+];
+
+#[test]
+fn chain_ids_are_the_beginnings_of_genesis_hashes() {
+    for (index, hash, (time, target, nonce, root)) in GENESIS {
+        let network = network(index);
+        assert_eq!(network.chain().reference(), &hash[..32], "{}", network.name());
+        let header = Header {
+            version: Version::ONE,
+            prev_blockhash: BlockHash::all_zeros(),
+            merkle_root: root.parse().unwrap(),
+            time,
+            bits: CompactTarget::from_consensus(target),
+            nonce,
+        };
+        assert_eq!(header.block_hash().to_string(), hash, "{}", network.name());
     }
 }
 
@@ -204,6 +282,26 @@ fn one_change_of_a_record_and_its_error() {
             "no fee",
             yaml.replace("max-fee-sat: 10000000", "max-fee-sat: 0"),
             "at least 1",
+        ),
+        (
+            "no fee rate",
+            yaml.replace("max-fee-rate-sat-vb: 5000", "max-fee-rate-sat-vb: 0"),
+            "at least 1",
+        ),
+        (
+            "a fee of no share",
+            yaml.replace("max-fee-percent: 50", "max-fee-percent: 0"),
+            "max-fee-percent is 1 to 100, not 0",
+        ),
+        (
+            "a fee over all",
+            yaml.replace("max-fee-percent: 50", "max-fee-percent: 101"),
+            "max-fee-percent is 1 to 100, not 101",
+        ),
+        (
+            "no bound by rate",
+            yaml.replace("  max-fee-rate-sat-vb: 5000", "  # max-fee-rate-sat-vb: 5000"),
+            "missing field `max-fee-rate-sat-vb`",
         ),
         (
             "an unknown field",

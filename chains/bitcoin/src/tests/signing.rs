@@ -5,7 +5,7 @@ use bitcoinconsensus::{Utxo, VERIFY_ALL_PRE_TAPROOT, VERIFY_TAPROOT};
 use countersign_types::{ConflictKey, RawSignature, Scheme, Tag};
 
 use super::fixtures::{Draft, HOT, Maps, STRANGER, World, dogecoin, output, p2wpkh_of, script_of, sign, two_of_three};
-use crate::{AssembleError, account::KeyScript};
+use crate::{AssembleError, account::KeyScript, fee::signed_vbytes, parse::read_for};
 
 /// Bitcoin Core accepts every input. Spent outputs are always passed: without them taproot is not checked at all.
 pub(super) fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> {
@@ -73,6 +73,14 @@ fn assert_signs(world: &World, draft: &Draft, maps: &Maps, name: &str) -> Vec<u8
     judge(&signed.bytes, &spent(draft)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let tx: Transaction = deserialize(&signed.bytes).unwrap();
     assert_eq!(tx.compute_txid().to_string(), signed.txid);
+    // The size that the fee rate is bounded by: that of the longest signatures.
+    let read = read_for(&unsigned, &world.sender()).unwrap();
+    let (foreseen, found) = (signed_vbytes(&read.psbt.tx, &read.spends).unwrap(), tx.vsize() as u64);
+    let signatures = parsed.signing_payloads().len() as u64;
+    assert!(
+        (found..=found + 2 * signatures).contains(&foreseen),
+        "{name}: {foreseen} for {found}"
+    );
     signed.bytes
 }
 
