@@ -4,7 +4,7 @@ use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Witness, consensus::seria
 use countersign_types::{RawSignature, Tag};
 
 use super::{
-    fixtures::{Draft, HOT, Maps, STRANGER, World, output, p2wpkh_of, public_key, script_of, sign},
+    fixtures::{Draft, Field, HOT, Maps, STRANGER, World, output, p2wpkh_of, public_key, script_of, sign},
     signing::{judge, spent},
 };
 use crate::{
@@ -60,7 +60,7 @@ fn two_sessions_that_lie_about_one_input_each_get_no_signature() {
 
     for lied in [0, 1] {
         let honest = draft.maps();
-        let session = |change: &dyn Fn(&mut Vec<(Vec<u8>, Vec<u8>)>)| {
+        let session = |change: &dyn Fn(&mut Vec<Field>)| {
             let mut maps = honest.clone();
             change(&mut maps.inputs[lied]);
             [maps.clone(), maps.to_v2()].map(|maps| world.parse(&maps.encode()).map(drop))
