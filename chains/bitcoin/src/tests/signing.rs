@@ -88,7 +88,7 @@ fn assert_signs(world: &World, draft: &Draft, maps: &Maps, name: &str) -> Vec<u8
 fn every_form_is_accepted_by_bitcoin_core() {
     let world = World::new();
     for form in forms() {
-        let outputs = vec![output(99_000, p2wpkh_of(&STRANGER))];
+        let outputs = vec![output(199_000, p2wpkh_of(&STRANGER))];
         let draft = Draft::spending(&[form.script.clone(), form.script.clone()], outputs);
         let maps = maps_of(&draft, &[&form, &form]);
         let parsed = world.parse(&maps.encode()).unwrap();
