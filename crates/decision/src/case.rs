@@ -1,17 +1,16 @@
 //! What a decision is made from, and what it is.
 
+use std::collections::BTreeMap;
+
 use countersign_approval::{Request, StatementError, Verified};
 use countersign_bundle::Bundle;
-use countersign_chains::ParseError;
 use countersign_policy::Evaluation;
-use countersign_types::{
-    Duration, EffectsText, GenesisHash, GroupId, ParsedTransaction, StatementDigest, Timestamp, TransactionDigest,
-};
+use countersign_types::{Duration, EffectsText, GenesisHash, GroupId, StatementDigest, Timestamp};
 
-use crate::{DecisionEntry, LedgerFacts, Reason};
+use crate::{DecisionEntry, Fate, LedgerFacts, Reading, Reason};
 
 /// Everything that one decision is made from. All of it is values; the caller verified the request's signature and
-/// parsed the bytes, with the bundle in force.
+/// read the bytes, with the bundle in force.
 pub struct Case<'a> {
     /// The deployment.
     pub deployment: GenesisHash,
@@ -25,10 +24,8 @@ pub struct Case<'a> {
     pub request: &'a Request,
     /// When the signer first journaled it; `now` if this is the first time.
     pub first_seen_at: Timestamp,
-    /// The digest of the unsigned bytes.
-    pub transaction: TransactionDigest,
-    /// The bytes as the registry of the bundle in force parsed them.
-    pub parsed: Result<&'a ParsedTransaction, &'a ParseError>,
+    /// The unsigned bytes as the bundle in force reads them with the facts of these statements: other facts are refused.
+    pub reading: &'a Reading,
     /// Every other statement about the withdrawal, in the order of first sight.
     pub statements: &'a [Seen],
     /// What the ledger holds.
@@ -61,6 +58,8 @@ pub struct Decision {
     pub trace: Vec<Evaluation>,
     /// The canonical effects text, where the bytes were understood.
     pub effects: Option<EffectsText>,
+    /// What became of the authorized attempts, as far as observers attest it. Follows from the entry's statements.
+    pub fates: BTreeMap<u32, Fate>,
 }
 
 /// What is to happen.

@@ -4,24 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
+use countersign_chains::Network;
 use countersign_policy::{
     Actor, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
 };
 use countersign_types::{
-    Amount, ChainId, EffectsText, EntryDigest, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
+    Amount, EffectsText, EntryDigest, FactKey, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{
-    AuthorizationRecord, Case, Decision, DecisionEntry, Outcome, OutcomeKind, Reason, SeatCount, binding,
+    AuthorizationRecord, Case, Decision, DecisionEntry, Observatory, Observed, Outcome, OutcomeKind, Reason, SeatCount,
+    binding,
     entry::AuthorizationScope,
-    lineage::{self, Place},
+    lineage::{self, Place, Surroundings},
     review::{self, Review, Reviewed},
 };
 
 /// The most authorized attempts of one withdrawal: fee bumps of a stuck transaction, not a way to grow the journal.
 pub const MAX_ATTEMPTS: u32 = 64;
-/// The most statements that are considered for one withdrawal: a quorum's worst case, and the entry still fits the log.
+/// The most statements of people that are considered for one withdrawal: a quorum's worst case, and the entry still fits
+/// the log.
 pub const MAX_STATEMENTS: usize = 64;
+/// The most observations that are considered for one withdrawal: two observers and 32 expired attempts. Observers have no
+/// share of the people's statements, and people none of theirs.
+pub const MAX_OBSERVATIONS: usize = 64;
 /// The most reasons of an entry: it must fit the log. The answer has all of them.
 const MAX_ENTRY_REASONS: usize = 32;
 /// The longest message of an entry's reason, in printable ASCII characters.
@@ -38,6 +44,7 @@ pub fn decide(case: &Case<'_>) -> Decision {
 struct Draft<'a> {
     case: &'a Case<'a>,
     withdrawal: WithdrawalId,
+    observed: Observed,
     effects: Option<EffectsText>,
     trace: Vec<Evaluation>,
     reviewed: Option<Reviewed>,
@@ -55,6 +62,7 @@ impl<'a> Draft<'a> {
         Self {
             case,
             withdrawal: WithdrawalId::of(countersign_types::RequestDigest::of(request)),
+            observed: observatory(case).observe(case.statements),
             effects: None,
             trace: Vec::new(),
             reviewed: None,
@@ -65,11 +73,13 @@ impl<'a> Draft<'a> {
 
     fn conclude(&mut self) -> Result<Outcome, Outcome> {
         self.certify_request()?;
+        self.certify_reading()?;
         let parsed = self.parsed()?;
+        self.certify_facts()?;
         let text = self.bind(parsed)?;
         let place = self.place(parsed)?;
         let obligations = self.evaluate(parsed)?;
-        self.review(&text, &obligations)?;
+        self.review(&text, &obligations, place.waiting.as_ref())?;
         self.authorize(parsed, &place);
         Ok(Outcome::Allowed)
     }
@@ -102,7 +112,7 @@ impl<'a> Draft<'a> {
     }
 
     fn parsed(&self) -> Result<&'a ParsedTransaction, Outcome> {
-        match self.case.parsed {
+        match self.case.reading.parsed() {
             Ok(parsed) => Ok(parsed),
             Err(error) => {
                 let reasons = vec![Reason::new(error.tag(), error.to_string())];
@@ -121,6 +131,45 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The bytes were read with what these statements attest, whoever read them.
+    fn certify_reading(&self) -> Result<(), Outcome> {
+        let case = self.case;
+        if !case.reading.is_of(case.active, case.request, self.observed.facts()) {
+            let message = "the bytes were read with other facts than the statements attest";
+            return Err(denied(vec![Reason::new(Tag::FactsUnattested, message)], false));
+        }
+        Ok(())
+    }
+
+    /// Everything that the bytes rest on is attested: what is not would be an effect that nobody can name.
+    fn certify_facts(&self) -> Result<(), Outcome> {
+        let case = self.case;
+        let observers = case.active.roster().observers(&case.request.network);
+        let reasons: Vec<Reason> = case
+            .reading
+            .unattested()
+            .map(|key| {
+                let (what, account) = match key {
+                    FactKey::LookupTable(account) => ("address lookup table", account),
+                    FactKey::NonceAccount(account) => ("durable nonce account", account),
+                };
+                let todo = match observers {
+                    Some(observers) => format!("collect observations of {} observers", observers.threshold()),
+                    None => "the roster names no observers of its network".to_owned(),
+                };
+                Reason::new(Tag::FactsUnattested, format!("{what} {account}: {todo}"))
+            })
+            .collect();
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(Outcome::Pending {
+            missing: Vec::new(),
+            not_before: None,
+            reasons,
+        })
+    }
+
     /// The bytes do what the request asks for, and nothing else.
     fn bind(&mut self, parsed: &ParsedTransaction) -> Result<EffectsText, Outcome> {
         let case = self.case;
@@ -128,7 +177,7 @@ impl<'a> Draft<'a> {
         let text = binding::effects_text(case.request, parsed, registry)
             .map_err(|error| denied(vec![Reason::new(Tag::TransactionTooLarge, error.to_string())], false))?;
         self.effects = Some(text.clone());
-        let mismatches = binding::mismatches(case.request, case.transaction, parsed, &text, registry);
+        let mismatches = binding::mismatches(case.request, case.reading.transaction(), parsed, &text, registry);
         if mismatches.is_empty() {
             Ok(text)
         } else {
@@ -137,9 +186,19 @@ impl<'a> Draft<'a> {
     }
 
     fn place(&self, parsed: &ParsedTransaction) -> Result<Place, Outcome> {
+        let place = self.surroundings().place(self.case.reading.transaction(), parsed);
+        place.map_err(|reasons| denied(reasons, false))
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
         let case = self.case;
-        let first_nonce = first_nonce(case.active, parsed);
-        lineage::place(case.transaction, parsed, first_nonce, case.ledger).map_err(|reasons| denied(reasons, false))
+        let network = case.active.registry().network(&case.request.network);
+        Surroundings {
+            ledger: case.ledger,
+            observed: &self.observed,
+            expires: matches!(network, Some(Network::Solana(_))),
+            bundle: case.active,
+        }
     }
 
     /// POLICY.md step 9: under the policy at first sight and the active one; the obligations of both. Destination lists are
@@ -173,7 +232,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn review(&mut self, text: &EffectsText, obligations: &Obligations) -> Result<(), Outcome> {
+    fn review(
+        &mut self,
+        text: &EffectsText,
+        obligations: &Obligations,
+        waiting: Option<&Reason>,
+    ) -> Result<(), Outcome> {
         let case = self.case;
         let review = Review {
             deployment: case.deployment,
@@ -186,10 +250,11 @@ impl<'a> Draft<'a> {
             policy: case.active.policy_digest(),
             roster: case.active.roster(),
             obligations,
+            observatory: observatory(case),
         };
         let reviewed = review.review(case.statements, case.first_seen_at);
         self.not_before = reviewed.completed_at.map(|at| at.after(obligations.time_lock()));
-        let outcome = open(&reviewed, self.not_before, case.now);
+        let outcome = open(&reviewed, self.not_before, waiting, case.now);
         self.reviewed = Some(reviewed);
         outcome.map_or(Ok(()), Err)
     }
@@ -204,7 +269,7 @@ impl<'a> Draft<'a> {
         let scope = AuthorizationScope {
             deployment: self.case.deployment,
             withdrawal: self.withdrawal,
-            transaction: self.case.transaction,
+            transaction: self.case.reading.transaction(),
             bundle: self.case.active.digest(),
             attempt: place.attempt,
         };
@@ -219,6 +284,7 @@ impl<'a> Draft<'a> {
 
     fn finish(self, outcome: Outcome) -> Decision {
         let case = self.case;
+        let fates = self.surroundings().fates();
         let (kind, reasons) = match &outcome {
             Outcome::Allowed => (OutcomeKind::Allowed, Vec::new()),
             Outcome::Pending { reasons, .. } => (OutcomeKind::Pending, reasons.clone()),
@@ -229,7 +295,7 @@ impl<'a> Draft<'a> {
         let entry = DecisionEntry {
             semantics: SEMANTICS.to_owned(),
             withdrawal: self.withdrawal,
-            transaction: case.transaction,
+            transaction: case.reading.transaction(),
             decided_at: case.now,
             bundle: case.active.digest(),
             first_bundle: case.first.digest(),
@@ -248,12 +314,28 @@ impl<'a> Draft<'a> {
             entry,
             trace: self.trace,
             effects: self.effects,
+            fates,
         }
     }
 }
 
+fn observatory<'a>(case: &Case<'a>) -> Observatory<'a> {
+    Observatory {
+        deployment: case.deployment,
+        epoch: case.ledger.epoch,
+        network: &case.request.network,
+        roster: case.active.roster(),
+        now: case.now,
+    }
+}
+
 /// What the statements leave open, or `None` if nothing is.
-fn open(reviewed: &Reviewed, not_before: Option<Timestamp>, now: Timestamp) -> Option<Outcome> {
+fn open(
+    reviewed: &Reviewed,
+    not_before: Option<Timestamp>,
+    waiting: Option<&Reason>,
+    now: Timestamp,
+) -> Option<Outcome> {
     if !reviewed.ended.is_empty() {
         return Some(denied(reviewed.ended.clone(), true));
     }
@@ -277,6 +359,7 @@ fn open(reviewed: &Reviewed, not_before: Option<Timestamp>, now: Timestamp) -> O
         let message = format!("the time-lock runs until {}", not_before.unwrap_or(now));
         reasons.push(Reason::new(Tag::ApprovalTimeLock, message));
     }
+    reasons.extend(waiting.cloned());
     if reasons.is_empty() {
         return None;
     }
@@ -322,17 +405,6 @@ fn facts<'f>(
         assets: bundle.registry().assets(),
         lists: bundle.destinations(),
     }
-}
-
-fn first_nonce(bundle: &Bundle, parsed: &ParsedTransaction) -> Option<u64> {
-    let network: &ChainId = parsed.network();
-    bundle
-        .registry()
-        .wallets()
-        .wallet(parsed.wallet())?
-        .networks
-        .get(network)
-        .map(|site| site.first_nonce)
 }
 
 /// A policy reason in words, with the numbers compared.

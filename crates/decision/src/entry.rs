@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use countersign_approval::Kind;
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
+    Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
     PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp,
     TransactionDigest, WithdrawalId,
 };
@@ -251,6 +251,8 @@ pub struct LedgerFacts {
     pub conflict_owners: BTreeMap<String, RequestDigest>,
     /// The next unused nonce of accounts that have claims.
     pub next_nonces: BTreeMap<Destination, u64>,
+    /// The account nonces of the bytes that this withdrawal has claimed already, by the key's text.
+    pub own_nonces: Vec<String>,
     /// What ended the withdrawal earlier: the tag of a cancel, or of a rejection that counted.
     pub ended: Option<Tag>,
     /// The authorized attempts.
@@ -265,8 +267,10 @@ pub struct AttemptFact {
     pub number: u32,
     /// The unsigned bytes.
     pub transaction: TransactionDigest,
-    /// Its first conflict key: the anchor, for the first attempt. `None` where the family has none.
-    pub anchor: Option<String>,
+    /// The conflict key that it shares with the attempt before it, or else its first one. `None` where it has none.
+    pub anchor: Option<ConflictKey>,
+    /// The id that it was signed under, once it is signed.
+    pub txid: Option<String>,
 }
 
 /// What an allowed decision authorizes.

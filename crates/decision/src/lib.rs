@@ -24,6 +24,8 @@ mod chain;
 mod decide;
 mod entry;
 mod lineage;
+mod observed;
+mod reading;
 mod receipt;
 mod receipt_file;
 mod review;
@@ -33,10 +35,13 @@ pub mod testing;
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{ActivatedBundle, BundleChain, ChainError, certify_next};
-pub use decide::{MAX_ATTEMPTS, MAX_STATEMENTS, decide};
+pub use decide::{MAX_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,
     GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
+pub use lineage::Fate;
+pub use observed::{Observatory, Observed, is_about};
+pub use reading::Reading;
 pub use receipt::{Receipt, ReceiptError};
 pub use receipt_file::{ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};

@@ -1,17 +1,42 @@
 //! Lineage: never pay twice (DESIGN.md §6).
 //!
-//! All authorized attempts of one request exclude each other on chain: each keeps the first attempt's anchor. From its
-//! authorization on, an attempt counts as signed, whether or not the token answered.
+//! Of all authorized attempts of one request at most one can land: a new one must exclude every earlier one that is not
+//! provably dead. From its authorization on, an attempt counts as signed, whether or not the token answered.
 
-use countersign_approval::Request;
-use countersign_types::{ConflictKey, ParsedTransaction, Tag, TransactionDigest};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{LedgerFacts, Reason, decide::MAX_ATTEMPTS};
+use countersign_approval::{ObservedOutcome, Request};
+use countersign_bundle::Bundle;
+use countersign_types::{ConflictKey, Destination, ParsedTransaction, Tag, TransactionDigest};
+
+use crate::{AttemptFact, LedgerFacts, Observed, Reason, decide::MAX_ATTEMPTS, observed::Landed};
 
 /// Where an attempt stands in its lineage, if it may stand there.
 pub(crate) struct Place {
     /// The attempt's number, from 1; an authorized attempt keeps its own.
     pub(crate) attempt: u32,
+    /// A nonce before its own is not signed yet: it may be approved and must wait.
+    pub(crate) waiting: Option<Reason>,
+}
+
+/// What an attempt is placed among.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) ledger: &'a LedgerFacts,
+    pub(crate) observed: &'a Observed,
+    /// Whether a message of this network can expire (Solana's with a plain blockhash).
+    pub(crate) expires: bool,
+    pub(crate) bundle: &'a Bundle,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It may still land.
+    Live,
+    /// It landed and did what it says.
+    Settled,
+    /// It cannot do what it says any more.
+    Dead,
 }
 
 /// What the ledger knows of the request itself, before any bytes.
@@ -37,112 +62,186 @@ pub(crate) fn conflicts(request: &Request, ledger: &LedgerFacts) -> Vec<Reason> 
     reasons
 }
 
-/// Places an attempt, or says why it cannot be signed beside what is signed already.
-pub(crate) fn place(
-    transaction: TransactionDigest,
-    parsed: &ParsedTransaction,
-    first_nonce: Option<u64>,
-    ledger: &LedgerFacts,
-) -> Result<Place, Vec<Reason>> {
-    let known = ledger
-        .attempts
-        .iter()
-        .find(|attempt| attempt.transaction == transaction);
-    if let Some(known) = known {
-        // The same bytes again: no new claim, and the anchor is the lineage's by construction.
-        return Ok(Place { attempt: known.number });
-    }
-    let mut reasons = Vec::new();
-    reasons.extend(anchor(parsed, ledger));
-    for key in parsed.conflict_keys() {
-        reasons.extend(claim(key, first_nonce, ledger));
-    }
-    let highest = ledger.attempts.iter().map(|attempt| attempt.number).max().unwrap_or(0);
-    let attempt = highest.saturating_add(1);
-    if attempt > MAX_ATTEMPTS {
-        let message = format!("the withdrawal has {highest} signed attempts; at most {MAX_ATTEMPTS} are accepted");
-        reasons.push(Reason::new(Tag::LineageTooManyAttempts, message));
-    }
-    if reasons.is_empty() {
-        Ok(Place { attempt })
-    } else {
-        Err(reasons)
-    }
-}
-
-/// While any attempt counts as signed, a new one must exclude it: it has the first attempt's anchor among its keys.
-fn anchor(parsed: &ParsedTransaction, ledger: &LedgerFacts) -> Option<Reason> {
-    let first = ledger.attempts.iter().min_by_key(|attempt| attempt.number)?;
-    let keeps = |anchor: &String| parsed.conflict_keys().iter().any(|key| key.to_string() == *anchor);
-    match &first.anchor {
-        Some(anchor) if keeps(anchor) => None,
-        Some(anchor) => Some(Reason::new(
-            Tag::LineageAnchorChanged,
-            format!(
-                "attempt {} is signed and not provably dead; a new attempt must keep its {anchor}",
-                first.number
-            ),
-        )),
-        None => Some(Reason::new(
-            Tag::LineageAnchorChanged,
-            format!(
-                "attempt {} is signed and excludes nothing; it must be provably dead first",
-                first.number
-            ),
-        )),
-    }
-}
-
-fn claim(key: &ConflictKey, first_nonce: Option<u64>, ledger: &LedgerFacts) -> Option<Reason> {
-    if let Some(owner) = ledger.conflict_owners.get(&key.to_string()) {
-        return Some(Reason::new(
-            Tag::ConflictKeyTaken,
-            format!("{key} belongs to request {owner}{}", hint(key, ledger)),
-        ));
-    }
-    match key {
-        ConflictKey::AccountNonce { account, nonce } => {
-            let lineage_holds = ledger
-                .attempts
-                .iter()
-                .any(|attempt| attempt.anchor.as_ref() == Some(&key.to_string()));
-            let next = ledger.next_nonces.get(account).copied().or(first_nonce);
-            nonce_gap(*nonce, next, lineage_holds)
+impl Surroundings<'_> {
+    /// Places an attempt, or says why it cannot be signed beside what is signed already.
+    pub(crate) fn place(
+        &self,
+        transaction: TransactionDigest,
+        parsed: &ParsedTransaction,
+    ) -> Result<Place, Vec<Reason>> {
+        let mut reasons = self.foreign_spends(parsed);
+        let attempts = &self.ledger.attempts;
+        if let Some(settled) = attempts.iter().find(|attempt| self.fate(attempt) == Fate::Settled) {
+            let message = format!("attempt {} is final and did what it says", settled.number);
+            reasons.push(Reason::new(Tag::LineageSettled, message));
         }
-        // Outpoints and nonce accounts have no order: only ownership counts.
-        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
+        if let Some(known) = attempts.iter().find(|attempt| attempt.transaction == transaction) {
+            // The same bytes again: no new claim, and what they exclude was judged when they were first authorized.
+            let attempt = known.number;
+            return placed(reasons, Place { attempt, waiting: None });
+        }
+        reasons.extend(self.live_beside(parsed));
+        let (refused, waiting) = self.claims(parsed);
+        reasons.extend(refused);
+        let highest = attempts.iter().map(|attempt| attempt.number).max().unwrap_or(0);
+        let attempt = highest.saturating_add(1);
+        if attempt > MAX_ATTEMPTS {
+            let message = format!("the withdrawal has {highest} signed attempts; at most {MAX_ATTEMPTS} are accepted");
+            reasons.push(Reason::new(Tag::LineageTooManyAttempts, message));
+        }
+        placed(reasons, Place { attempt, waiting })
+    }
+
+    /// Only our keys spend our nonces and outpoints: a transaction that the lineage does not know and that uses up what it
+    /// holds was signed by somebody else.
+    fn foreign_spends(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
+        let anchors = self
+            .ledger
+            .attempts
+            .iter()
+            .filter_map(|attempt| attempt.anchor.as_ref());
+        let keys: BTreeSet<&ConflictKey> = parsed.conflict_keys().iter().chain(anchors).collect();
+        let foreign = keys.into_iter().filter_map(|key| {
+            let spend = self.observed.spent(key).filter(|spend| !self.is_own(spend))?;
+            let message = format!("{key} was used up by `{}`, which the journal does not know", spend.txid);
+            Some(Reason::new(Tag::ConflictKeyForeignSpend, message))
+        });
+        foreign.collect()
+    }
+
+    fn is_own(&self, landed: &Landed) -> bool {
+        let mut txids = self.ledger.attempts.iter().filter_map(|attempt| attempt.txid.as_ref());
+        txids.any(|txid| *txid == landed.txid)
+    }
+
+    /// What became of each attempt, by number.
+    pub(crate) fn fates(&self) -> BTreeMap<u32, Fate> {
+        let attempts = self.ledger.attempts.iter();
+        attempts.map(|attempt| (attempt.number, self.fate(attempt))).collect()
+    }
+
+    fn fate(&self, attempt: &AttemptFact) -> Fate {
+        let mut spends = self.observed.spends();
+        let own = spends.find(|spend| attempt.txid.as_ref() == Some(&spend.txid));
+        let landed = own.or_else(|| self.observed.mined(attempt.transaction));
+        if let Some(landed) = landed {
+            return match landed.outcome {
+                ObservedOutcome::Succeeded => Fate::Settled,
+                ObservedOutcome::Failed => Fate::Dead,
+            };
+        }
+        let is_dead = match &attempt.anchor {
+            Some(anchor) => self.observed.spent(anchor).is_some(),
+            None => self.expires && self.observed.is_expired(attempt.transaction),
+        };
+        if is_dead { Fate::Dead } else { Fate::Live }
+    }
+
+    /// While an attempt may still land, a new one must exclude it: it has the same anchor among its keys.
+    fn live_beside(&self, parsed: &ParsedTransaction) -> Option<Reason> {
+        let mut live = self
+            .ledger
+            .attempts
+            .iter()
+            .filter(|attempt| self.fate(attempt) == Fate::Live);
+        let beside = live.find(|attempt| {
+            let excluded = |anchor| parsed.conflict_keys().contains(anchor);
+            !attempt.anchor.as_ref().is_some_and(excluded)
+        })?;
+        let number = beside.number;
+        let message = match &beside.anchor {
+            Some(anchor) => {
+                format!("attempt {number} is signed and not provably dead; a new attempt must keep its {anchor}")
+            }
+            None if self.expires => {
+                format!("attempt {number} is signed and excludes nothing; collect observations that it has expired")
+            }
+            None => format!("attempt {number} is signed, excludes nothing and never expires"),
+        };
+        Some(Reason::new(Tag::LineageAnchorChanged, message))
+    }
+
+    /// What the attempt may not claim, and what it must wait for. A transaction claims the nonces of an account in order,
+    /// its own and those of the authorizations that it carries.
+    fn claims(&self, parsed: &ParsedTransaction) -> (Vec<Reason>, Option<Reason>) {
+        let mut nonces: BTreeMap<&Destination, BTreeSet<u64>> = BTreeMap::new();
+        let mut reasons = Vec::new();
+        for key in parsed.conflict_keys() {
+            if let Some(owner) = self.ledger.conflict_owners.get(&key.to_string()) {
+                let message = format!("{key} belongs to request {owner}{}", self.hint(key));
+                reasons.push(Reason::new(Tag::ConflictKeyTaken, message));
+            }
+            match key {
+                ConflictKey::AccountNonce { account, nonce } => {
+                    nonces.entry(account).or_default().insert(*nonce);
+                }
+                // Outpoints and nonce accounts have no order: only ownership counts.
+                ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => {}
+            }
+        }
+        if !reasons.is_empty() {
+            return (reasons, None);
+        }
+        let mut waiting = None;
+        for (account, nonces) in nonces {
+            match self.in_order(account, &nonces) {
+                Ok(gap) => waiting = waiting.or(gap),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        (reasons, waiting)
+    }
+
+    /// New nonces follow the journal without gaps: a later nonce would be a signature that waits for somebody to fill the
+    /// gap. It is not signed before the gap is closed.
+    fn in_order(&self, account: &Destination, nonces: &BTreeSet<u64>) -> Result<Option<Reason>, Reason> {
+        let first = self.ledger.next_nonces.get(account).copied();
+        let Some(mut next) = first.or_else(|| self.first_nonce(account)) else {
+            let message = format!("no wallet record names a first nonce for {account}");
+            return Err(Reason::new(Tag::ConflictKeyGap, message));
+        };
+        for nonce in nonces {
+            match nonce.cmp(&next) {
+                std::cmp::Ordering::Equal => next = next.saturating_add(1),
+                std::cmp::Ordering::Less if self.has_claimed(account, *nonce) => {}
+                std::cmp::Ordering::Less => {
+                    let message = format!("nonce {nonce} is not ours to use; the next one is {next}");
+                    return Err(Reason::new(Tag::ConflictKeyTaken, message));
+                }
+                std::cmp::Ordering::Greater => {
+                    let message = format!("nonce {nonce} leaves a gap; the next one is {next}");
+                    return Ok(Some(Reason::new(Tag::ConflictKeyGap, message)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first nonce of an own account that is ours to use.
+    fn first_nonce(&self, account: &Destination) -> Option<u64> {
+        let registry = self.bundle.registry();
+        let wallet = registry.wallets().wallet(registry.own_wallet(account)?)?;
+        wallet.networks.get(account.chain()).copied()
+    }
+
+    fn has_claimed(&self, account: &Destination, nonce: u64) -> bool {
+        let account = account.clone();
+        let key = ConflictKey::AccountNonce { account, nonce }.to_string();
+        self.ledger.own_nonces.contains(&key)
+    }
+
+    fn hint(&self, key: &ConflictKey) -> String {
+        match key {
+            ConflictKey::AccountNonce { account, .. } => {
+                let next = self.ledger.next_nonces.get(account);
+                next.map(|next| format!("; the next nonce is {next}"))
+                    .unwrap_or_default()
+            }
+            ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => String::new(),
+        }
     }
 }
 
-/// New nonces follow the journal without gaps: a later nonce would be a signature that waits for somebody to fill the gap.
-fn nonce_gap(nonce: u64, next: Option<u64>, lineage_holds: bool) -> Option<Reason> {
-    let Some(next) = next else {
-        return Some(Reason::new(
-            Tag::ConflictKeyGap,
-            "the wallet record names no first nonce for the network",
-        ));
-    };
-    match nonce.cmp(&next) {
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Less if lineage_holds => None,
-        std::cmp::Ordering::Less => Some(Reason::new(
-            Tag::ConflictKeyTaken,
-            format!("nonce {nonce} is not ours to use; the next one is {next}"),
-        )),
-        std::cmp::Ordering::Greater => Some(Reason::new(
-            Tag::ConflictKeyGap,
-            format!("nonce {nonce} leaves a gap; the next one is {next}"),
-        )),
-    }
-}
-
-fn hint(key: &ConflictKey, ledger: &LedgerFacts) -> String {
-    match key {
-        ConflictKey::AccountNonce { account, .. } => ledger
-            .next_nonces
-            .get(account)
-            .map(|next| format!("; the next nonce is {next}"))
-            .unwrap_or_default(),
-        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => String::new(),
-    }
+fn placed(reasons: Vec<Reason>, place: Place) -> Result<Place, Vec<Reason>> {
+    if reasons.is_empty() { Ok(place) } else { Err(reasons) }
 }

@@ -10,13 +10,13 @@ use countersign_approval::{Body, Envelope, Genesis, verify};
 use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_types::{
-    ChainFacts, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp,
-    TransactionDigest, WithdrawalId,
+    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp, TransactionDigest,
+    WithdrawalId,
 };
 
 use crate::{
-    ActivatedBundle, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError, Seen, SignatureEntry,
-    decide,
+    ActivatedBundle, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError, Observatory, Reading,
+    Seen, SignatureEntry, decide,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
 };
 
@@ -102,6 +102,12 @@ impl Receipt {
     }
 }
 
+/// A decision taken again, and what it made of the bytes.
+struct Recomputed {
+    decision: Decision,
+    reading: Reading,
+}
+
 struct Verifier {
     genesis: Genesis,
     json: ReceiptJson,
@@ -120,7 +126,7 @@ impl Verifier {
         let chain = self.verify_chain()?;
         self.verify_statement_entries(&entries)?;
         let last = last_decision(&entries);
-        let decision = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
+        let recomputed = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => {
                 verify_considered(&entries, allowed)?;
                 Some(self.recompute(&chain, allowed, &unsigned.0)?)
@@ -137,7 +143,8 @@ impl Verifier {
                 ));
             }
         };
-        let txid = self.verify_signed(&chain, &entries, decision.as_ref())?;
+        let txid = self.verify_signed(&chain, &entries, recomputed.as_ref())?;
+        let decision = recomputed.map(|recomputed| recomputed.decision);
         Ok(Receipt {
             withdrawal: self.json.withdrawal,
             effects: decision.as_ref().and_then(|decision| decision.effects.clone()),
@@ -229,7 +236,7 @@ impl Verifier {
         chain: &BundleChain,
         logged: &DecisionEntry,
         unsigned: &[u8],
-    ) -> Result<Decision, ReceiptError> {
+    ) -> Result<Recomputed, ReceiptError> {
         if logged.semantics != countersign_policy::SEMANTICS {
             return Err(broken(format!(
                 "this version cannot recompute decisions under `{}`",
@@ -247,10 +254,16 @@ impl Verifier {
         let Body::Request(request) = &verified.statement().body else {
             return Err(broken("the request statement is of another kind"));
         };
-        let parsed = active
-            .registry()
-            .parse(&request.network, &request.wallet, unsigned, ChainFacts::none());
         let statements = self.considered(active, logged)?;
+        let observatory = Observatory {
+            deployment: self.genesis.hash(),
+            epoch: logged.ledger.epoch,
+            network: &request.network,
+            roster: active.roster(),
+            now: logged.decided_at,
+        };
+        let facts = observatory.observe(&statements).facts().clone();
+        let reading = Reading::new(active, request, unsigned, facts);
         let authorization = logged
             .authorization
             .as_ref()
@@ -262,8 +275,7 @@ impl Verifier {
             verified: &verified,
             request,
             first_seen_at: self.json.request.first_seen_at,
-            transaction: TransactionDigest::of(unsigned),
-            parsed: parsed.as_ref(),
+            reading: &reading,
             statements: &statements,
             ledger: &logged.ledger,
             now: logged.decided_at,
@@ -273,7 +285,7 @@ impl Verifier {
         if decision.entry != *logged || decision.entry.withdrawal != self.json.withdrawal {
             return Err(broken("taking the decision again gives another one than the log has"));
         }
-        Ok(decision)
+        Ok(Recomputed { decision, reading })
     }
 
     /// The statements that the logged decision considered, in its order.
@@ -301,12 +313,12 @@ impl Verifier {
         &self,
         chain: &BundleChain,
         entries: &[Entry],
-        decision: Option<&Decision>,
+        recomputed: Option<&Recomputed>,
     ) -> Result<Option<String>, ReceiptError> {
-        let logged = decision.and_then(|decision| signature_of(entries, &decision.entry));
-        let (signed, entry, decision) = match (&self.json.signed, logged, decision) {
+        let logged = recomputed.and_then(|recomputed| signature_of(entries, &recomputed.decision.entry));
+        let (signed, entry, recomputed) = match (&self.json.signed, logged, recomputed) {
             (None, None, _) if last_signature(entries).is_none() => return Ok(None),
-            (Some(signed), Some(entry), Some(decision)) => (signed, entry, decision),
+            (Some(signed), Some(entry), Some(recomputed)) => (signed, entry, recomputed),
             (Some(_), _, _) => {
                 return Err(broken(
                     "the receipt has a signed transaction, the log has no signature for it",
@@ -314,15 +326,20 @@ impl Verifier {
             }
             (None, _, _) => return Err(broken("the log has a signature that the receipt lacks")),
         };
-        let is_authorized = decision.entry.authorization.as_ref().is_some_and(|authorization| {
-            authorization.id == entry.authorization && authorization.payloads == entry.payloads
-        });
+        let is_authorized = recomputed
+            .decision
+            .entry
+            .authorization
+            .as_ref()
+            .is_some_and(|authorization| {
+                authorization.id == entry.authorization && authorization.payloads == entry.payloads
+            });
         if !is_authorized || entry.withdrawal != self.json.withdrawal {
             return Err(broken(
                 "the signature is not of the authorization that the decision gave",
             ));
         }
-        let transaction = self.assemble(chain, decision, signed, &entry.payloads)?;
+        let transaction = self.assemble(chain, recomputed, signed, &entry.payloads)?;
         let hex: Vec<String> = signed.signatures.iter().map(|blob| to_hex(&blob.0)).collect();
         if transaction.bytes != signed.transaction.0
             || transaction.txid != signed.txid
@@ -337,12 +354,12 @@ impl Verifier {
     fn assemble(
         &self,
         chain: &BundleChain,
-        decision: &Decision,
+        recomputed: &Recomputed,
         signed: &SignedJson,
         payloads: &[PayloadDigest],
     ) -> Result<countersign_types::SignedTransaction, ReceiptError> {
         let bundle = chain
-            .bundle(decision.entry.bundle)
+            .bundle(recomputed.decision.entry.bundle)
             .ok_or_else(|| broken("the decision's bundle is not in the chain"))?;
         let envelope = Envelope::parse(&self.json.request.envelope.0).map_err(|error| broken(error.to_string()))?;
         let verified = verify(&envelope, bundle.roster()).map_err(|error| broken(error.to_string()))?;
@@ -354,9 +371,7 @@ impl Verifier {
             .unsigned_transaction
             .as_ref()
             .ok_or_else(|| broken("the unsigned bytes are missing"))?;
-        let parsed = bundle
-            .registry()
-            .parse(&request.network, &request.wallet, &unsigned.0, ChainFacts::none());
+        let parsed = recomputed.reading.parsed();
         let parsed = parsed.map_err(|error| broken(error.to_string()))?;
         if payloads.len() != signed.signatures.len() {
             return Err(broken("there is not one signature for each payload"));

@@ -8,7 +8,7 @@ use countersign_approval::{
 use countersign_policy::Obligations;
 use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
 
-use crate::{ConsideredStatement, Reason, Seen};
+use crate::{ConsideredStatement, Observatory, Reason, Seen};
 
 /// What approvals must be about to count.
 pub(crate) struct Review<'a> {
@@ -22,6 +22,7 @@ pub(crate) struct Review<'a> {
     pub(crate) policy: PolicyDigest,
     pub(crate) roster: &'a Roster,
     pub(crate) obligations: &'a Obligations,
+    pub(crate) observatory: Observatory<'a>,
 }
 
 /// What the statements amount to.
@@ -41,6 +42,8 @@ enum Voice {
     Approves(PrincipalId),
     Rejects(PrincipalId, String),
     Cancels(PrincipalId),
+    /// Says nothing for or against it: its facts were taken in already.
+    Observes,
 }
 
 impl Review<'_> {
@@ -80,6 +83,7 @@ impl Review<'_> {
                     reviewed.ended.push(Reason::new(Tag::WithdrawalCancelled, message));
                     Ok(())
                 }
+                Ok(Voice::Observes) => Ok(()),
                 Err(reason) => Err(reason),
             };
             reviewed.considered.push(ConsideredStatement {
@@ -130,7 +134,12 @@ impl Review<'_> {
             Body::Approval(approval) => self.hear_approval(verified, approval),
             Body::Rejection(rejection) => self.hear_rejection(verified, rejection, seen.first_seen_at),
             Body::Cancel(cancel) => self.hear_cancel(verified, cancel, seen.first_seen_at),
-            Body::Request(_) | Body::Activation(_) | Body::Observation(_) => Err(Reason::new(
+            Body::Observation(observation) => {
+                let header = &verified.statement().header;
+                let discount = self.observatory.discount(seen, header, observation);
+                discount.map_or(Ok(Voice::Observes), Err)
+            }
+            Body::Request(_) | Body::Activation(_) => Err(Reason::new(
                 Tag::StatementNotPermitted,
                 format!(
                     "a statement of kind `{}` says nothing about a withdrawal",

@@ -22,6 +22,8 @@ use countersign_types::{
     TransactionDigest, UtcSeconds, Validity, WalletNetwork, WalletRecord, WithdrawalId,
 };
 
+pub mod solana;
+
 /// The customer that `policies/dev/destinations.yaml` lists first.
 pub const CUSTOMER: &str = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 /// On no list.
@@ -310,10 +312,13 @@ impl World {
 
     /// The same with a given header.
     pub fn sign_with(&self, signer: &str, header: Header, body: Body) -> Envelope {
-        let key: Box<dyn StatementSigner> = if signer == "payout-service" {
-            Box::new(Ed25519Signer::new(dalek([8; 32])))
-        } else {
-            Box::new(SshSigner::new(ssh_key(seed_of(signer))))
+        let service = match signer {
+            "payout-service" => Some([8; 32]),
+            other => solana::node_seed(other),
+        };
+        let key: Box<dyn StatementSigner> = match service {
+            Some(seed) => Box::new(Ed25519Signer::new(dalek(seed))),
+            None => Box::new(SshSigner::new(ssh_key(seed_of(signer)))),
         };
         seal(&Statement { header, body }, key.as_ref()).expect("a signed statement")
     }

@@ -136,7 +136,10 @@ fn the_largest_decision_fits_the_log() {
             .payment_owners
             .insert(payment, RequestDigest::of(b"other"));
         let key = fixture.nonce_key(u64::MAX - number);
-        fixture.ledger.conflict_owners.insert(key, RequestDigest::of(b"other"));
+        fixture
+            .ledger
+            .conflict_owners
+            .insert(key.to_string(), RequestDigest::of(b"other"));
     }
     let conflicts = assert_round_trips(&fixture.decide());
     for bytes in [rejected, pending, conflicts] {

@@ -65,15 +65,18 @@ impl Ledger {
                 number: *number,
                 transaction: *transaction,
                 anchor: Some(fixture.nonce_key(*nonce)),
+                txid: None,
             })
             .collect();
         fixture.ledger.conflict_owners = self
             .nonces
             .get(&nonce)
             .filter(|owner| **owner != request)
-            .map(|owner| (fixture.nonce_key(nonce), *owner))
+            .map(|owner| (fixture.nonce_key(nonce).to_string(), *owner))
             .into_iter()
             .collect();
+        let own = self.nonces.get(&nonce).filter(|owner| **owner == request);
+        fixture.ledger.own_nonces = own.map(|_| fixture.nonce_key(nonce).to_string()).into_iter().collect();
         let highest = self.nonces.keys().max();
         fixture.ledger.next_nonces = highest.map(|highest| (account, highest + 1)).into_iter().collect();
     }

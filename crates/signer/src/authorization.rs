@@ -59,7 +59,7 @@ impl Authorization {
     /// From a committed decision. `None` if the decision does not authorize exactly what was prepared.
     pub(crate) fn of_committed(decision: &Decision, basis: Basis, prepared: &Prepared) -> Option<Self> {
         let record = decision.entry.authorization.clone()?;
-        let parsed: &ParsedTransaction = prepared.parsed.as_ref().ok()?;
+        let parsed: &ParsedTransaction = prepared.reading.parsed().ok()?;
         let payloads = parsed.signing_payloads().to_vec();
         let digests: Vec<PayloadDigest> = payloads.iter().map(SigningPayload::digest).collect();
         let is_whole = digests == record.payloads

@@ -10,9 +10,9 @@ use futures_core::future::BoxFuture;
 
 use countersign_policy::{Charge, Usage, UsageQuery};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EntryDigest, PaymentReference, PrincipalId,
-    RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag, TenantId,
-    Timestamp, TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, PaymentReference,
+    PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
+    TenantId, Timestamp, TransactionDigest,
 };
 
 /// Why the journal did not do what was asked. Every one of them is also a no.
@@ -86,6 +86,8 @@ pub struct Reads {
     /// What authorized attempts spend that was not released, and has not aged or aged after this moment: what a bundle's
     /// new counters must begin with.
     pub spends_since: Option<Timestamp>,
+    /// How far these observers are in their order on these networks.
+    pub sequences: Vec<(PrincipalId, ChainId)>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -118,6 +120,8 @@ pub struct LedgerView {
     pub usage: Usage,
     /// The spends asked for, in the order of their first authorization.
     pub spends: Vec<SpendRecord>,
+    /// The highest sequence of the observers asked for; those who have said nothing yet are absent.
+    pub sequences: BTreeMap<(PrincipalId, ChainId), u64>,
 }
 
 /// The bundle in force.
@@ -248,6 +252,22 @@ pub enum Write {
         subjects: Vec<RequestDigest>,
         /// The envelope.
         envelope: Vec<u8>,
+    },
+    /// A statement that is journaled already is about one more withdrawal: an observation serves all who need it.
+    Subject {
+        /// The statement.
+        statement: StatementDigest,
+        /// The withdrawal.
+        request: RequestDigest,
+    },
+    /// How far an observer is in its order on a network. It never goes back.
+    Sequence {
+        /// The observer.
+        observer: PrincipalId,
+        /// The network.
+        network: ChainId,
+        /// The highest sequence journaled.
+        sequence: u64,
     },
     /// A withdrawal at its first sight: claims the reference, and nothing else yet.
     Withdrawal {

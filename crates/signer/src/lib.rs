@@ -17,6 +17,7 @@
     )
 )]
 
+mod admission;
 mod authorization;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]

@@ -275,7 +275,7 @@ impl Intake {
             return Err(SignerError::TooTalkative(nonce.0));
         }
         let mut changes = Changes::default();
-        changes.statement(verified, now)?;
+        changes.statement(verified, subjects(verified), now)?;
         if self.is_cancel {
             let ended = subjects(verified).into_iter().map(|withdrawal| Write::Ended {
                 request: withdrawal.request(),
@@ -321,7 +321,7 @@ fn activation_changes(
 ) -> Result<Changes, EntryError> {
     let mut changes = Changes::default();
     for statement in verified {
-        changes.statement(statement, now)?;
+        changes.statement(statement, subjects(statement), now)?;
     }
     let statements: Vec<_> = verified.iter().map(Verified::digest).collect();
     let entry = Entry::Activation(ActivationEntry {

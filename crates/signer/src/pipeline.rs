@@ -13,7 +13,7 @@ use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
 use countersign_decision::{AuthorizationRecord, Entry, EntryError, SignatureEntry};
 use countersign_types::{
-    BundleDigest, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp, WithdrawalId,
+    BundleDigest, ChainFacts, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp, WithdrawalId,
 };
 use futures_util::future::try_join_all;
 
@@ -21,7 +21,7 @@ use crate::{
     Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
     SignerError, Submission, Unfinished, Verdict, Write,
     authorization::Spent,
-    prepare::Prepared,
+    prepare::{Ingredients, Prepared},
     propose,
     ruling::{Bench, Ruling},
     signature::certify,
@@ -139,10 +139,12 @@ impl Signer {
     /// Decides a withdrawal and signs it if it is allowed. Idempotent: what is signed is returned again.
     pub async fn authorize(&self, submission: Submission) -> Result<Answer, SignerError> {
         let decoded = Arc::new(submission.decode()?);
+        let mut facts = None;
         for _ in 0..MAX_ROUNDS {
-            let prepared = Arc::new(self.prepare(&decoded).await?);
+            let prepared = Arc::new(self.prepare(&decoded, facts.take()).await?);
             match self.rule(&prepared).await? {
                 Ruling::Stale => self.refresh().await?,
+                Ruling::Reread(attested) => facts = Some(attested),
                 Ruling::NeedsBundle(digest) => self.load(digest).await?,
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unloggable(error) => return Err(error.into()),
@@ -172,12 +174,14 @@ impl Signer {
     /// The same decision without side effects.
     pub async fn evaluate(&self, submission: Submission) -> Result<Answer, SignerError> {
         let decoded = Arc::new(submission.decode()?);
+        let mut facts = None;
         for _ in 0..MAX_ROUNDS {
-            let prepared = Arc::new(self.prepare(&decoded).await?);
+            let prepared = Arc::new(self.prepare(&decoded, facts.take()).await?);
             let bench = self.bench(Arc::clone(&prepared));
             let decide = move |view: &LedgerView, now| Verdict::unchanged(bench.rule(view, now).reply);
             match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
                 Ruling::Stale => self.refresh().await?,
+                Ruling::Reread(attested) => facts = Some(attested),
                 Ruling::NeedsBundle(digest) => self.load(digest).await?,
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unloggable(error) => return Err(error.into()),
@@ -237,10 +241,17 @@ impl Signer {
         Ok(TakenUp::Left)
     }
 
-    async fn prepare(&self, decoded: &Arc<Decoded>) -> Result<Prepared, SignerError> {
+    async fn prepare(&self, decoded: &Arc<Decoded>, facts: Option<ChainFacts>) -> Result<Prepared, SignerError> {
         let bundle = self.loaded().active.ok_or(SignerError::NoBundle)?;
         let journaled = self.journal.statements(decoded.digest).await?;
-        Prepared::new(bundle, Arc::clone(decoded), journaled)
+        Prepared::new(Ingredients {
+            deployment: self.genesis.hash(),
+            bundle,
+            decoded: Arc::clone(decoded),
+            journaled,
+            now: (self.clock)(),
+            facts,
+        })
     }
 
     async fn rule(&self, prepared: &Arc<Prepared>) -> Result<Ruling, SignerError> {

@@ -5,35 +5,44 @@ use std::sync::Arc;
 
 use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verified, verify};
 use countersign_bundle::Bundle;
-use countersign_chains::ParseError;
-use countersign_decision::{Reason, Seen};
-use countersign_types::{ChainFacts, ParsedTransaction, StatementDigest, Tag, WithdrawalId};
+use countersign_decision::{Observatory, Reading, Reason, Seen};
+use countersign_types::{ChainFacts, ChainId, GenesisHash, PrincipalId, StatementDigest, Tag, Timestamp, WithdrawalId};
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, submission::Decoded};
 
-/// Everything that was verified and parsed under one bundle. The decision uses it only while that bundle is in force and
-/// the journal holds exactly these statements.
+/// What a preparation starts from.
+pub(crate) struct Ingredients {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) decoded: Arc<Decoded>,
+    pub(crate) journaled: Vec<JournaledStatement>,
+    pub(crate) now: Timestamp,
+    /// What the observations attest, where the journal said so; otherwise it is guessed that all of them will count.
+    pub(crate) facts: Option<ChainFacts>,
+}
+
+/// Everything that was verified and parsed under one bundle. The decision uses it only while that bundle is in force, the
+/// journal holds exactly these statements, and they attest the facts that the bytes were read with.
 pub(crate) struct Prepared {
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) verified: Verified,
     pub(crate) request: Request,
     pub(crate) decoded: Arc<Decoded>,
-    pub(crate) parsed: Result<ParsedTransaction, ParseError>,
+    pub(crate) reading: Reading,
     /// Journaled earlier, in the order of first sight.
     pub(crate) journaled: Vec<Seen>,
-    /// Verified and about this withdrawal, not journaled yet.
+    /// How many of them are observations.
+    pub(crate) observations: usize,
+    /// Verified and about this withdrawal, not journaled about it yet; each observer's in its order. Whether an
+    /// observation is about it is the journal's to say.
     pub(crate) fresh: Vec<Verified>,
     /// Why other statements were ignored.
     pub(crate) ignored: Vec<Reason>,
 }
 
 impl Prepared {
-    pub(crate) fn new(
-        bundle: Arc<Bundle>,
-        decoded: Arc<Decoded>,
-        journaled: Vec<JournaledStatement>,
-    ) -> Result<Self, SignerError> {
-        let verified = verify(&decoded.request, bundle.roster())?;
+    pub(crate) fn new(from: Ingredients) -> Result<Self, SignerError> {
+        let verified = verify(&from.decoded.request, from.bundle.roster())?;
         let request = match &verified.statement().body {
             Body::Request(request) => request.as_ref().clone(),
             Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) | Body::Observation(_) => {
@@ -45,38 +54,38 @@ impl Prepared {
                 .into());
             }
         };
-        let parsed = bundle
-            .registry()
-            .parse(&request.network, &request.wallet, &decoded.unsigned, ChainFacts::none());
-        let journaled: Result<Vec<Seen>, SignerError> = journaled
-            .into_iter()
-            .map(|statement| seen(statement, &bundle))
-            .collect();
-        let mut prepared = Self {
-            bundle,
+        let mut journaled = Vec::new();
+        let mut observations = 0_usize;
+        for statement in from.journaled {
+            let (seen, kind) = seen(statement, &from.bundle)?;
+            observations = observations.saturating_add(usize::from(kind == Kind::Observation));
+            journaled.push(seen);
+        }
+        let (fresh, ignored) = sort_statements(&from.decoded, &from.bundle, &journaled);
+        let guessed = || {
+            let observatory = Observatory {
+                deployment: from.deployment,
+                epoch: verified.statement().header.epoch,
+                network: &request.network,
+                roster: from.bundle.roster(),
+                now: from.now,
+            };
+            let fresh = fresh.iter().map(|verified| first_sight(verified, from.now));
+            let statements: Vec<Seen> = journaled.iter().cloned().chain(fresh).collect();
+            observatory.observe(&statements).facts().clone()
+        };
+        let facts = from.facts.unwrap_or_else(guessed);
+        Ok(Self {
+            reading: Reading::new(&from.bundle, &request, &from.decoded.unsigned, facts),
+            bundle: from.bundle,
             verified,
             request,
-            decoded,
-            parsed,
-            journaled: journaled?,
-            fresh: Vec::new(),
-            ignored: Vec::new(),
-        };
-        prepared.sort_statements();
-        Ok(prepared)
-    }
-
-    /// Splits what was handed in: known already, fresh, or to be ignored.
-    fn sort_statements(&mut self) {
-        let withdrawal = WithdrawalId::of(self.decoded.digest);
-        let mut known: BTreeSet<StatementDigest> = self.journaled.iter().map(|seen| seen.digest).collect();
-        for envelope in &self.decoded.statements {
-            match certify(envelope.as_ref(), &self.bundle, withdrawal) {
-                Ok(verified) if known.insert(verified.digest()) => self.fresh.push(verified),
-                Ok(_) => {}
-                Err(reason) => self.ignored.push(reason),
-            }
-        }
+            decoded: from.decoded,
+            journaled,
+            observations,
+            fresh,
+            ignored,
+        })
     }
 
     /// What the decision needs to see of the ledger.
@@ -93,8 +102,8 @@ impl Prepared {
                 .map(|payment| (tenant.clone(), payment.reference.clone()))
                 .collect(),
             conflict_keys: self
-                .parsed
-                .as_ref()
+                .reading
+                .parsed()
                 .map(|parsed| parsed.conflict_keys().to_vec())
                 .unwrap_or_default(),
             statements: statements.clone().map(Verified::digest).collect(),
@@ -111,19 +120,63 @@ impl Prepared {
                 .collect(),
             usage: Vec::new(),
             spends_since: None,
+            sequences: self
+                .fresh
+                .iter()
+                .filter_map(sequence)
+                .map(|(source, _)| source)
+                .collect(),
         }
     }
 }
 
-fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<Seen, SignerError> {
+/// An observer on a network, and where it is in its order. `None` for other statements.
+pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u64)> {
+    match &verified.statement().body {
+        Body::Observation(observation) => {
+            let source = (verified.signer().clone(), observation.network.clone());
+            Some((source, observation.sequence))
+        }
+        Body::Request(_) | Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) => None,
+    }
+}
+
+/// A statement as it is seen when it is journaled now.
+pub(crate) fn first_sight(verified: &Verified, now: Timestamp) -> Seen {
+    Seen {
+        digest: verified.digest(),
+        verified: Ok(verified.clone()),
+        first_seen_at: now,
+    }
+}
+
+/// Splits what was handed in: known already, fresh, or to be ignored.
+fn sort_statements(decoded: &Decoded, bundle: &Bundle, journaled: &[Seen]) -> (Vec<Verified>, Vec<Reason>) {
+    let withdrawal = WithdrawalId::of(decoded.digest);
+    let mut known: BTreeSet<StatementDigest> = journaled.iter().map(|seen| seen.digest).collect();
+    let (mut fresh, mut ignored) = (Vec::new(), Vec::new());
+    for envelope in &decoded.statements {
+        match certify(envelope.as_ref(), bundle, withdrawal) {
+            Ok(verified) if known.insert(verified.digest()) => fresh.push(verified),
+            Ok(_) => {}
+            Err(reason) => ignored.push(reason),
+        }
+    }
+    // An observer's statements in its own order, whatever order they came in; people's keep theirs.
+    fresh.sort_by_key(|verified| sequence(verified).map(|(_, sequence)| sequence));
+    (fresh, ignored)
+}
+
+fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind), SignerError> {
     let damaged = |error: StatementError| JournalError::Damaged(format!("a journaled statement: {error}"));
     let envelope = Envelope::parse(&statement.envelope).map_err(damaged)?;
-    Ok(Seen {
+    let seen = Seen {
         digest: envelope.statement_digest(),
         // A signer who has left the roster since does not count any more, and the decision says so.
         verified: verify(&envelope, bundle.roster()),
         first_seen_at: statement.first_seen_at,
-    })
+    };
+    Ok((seen, envelope.kind()))
 }
 
 /// A statement that may be journaled for this withdrawal: it verifies, and it is about it.
@@ -134,7 +187,7 @@ fn certify(
 ) -> Result<Verified, Reason> {
     let refused = |error: &StatementError| Reason::new(error.tag(), error.to_string());
     let verified = verify(envelope.map_err(refused)?, bundle.roster()).map_err(|error| refused(&error))?;
-    if subjects(&verified).contains(&withdrawal) {
+    if sequence(&verified).is_some() || subjects(&verified).contains(&withdrawal) {
         return Ok(verified);
     }
     let message = format!("a statement of `{}` is not about {withdrawal}", verified.signer());
@@ -148,11 +201,13 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Approval => 4,
         Kind::Rejection => 8,
         Kind::Cancel => 12,
-        Kind::Request | Kind::Activation | Kind::Observation => 0,
+        // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
+        Kind::Observation => 32,
+        Kind::Request | Kind::Activation => 0,
     }
 }
 
-/// The withdrawals that a statement is about.
+/// The withdrawals that a statement names. An observation names none: it is about those that need what it says.
 pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
     match &verified.statement().body {
         Body::Request(_) => verified

@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Kind, StatementError, Verified};
+use countersign_approval::Verified;
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    AttemptFact, AuthorizationRecord, Case, Decision, Entry, EntryError, LedgerFacts, MAX_STATEMENTS, Outcome, Reason,
+    AttemptFact, AuthorizationRecord, Case, Decision, Entry, EntryError, LedgerFacts, Observatory, Outcome, Reason,
     Seen, StatementEntry, decide,
 };
-use countersign_types::{
-    BundleDigest, Duration, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp, WithdrawalId,
-};
+use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    Answer, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
-    prepare::{Prepared, room, subjects},
+    Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, Verdict, WithdrawalRecord, Write,
+    admission::{Admission, Admitted, nonce_is_free},
+    prepare::{Prepared, first_sight, subjects},
 };
 
 /// The most decisions of one withdrawal in the log, those that authorize or end it aside.
@@ -27,6 +26,8 @@ const MAX_OWNERS: usize = 32;
 pub(crate) enum Ruling {
     /// The bundle or the statements changed since they were verified: verify again.
     Stale,
+    /// The statements that count attest these facts, and the bytes were read with others: read them again.
+    Reread(ChainFacts),
     /// The decision needs a bundle that is not loaded.
     NeedsBundle(BundleDigest),
     /// This very attempt is signed already.
@@ -67,14 +68,19 @@ impl Bench {
         let Some(first) = self.bundles.get(&first_digest) else {
             return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
         };
-        let (fresh, ignored) = self.admit(view, now);
         let ledger = ledger_facts(view, prepared);
-        let mut statements = prepared.journaled.clone();
-        statements.extend(fresh.iter().map(|verified| Seen {
-            digest: verified.digest(),
-            verified: Ok((*verified).clone()),
-            first_seen_at: now,
-        }));
+        let admission = Admission {
+            deployment: self.deployment,
+            prepared,
+            view,
+            attempts: &ledger.attempts,
+            now,
+        };
+        let admitted = admission.admit();
+        let statements = self.statements(view, &admitted, now);
+        if let Some(facts) = self.other_facts(view, &statements, now) {
+            return Ok(Verdict::unchanged(Ruling::Reread(facts)));
+        }
         let decision = decide(&Case {
             deployment: self.deployment,
             active: &prepared.bundle,
@@ -82,8 +88,7 @@ impl Bench {
             verified: &prepared.verified,
             request: &prepared.request,
             first_seen_at: record.map_or(now, |record| record.first_seen_at),
-            transaction: prepared.decoded.transaction,
-            parsed: prepared.parsed.as_ref(),
+            reading: &prepared.reading,
             statements: &statements,
             ledger: &ledger,
             now,
@@ -96,17 +101,40 @@ impl Bench {
         {
             return Ok(Verdict::unchanged(signed));
         }
-        if record.is_none() && !self.nonce_is_free(view, &prepared.verified) {
+        if record.is_none() && !nonce_is_free(view, &prepared.verified) {
             return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
         }
         if record.is_none() && !self.is_admissible(view, now, &decision) {
             return Ok(Verdict::unchanged(Ruling::Answered(answer(
                 decision,
-                ignored,
+                admitted.ignored,
                 Vec::new(),
             ))));
         }
-        self.write(view, &fresh, Ruled { decision, ignored }, now)
+        self.write(view, admitted, decision, now)
+    }
+
+    /// Every statement about the withdrawal: the journaled ones, and the admitted ones as they will be journaled.
+    fn statements(&self, view: &LedgerView, admitted: &Admitted<'_>, now: Timestamp) -> Vec<Seen> {
+        let fresh = admitted.statements.iter().map(|verified| {
+            let known = view.statements.get(&verified.digest());
+            first_sight(verified, known.copied().unwrap_or(now))
+        });
+        self.prepared.journaled.iter().cloned().chain(fresh).collect()
+    }
+
+    /// The facts that the statements attest, unless the bytes were read with them. Which observations count is known only
+    /// here, and parsing does not belong under the journal's lock.
+    fn other_facts(&self, view: &LedgerView, statements: &[Seen], now: Timestamp) -> Option<ChainFacts> {
+        let observatory = Observatory {
+            deployment: self.deployment,
+            epoch: view.epoch,
+            network: &self.prepared.request.network,
+            roster: self.prepared.bundle.roster(),
+            now,
+        };
+        let observed = observatory.observe(statements);
+        (observed.facts() != self.prepared.reading.facts()).then(|| observed.facts().clone())
     }
 
     /// Whether the statements that were verified are those that the journal holds.
@@ -125,74 +153,23 @@ impl Bench {
             && !tags.contains(&Tag::ReferenceConflict)
     }
 
-    fn nonce_is_free(&self, view: &LedgerView, verified: &Verified) -> bool {
-        let owner = view.nonce_owners.get(&nonce_of(verified));
-        owner.is_none_or(|owner| *owner == verified.digest())
-    }
-
-    /// The fresh statements that count from now on, and why others do not.
-    fn admit<'s>(&'s self, view: &LedgerView, now: Timestamp) -> (Vec<&'s Verified>, Vec<Reason>) {
-        let mut ignored = self.prepared.ignored.clone();
-        let mut admitted: Vec<&Verified> = Vec::new();
-        let mut nonces: BTreeSet<(PrincipalId, StatementNonce)> = BTreeSet::from([nonce_of(&self.prepared.verified)]);
-        let free = MAX_STATEMENTS.saturating_sub(self.prepared.journaled.len());
-        for verified in &self.prepared.fresh {
-            let certified = verified.statement().header.certify(self.deployment, view.epoch, now);
-            let kind = verified.envelope().kind();
-            let is_loud = self.said(view, verified, &admitted) >= room(kind);
-            let is_reused = !self.nonce_is_free(view, verified) || !nonces.insert(nonce_of(verified));
-            let refusal = match certified {
-                Err(error) => Some(refused(verified, &error)),
-                Ok(()) if is_reused => Some(Reason::new(
-                    Tag::StatementNonceReused,
-                    format!("`{}` used a nonce twice", verified.signer()),
-                )),
-                Ok(()) if is_loud => Some(Reason::new(
-                    Tag::MessageTooLarge,
-                    SignerError::TooTalkative(verified.signer().clone()).to_string(),
-                )),
-                // Who says no is heard, however many have said yes.
-                Ok(()) if kind == Kind::Approval && admitted.len() >= free => {
-                    let message = format!("at most {MAX_STATEMENTS} statements are considered for one withdrawal");
-                    Some(Reason::new(Tag::MessageTooLarge, message))
-                }
-                Ok(()) => None,
-            };
-            match refusal {
-                Some(reason) => ignored.push(reason),
-                None => admitted.push(verified),
-            }
-        }
-        (admitted, ignored)
-    }
-
-    /// How many statements the signer of one has made about the withdrawal, those of this call included.
-    fn said(&self, view: &LedgerView, verified: &Verified, admitted: &[&Verified]) -> u64 {
-        let voice = (self.prepared.decoded.digest, verified.signer().clone());
-        let journaled = view.voices.get(&voice).copied().unwrap_or(0);
-        let now = admitted.iter().filter(|other| other.signer() == verified.signer());
-        journaled.saturating_add(u64::try_from(now.count()).unwrap_or(u64::MAX))
-    }
-
     /// Entries and changes of a ruling, in the order in which an auditor reads them.
     fn write(
         &self,
         view: &LedgerView,
-        fresh: &[&Verified],
-        ruled: Ruled,
+        admitted: Admitted<'_>,
+        mut decision: Decision,
         now: Timestamp,
     ) -> Result<Verdict<Ruling>, EntryError> {
-        let Ruled { mut decision, ignored } = ruled;
         let record = view.withdrawal.as_ref();
         let request = self.prepared.decoded.digest;
         let mut ledger = Changes::default();
         if record.is_none() {
-            ledger.statement(&self.prepared.verified, now)?;
+            ledger.statement(&self.prepared.verified, subjects(&self.prepared.verified), now)?;
             ledger.writes.push(self.withdrawal());
         }
-        for verified in fresh {
-            ledger.statement(verified, now)?;
-        }
+        let fresh = u64::try_from(admitted.statements.len()).unwrap_or(u64::MAX);
+        self.journal_statements(view, &admitted, &mut ledger, now)?;
         let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
         ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
         let mut entry = Vec::new();
@@ -203,7 +180,6 @@ impl Bench {
             self.log(record, &decision, &entry, &mut ledger)?;
             ledger.writes.extend(self.attempt(&decision));
         }
-        let fresh = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
         let reply = match decision.outcome {
             Outcome::Allowed => {
                 let mut basis = Basis::of(view);
@@ -211,7 +187,7 @@ impl Bench {
                 Ruling::Authorized(Box::new(decision), basis, entry)
             }
             Outcome::Pending { .. } | Outcome::Denied { .. } | Outcome::Malformed { .. } => {
-                Ruling::Answered(answer(decision, ignored, entry))
+                Ruling::Answered(answer(decision, admitted.ignored, entry))
             }
         };
         Ok(Verdict {
@@ -219,6 +195,35 @@ impl Bench {
             writes: ledger.writes,
             reply,
         })
+    }
+
+    fn journal_statements(
+        &self,
+        view: &LedgerView,
+        admitted: &Admitted<'_>,
+        ledger: &mut Changes,
+        now: Timestamp,
+    ) -> Result<(), EntryError> {
+        let withdrawal = WithdrawalId::of(self.prepared.decoded.digest);
+        for verified in &admitted.statements {
+            let about = match subjects(verified) {
+                named if named.is_empty() => vec![withdrawal],
+                named => named,
+            };
+            match view.statements.get(&verified.digest()) {
+                Some(first_seen_at) => ledger.subject(verified, withdrawal, *first_seen_at)?,
+                None => ledger.statement(verified, about, now)?,
+            }
+        }
+        let sequences = admitted.sequences.iter();
+        ledger
+            .writes
+            .extend(sequences.map(|((observer, network), sequence)| Write::Sequence {
+                observer: observer.clone(),
+                network: network.clone(),
+                sequence: *sequence,
+            }));
+        Ok(())
     }
 
     /// The authorization that the attempt has, while half of its time is left and it is for exactly the same: it is used
@@ -278,7 +283,7 @@ impl Bench {
     /// The claims of an authorization, written with it or not at all.
     fn attempt(&self, decision: &Decision) -> Option<Write> {
         let authorization = decision.entry.authorization.as_ref()?;
-        let parsed = self.prepared.parsed.as_ref().ok()?;
+        let parsed = self.prepared.reading.parsed().ok()?;
         Some(Write::Attempt {
             request: self.prepared.decoded.digest,
             tenant: self.prepared.request.tenant.clone(),
@@ -300,12 +305,6 @@ impl Bench {
     }
 }
 
-/// A decision, and the reasons of what it did not look at.
-struct Ruled {
-    decision: Decision,
-    ignored: Vec<Reason>,
-}
-
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) entries: Vec<LogEntry>,
@@ -314,16 +313,14 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// A statement at its first sight: entry and record.
-    pub(crate) fn statement(&mut self, verified: &Verified, now: Timestamp) -> Result<(), EntryError> {
-        let withdrawals = subjects(verified);
+    pub(crate) fn statement(
+        &mut self,
+        verified: &Verified,
+        withdrawals: Vec<WithdrawalId>,
+        now: Timestamp,
+    ) -> Result<(), EntryError> {
         let about: Vec<_> = withdrawals.iter().map(WithdrawalId::request).collect();
-        let entry = StatementEntry {
-            statement: verified.digest(),
-            kind: verified.envelope().kind(),
-            signer: verified.signer().clone(),
-            withdrawals,
-            first_seen_at: now,
-        };
+        let entry = statement_entry(verified, withdrawals, now);
         let is_request = verified.envelope().request_digest().is_some();
         let entry = if is_request {
             Entry::Request(entry)
@@ -343,6 +340,36 @@ impl Changes {
             envelope: verified.envelope().to_bytes(),
         });
         Ok(())
+    }
+
+    /// A journaled statement about one more withdrawal.
+    fn subject(
+        &mut self,
+        verified: &Verified,
+        withdrawal: WithdrawalId,
+        first_seen_at: Timestamp,
+    ) -> Result<(), EntryError> {
+        let entry = Entry::Statement(statement_entry(verified, vec![withdrawal], first_seen_at));
+        self.entries.push(LogEntry {
+            bytes: entry.to_bytes()?,
+            subjects: vec![withdrawal.request()],
+        });
+        self.writes.push(Write::Subject {
+            statement: verified.digest(),
+            request: withdrawal.request(),
+        });
+        Ok(())
+    }
+}
+
+/// What the log says of a statement; for one more withdrawal, with the moment of its first sight.
+fn statement_entry(verified: &Verified, withdrawals: Vec<WithdrawalId>, first_seen_at: Timestamp) -> StatementEntry {
+    StatementEntry {
+        statement: verified.digest(),
+        kind: verified.envelope().kind(),
+        signer: verified.signer().clone(),
+        withdrawals,
+        first_seen_at,
     }
 }
 
@@ -379,14 +406,6 @@ fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruli
         .map(|signed| Ruling::AlreadySigned(attempt.number, signed))
 }
 
-fn nonce_of(verified: &Verified) -> (PrincipalId, StatementNonce) {
-    (verified.signer().clone(), verified.statement().header.nonce)
-}
-
-fn refused(verified: &Verified, error: &StatementError) -> Reason {
-    Reason::new(error.tag(), format!("`{}`: {error}", verified.signer()))
-}
-
 /// The view, reduced to what the decision and its auditors need.
 fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
     let request = prepared.decoded.digest;
@@ -410,16 +429,37 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
             .map(|(key, owner)| (key.to_string(), *owner))
             .collect(),
         next_nonces: view.next_nonces.clone(),
+        own_nonces: own_nonces(view, prepared),
         ended: record.and_then(|record| record.ended),
-        attempts: attempts
-            .iter()
-            .map(|attempt| AttemptFact {
-                number: attempt.number,
-                transaction: attempt.transaction,
-                anchor: attempt.conflict_keys.first().map(ToString::to_string),
-            })
-            .collect(),
+        attempts: attempt_facts(attempts),
     }
+}
+
+/// The nonces of the bytes that the withdrawal itself has claimed.
+fn own_nonces(view: &LedgerView, prepared: &Prepared) -> Vec<String> {
+    let own = view.conflict_owners.iter().filter(|(key, owner)| match key {
+        ConflictKey::AccountNonce { .. } => **owner == prepared.decoded.digest,
+        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => false,
+    });
+    own.take(MAX_OWNERS).map(|(key, _)| key.to_string()).collect()
+}
+
+/// An attempt keeps the anchor of the one before it, where that is among its keys: it was authorized because it does, or
+/// because every earlier one was provably dead.
+fn attempt_facts(attempts: &[AttemptRecord]) -> Vec<AttemptFact> {
+    let mut anchor: Option<&ConflictKey> = None;
+    let mut facts = Vec::new();
+    for attempt in attempts {
+        let keys = &attempt.conflict_keys;
+        anchor = anchor.filter(|anchor| keys.contains(anchor)).or(keys.first());
+        facts.push(AttemptFact {
+            number: attempt.number,
+            transaction: attempt.transaction,
+            anchor: anchor.cloned(),
+            txid: attempt.signed.as_ref().map(|signed| signed.transaction.txid.clone()),
+        });
+    }
+    facts
 }
 
 /// The answer to a decision that does not sign. Ignored statements are named, so that nobody wonders.

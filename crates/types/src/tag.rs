@@ -113,6 +113,8 @@ tags! {
     ConflictKeyGap = "conflict-key/gap", Conflict, "the nonce would leave a gap behind the last one the journal knows";
     LineageAnchorChanged = "lineage/anchor-changed", Denied, "a signed attempt is not provably dead and the new one does not exclude it";
     LineageEffectsChanged = "lineage/effects-changed", Denied, "the attempt pays others than the signed attempts of its lineage";
+    LineageSettled = "lineage/settled", Denied, "an attempt of the lineage is final on chain, so nothing more is signed for it";
+    ConflictKeyForeignSpend = "conflict-key/foreign-spend", Denied, "observers saw a transaction that the journal does not know use up this nonce or outpoint";
     LineageTooManyAttempts = "lineage/too-many-attempts", Exhausted, "the withdrawal has reached its bound of attempts";
     WithdrawalCancelled = "withdrawal/cancelled", Denied, "the withdrawal was cancelled";
 
@@ -155,6 +157,11 @@ tags! {
     TimeBackwards = "time/backwards", Failed, "the clock is behind the journal";
     SignerUnavailable = "signer/unavailable", Failed, "the signer did not answer";
     StoreUnavailable = "store/unavailable", Failed, "the orchestrator's database did not answer";
+
+    // Observations.
+    FactsUnattested = "facts/unattested", Pending, "the bytes rest on something that too few observers attest";
+    ObservationStale = "observation/stale", Denied, "the observer has said something later on this network already";
+    ObservationIrrelevant = "observation/irrelevant", Denied, "the observation says nothing that this withdrawal needs";
 
     // The API.
     CallerUnauthenticated = "caller/unauthenticated", Unauthorized, "no valid client certificate";

@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, fmt};
 use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
-use countersign_decision::{Case, DecisionEntry, LedgerFacts, Outcome, Reason, Seen, decide};
+use countersign_decision::{Case, DecisionEntry, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide};
 use countersign_types::{
-    Amount, AssetId, ChainFacts, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest,
-    PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
+    Amount, AssetId, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest, PrincipalId,
+    Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
 };
 use serde::Serialize;
 
@@ -106,15 +106,22 @@ fn review_with(
         ));
     };
     let unsigned = &task.unsigned_transaction;
-    let parsed = bundle
-        .registry()
-        .parse(&request.network, &request.wallet, unsigned, ChainFacts::none());
     let own = own.filter(|own| {
         task.statements
             .iter()
             .all(|known| known.statement_digest() != own.statement_digest())
     });
     let statements = seen(task.statements.iter().chain(own), bundle.roster(), now);
+    let observatory = Observatory {
+        deployment: trust.genesis.hash(),
+        epoch: clock::epoch(),
+        network: &request.network,
+        roster: bundle.roster(),
+        now,
+    };
+    let facts = observatory.observe(&statements).facts().clone();
+    let reading = Reading::new(bundle, &request, unsigned, facts);
+    let parsed = reading.parsed();
     let decision = decide(&Case {
         deployment: trust.genesis.hash(),
         active: bundle,
@@ -122,10 +129,9 @@ fn review_with(
         verified: &verified,
         request: &request,
         first_seen_at: now,
-        transaction: TransactionDigest::of(unsigned),
-        parsed: parsed.as_ref(),
+        reading: &reading,
         statements: &statements,
-        ledger: &undisturbed(parsed.as_ref().ok()),
+        ledger: &undisturbed(parsed.ok()),
         now,
         sign_within: SIGN_WITHIN,
     });
@@ -144,8 +150,8 @@ fn review_with(
         effects,
         payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
-        fee: fee(&parsed, bundle)?,
-        transaction: TransactionDigest::of(unsigned),
+        fee: fee(parsed, bundle)?,
+        transaction: reading.transaction(),
         policy: bundle.policy_digest(),
         bundle_version: bundle.version(),
         seats: seats(&decision.entry.seats),
@@ -172,7 +178,12 @@ fn undisturbed(parsed: Option<&ParsedTransaction>) -> LedgerFacts {
         ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
     };
     let keys = parsed.map(ParsedTransaction::conflict_keys).unwrap_or_default();
-    let next_nonces: BTreeMap<Destination, u64> = keys.iter().filter_map(nonce).collect();
+    let mut next_nonces: BTreeMap<Destination, u64> = BTreeMap::new();
+    for (account, nonce) in keys.iter().filter_map(nonce) {
+        // A transaction can claim several in a row.
+        let next = next_nonces.entry(account).or_insert(nonce);
+        *next = nonce.min(*next);
+    }
     LedgerFacts {
         epoch: clock::epoch(),
         next_nonces,

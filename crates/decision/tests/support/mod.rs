@@ -6,11 +6,11 @@ use countersign_approval::{Approval, ApprovalItem, Body, Envelope, Header, Reque
 use countersign_bundle::Bundle;
 use countersign_decision::testing::{Ask, World, bundle_files, sealed};
 use countersign_decision::{
-    AttemptFact, Case, Decision, Entry, LedgerFacts, Outcome, OutcomeKind, Reason, Seen, decide,
+    AttemptFact, Case, Decision, Entry, LedgerFacts, Observatory, Outcome, OutcomeKind, Reading, Reason, Seen, decide,
 };
 use countersign_types::{
-    ChainFacts, Duration, EffectsText, RequestDigest, Tag, Timestamp, TransactionDigest, UtcSeconds, Validity,
-    WithdrawalId,
+    ChainFacts, ConflictKey, Duration, EffectsText, RequestDigest, Tag, Timestamp, TransactionDigest, UtcSeconds,
+    Validity, WithdrawalId,
 };
 
 /// Everything that a decision is made from; a test changes one thing.
@@ -146,16 +146,21 @@ impl Fixture {
         let Body::Request(request) = &verified.statement().body else {
             panic!()
         };
-        let parsed =
-            self.active
-                .registry()
-                .parse(&request.network, &request.wallet, &self.unsigned, ChainFacts::none());
         let seen = |(envelope, at): &(Envelope, Timestamp)| Seen {
             digest: envelope.statement_digest(),
             verified: verify(envelope, self.active.roster()),
             first_seen_at: *at,
         };
         let statements: Vec<Seen> = self.statements.iter().map(seen).collect();
+        let observatory = Observatory {
+            deployment: self.world.genesis.hash(),
+            epoch: self.ledger.epoch,
+            network: &request.network,
+            roster: self.active.roster(),
+            now: self.now,
+        };
+        let facts = observatory.observe(&statements).facts().clone();
+        let reading = Reading::new(&self.active, request, &self.unsigned, facts);
         decide(&Case {
             deployment: self.world.genesis.hash(),
             active: &self.active,
@@ -163,8 +168,7 @@ impl Fixture {
             verified: &verified,
             request,
             first_seen_at: self.first_seen_at,
-            transaction: TransactionDigest::of(&self.unsigned),
-            parsed: parsed.as_ref(),
+            reading: &reading,
             statements: &statements,
             ledger: &self.ledger,
             now: self.now,
@@ -172,15 +176,17 @@ impl Fixture {
         })
     }
 
-    pub fn nonce_key(&self, nonce: u64) -> String {
-        format!("account-nonce {} {nonce}", self.world.wallet_address())
+    pub fn nonce_key(&self, nonce: u64) -> ConflictKey {
+        let account = self.world.wallet_address();
+        ConflictKey::AccountNonce { account, nonce }
     }
 
-    pub fn attempt(&self, number: u32, anchor: Option<String>) -> AttemptFact {
+    pub fn attempt(&self, number: u32, anchor: Option<ConflictKey>) -> AttemptFact {
         AttemptFact {
             number,
             transaction: TransactionDigest::of(&number.to_be_bytes()),
             anchor,
+            txid: None,
         }
     }
 }

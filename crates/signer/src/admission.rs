@@ -1,0 +1,159 @@
+//! Which statements of a call are journaled for its withdrawal, and why others are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_approval::{Body, Kind, Observation, StatementError, Verified};
+use countersign_decision::{AttemptFact, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about};
+use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp};
+
+use crate::{
+    LedgerView, SignerError,
+    prepare::{Prepared, room, sequence},
+};
+
+/// The statements of one call at the door.
+pub(crate) struct Admission<'a> {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) view: &'a LedgerView,
+    pub(crate) attempts: &'a [AttemptFact],
+    pub(crate) now: Timestamp,
+}
+
+/// Who came in.
+#[derive(Default)]
+pub(crate) struct Admitted<'a> {
+    /// Those that count from now on.
+    pub(crate) statements: Vec<&'a Verified>,
+    /// Why others do not.
+    pub(crate) ignored: Vec<Reason>,
+    /// How far observers are that are further than the journal knows.
+    pub(crate) sequences: BTreeMap<(PrincipalId, ChainId), u64>,
+    nonces: BTreeSet<(PrincipalId, StatementNonce)>,
+}
+
+impl Admitted<'_> {
+    fn count(&self, kind: Kind) -> usize {
+        let of_kind = |verified: &&&Verified| verified.envelope().kind() == kind;
+        self.statements.iter().filter(of_kind).count()
+    }
+}
+
+impl<'a> Admission<'a> {
+    pub(crate) fn admit(&self) -> Admitted<'a> {
+        let mut admitted = Admitted {
+            ignored: self.prepared.ignored.clone(),
+            nonces: BTreeSet::from([nonce_of(&self.prepared.verified)]),
+            ..Admitted::default()
+        };
+        for verified in &self.prepared.fresh {
+            if let Some(reason) = self.refusal(verified, &admitted) {
+                admitted.ignored.push(reason);
+                continue;
+            }
+            admitted.nonces.insert(nonce_of(verified));
+            admitted.statements.push(verified);
+            if let Some((source, sequence)) = sequence(verified)
+                && self.view.sequences.get(&source).is_none_or(|known| *known < sequence)
+            {
+                admitted.sequences.insert(source, sequence);
+            }
+        }
+        admitted
+    }
+
+    fn refusal(&self, verified: &Verified, admitted: &Admitted<'_>) -> Option<Reason> {
+        let header = &verified.statement().header;
+        if let Err(error) = header.certify(self.deployment, self.view.epoch, self.now) {
+            return Some(refused(verified, &error));
+        }
+        let nonce = nonce_of(verified);
+        if !nonce_is_free(self.view, verified) || admitted.nonces.contains(&nonce) {
+            let message = format!("`{}` used a nonce twice", verified.signer());
+            return Some(Reason::new(Tag::StatementNonceReused, message));
+        }
+        let kind = verified.envelope().kind();
+        if self.said(verified, admitted) >= room(kind) {
+            let message = SignerError::TooTalkative(verified.signer().clone()).to_string();
+            return Some(Reason::new(Tag::MessageTooLarge, message));
+        }
+        match &verified.statement().body {
+            Body::Observation(observation) => self.observation_refusal(verified, observation, admitted),
+            Body::Approval(_) => self.approval_refusal(admitted),
+            // Who says no is heard, however many have said yes.
+            Body::Rejection(_) | Body::Cancel(_) | Body::Request(_) | Body::Activation(_) => None,
+        }
+    }
+
+    fn approval_refusal(&self, admitted: &Admitted<'_>) -> Option<Reason> {
+        let journaled = self.prepared.journaled.len().saturating_sub(self.prepared.observations);
+        let here = admitted
+            .statements
+            .len()
+            .saturating_sub(admitted.count(Kind::Observation));
+        let message = format!("at most {MAX_STATEMENTS} statements of people count");
+        (journaled.saturating_add(here) >= MAX_STATEMENTS).then(|| Reason::new(Tag::MessageTooLarge, message))
+    }
+
+    /// An observation is journaled for a withdrawal that needs it and never behind a later one of its observer, so that
+    /// neither an observer nor whoever collects observations can grow the log or bring back what is over.
+    fn observation_refusal(
+        &self,
+        verified: &Verified,
+        observation: &Observation,
+        admitted: &Admitted<'_>,
+    ) -> Option<Reason> {
+        let observer = verified.signer();
+        let observers = self.prepared.bundle.roster().observers(&observation.network);
+        if !observers.is_some_and(|observers| observers.members().contains(observer)) {
+            let message = format!("`{observer}` is not an observer of `{}`", observation.network);
+            return Some(Reason::new(Tag::StatementNotPermitted, message));
+        }
+        if !is_about(observation, &self.prepared.reading, self.attempts) {
+            let message = format!("an observation of `{observer}` says nothing that the withdrawal needs");
+            return Some(Reason::new(Tag::ObservationIrrelevant, message));
+        }
+        let source = (observer.clone(), observation.network.clone());
+        let known = admitted
+            .sequences
+            .get(&source)
+            .or_else(|| self.view.sequences.get(&source));
+        if let Some(known) = known.filter(|known| **known > observation.sequence) {
+            let message = format!(
+                "an observation of `{observer}` has sequence {}, it has said {known} already",
+                observation.sequence
+            );
+            return Some(Reason::new(Tag::ObservationStale, message));
+        }
+        let total = self
+            .prepared
+            .observations
+            .saturating_add(admitted.count(Kind::Observation));
+        let message = format!("at most {MAX_OBSERVATIONS} observations count");
+        (total >= MAX_OBSERVATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
+    }
+
+    /// How many statements the signer of one has made about the withdrawal, those of this call included.
+    fn said(&self, verified: &Verified, admitted: &Admitted<'_>) -> u64 {
+        let voice = (self.prepared.decoded.digest, verified.signer().clone());
+        let journaled = self.view.voices.get(&voice).copied().unwrap_or(0);
+        let here = admitted
+            .statements
+            .iter()
+            .filter(|other| other.signer() == verified.signer());
+        journaled.saturating_add(u64::try_from(here.count()).unwrap_or(u64::MAX))
+    }
+}
+
+pub(crate) fn nonce_is_free(view: &LedgerView, verified: &Verified) -> bool {
+    let owner = view.nonce_owners.get(&nonce_of(verified));
+    owner.is_none_or(|owner| *owner == verified.digest())
+}
+
+fn nonce_of(verified: &Verified) -> (PrincipalId, StatementNonce) {
+    (verified.signer().clone(), verified.statement().header.nonce)
+}
+
+fn refused(verified: &Verified, error: &StatementError) -> Reason {
+    Reason::new(error.tag(), format!("`{}`: {error}", verified.signer()))
+}
