@@ -112,6 +112,21 @@ impl Batch {
     fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
         match write {
             Write::Statement { .. } => self.statement(write, at),
+            Write::Subject { statement, request } => self.subject(*request, *statement),
+            Write::Sequence {
+                observer,
+                network,
+                sequence,
+            } => {
+                let row = vec![
+                    observer.as_str().into(),
+                    network.as_str().into(),
+                    sequence.to_be_bytes().to_vec().into(),
+                ];
+                // The trigger refuses to go back.
+                let further = " ON CONFLICT (observer, network) DO UPDATE SET sequence = excluded.sequence";
+                self.insert_or("observer_sequences (observer, network, sequence)", [row], further);
+            }
             Write::Withdrawal { .. } => self.withdrawal(write, at),
             Write::Ended { request, tag } => {
                 // Assignments read the row as it was: the first end stays.
@@ -160,12 +175,16 @@ impl Batch {
         self.insert("statements (digest, signer, nonce, envelope, first_seen_at)", [row]);
         let subjects: BTreeSet<RequestDigest> = subjects.iter().copied().collect();
         for request in subjects {
-            self.update("INSERT INTO statement_subjects (request, seq) SELECT ")
-                .bind(request.as_bytes())
-                .push(", seq FROM statements WHERE digest = ")
-                .bind(digest.as_bytes())
-                .end();
+            self.subject(request, *digest);
         }
+    }
+
+    fn subject(&mut self, request: RequestDigest, statement: StatementDigest) {
+        self.update("INSERT INTO statement_subjects (request, seq) SELECT ")
+            .bind(request.as_bytes())
+            .push(", seq FROM statements WHERE digest = ")
+            .bind(statement.as_bytes())
+            .end();
     }
 
     fn withdrawal(&mut self, write: &Write, at: Timestamp) {

@@ -170,6 +170,16 @@ fn encode_write(to: &mut Encoder, write: &Write) {
                 .text(&transaction.txid);
         }
         Write::Bundle { .. } => encode_bundle(to, write),
+        Write::Subject { statement, request } => {
+            to.tag(8).digest(statement.as_bytes()).digest(request.as_bytes());
+        }
+        Write::Sequence {
+            observer,
+            network,
+            sequence,
+        } => {
+            to.tag(9).text(observer).text(network).number(*sequence);
+        }
         Write::Spend { .. } => encode_spend(to, write),
         Write::Aged { request, number } => {
             to.tag(21).digest(request.as_bytes()).number(u64::from(*number));
@@ -446,6 +456,20 @@ mod tests {
         ]
     }
 
+    fn every_observer_write() -> Vec<Write> {
+        vec![
+            Write::Subject {
+                statement: StatementDigest::from_bytes([2; 32]),
+                request: RequestDigest::from_bytes([1; 32]),
+            },
+            Write::Sequence {
+                observer: "node-a".parse().unwrap(),
+                network: "solana:localnet".parse().unwrap(),
+                sequence: 16,
+            },
+        ]
+    }
+
     fn encoded(writes: &[Write]) -> Vec<u8> {
         let entries = [LogEntry {
             bytes: b"entry".to_vec(),
@@ -493,9 +517,19 @@ mod tests {
     }
 
     #[test]
+    fn golden_observer_writes() {
+        let content = content_digest(&encoded(&every_observer_write()));
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "b2c5140bd5f40366504b4f4627135f930cdfd6d715fdda5853efe5e8c1a2b28e"
+        );
+    }
+
+    #[test]
     fn each_write_counts() {
         let mut all = every_write();
         all.extend(every_counter_write());
+        all.extend(every_observer_write());
         for left_out in 0..all.len() {
             let mut writes = all.clone();
             writes.remove(left_out);

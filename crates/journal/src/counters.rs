@@ -76,6 +76,8 @@ pub(crate) async fn apply(
             Write::Aged { request, .. } | Write::Released { request, .. } => drop(requests.insert(*request)),
             Write::Backfill { charges } => backfill::apply(link, batch, charges).await?,
             Write::Statement { .. }
+            | Write::Subject { .. }
+            | Write::Sequence { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }
@@ -220,6 +222,8 @@ impl Ledger {
                 Ok(())
             }
             Write::Statement { .. }
+            | Write::Subject { .. }
+            | Write::Sequence { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }

@@ -3,24 +3,27 @@
 use crate::sql::{Link, Sql};
 
 /// Applied in order; version n is the n-th. A migration that was released never changes.
-const SQLITE: [&str; 2] = [
+const SQLITE: [&str; 3] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_counters.sql"),
+    include_str!("../migrations/0003_observers.sql"),
 ];
 /// PostgreSQL came with version 2.
-const POSTGRES: &str = include_str!("../migrations/postgres/0002_whole.sql");
+const POSTGRES: [&str; 2] = [
+    include_str!("../migrations/postgres/0002_whole.sql"),
+    include_str!("../migrations/postgres/0003_observers.sql"),
+];
 /// The schema that this program reads and writes.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// Writes the schema into an empty database, inside the caller's transaction.
 pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
-    match link {
-        Link::Sqlite(_) => {
-            for migration in SQLITE {
-                link.script(migration).await?;
-            }
-        }
-        Link::Postgres(_) => link.script(POSTGRES).await?,
+    let migrations: &[&str] = match link {
+        Link::Sqlite(_) => &SQLITE,
+        Link::Postgres(_) => &POSTGRES,
+    };
+    for migration in migrations {
+        link.script(migration).await?;
     }
     link.script("CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL)")
         .await?;
@@ -31,11 +34,16 @@ pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error>
 
 /// Brings an older schema up to date, inside the caller's transaction. An unknown version is left alone.
 pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx::Error> {
-    let applied = match (&link, usize::try_from(found)) {
-        (Link::Sqlite(_), Ok(applied)) if applied > 0 && found < SCHEMA_VERSION => applied,
-        (Link::Sqlite(_) | Link::Postgres(_), _) => return Ok(found),
+    // With the version that the first migration makes.
+    let (migrations, first): (&[&str], i64) = match link {
+        Link::Sqlite(_) => (&SQLITE, 1),
+        Link::Postgres(_) => (&POSTGRES, 2),
     };
-    for migration in SQLITE.iter().skip(applied) {
+    let missing = found.checked_sub(first).and_then(|applied| usize::try_from(applied).ok());
+    let (Some(applied), true) = (missing, found < SCHEMA_VERSION) else {
+        return Ok(found);
+    };
+    for migration in migrations.iter().skip(applied.saturating_add(1)) {
         link.script(migration).await?;
     }
     let mut sql = Sql::new("UPDATE schema_version SET version = ");

@@ -43,6 +43,7 @@ pub(crate) async fn load_view(
         nonce_owners: Default::default(),
         about: Vec::new(),
         voices: Default::default(),
+        sequences: Default::default(),
         usage: Default::default(),
         spends: Vec::new(),
     };
@@ -88,6 +89,7 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.statements.len(),
         reads.nonces.len(),
         reads.voices.len(),
+        reads.sequences.len(),
         reads.usage.len(),
     ];
     let total = counts.into_iter().fold(0, usize::saturating_add);
@@ -106,6 +108,7 @@ const NONCE: i64 = 4;
 const STATEMENT: i64 = 5;
 const USED: i64 = 6;
 const VOICE: i64 = 7;
+const SEQUENCE: i64 = 8;
 
 /// `SELECT <kind> AS kind, …`: rows of several lookups come together.
 pub(crate) fn select(sql: &mut Sql, kind: i64, rest: &str) {
@@ -147,6 +150,16 @@ fn push_lookups(sql: &mut Sql, reads: &Reads) {
         push_pairs(sql, pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
     }
     push_voices(sql, reads);
+    if !reads.sequences.is_empty() {
+        let sequences = "observer AS a, network AS b, sequence AS owner FROM observer_sequences \
+                         WHERE (observer, network) IN ";
+        select(sql, SEQUENCE, sequences);
+        let pairs = reads.sequences.iter();
+        push_pairs(
+            sql,
+            pairs.map(|(observer, network)| (observer.as_str(), network.as_str().to_owned())),
+        );
+    }
     sql.end();
 }
 
@@ -230,6 +243,12 @@ fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
             let signer = row.text("a")?.parse().map_err(|_| BadValue("signer"))?;
             view.voices.insert((owner()?, signer), from_sql(row.number("b")?)?);
         }
+        SEQUENCE => {
+            let observer = row.text("a")?.parse().map_err(|_| BadValue("observer"))?;
+            let network = row.text("b")?.parse().map_err(|_| BadValue("network"))?;
+            let sequence = row.bytes("owner")?.try_into().map_err(|_| BadValue("sequence"))?;
+            view.sequences.insert((observer, network), u64::from_be_bytes(sequence));
+        }
         // The rows of the withdrawal's record, of counters and of spends.
         _ => {}
     }
@@ -278,6 +297,10 @@ mod tests {
             statements: vec![statement_digest("a"), statement_digest("b")],
             nonces: vec![(signer(), nonce_of("a")), (signer(), nonce_of("b"))],
             voices: vec![(request("a"), signer()), (request("b"), signer())],
+            sequences: vec![
+                (signer(), "eip155:1".parse().unwrap()),
+                (signer(), "eip155:8453".parse().unwrap()),
+            ],
             usage: vec![usage("a", "24h"), usage("b", "24h"), usage("b", "7d")],
             spends_since: None,
         };

@@ -1,5 +1,5 @@
-"""The commits of `golden_commit` and `golden_counter_writes` in src/codec.rs, hashed from the description alone: prints
-content and commit hash of the first and content of the second."""
+"""The commits of `golden_commit`, `golden_counter_writes` and `golden_observer_writes` in src/codec.rs, hashed from the
+description alone: prints content and commit hash of the first and the contents of the others."""
 
 import hashlib
 import struct
@@ -51,5 +51,11 @@ writes = [
     b"\x15" + attempt,
     b"\x16" + attempt,
     b"\x17" + u64(1) + attempt + charge,
+]
+print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
+
+writes = [
+    b"\x08" + statement + request,
+    b"\x09" + text("node-a") + text("solana:localnet") + u64(16),
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

@@ -4,6 +4,7 @@ mod counters;
 mod crash;
 mod group;
 mod model;
+mod observers;
 mod opening;
 mod shared;
 mod writes;
