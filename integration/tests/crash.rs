@@ -102,7 +102,7 @@ impl Pipeline {
                 self.signed.insert(id);
             }
             State::Received => {}
-            State::Refused => {
+            State::PendingApproval => {
                 assert_eq!(found.reasons[0].tag, "conflict-key/gap", "{found:?}");
                 if found.attempts.len() == sent.attempts {
                     sent.ask.max_fee_gwei += 1;

@@ -25,9 +25,9 @@ pub const MAX_ATTEMPTS: u32 = 64;
 /// The most statements of people that are considered for one withdrawal: a quorum's worst case, and the entry still fits
 /// the log.
 pub const MAX_STATEMENTS: usize = 64;
-/// The most observations that are considered for one withdrawal: two observers and 32 expired attempts. Observers have no
+/// The most observations that are considered for one withdrawal: two observers and 16 expired attempts. Observers have no
 /// share of the people's statements, and people none of theirs.
-pub const MAX_OBSERVATIONS: usize = 64;
+pub const MAX_OBSERVATIONS: usize = 32;
 /// The most reasons of an entry: it must fit the log. The answer has all of them.
 const MAX_ENTRY_REASONS: usize = 32;
 /// The longest message of an entry's reason, in printable ASCII characters.

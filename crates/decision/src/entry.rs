@@ -251,7 +251,9 @@ pub struct LedgerFacts {
     pub conflict_owners: BTreeMap<String, RequestDigest>,
     /// The next unused nonce of accounts that have claims.
     pub next_nonces: BTreeMap<Destination, u64>,
-    /// The account nonces of the bytes that this withdrawal has claimed already, by the key's text.
+    /// The account nonces of the bytes that this withdrawal has claimed already, by the key's text. Not written where there
+    /// are none: entries from before it was known keep their bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_nonces: Vec<String>,
     /// What ended the withdrawal earlier: the tag of a cancel, or of a rejection that counted.
     pub ended: Option<Tag>,
@@ -269,7 +271,8 @@ pub struct AttemptFact {
     pub transaction: TransactionDigest,
     /// The conflict key that it shares with the attempt before it, or else its first one. `None` where it has none.
     pub anchor: Option<ConflictKey>,
-    /// The id that it was signed under, once it is signed.
+    /// The id that it was signed under, once it is signed; not written before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub txid: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use countersign_types::{ConflictKey, Destination, ParsedTransaction, Tag, Transa
 use crate::{AttemptFact, LedgerFacts, Observed, Reason, decide::MAX_ATTEMPTS, observed::Landed};
 
 /// Where an attempt stands in its lineage, if it may stand there.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The attempt's number, from 1; an authorized attempt keeps its own.
     pub(crate) attempt: u32,
@@ -226,8 +227,13 @@ impl Surroundings<'_> {
 
     fn has_claimed(&self, account: &Destination, nonce: u64) -> bool {
         let account = account.clone();
-        let key = ConflictKey::AccountNonce { account, nonce }.to_string();
-        self.ledger.own_nonces.contains(&key)
+        let key = ConflictKey::AccountNonce { account, nonce };
+        let mut anchors = self
+            .ledger
+            .attempts
+            .iter()
+            .filter_map(|attempt| attempt.anchor.as_ref());
+        anchors.any(|anchor| *anchor == key) || self.ledger.own_nonces.contains(&key.to_string())
     }
 
     fn hint(&self, key: &ConflictKey) -> String {
@@ -244,4 +250,135 @@ impl Surroundings<'_> {
 
 fn placed(reasons: Vec<Reason>, place: Place) -> Result<Place, Vec<Reason>> {
     if reasons.is_empty() { Ok(place) } else { Err(reasons) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use countersign_types::{
+        Amount, Effect, KeyId, ParsedTransactionParts, RequestDigest, SigningBytes, SigningPayload,
+    };
+
+    use super::*;
+    use crate::testing::{ETH, WALLET_KEY, World};
+
+    /// Bytes of the wallet that claim these nonces of it.
+    fn claiming(account: &Destination, nonces: &[u64]) -> ParsedTransaction {
+        let key: KeyId = WALLET_KEY.parse::<countersign_types::PublicKey>().unwrap().id();
+        let of = |nonce: &u64| ConflictKey::AccountNonce {
+            account: account.clone(),
+            nonce: *nonce,
+        };
+        ParsedTransaction::new(ParsedTransactionParts {
+            network: account.chain().clone(),
+            wallet: "eth-hot".parse().unwrap(),
+            transaction: TransactionDigest::of(format!("{nonces:?}").as_bytes()),
+            effects: vec![Effect::Fee {
+                asset: ETH.parse().unwrap(),
+                max: Amount::from(1_u128),
+            }],
+            conflict_keys: nonces.iter().map(of).collect(),
+            signing_payloads: vec![SigningPayload::new(key, SigningBytes::EcdsaPrehash([1; 32]))],
+            template: None,
+        })
+        .unwrap()
+    }
+
+    /// Where they stand when the journal's next nonce is this one and the request owns these already.
+    fn stand(nonces: &[u64], next: Option<u64>, own: &[u64]) -> (Vec<Tag>, Option<Tag>) {
+        let world = World::new();
+        let (bundle, account) = (world.bundle(), world.wallet_address());
+        let text = |nonce: &u64| format!("account-nonce {account} {nonce}");
+        let ledger = LedgerFacts {
+            next_nonces: next.map(|next| (account.clone(), next)).into_iter().collect(),
+            own_nonces: own.iter().map(text).collect(),
+            ..LedgerFacts::default()
+        };
+        let surroundings = Surroundings {
+            ledger: &ledger,
+            observed: &Observed::default(),
+            expires: false,
+            bundle: &bundle,
+        };
+        let parsed = claiming(&account, nonces);
+        match surroundings.place(parsed.transaction(), &parsed) {
+            Ok(place) => (Vec::new(), place.waiting.map(|reason| reason.tag)),
+            Err(reasons) => (reasons.iter().map(|reason| reason.tag).collect(), None),
+        }
+    }
+
+    /// An EIP-7702 transaction with an authorization of its own account: the chain counts the transaction's nonce first and
+    /// the authorization's behind it.
+    #[test]
+    fn a_transaction_claims_its_own_authorizations_in_order() {
+        let (gap, taken) = (Some(Tag::ConflictKeyGap), vec![Tag::ConflictKeyTaken]);
+        let cases: Vec<(&str, &[u64], Option<u64>, &[u64], (Vec<Tag>, Option<Tag>))> = vec![
+            ("one behind the other", &[5, 6], Some(5), &[], (vec![], None)),
+            (
+                "from the wallet record's first nonce",
+                &[0, 1],
+                None,
+                &[],
+                (vec![], None),
+            ),
+            ("written the other way round", &[6, 5], Some(5), &[], (vec![], None)),
+            ("three", &[5, 6, 7], Some(5), &[], (vec![], None)),
+            ("the authorization leaves a gap", &[5, 7], Some(5), &[], (vec![], gap)),
+            ("both are ahead", &[6, 7], Some(5), &[], (vec![], gap)),
+            ("the first one is used", &[4, 5], Some(5), &[], (taken.clone(), None)),
+            ("a replacement of its own", &[5, 6], Some(7), &[5, 6], (vec![], None)),
+            (
+                "a replacement that claims more",
+                &[5, 6, 7],
+                Some(7),
+                &[5, 6],
+                (vec![], None),
+            ),
+            (
+                "a replacement that claims another's",
+                &[5, 6],
+                Some(7),
+                &[5],
+                (taken, None),
+            ),
+        ];
+        for (what, nonces, next, own, expected) in cases {
+            assert_eq!(stand(nonces, next, own), expected, "{what}");
+        }
+    }
+
+    /// A message without conflict keys on a network where nothing expires is signed once.
+    #[test]
+    fn what_excludes_nothing_and_never_expires_is_signed_once() {
+        let world = World::new();
+        let (bundle, account) = (world.bundle(), world.wallet_address());
+        let attempt = AttemptFact {
+            number: 1,
+            transaction: TransactionDigest::of(b"a message"),
+            anchor: None,
+            txid: None,
+        };
+        let ledger = LedgerFacts {
+            attempts: vec![attempt],
+            payment_owners: BTreeMap::from([("p".parse().unwrap(), RequestDigest::of(b"other"))]),
+            ..LedgerFacts::default()
+        };
+        let surroundings = Surroundings {
+            ledger: &ledger,
+            observed: &Observed::default(),
+            expires: false,
+            bundle: &bundle,
+        };
+        let parsed = claiming(&account, &[]);
+        let refused = surroundings
+            .place(parsed.transaction(), &parsed)
+            .map(|place| place.attempt);
+        let reasons = refused.unwrap_err();
+        assert_eq!(reasons[0].tag, Tag::LineageAnchorChanged);
+        assert!(reasons[0].message.contains("never expires"), "{reasons:?}");
+        // The very same message again is the same attempt.
+        let again = surroundings.place(TransactionDigest::of(b"a message"), &parsed);
+        assert_eq!(again.map(|place| place.attempt), Ok(1));
+    }
 }

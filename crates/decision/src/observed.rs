@@ -1,4 +1,4 @@
-//! What observers attest: from signed observations to facts (docs/adr/0011).
+//! What observers attest: from signed observations to facts (docs/adr/0024).
 //!
 //! Purely from the statements: signer, receipt and command line derive the same facts, and nobody hands them in.
 
@@ -211,13 +211,16 @@ fn tables(voices: &[Voice<'_>], quorum: &Quorum) -> BTreeMap<Destination, Lookup
     agreed.collect()
 }
 
+/// What a table holds, by index.
+type Addresses = Vec<[u8; 32]>;
+
 /// The longest prefix that a quorum shares. Tables only grow, so honest observers at different heights share the shorter
 /// one; where two quorums go different ways, nothing is agreed from there on.
-fn agreed_table(mut said: Vec<(u64, &Vec<[u8; 32]>)>, quorum: &Quorum) -> Option<LookupTable> {
+fn agreed_table(mut said: Vec<(u64, &Addresses)>, quorum: &Quorum) -> Option<LookupTable> {
     let mut addresses = Vec::new();
     let mut slot = None;
     loop {
-        let mut groups: BTreeMap<[u8; 32], Vec<(u64, &Vec<[u8; 32]>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<[u8; 32], Vec<(u64, &Addresses)>> = BTreeMap::new();
         for (height, table) in said {
             if let Some(next) = table.get(addresses.len()) {
                 groups.entry(*next).or_default().push((height, table));

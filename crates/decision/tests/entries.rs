@@ -17,7 +17,8 @@
 mod support;
 
 use countersign_approval::{Body, Rejection, RejectionItem};
-use countersign_decision::{Entry, MAX_STATEMENTS, Outcome};
+use countersign_decision::testing::solana::table_fact;
+use countersign_decision::{Entry, MAX_OBSERVATIONS, MAX_STATEMENTS, Outcome};
 use countersign_types::{
     AuthorizationId, BundleDigest, EntryDigest, GenesisHash, PolicyDigest, RequestDigest, StatementDigest, Tag,
     Timestamp, TransactionDigest, Validity,
@@ -103,6 +104,11 @@ fn the_largest_decision_fits_the_log() {
     let mut fixture = Fixture::new();
     let anchor = Some(fixture.nonce_key(0));
     fixture.ledger.attempts = (1..=63).map(|number| fixture.attempt(number, anchor.clone())).collect();
+    fixture
+        .ledger
+        .attempts
+        .iter_mut()
+        .for_each(|attempt| attempt.txid = Some("5".repeat(88)));
     fixture.ledger.next_nonces.insert(fixture.world.wallet_address(), 1);
     fixture.statements.clear();
     for _ in 0..MAX_STATEMENTS {
@@ -114,11 +120,17 @@ fn the_largest_decision_fits_the_log() {
         let rejection = fixture.world.sign("carol", body);
         fixture.say(rejection);
     }
+    // Observers who have left the roster since.
+    for sequence in 0..MAX_OBSERVATIONS {
+        let observation = fixture.world.observation("node-a", sequence as u64, &[table_fact()]);
+        fixture.say(observation);
+    }
     let decision = fixture.decide();
     let Outcome::Denied { reasons, .. } = &decision.outcome else {
         panic!()
     };
     assert_eq!(reasons.len(), MAX_STATEMENTS, "the answer has all of them");
+    assert_eq!(decision.entry.statements.len(), MAX_STATEMENTS + MAX_OBSERVATIONS);
     assert!(decision.entry.reasons.len() < reasons.len());
     let rejected = assert_round_trips(&decision);
 
@@ -143,7 +155,7 @@ fn the_largest_decision_fits_the_log() {
     }
     let conflicts = assert_round_trips(&fixture.decide());
     for bytes in [rejected, pending, conflicts] {
-        assert!(bytes.len() < 48_000, "{} bytes", bytes.len());
+        assert!(bytes.len() < 52_000, "{} bytes", bytes.len());
     }
 }
 

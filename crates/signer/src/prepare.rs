@@ -202,7 +202,7 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Rejection => 8,
         Kind::Cancel => 12,
         // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
-        Kind::Observation => 32,
+        Kind::Observation => 16,
         Kind::Request | Kind::Activation => 0,
     }
 }

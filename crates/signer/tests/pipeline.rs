@@ -269,8 +269,9 @@ async fn nonces_are_taken_once_and_without_gaps() {
         reference: "order-3".to_owned(),
         ..small()
     };
-    let request = rig.world.request(&gap);
-    assert_denied(&rig.authorize(&gap, &request, &[]).await.unwrap(), Tag::ConflictKeyGap);
+    // It waits, and is signed once the nonce before it is.
+    let waiting = rig.world.request(&gap);
+    assert_pending(&rig.authorize(&gap, &waiting, &[]).await.unwrap(), Tag::ConflictKeyGap);
     let next = Ask {
         nonce: 1,
         reference: "order-4".to_owned(),
@@ -278,6 +279,42 @@ async fn nonces_are_taken_once_and_without_gaps() {
     };
     let request = rig.world.request(&next);
     assert_signed(&rig.authorize(&next, &request, &[]).await.unwrap());
+    assert_signed(&rig.authorize(&gap, &waiting, &[]).await.unwrap());
+}
+
+/// Approvals are collected while the nonce before is not signed yet, and what is denied is denied at once.
+#[tokio::test]
+async fn a_waiting_nonce_collects_approvals() {
+    let rig = Rig::new().await;
+    let ask = Ask {
+        nonce: 1,
+        reference: "order-2".to_owned(),
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    let answer = rig.authorize(&ask, &request, &[]).await.unwrap();
+    let Answer::Pending { missing, .. } = &answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(missing.len(), 1);
+    assert_eq!(tags(&answer), [Tag::ApprovalMissing, Tag::ConflictKeyGap]);
+    let [alice, bob] = ["alice", "bob"].map(|person| rig.world.approval(person, &request, &ask));
+    let answer = rig.authorize(&ask, &request, &[&alice, &bob]).await.unwrap();
+    assert_eq!(tags(&answer), [Tag::ConflictKeyGap]);
+    assert_eq!(rig.uses(), 0);
+    let denied = Ask {
+        nonce: 5,
+        reference: "order-3".to_owned(),
+        destination: STRANGER.to_owned(),
+        ..small()
+    };
+    let refused = rig.world.request(&denied);
+    assert_denied(
+        &rig.authorize(&denied, &refused, &[]).await.unwrap(),
+        Tag::PermitUncovered,
+    );
+    assert_signed(&rig.sign(&small()).await);
+    assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
 }
 
 #[tokio::test]

@@ -327,11 +327,14 @@ impl<'c> Batch<'c> {
         }
         // At expiry itself the outcome is `Expired`; an earlier answer that arrives late is looked at once more.
         let expiry = current.expires_at_ms.max(soon);
-        let is_behind_gap = next == State::Refused
-            && standing
+        // Approvals that are still missing wake it by themselves, and then it waits again.
+        let says = |tag| {
+            standing
                 .reasons
                 .iter()
-                .any(|reason| fields::tag_of_reason(reason) == Some(Tag::ConflictKeyGap));
+                .any(|reason| fields::tag_of_reason(reason) == Some(tag))
+        };
+        let is_behind_gap = says(Tag::ConflictKeyGap) && !says(Tag::ApprovalMissing);
         let behind_gap = is_behind_gap.then(|| self.due_behind_gap(current));
         let earliest = [unlocked, behind_gap].into_iter().flatten().min();
         Some(earliest.map_or(expiry, |due| due.min(expiry)))

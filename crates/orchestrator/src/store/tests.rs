@@ -401,13 +401,18 @@ async fn a_withdrawal_behind_a_gap_of_nonces_is_asked_about_again() {
     fixture.store.create(new("a")).await.unwrap();
     let now = crate::clock::now().unix_millis();
     let due = fixture
-        .happen("a", Event::Refused, reasons(Tag::ConflictKeyGap))
+        .happen("a", Event::Pending, reasons(Tag::ConflictKeyGap))
         .await
         .unwrap();
     assert!(
         (now + 1_000..now + 70_000).contains(&due),
         "{due} is not soon after {now}"
     );
+    // Approved meanwhile: who still has to approve wakes it, not the time.
+    let mut both = reasons(Tag::ConflictKeyGap);
+    both.reasons.extend(reasons(Tag::ApprovalMissing).reasons);
+    let due = fixture.happen("a", Event::Pending, both).await;
+    assert_eq!(due, Some(4_000_000_000_000));
     let due = fixture.happen("a", Event::Refused, reasons(Tag::PermitUncovered)).await;
     assert_eq!(due, Some(4_000_000_000_000), "other refusals wait for the caller");
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use countersign_audit::VerifierKey;
 use countersign_decision::{
     Entry, GenesisEntry,
-    testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World},
+    testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World, solana},
 };
 use countersign_journal::{CheckpointSigner, Database, JournalConfig, Limits, SignCheckpointError, SqlJournal};
 use countersign_signer::{
@@ -68,10 +68,11 @@ pub enum Mood {
     Waits,
 }
 
-/// A real secp256k1 key in memory that counts how often it is used.
+/// Real keys in memory, one of each curve, that count how often they are used.
 pub struct MemoryKey {
     key: k256::ecdsa::SigningKey,
     public: PublicKey,
+    ed25519: ed25519_dalek::SigningKey,
     pub mood: std::sync::Mutex<Mood>,
     pub uses: AtomicU64,
     /// One permit for each job that arrived at a slow token.
@@ -86,6 +87,7 @@ impl MemoryKey {
         Self {
             key: k256::ecdsa::SigningKey::from_slice(&WALLET_SEED).unwrap(),
             public: WALLET_KEY.parse().unwrap(),
+            ed25519: ed25519_dalek::SigningKey::from_bytes(&solana::WALLET_SEED),
             mood: std::sync::Mutex::new(Mood::Signs),
             uses: AtomicU64::new(0),
             arrived: tokio::sync::Semaphore::new(0),
@@ -93,15 +95,39 @@ impl MemoryKey {
             faults: Arc::new(Faults::new()),
         }
     }
+
+    fn solana(&self) -> PublicKey {
+        PublicKey::Ed25519(self.ed25519.verifying_key().to_bytes())
+    }
+
+    fn sign_bytes(&self, bytes: &SigningBytes, mood: Mood) -> RawSignature {
+        let lie = u8::from(mood == Mood::Lies);
+        match bytes.clone() {
+            SigningBytes::EcdsaPrehash(mut digest) => {
+                digest[0] ^= lie;
+                // Tokens draw their nonces: two signatures over one digest differ.
+                let mut draw = Draw(self.uses.load(Ordering::SeqCst));
+                let signature: k256::ecdsa::Signature = self.key.sign_prehash_with_rng(&mut draw, &digest).unwrap();
+                RawSignature::Ecdsa(signature.to_bytes().into())
+            }
+            SigningBytes::Ed25519Message(mut message) => {
+                message[0] ^= lie;
+                RawSignature::Ed25519(self.ed25519.sign(&message).to_bytes())
+            }
+            SigningBytes::SchnorrPrehash(_) => panic!("no key for it"),
+        }
+    }
 }
 
 impl KeyBackend for MemoryKey {
     fn public_key(&self, key: &KeyId) -> Option<PublicKey> {
-        (*key == self.public.id()).then_some(self.public)
+        [self.public, self.solana()].into_iter().find(|held| held.id() == *key)
     }
     fn schemes(&self, key: &KeyId) -> &[Scheme] {
         if *key == self.public.id() {
             &[Scheme::Ecdsa]
+        } else if *key == self.solana().id() {
+            &[Scheme::Ed25519]
         } else {
             &[]
         }
@@ -111,9 +137,6 @@ impl KeyBackend for MemoryKey {
     }
     fn sign(&self, job: SigningJob) -> BoxFuture<'_, Result<RawSignature, BackendError>> {
         Box::pin(async move {
-            let SigningBytes::EcdsaPrehash(mut digest) = job.bytes().clone() else {
-                panic!("an ecdsa job")
-            };
             if self.faults.reach().await {
                 return Err(BackendError::Unavailable("the job was lost".to_owned()));
             }
@@ -126,16 +149,11 @@ impl KeyBackend for MemoryKey {
                 self.gate.acquire().await.unwrap().forget();
             }
             self.uses.fetch_add(1, Ordering::SeqCst);
-            if mood == Mood::Lies {
-                digest[0] ^= 1;
-            }
-            // Tokens draw their nonces: two signatures over one digest differ.
-            let mut draw = Draw(self.uses.load(Ordering::SeqCst));
-            let signature: k256::ecdsa::Signature = self.key.sign_prehash_with_rng(&mut draw, &digest).unwrap();
+            let signature = self.sign_bytes(job.bytes(), mood);
             if self.faults.reach().await {
                 return Err(BackendError::Unavailable("the answer was lost".to_owned()));
             }
-            Ok(RawSignature::Ecdsa(signature.to_bytes().into()))
+            Ok(signature)
         })
     }
 }
@@ -201,7 +219,18 @@ async fn open(world: &World, journal: &Arc<SqlJournal>, key: &Arc<MemoryKey>, cl
 impl Rig {
     /// A signer without a bundle.
     pub async fn bare() -> Self {
-        let world = World::new();
+        Self::of(World::new()).await
+    }
+
+    /// A signer with the Solana wallet, its observers and bundle version 1 in force.
+    pub async fn observed() -> Self {
+        let rig = Self::of(World::observed()).await;
+        rig.activate(&["alice", "bob"], rig.world.files.clone()).await.unwrap();
+        rig
+    }
+
+    /// A signer of a world, without a bundle.
+    async fn of(world: World) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicI64::new(world.issued_at.unix_millis() + 1_000));
         let first = Entry::Genesis(GenesisEntry {
