@@ -222,7 +222,7 @@ impl Surroundings<'_> {
     fn first_nonce(&self, account: &Destination) -> Option<u64> {
         let registry = self.bundle.registry();
         let wallet = registry.wallets().wallet(registry.own_wallet(account)?)?;
-        wallet.networks.get(account.chain()).copied()
+        wallet.networks.get(account.chain()).map(|site| site.first_nonce)
     }
 
     fn has_claimed(&self, account: &Destination, nonce: u64) -> bool {

@@ -120,7 +120,7 @@ fn with_access_list(unsigned: &[u8]) -> Vec<u8> {
     // [[address, []]] in RLP.
     let entry = [&[0xd7, 0xd6, 0x94][..], &[0x42; 20], &[0xc0]].concat();
     let length = body.len() + entry.len();
-    assert!(length >= 56 && length < 256);
+    assert!((56..256).contains(&length));
     // The head of the outer list was one byte below 56, and is two now.
     [&[2, 0xf8, length as u8], body, &entry].concat()
 }

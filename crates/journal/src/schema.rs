@@ -39,7 +39,9 @@ pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx
         Link::Sqlite(_) => (&SQLITE, 1),
         Link::Postgres(_) => (&POSTGRES, 2),
     };
-    let missing = found.checked_sub(first).and_then(|applied| usize::try_from(applied).ok());
+    let missing = found
+        .checked_sub(first)
+        .and_then(|applied| usize::try_from(applied).ok());
     let (Some(applied), true) = (missing, found < SCHEMA_VERSION) else {
         return Ok(found);
     };

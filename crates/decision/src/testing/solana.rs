@@ -10,7 +10,7 @@ use countersign_bundle::{Bundle, write_roster, write_wallets};
 use countersign_chains::solana::Address;
 use countersign_types::{
     Amount, ChainFacts, Destination, EffectsText, LookupTable, NonceAccount, PublicKey, Tier, TransactionDigest,
-    WalletRecord,
+    WalletNetwork, WalletRecord,
 };
 
 use super::{World, bundle_files, dalek, ed25519_text, ids, roster, sealed, withdrawal};
@@ -285,13 +285,15 @@ pub fn files(roster: &RosterFile) -> BTreeMap<String, Vec<u8>> {
             id: "eth-hot".parse().expect("a wallet"),
             tier: Tier::Hot,
             keys: vec![super::WALLET_KEY.parse().expect("a key")],
-            networks: BTreeMap::from([("eip155:31337".parse().expect("a chain"), 0)]),
+            networks: BTreeMap::from([("eip155:31337".parse().expect("a chain"), WalletNetwork::default())]),
+            table: None,
         },
         WalletRecord {
             id: "sol-hot".parse().expect("a wallet"),
             tier: Tier::Hot,
             keys: vec![PublicKey::Ed25519(dalek(WALLET_SEED).verifying_key().to_bytes())],
-            networks: BTreeMap::from([(NETWORK.parse().expect("a chain"), 0)]),
+            networks: BTreeMap::from([(NETWORK.parse().expect("a chain"), WalletNetwork::default())]),
+            table: None,
         },
     ];
     files.insert("wallets.yaml".to_owned(), write_wallets(&wallets).into_bytes());
