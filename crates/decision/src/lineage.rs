@@ -308,12 +308,16 @@ mod tests {
         }
     }
 
+    /// What refuses it, and what it waits for.
+    type Standing = (Vec<Tag>, Option<Tag>);
+    type Row<'a> = (&'a str, &'a [u64], Option<u64>, &'a [u64], Standing);
+
     /// An EIP-7702 transaction with an authorization of its own account: the chain counts the transaction's nonce first and
     /// the authorization's behind it.
     #[test]
     fn a_transaction_claims_its_own_authorizations_in_order() {
         let (gap, taken) = (Some(Tag::ConflictKeyGap), vec![Tag::ConflictKeyTaken]);
-        let cases: Vec<(&str, &[u64], Option<u64>, &[u64], (Vec<Tag>, Option<Tag>))> = vec![
+        let cases: Vec<Row<'_>> = vec![
             ("one behind the other", &[5, 6], Some(5), &[], (vec![], None)),
             (
                 "from the wallet record's first nonce",

@@ -8,7 +8,7 @@ use crate::support::{Ask, OTHER_CUSTOMER, Scene, Withdrawal, denied, large, pend
 async fn a_reference_names_one_request_for_ever() {
     let scene = Scene::with_signer().await;
     let first = scene.withdrawal(&large("reference"));
-    crate::support::pending(scene.authorize(&first, &[]).await);
+    pending(scene.authorize(&first, &[]).await);
     let changes = [
         Ask {
             to: OTHER_CUSTOMER,
@@ -169,7 +169,7 @@ async fn an_evaluation_has_no_side_effects() {
     }
     assert_eq!(scene.log().await, before);
     // The approvals that it showed were not journaled: they must be sent.
-    let answer = crate::support::pending(scene.authorize(&approved, &[]).await);
+    let answer = pending(scene.authorize(&approved, &[]).await);
     assert_eq!(crate::support::filled(&answer), 0);
     // Neither reference nor nonce was taken.
     let other = scene.withdrawal(&Ask {
@@ -188,9 +188,9 @@ async fn a_nonce_is_used_once() {
     let header = scene.header();
     let alice = scene.person("alice");
     let used = scene.approval_by(&alice, header, scene.item(&first));
-    crate::support::pending(scene.authorize(&first, &[used]).await);
+    pending(scene.authorize(&first, &[used]).await);
     let again = scene.approval_by(&alice, header, scene.item(&second));
-    let answer = crate::support::pending(scene.authorize(&second, &[again]).await);
+    let answer = pending(scene.authorize(&second, &[again]).await);
     assert_eq!(
         tags(&answer.reasons),
         ["approval/missing", "statement/nonce-reused"].into()

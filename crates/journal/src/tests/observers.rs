@@ -29,7 +29,7 @@ fn subject(statement: &str, name: &str) -> Write {
     }
 }
 
-async fn view(journal: &SqliteJournal, reads: Reads) -> LedgerView {
+async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
     let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
     seen.await.unwrap().0
 }
