@@ -21,6 +21,7 @@
 
 mod binaries;
 mod deployment;
+mod keys;
 mod process;
 mod relay;
 mod statements;

@@ -45,8 +45,9 @@ pub(super) struct Ask {
     /// How much of what, for example "1.5 ETH"; symbols and decimals come from the bundle.
     #[arg(long, value_name = "AMOUNT", required_unless_present = "tx", conflicts_with = "tx")]
     amount: Option<String>,
-    /// Unsigned transaction bytes (raw or `0x…` text) instead of a draft from --to and --amount.
-    #[arg(long, value_name = "FILE")]
+    /// Unsigned bytes (raw, hex or base64) instead of a draft from --to and --amount: an EVM transaction or message, a PSBT, a
+    /// Solana message.
+    #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction"])]
     tx: Option<PathBuf>,
     /// Your name of the payment, signed under one request only. Default: the reference; with several payments, the
     /// reference and `/1`, `/2` ….
@@ -70,7 +71,8 @@ pub(super) struct Ask {
     /// The most that any attempt's fee may be. Default: the most that this transaction's fee can be.
     #[arg(long, value_name = "AMOUNT")]
     fee_ceiling: Option<String>,
-    /// Let later attempts change nonce, gas limit and fee fields; without it exactly these bytes may be signed.
+    /// Let later attempts change what the family's template leaves open (EVM: nonce, gas limit and fee fields; Bitcoin: inputs,
+    /// own change and fee; Solana: blockhash and priority fee). Without it exactly these bytes may be signed.
     #[arg(long)]
     template: bool,
 }
@@ -122,7 +124,7 @@ impl Ask {
             effects: other_effects(registry, parsed, &fee_ceiling)?,
             fee_ceiling,
             transaction: match self.template {
-                true => TransactionBinding::Template(TemplateKind::EvmNonceAndFee),
+                true => TransactionBinding::Template(template(parsed)?),
                 false => TransactionBinding::Exact(parsed.transaction()),
             },
         })
@@ -178,6 +180,14 @@ impl Ask {
         };
         PaymentReference::parse(text).map_err(Failure::usage)
     }
+}
+
+/// The template that the bytes are one of: a request for another would be refused.
+fn template(parsed: &ParsedTransaction) -> Result<TemplateKind> {
+    parsed.template().ok_or_else(|| {
+        let why = "the transaction is one of no template: more of it varies than a template leaves open";
+        Failure::refused(Tag::RequestTransactionMismatch, why).advise("ask for exactly these bytes, without --template")
+    })
 }
 
 type Transfer<'p> = (&'p AssetId, Amount, &'p Destination);

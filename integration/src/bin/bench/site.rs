@@ -4,17 +4,16 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use countersign_approval::Ed25519Signer;
-use countersign_integration::{self as integration, Binaries, Deployment};
+use countersign_integration::{self as integration, Deployment};
 use countersign_types::{GenesisHash, WalletId};
 use serde::Serialize;
 
-use crate::process::{cpu_of, end, run};
+use crate::process::{cpu_of, end};
 
 /// What one orchestrator with its default bounds serves: 256 watchers, 256 streams of one connection.
 pub(crate) const MAX_WALLETS: u32 = 128;
@@ -87,10 +86,11 @@ impl Site {
         let mut keys = Vec::new();
         for number in 2..=wallets {
             let id = format!("bench-{number}");
-            keys.push((id.clone(), self.generate_key(&id)?));
+            keys.push((id.clone(), self.deployment.generate_key(&id, "secp256k1")?));
             self.wallets.push(wallet(&id)?);
         }
-        rewrite(&self.path("signer/signer.toml"), |config| with_keys(config, &keys))?;
+        let texts: Vec<String> = keys.iter().map(|(_, key)| key.clone()).collect();
+        self.deployment.open_keys(&texts)?;
         let files = self.path("bench-bundle");
         copy_folder(&self.path("bundle"), &files)?;
         fs::remove_file(files.join("manifest.json"))?;
@@ -117,19 +117,6 @@ impl Site {
             );
         }
         self.stop_signer().await
-    }
-
-    fn generate_key(&self, label: &str) -> Result<String> {
-        let mut keygen = Command::new(Binaries::locate()?.path("countersign-signer"));
-        keygen
-            .arg("keygen")
-            .arg("--config")
-            .arg(self.path("signer/signer.toml"));
-        keygen.args(["--algorithm", "secp256k1", "--label", label]);
-        keygen.env("SOFTHSM2_CONF", self.softhsm_config());
-        let made: serde_json::Value = serde_json::from_str(&run(&mut keygen)?)?;
-        let key = made.get("public_key").and_then(serde_json::Value::as_str);
-        Ok(key.context("keygen printed no `public_key`")?.to_owned())
     }
 
     /// Stops both, the caller before the called, so that both say their last words and close their databases.
@@ -229,13 +216,6 @@ fn setting(config: &str, name: &str) -> Option<String> {
     Some(config.lines().find_map(value)?.trim_matches('"').to_owned())
 }
 
-/// signer.toml, opening these keys as well. Each is a wallet's id and the key's text.
-fn with_keys(config: &str, keys: &[(String, String)]) -> Result<String> {
-    let (head, tail) = config.split_once("\nkeys = [").context("signer.toml has no `keys`")?;
-    let more: String = keys.iter().map(|(_, key)| format!("\"{key}\", ")).collect();
-    Ok(format!("{head}\nkeys = [{more}{tail}"))
-}
-
 /// wallets.yaml with these wallets behind its own.
 fn with_wallets(yaml: &str, keys: &[(String, String)]) -> String {
     let entry = |(id, key): &(String, String)| {
@@ -262,15 +242,6 @@ mod tests {
         [2, 3]
             .map(|n| (format!("bench-{n}"), format!("secp256k1:0{n}")))
             .to_vec()
-    }
-
-    #[test]
-    fn more_keys_are_opened() {
-        let config = "[backend]\nkind = \"pkcs11\"\nkeys = [\"secp256k1:01\"]\n[x]\n";
-        let expected =
-            "[backend]\nkind = \"pkcs11\"\nkeys = [\"secp256k1:02\", \"secp256k1:03\", \"secp256k1:01\"]\n[x]\n";
-        assert_eq!(with_keys(config, &keys()).unwrap(), expected);
-        assert!(with_keys("[backend]\n", &keys()).is_err());
     }
 
     #[test]

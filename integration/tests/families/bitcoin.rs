@@ -1,0 +1,132 @@
+//! A P2WPKH withdrawal from a PSBT; libbitcoinconsensus says whether the network would take it.
+
+use bitcoin::{
+    Address, Amount, CompressedPublicKey, Network, OutPoint, Psbt, ScriptBuf, Sequence, Transaction, TxIn, TxOut,
+    Witness, absolute::LockTime, consensus::deserialize, transaction::Version,
+};
+use bitcoinconsensus::{VERIFY_ALL_PRE_TAPROOT, verify_with_flags};
+
+use crate::line::{BITCOIN, BITCOIN_CUSTOMER, Line};
+
+const RECEIVED_SAT: u64 = 100_000;
+const PAID_SAT: u64 = 60_000;
+const FEE_SAT: u64 = 1_000;
+/// The PSBTs of one test spend outputs of one transaction.
+const OUTPUTS: u32 = 3;
+
+/// The script of the wallet's key.
+fn own(line: &Line) -> ScriptBuf {
+    let key = CompressedPublicKey::from_slice(&line.bitcoin_key).unwrap();
+    ScriptBuf::new_p2wpkh(&key.wpubkey_hash())
+}
+
+fn script_of(address: &str) -> ScriptBuf {
+    let address: Address<_> = address.parse().unwrap();
+    address.require_network(Network::Regtest).unwrap().script_pubkey()
+}
+
+fn output(sat: u64, script_pubkey: ScriptBuf) -> TxOut {
+    TxOut {
+        value: Amount::from_sat(sat),
+        script_pubkey,
+    }
+}
+
+/// What the wallet received: so much in each output.
+fn received(line: &Line) -> Transaction {
+    let somebody = TxIn {
+        previous_output: "11".repeat(32).parse().map(|txid| OutPoint::new(txid, 0)).unwrap(),
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::MAX,
+        witness: Witness::new(),
+    };
+    Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![somebody],
+        output: (0..OUTPUTS).map(|_| output(RECEIVED_SAT, own(line))).collect(),
+    }
+}
+
+/// Pays `to` from one of the received outputs; the rest comes back.
+fn psbt(line: &Line, received_at: u32, to: ScriptBuf) -> Vec<u8> {
+    let received = received(line);
+    let spending = TxIn {
+        previous_output: OutPoint::new(received.compute_txid(), received_at),
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+        witness: Witness::new(),
+    };
+    let change = output(RECEIVED_SAT - PAID_SAT - FEE_SAT, own(line));
+    let unsigned = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![spending],
+        output: vec![output(PAID_SAT, to), change],
+    };
+    let mut psbt = Psbt::from_unsigned_tx(unsigned).unwrap();
+    psbt.inputs[0].non_witness_utxo = Some(received);
+    psbt.serialize()
+}
+
+fn submit(line: &Line, reference: &str, bytes: &[u8]) -> crate::line::Said {
+    let file = line.file(&format!("{reference}.psbt"), bytes);
+    line.submit("btc-hot", BITCOIN, reference, ["--psbt", &file])
+}
+
+pub(crate) fn a_listed_customer_is_paid_and_change_comes_back(line: &Line) {
+    let bytes = psbt(line, 0, script_of(BITCOIN_CUSTOMER));
+    let file = line.file("payment.psbt", &bytes);
+    let decoded = line
+        .countersign(&["tx", "decode", "--network", BITCOIN, &file])
+        .expect(0);
+    assert_eq!(decoded["change"][0]["shown"], "0.00039 RBTC", "{decoded}");
+    assert_eq!(
+        decoded["bundle"]["verified"], true,
+        "the activation verified it from the genesis on"
+    );
+
+    let (raw, txid) = line.sign("btc-hot", BITCOIN, "btc-1", ["--psbt", &file]);
+    let signed: Transaction = deserialize(&raw).unwrap();
+    assert_eq!(signed.compute_txid().to_string(), txid);
+    let asked = Psbt::deserialize(&bytes).unwrap().unsigned_tx;
+    assert_eq!((&signed.output, signed.input.len()), (&asked.output, 1));
+    let spent = own(line);
+    verify_with_flags(spent.as_bytes(), RECEIVED_SAT, &raw, None, 0, VERIFY_ALL_PRE_TAPROOT).unwrap();
+    // The judge looks at amounts: with another one the signature is not valid.
+    verify_with_flags(
+        spent.as_bytes(),
+        RECEIVED_SAT + 1,
+        &raw,
+        None,
+        0,
+        VERIFY_ALL_PRE_TAPROOT,
+    )
+    .unwrap_err();
+}
+
+pub(crate) fn a_stranger_is_not(line: &Line) {
+    let stranger = ScriptBuf::from_bytes([&[0, 20][..], &[0x5a; 20]].concat());
+    let said = submit(line, "btc-stranger", &psbt(line, 1, stranger));
+    line.deny(said, "permit/uncovered");
+}
+
+/// Another withdrawal that spends what the first one spends would make one of the two impossible.
+pub(crate) fn no_outpoint_is_spent_twice(line: &Line) {
+    let twice = submit(line, "btc-2", &psbt(line, 0, script_of(BITCOIN_CUSTOMER)));
+    assert!(
+        twice.out.to_string().contains("conflict-key/taken"),
+        "{}\n{}",
+        twice.out,
+        twice.error
+    );
+    line.sign(
+        "btc-hot",
+        BITCOIN,
+        "btc-3",
+        [
+            "--psbt",
+            &line.file("3.psbt", &psbt(line, 2, script_of(BITCOIN_CUSTOMER))),
+        ],
+    );
+}

@@ -1,0 +1,31 @@
+//! The whole line of the families beside EVM transactions: a PSBT, a Solana message and an EIP-191 message, submitted and
+//! approved with the command line, decided by the signer, signed in the token, and judged by somebody else's verifier. One
+//! deployment serves them all.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod bitcoin;
+mod line;
+mod message;
+mod solana;
+
+use line::Line;
+
+#[tokio::test]
+async fn every_family_goes_through_the_whole_line() {
+    let line = Line::start().await;
+    bitcoin::a_listed_customer_is_paid_and_change_comes_back(&line);
+    bitcoin::a_stranger_is_not(&line);
+    bitcoin::no_outpoint_is_spent_twice(&line);
+    solana::a_listed_customer_is_paid(&line);
+    solana::a_stake_authorization_behind_a_payment_is_denied(&line);
+    message::a_message_for_people_is_denied(&line);
+}
