@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: release builds, then the load generator of the integration crate (docs/benchmarks.md). `cargo xtask
-//! bench ledger`: the journal alone.
+//! bench ledger`: the journal alone. `cargo xtask bench parsers`: the parsers alone.
 
 use std::path::Path;
 
@@ -11,26 +11,35 @@ const PROCESSES: [&str; 3] = ["countersign-signerd", "countersign-orchestrator",
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let root = shell::repo_root()?;
-    if let [what, arguments @ ..] = arguments
-        && what == "ledger"
-    {
-        return ledger(&root, arguments);
+    match arguments.split_first() {
+        Some((what, rest)) if what == "ledger" => ledger(&root, rest),
+        Some((what, rest)) if what == "parsers" => parsers(&root, rest),
+        Some(_) | None => withdrawals(&root, arguments),
     }
-    let mut build = shell::cargo(&root);
+}
+
+fn parsers(root: &Path, arguments: &[String]) -> Result<()> {
+    crate::no_arguments("bench parsers", arguments)?;
+    let mut bench = shell::cargo(root);
+    shell::run(bench.args(["bench", "--locked", "-p", "countersign-chains", "--bench", "parsers"]))
+}
+
+fn withdrawals(root: &Path, arguments: &[String]) -> Result<()> {
+    let mut build = shell::cargo(root);
     build.args(["build", "--locked", "--release"]);
     for package in PROCESSES {
         build.args(["-p", package]);
     }
     shell::run(&mut build)?;
     // The ceiling beside which the token's backend is measured.
-    let mut example = shell::cargo(&root);
+    let mut example = shell::cargo(root);
     example.args(["build", "--locked", "--release", "-p", "countersign-backend-pkcs11"]);
     shell::run(example.args(["--example", "raw_sign"]))?;
 
-    let mut bench = shell::cargo(&root);
+    let mut bench = shell::cargo(root);
     bench.args(["run", "--locked", "--release", "-p", "countersign-integration"]);
     bench.args(["--bin", "bench", "--"]).args(arguments);
-    bench.envs(install::Tools::find(&root).variables());
+    bench.envs(install::Tools::find(root).variables());
     if std::env::var_os("TMPDIR").is_none() {
         // `/tmp` is memory on many machines, and memory syncs at once: measure the disk that cargo builds on.
         let folder = root.join("target/tmp");

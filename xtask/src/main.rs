@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test | tools | tidy | deny | demo | bench`.
+//! Developer commands: `cargo xtask test | tools | tidy | deny | demo | bench | fuzz`.
 //!
 //! `test` is all of CI, and `.ci/run` calls nothing else. What the tests need is installed by it, each thing with a
 //! reason, under `.tools/` or as a Debian package. Nothing here is linked into the product.
@@ -20,6 +20,7 @@
 mod bench;
 mod demo;
 mod deny;
+mod fuzz;
 mod install;
 mod shell;
 mod test;
@@ -37,7 +38,10 @@ usage: cargo xtask <command>
   tidy                  rules that the compiler does not know: dependency direction, purity, licences, tags, links
   deny                  cargo-deny (bans, licenses, sources); installs it under .tools/ when missing
   demo                  one withdrawal that is approved and signed, and one that is denied, on this machine
-  bench [args]          release build and the benchmarks of countersign-integration; args are passed through";
+  bench [args]          release build and the benchmarks of countersign-integration; args are passed through
+  bench parsers         the parsers beside the bare decoders of other libraries
+  fuzz [--seconds N] [TARGET…]
+                        coverage-guided fuzzing of everything that reads bytes from outside, each target for N seconds (60)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,6 +65,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "deny" => deny::run(rest),
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

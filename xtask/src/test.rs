@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::install::{self, Tools};
-use crate::{deny, shell, tidy};
+use crate::{deny, fuzz, shell, tidy};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let install = match arguments {
@@ -63,6 +63,7 @@ fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
     } else {
         println!("\ncargo-deny is not installed and was not run (`cargo xtask deny` installs it); tidy kept deny.toml");
     }
+    report.step("fuzz", "cargo xtask fuzz --seconds 2", || fuzz::smoke(root))?;
     report.step("test", &by_hand(&tools), || cargo_test(root, &tools))
 }
 
