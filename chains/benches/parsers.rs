@@ -15,6 +15,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     hint::black_box,
     time::{Duration, Instant},
 };
@@ -258,12 +259,14 @@ fn registry() -> Registry {
         id: id.parse().unwrap(),
         tier: Tier::Hot,
         keys: vec![key.parse::<PublicKey>().unwrap()],
-        networks: [(network.parse().unwrap(), 0)].into(),
+        table: None,
+        networks: [(network.parse().unwrap(), WalletNetwork::default())].into(),
     }));
     let usdc = AssetRecord {
         id: USDC.parse().unwrap(),
         symbol: "USDC".parse().unwrap(),
         decimals: Decimals::new(6).unwrap(),
+        quirks: BTreeSet::new(),
     };
     Registry::new(networks, wallets.unwrap(), AssetRegistry::new([usdc]).unwrap()).unwrap()
 }
