@@ -27,7 +27,7 @@ use countersign_chains::{
 };
 use countersign_types::{
     Amount, AssetRecord, AssetRegistry, ChainFacts, ChainId, Decimals, Effect, EffectsText, PublicKey, Tier, WalletId,
-    WalletRecord, WalletRegistry,
+    WalletNetwork, WalletRecord, WalletRegistry,
 };
 use solana_message::VersionedMessage;
 
