@@ -7,6 +7,19 @@ use futures_util::future::join_all;
 
 use super::*;
 
+on_each_database! {
+    concurrent_claims_get_one_nonce_each_in_few_commits,
+    a_group_is_bounded_and_more_than_the_queue_is_answered,
+    of_conflicting_claims_one_wins_and_denials_are_committed,
+    one_bad_proposal_does_not_fail_its_neighbours,
+    a_panicking_decision_is_its_own_loss,
+    what_changes_nothing_is_not_committed_but_waits_for_what_it_saw,
+    the_outcome_carries_the_clock_and_a_checkpoint_over_its_entries,
+    an_idle_journal_signs_checkpoints,
+    the_clock_is_read_once_for_each_proposal,
+    a_clock_that_goes_back_ends_the_journal,
+}
+
 /// Claims the account's next nonce for the withdrawal.
 async fn claim_next(journal: &SqlJournal, name: String) -> Result<u64, JournalError> {
     let reads = Reads {
@@ -26,9 +39,7 @@ async fn claim_next(journal: &SqlJournal, name: String) -> Result<u64, JournalEr
     claimed.await.map(|(next, _)| next)
 }
 
-#[tokio::test]
-async fn concurrent_claims_get_one_nonce_each_in_few_commits() {
-    let place = Place::new();
+async fn concurrent_claims_get_one_nonce_each_in_few_commits(place: Place) {
     let journal = with_bundle(&place).await;
     let before = journal.stats();
     let claims = join_all((0..64).map(|n| claim_next(&journal, format!("w{n}")))).await;
@@ -59,9 +70,7 @@ async fn the_same_holds_between_threads() {
     assert!(journal.stats().commits < 65);
 }
 
-#[tokio::test]
-async fn a_group_is_bounded_and_more_than_the_queue_is_answered() {
-    let mut place = Place::new();
+async fn a_group_is_bounded_and_more_than_the_queue_is_answered(mut place: Place) {
     place.limits.max_group = 8.try_into().unwrap();
     let journal = place.create().await;
     let many = crate::MAX_QUEUED_PROPOSALS + 8;
@@ -78,9 +87,7 @@ async fn a_group_is_bounded_and_more_than_the_queue_is_answered() {
 }
 
 /// Decides on what it sees: the first takes the nonce, the others are denied, and every denial is logged.
-#[tokio::test]
-async fn of_conflicting_claims_one_wins_and_denials_are_committed() {
-    let place = Place::new();
+async fn of_conflicting_claims_one_wins_and_denials_are_committed(place: Place) {
     let journal = with_bundle(&place).await;
     let claim = |name: String| {
         let reads = Reads {
@@ -112,9 +119,7 @@ async fn of_conflicting_claims_one_wins_and_denials_are_committed() {
 }
 
 /// Writes that contradict each other without looking: the schema stops them, and only them.
-#[tokio::test]
-async fn one_bad_proposal_does_not_fail_its_neighbours() {
-    let place = Place::new();
+async fn one_bad_proposal_does_not_fail_its_neighbours(place: Place) {
     let journal = with_bundle(&place).await;
     let claim = |name: &'static str, nonce| {
         let mut writes = withdrawal(name);
@@ -136,9 +141,7 @@ async fn one_bad_proposal_does_not_fail_its_neighbours() {
     assert_log_is_whole(&journal).await;
 }
 
-#[tokio::test]
-async fn a_panicking_decision_is_its_own_loss() {
-    let place = Place::new();
+async fn a_panicking_decision_is_its_own_loss(place: Place) {
     let journal = place.create().await;
     let panicking = propose(&journal, Reads::default(), |_, _| -> Verdict<()> { panic!("a bug") });
     let (bad, good) = tokio::join!(panicking, write(&journal, vec![], vec![entry("x", &[])]));
@@ -150,9 +153,7 @@ async fn a_panicking_decision_is_its_own_loss() {
     assert_eq!(all_entries(&journal).await.len(), 2);
 }
 
-#[tokio::test]
-async fn what_changes_nothing_is_not_committed_but_waits_for_what_it_saw() {
-    let place = Place::new();
+async fn what_changes_nothing_is_not_committed_but_waits_for_what_it_saw(place: Place) {
     let journal = with_bundle(&place).await;
     let commits = journal.stats().commits;
     let look = || {
@@ -177,9 +178,7 @@ async fn what_changes_nothing_is_not_committed_but_waits_for_what_it_saw() {
     assert!(written.is_err() && seen.is_err());
 }
 
-#[tokio::test]
-async fn the_outcome_carries_the_clock_and_a_checkpoint_over_its_entries() {
-    let place = Place::new();
+async fn the_outcome_carries_the_clock_and_a_checkpoint_over_its_entries(place: Place) {
     let journal = place.create().await;
     place.set_clock(START + 77);
     let decide: Decide = Box::new(|_, now| Verdict {
@@ -197,9 +196,7 @@ async fn the_outcome_carries_the_clock_and_a_checkpoint_over_its_entries() {
     assert_eq!(verified_head(&outcome.checkpoint).size().entries(), 2);
 }
 
-#[tokio::test]
-async fn an_idle_journal_signs_checkpoints() {
-    let mut place = Place::new();
+async fn an_idle_journal_signs_checkpoints(mut place: Place) {
     place.limits.max_checkpoint_age = Duration::from_millis(20);
     let journal = place.create().await;
     let first = journal.checkpoint().await.unwrap();
@@ -212,9 +209,7 @@ async fn an_idle_journal_signs_checkpoints() {
     assert_log_is_whole(&journal).await;
 }
 
-#[tokio::test]
-async fn the_clock_is_read_once_for_each_proposal() {
-    let place = Place::new();
+async fn the_clock_is_read_once_for_each_proposal(place: Place) {
     let mut config = place.config();
     let reads = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&reads);
@@ -227,9 +222,7 @@ async fn the_clock_is_read_once_for_each_proposal() {
     assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
 }
 
-#[tokio::test]
-async fn a_clock_that_goes_back_ends_the_journal() {
-    let place = Place::new();
+async fn a_clock_that_goes_back_ends_the_journal(place: Place) {
     let journal = place.create().await;
     place.set_clock(START + 10);
     write(&journal, vec![], vec![entry("x", &[])]).await.unwrap();

@@ -1,5 +1,23 @@
 //! Everything here runs on real SQLite files in temporary directories, and what may differ on PostgreSQL there as well.
 
+/// Each of these is a test on SQLite and a test on PostgreSQL.
+macro_rules! on_each_database {
+    ($($name:ident,)+) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::tests::Place::new()).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::tests::Place::postgres().await).await;
+            })+
+        }
+    };
+}
+
 mod counters;
 mod crash;
 mod group;

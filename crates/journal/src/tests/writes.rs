@@ -8,6 +8,17 @@ use countersign_types::{EntryDigest, RawSignature, SignedTransaction};
 
 use super::*;
 
+on_each_database! {
+    an_empty_journal_has_the_genesis_entry_and_a_checkpoint,
+    bundles_read_back,
+    the_life_of_a_withdrawal_reads_back,
+    lookups_name_owners_and_leave_out_the_unowned,
+    the_next_nonce_is_read_as_a_number,
+    the_schema_refuses_a_second_owner,
+    a_history_holds_everything_with_proofs_to_one_checkpoint,
+    pages_are_bounded,
+}
+
 async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
     let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
     seen.await.unwrap().0
@@ -58,9 +69,7 @@ fn recorded(name: &str, number: u32, nonce: u64, authorized_at: i64) -> AttemptR
     }
 }
 
-#[tokio::test]
-async fn an_empty_journal_has_the_genesis_entry_and_a_checkpoint() {
-    let place = Place::new();
+async fn an_empty_journal_has_the_genesis_entry_and_a_checkpoint(place: Place) {
     let journal = place.create().await;
     assert_eq!(all_entries(&journal).await, [GENESIS_ENTRY]);
     assert_log_is_whole(&journal).await;
@@ -73,9 +82,7 @@ async fn an_empty_journal_has_the_genesis_entry_and_a_checkpoint() {
     assert_eq!(journal.history(request("a")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn bundles_read_back() {
-    let place = Place::new();
+async fn bundles_read_back(place: Place) {
     let journal = place.create().await;
     for version in 1..=3 {
         place.set_clock(START + version as i64);
@@ -104,9 +111,7 @@ async fn bundles_read_back() {
     assert_eq!(view(&place.open().await, Reads::default()).await.bundle, Some(active));
 }
 
-#[tokio::test]
-async fn the_life_of_a_withdrawal_reads_back() {
-    let place = Place::new();
+async fn the_life_of_a_withdrawal_reads_back(place: Place) {
     let journal = with_bundle(&place).await;
     write(&journal, vec![statement("early", &["a", "b", "a"])], vec![])
         .await
@@ -196,9 +201,7 @@ async fn the_life_of_a_withdrawal_reads_back() {
     assert_eq!(record.attempts, [finished]);
 }
 
-#[tokio::test]
-async fn lookups_name_owners_and_leave_out_the_unowned() {
-    let place = Place::new();
+async fn lookups_name_owners_and_leave_out_the_unowned(place: Place) {
     let journal = with_bundle(&place).await;
     write(&journal, withdrawal("a"), vec![]).await.unwrap();
     write(&journal, vec![attempt("a", 1, 7)], vec![]).await.unwrap();
@@ -242,9 +245,7 @@ async fn lookups_name_owners_and_leave_out_the_unowned() {
     );
 }
 
-#[tokio::test]
-async fn the_next_nonce_is_read_as_a_number() {
-    let place = Place::new();
+async fn the_next_nonce_is_read_as_a_number(place: Place) {
     let journal = with_bundle(&place).await;
     write(&journal, withdrawal("a"), vec![]).await.unwrap();
     for (number, nonce) in [(1, 9), (2, 255), (3, 10), (4, 256), (5, 1 << 63), (6, 100)] {
@@ -260,9 +261,7 @@ async fn the_next_nonce_is_read_as_a_number() {
 }
 
 /// The state: bundle 1, withdrawal `a` with attempt 1 (nonce 0) signed and attempt 2 (nonce 0) authorized; `b` without.
-#[tokio::test]
-async fn the_schema_refuses_a_second_owner() {
-    let place = Place::new();
+async fn the_schema_refuses_a_second_owner(place: Place) {
     let journal = with_bundle(&place).await;
     let mut writes = withdrawal("a");
     writes.extend(withdrawal("b"));
@@ -351,7 +350,8 @@ async fn the_schema_refuses_a_second_owner() {
         let JournalError::NotCommitted(text) = &error else {
             panic!("{what}: {error}")
         };
-        assert!(text.contains(reason), "{what}: {text}");
+        // The two databases name their constraints in different case.
+        assert!(text.to_lowercase().contains(&reason.to_lowercase()), "{what}: {text}");
     }
     assert_eq!(all_entries(&journal).await, entries);
     assert_eq!(journal.stats().commits, commits);
@@ -361,9 +361,7 @@ async fn the_schema_refuses_a_second_owner() {
     write(&journal, vec![cancelled("b")], vec![]).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_history_holds_everything_with_proofs_to_one_checkpoint() {
-    let place = Place::new();
+async fn a_history_holds_everything_with_proofs_to_one_checkpoint(place: Place) {
     let journal = with_bundle(&place).await;
     let mut expected = Vec::new();
     for round in 0..40 {
@@ -394,9 +392,7 @@ async fn a_history_holds_everything_with_proofs_to_one_checkpoint() {
     assert_log_is_whole(&journal).await;
 }
 
-#[tokio::test]
-async fn pages_are_bounded() {
-    let place = Place::new();
+async fn pages_are_bounded(place: Place) {
     let journal = with_bundle(&place).await;
     let names: Vec<String> = (0..5).map(|n| format!("w{n}")).collect();
     for (nonce, name) in names.iter().enumerate() {
