@@ -1,5 +1,7 @@
 //! A node executes what we sign: sender, value, fee and delegations are what the effects say.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, U256};
 use countersign_chains::evm::{GasPrice, TransferDraft};
 use countersign_types::{
@@ -122,6 +124,7 @@ fn a_created_token_moves_as_the_effects_say() {
         id: asset.clone(),
         symbol: "DEMO".parse().unwrap(),
         decimals: Decimals::new(6).unwrap(),
+        quirks: BTreeSet::new(),
     };
     let world = world_with(CHAIN_ID, &[&[public_key(&HOT)]], vec![record]);
     node.call("anvil_setBalance", json!([world.address(), TEN_ETHER]));
