@@ -1,25 +1,28 @@
 //! Amounts as people write them: `12.5 ETH`.
 
-use countersign_policy::Bounds;
-use countersign_types::{Amount, AssetRegistry, AssetSymbol};
+use countersign_policy::{Bounds, Currency, MONEY_DECIMALS};
+use countersign_types::{Amount, AssetRegistry, AssetSymbol, Decimals};
 
 use crate::error::Problem;
 
-/// Units of money: nothing that a chain moves, so a bound in one needs prices.
-const MONEY: [&str; 6] = ["USD", "EUR", "GBP", "CHF", "JPY", "CNY"];
-
-/// The bound that an amount means: that many of every asset with the symbol, on whatever network.
+/// The bound that an amount means: that many of every asset with the symbol, on whatever network; or so much money.
 pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol, Bounds), Problem> {
     let (number, symbol) = text.split_once(' ').ok_or(Problem::BadAmount)?;
     let symbol = AssetSymbol::parse(symbol).map_err(|_| Problem::BadAmount)?;
+    let digits = |error| Problem::AmountDigits {
+        amount: text.chars().take(100).collect(),
+        error,
+    };
+    if let Ok(currency) = symbol.as_str().parse::<Currency>() {
+        let decimals = Decimals::new(MONEY_DECIMALS).map_err(digits)?;
+        let money = Amount::parse_decimal(number, decimals).map_err(digits)?;
+        return Ok((symbol, Bounds::default().with_money(currency, money)));
+    }
     let bounds = assets
         .all_by_symbol(&symbol)
         .map(|asset| Ok((asset.id.clone(), Amount::parse_decimal(number, asset.decimals)?)))
         .collect::<Result<Bounds, _>>()
-        .map_err(|error| Problem::AmountDigits {
-            amount: text.chars().take(100).collect(),
-            error,
-        })?;
+        .map_err(digits)?;
     if bounds.is_empty() {
         return Err(unknown(&symbol));
     }
@@ -28,9 +31,6 @@ pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol,
 
 /// A symbol that no asset has.
 pub(crate) fn unknown(symbol: &AssetSymbol) -> Problem {
-    if MONEY.contains(&symbol.as_str()) {
-        return Problem::NoPriceSource(symbol.to_string());
-    }
     Problem::Unknown {
         what: "asset",
         id: symbol.to_string(),
@@ -68,6 +68,15 @@ mod tests {
     }
 
     #[test]
+    fn money_is_in_hundred_millionths() {
+        let (_, bounds) = bounds("10000.5 USD", &assets()).unwrap();
+        assert_eq!(
+            bounds,
+            Bounds::default().with_money(Currency::Usd, 1_000_050_000_000_u64.into())
+        );
+    }
+
+    #[test]
     fn everything_else_is_an_error() {
         for bad in ["", "5", "ETH", "5ETH", "5  ETH", " 5 ETH", "5 ETH ", "5 eth", "5\tETH"] {
             assert_eq!(bounds(bad, &assets()), Err(Problem::BadAmount), "{bad:?}");
@@ -93,7 +102,10 @@ mod tests {
             bounds("0.0000001 USDC", &assets()),
             Err(Problem::AmountDigits { .. })
         ));
-        assert!(matches!(bounds("5 USD", &assets()), Err(Problem::NoPriceSource(_))));
+        assert!(matches!(
+            bounds("5.123456789 USD", &assets()),
+            Err(Problem::AmountDigits { .. })
+        ));
         assert!(matches!(bounds("5 BTC", &assets()), Err(Problem::Unknown { .. })));
     }
 }

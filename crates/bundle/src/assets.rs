@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_chains::Network;
+use countersign_policy::Currency;
 use countersign_types::{
     AssetId, AssetQuirk, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError,
 };
@@ -30,6 +31,31 @@ pub(crate) struct RawAsset {
     /// Absent where the token does what people expect.
     #[serde(default)]
     quirks: Vec<String>,
+    /// The currencies in which the deployment's price services quote the asset.
+    #[serde(rename = "priced-in")]
+    priced_in: Option<Vec<String>>,
+}
+
+/// In which currencies assets have prices.
+pub(crate) type PricedAssets = BTreeSet<(AssetId, Currency)>;
+
+/// The prices that the file declares; what is no currency is an error.
+pub(crate) fn priced(doc: &Doc<'_, AssetsFile>, found: &mut Found) -> PricedAssets {
+    let mut priced = PricedAssets::new();
+    for (n, raw) in doc.raw.assets.iter().enumerate() {
+        for (m, word) in raw.priced_in.iter().flatten().enumerate() {
+            let bad = |_| Problem::BadWord {
+                word: word.chars().take(64).collect(),
+                allowed: "`CHF`, `CNY`, `EUR`, `GBP`, `JPY`, `USD`",
+            };
+            match (raw.id.parse::<AssetId>(), word.parse::<Currency>().map_err(bad)) {
+                (Ok(id), Ok(currency)) => drop(priced.insert((id, currency))),
+                (_, Err(problem)) => found.push(doc.value(&format!("assets[{n}].priced-in[{m}]"), problem)),
+                (Err(_), Ok(_)) => {}
+            }
+        }
+    }
+    priced
 }
 
 /// Reads the assets, each on a network of the bundle.
@@ -73,6 +99,10 @@ fn record(
         .map_err(|problem| found.push(doc.value(&path("decimals"), problem)));
     let quirks = quirks(raw).map_err(|(at, problem)| found.push(doc.value(&path(&at), problem)));
     let (id, symbol, decimals, quirks) = (id.ok()?, symbol.ok()?, decimals.ok()?, quirks.ok()?);
+    if let Ok(currency) = symbol.as_str().parse::<Currency>() {
+        found.push(doc.value(&path("symbol"), Problem::CurrencySymbol(currency)));
+        return None;
+    }
     if !networks.contains_key(id.chain()) {
         let problem = unknown_network(id.chain());
         found.push(doc.value(&path("id"), problem));

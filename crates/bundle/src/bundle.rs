@@ -8,7 +8,9 @@ use countersign_policy::{DestinationLists, Policy};
 use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest, WalletId};
 
 use crate::{
-    LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem, assets, descriptors,
+    LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
+    assets::{self, PricedAssets},
+    descriptors,
     destinations::{self, NamedLists},
     error::Found,
     networks,
@@ -89,7 +91,7 @@ impl Bundle {
         let judged = found.is_empty().then_some(&networks);
         let roster = roster::load(bytes(files, "roster.yaml"), judged, &mut found);
         let registry = load_registry(files, networks, &mut found)?;
-        let (Some(roster), Some((registry, wallets))) = (roster, registry) else {
+        let (Some(roster), Some((registry, wallets, priced))) = (roster, registry) else {
             return Err(found.fail());
         };
         let names = destinations::load(bytes(files, "destinations.yaml"), &registry, &mut found);
@@ -99,6 +101,7 @@ impl Bundle {
                     registry: &registry,
                     roster: &roster,
                     lists,
+                    priced: &priced,
                 };
                 policy::load(bytes(files, "policy.yaml"), &names, &mut found)
             }
@@ -263,7 +266,7 @@ fn place(error: &ManifestError) -> (u32, u32) {
     TOP
 }
 
-type LoadedRegistry<'a> = (Registry, Doc<'a, wallets::WalletsFile>);
+type LoadedRegistry<'a> = (Registry, Doc<'a, wallets::WalletsFile>, PricedAssets);
 
 /// Networks, wallets and assets, checked together.
 fn load_registry<'a>(
@@ -286,8 +289,9 @@ fn load_registry<'a>(
     let (Some((assets_doc, assets)), Some((wallets_doc, wallets))) = (assets, wallets) else {
         return Ok(None);
     };
+    let priced = assets::priced(&assets_doc, found);
     match Registry::new(networks.into_values().collect(), wallets, assets) {
-        Ok(registry) => Ok(Some((registry, wallets_doc))),
+        Ok(registry) => Ok(Some((registry, wallets_doc, priced))),
         Err(error) => {
             found.push(registry_error::locate(&error, &wallets_doc, &assets_doc));
             Ok(None)

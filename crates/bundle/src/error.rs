@@ -3,9 +3,9 @@
 use std::fmt;
 
 use countersign_chains::evm::DescriptorError;
-use countersign_policy::PolicyError;
+use countersign_policy::{Currency, PolicyError, WindowError};
 use countersign_types::{
-    AmountError, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError,
+    AmountError, AssetId, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError,
     UnknownForm, WalletId,
 };
 
@@ -88,9 +88,20 @@ pub enum Problem {
         /// The key.
         key: String,
     },
-    /// An amount of money.
-    #[error("`{0}` is no asset, and this version has no price source: write the bound in each asset's own unit")]
-    NoPriceSource(String),
+    /// A bound in money on an asset that nobody quotes in it.
+    #[error(
+        "the rule may concern `{asset}`, which has no price in {currency}: add `priced-in: [{currency}]` to it in assets.yaml, \
+         or name the rule's assets"
+    )]
+    NoPriceSource {
+        /// The asset.
+        asset: AssetId,
+        /// The currency.
+        currency: Currency,
+    },
+    /// An asset that calls itself money.
+    #[error("`{0}` is a currency, and no asset may have its symbol")]
+    CurrencySymbol(Currency),
     /// A name that nothing in the bundle has.
     #[error("unknown {what} `{id}`: {hint}")]
     Unknown {
@@ -136,12 +147,49 @@ pub enum Problem {
     /// Not a name that a person can read.
     #[error("a name has 1 to 64 printable ASCII characters")]
     BadName,
-    /// A window that this version does not have.
-    #[error("window `{0}` is not in this version: only `transaction` is")]
-    UnsupportedWindow(String),
+    /// Not a window, or not a zone.
+    #[error(transparent)]
+    Window(#[from] WindowError),
     /// Not exactly one way to say where.
-    #[error("`to` needs exactly one of `list`, `own` and `unknown: true`")]
+    #[error(
+        "`to` needs exactly one of `list`, `own`, `unknown: true`, `address-book`, `first-seen: true`, `entry-under` and \
+         `entry-over`"
+    )]
     BadTo,
+    /// Not exactly one way to say how much.
+    #[error("a limit needs exactly one of `hard`, `count` and `new-destinations`")]
+    BadLimit,
+    /// A soft bound without obligations, obligations without a soft bound, or either beside a count.
+    #[error("`soft` and `over-soft` come together, and beside `hard`")]
+    BadSoft,
+    /// Not a share.
+    #[error("a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits")]
+    BadShare,
+    /// A fee condition that says nothing.
+    #[error("`fee` needs `max`, `share`, or both")]
+    BadFee,
+    /// Not a time of day, or hours that are empty or reach over midnight.
+    #[error(
+        "hours go from `00:00` to `24:00` in whole minutes, `from` before `to`; write hours over midnight as two rules"
+    )]
+    BadHours,
+    /// Not a function selector.
+    #[error("a selector is written `0xa9059cbb`: the first four bytes of the call, in lower-case hex")]
+    BadSelector,
+    /// Not a word of arguments.
+    #[error("a word is a whole number in decimal digits, or `0x` and at most 64 lower-case hex digits")]
+    BadWordValue,
+    /// A section whose rules this version does not hold.
+    #[error(
+        "`{0}` are not in force in this version, and a rule that nobody holds must not look as if somebody did: remove them"
+    )]
+    NotInForce(&'static str),
+    /// An attester or a book that is no service.
+    #[error("unknown service `{0}`: roster.yaml has no such service")]
+    UnknownService(PrincipalId),
+    /// Whoever asks for withdrawals would attest them.
+    #[error("service `{0}` initiates withdrawals, so what it attests proves nothing: name another one")]
+    InitiatingService(PrincipalId),
     /// A rule that does not hold together.
     #[error(transparent)]
     Rule(#[from] PolicyError),
@@ -239,7 +287,8 @@ impl LoadError {
             | Problem::BadAmount
             | Problem::AmountDigits { .. }
             | Problem::OtherSymbol { .. }
-            | Problem::NoPriceSource(_)
+            | Problem::NoPriceSource { .. }
+            | Problem::CurrencySymbol(_)
             | Problem::Unknown { .. }
             | Problem::Duplicate { .. }
             | Problem::TooMany { .. }
@@ -247,8 +296,18 @@ impl LoadError {
             | Problem::BadDestination { .. }
             | Problem::OwnDestination(_)
             | Problem::BadName
-            | Problem::UnsupportedWindow(_)
+            | Problem::Window(_)
             | Problem::BadTo
+            | Problem::BadLimit
+            | Problem::BadSoft
+            | Problem::BadShare
+            | Problem::BadFee
+            | Problem::BadHours
+            | Problem::BadSelector
+            | Problem::BadWordValue
+            | Problem::NotInForce(_)
+            | Problem::UnknownService(_)
+            | Problem::InitiatingService(_)
             | Problem::Rule(_)
             | Problem::Roster(_)
             | Problem::Registry(_)

@@ -6,7 +6,7 @@ use countersign_approval::{StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
 use countersign_chains::Network;
 use countersign_policy::{
-    Actor, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
+    Actor, Context, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
 };
 use countersign_types::{
     Amount, EffectsText, EntryDigest, FactKey, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
@@ -254,7 +254,7 @@ impl<'a> Draft<'a> {
         };
         let reviewed = review.review(case.statements, case.first_seen_at);
         self.not_before = reviewed.completed_at.map(|at| at.after(obligations.time_lock()));
-        let outcome = open(&reviewed, self.not_before, waiting, case.now);
+        let outcome = open(&reviewed, obligations, (self.not_before, waiting), case.now);
         self.reviewed = Some(reviewed);
         outcome.map_or(Ok(()), Err)
     }
@@ -332,8 +332,8 @@ fn observatory<'a>(case: &Case<'a>) -> Observatory<'a> {
 /// What the statements leave open, or `None` if nothing is.
 fn open(
     reviewed: &Reviewed,
-    not_before: Option<Timestamp>,
-    waiting: Option<&Reason>,
+    obligations: &Obligations,
+    (not_before, waiting): (Option<Timestamp>, Option<&Reason>),
     now: Timestamp,
 ) -> Option<Outcome> {
     if !reviewed.ended.is_empty() {
@@ -360,6 +360,11 @@ fn open(
         reasons.push(Reason::new(Tag::ApprovalTimeLock, message));
     }
     reasons.extend(waiting.cloned());
+    // Attestations do not reach the signer yet, so each that is asked for is missing.
+    reasons.extend(obligations.attestations().map(|(kind, by, max_age)| {
+        let message = format!("an attestation of kind `{kind}` by `{by}`, at most {max_age} old, is missing");
+        Reason::new(Tag::AttestationMissing, message)
+    }));
     if reasons.is_empty() {
         return None;
     }
@@ -389,7 +394,7 @@ fn facts<'f>(
         .effects()
         .iter()
         .zip(subjects)
-        .map(|(effect, subject)| EffectFact { effect, subject })
+        .map(|(effect, subject)| EffectFact::new(effect, subject))
         .collect();
     let wallet = bundle.registry().wallets().wallet(parsed.wallet());
     let actor = Actor {
@@ -404,6 +409,12 @@ fn facts<'f>(
         effects,
         assets: bundle.registry().assets(),
         lists: bundle.destinations(),
+        // What is not known yet (history, prices, usage) counts against the withdrawal.
+        context: Context {
+            now: Some(case.now),
+            tenant: Some(&case.request.tenant),
+            ..Context::unknown()
+        },
     }
 }
 
@@ -427,11 +438,15 @@ fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransaction) -> R
     }
     if let Some(detail) = &reason.detail {
         let number = |amount: Option<Amount>| amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string());
+        let unit = match (&detail.asset, detail.currency) {
+            (Some(asset), _) => format!(" of {asset}"),
+            (None, Some(currency)) => format!(" of 0.00000001 {currency}"),
+            (None, None) => String::new(),
+        };
         message.push_str(&format!(
-            "; {} against {} of {}",
+            "; {} against {}{unit}",
             number(detail.value),
-            number(detail.bound),
-            detail.asset
+            number(detail.bound)
         ));
     }
     Reason {

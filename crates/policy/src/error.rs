@@ -58,7 +58,7 @@ pub enum PolicyError {
         rule: RuleId,
     },
     /// A require that asks for nothing.
-    #[error("require `{rule}` asks for nothing: give it approvals or a time-lock")]
+    #[error("require `{rule}` asks for nothing: give it approvals, a time-lock or attestations")]
     EmptyRequire {
         /// The rule.
         rule: RuleId,
@@ -70,6 +70,26 @@ pub enum PolicyError {
         rule: RuleId,
         /// Where.
         condition: ConditionKind,
+    },
+    /// A bound in money among amounts.
+    #[error("limit `{rule}` mixes amounts and money: write one limit for each")]
+    MixedUnits {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A soft bound that is never reached first, or asks for nothing.
+    #[error("limit `{rule}`: `soft` must be below `hard`, in the same unit, and `over-soft` must ask for something")]
+    UselessSoft {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// Transactions have no asset.
+    #[error(
+        "limit `{rule}` counts transactions or destinations, and neither has an asset: leave `asset` out of `scope`"
+    )]
+    CountByAsset {
+        /// The rule.
+        rule: RuleId,
     },
 }
 
@@ -89,7 +109,10 @@ impl PolicyError {
             | Self::PermitWithoutEffects { rule }
             | Self::ForbidWithoutCondition { rule }
             | Self::EmptyRequire { rule }
-            | Self::ZeroBound { rule, .. } => Some(rule),
+            | Self::ZeroBound { rule, .. }
+            | Self::MixedUnits { rule }
+            | Self::UselessSoft { rule }
+            | Self::CountByAsset { rule } => Some(rule),
             Self::TooManyRules { .. } => None,
         }
     }
@@ -105,7 +128,10 @@ impl PolicyError {
             | Self::TooManyRules { .. }
             | Self::PermitWithoutEffects { .. }
             | Self::ForbidWithoutCondition { .. }
-            | Self::EmptyRequire { .. } => None,
+            | Self::EmptyRequire { .. }
+            | Self::MixedUnits { .. }
+            | Self::CountByAsset { .. } => None,
+            Self::UselessSoft { .. } => Some(ConditionKind::Soft),
         }
     }
 }

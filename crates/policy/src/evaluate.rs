@@ -1,4 +1,4 @@
-//! POLICY.md steps 1–7 for per-transaction rules.
+//! POLICY.md steps 1–7.
 
 use std::collections::BTreeMap;
 
@@ -126,9 +126,9 @@ impl Trace {
     fn conclude(mut self) -> Evaluation {
         let outcome = if self.reasons.is_empty() {
             let mut obligations = Obligations::default();
-            for require in &self.requires {
-                obligations.join(&require.obligations);
-            }
+            let asked = self.requires.iter().map(|require| &require.obligations);
+            let over_soft = self.limits.iter().filter_map(|limit| limit.over_soft.as_ref());
+            asked.chain(over_soft).for_each(|asked| obligations.join(asked));
             Outcome::Allow(obligations)
         } else {
             Outcome::Deny
@@ -153,15 +153,18 @@ fn overrun(charge: &LimitTrace) -> Option<Reason> {
     if is_within {
         return None;
     }
-    let tag = if charge.after.is_some() && charge.hard.is_some() {
-        Tag::LimitPerTransactionExceeded
-    } else {
-        Tag::LimitUnknownAmount
+    let is_known = charge.charge.is_some() && charge.hard.is_some();
+    let tag = match (&charge.window, charge.before, charge.after) {
+        (_, None, _) if is_known => Tag::LimitUsageUnknown,
+        (None, _, Some(_)) if is_known => Tag::LimitPerTransactionExceeded,
+        (Some(_), _, Some(_)) if is_known => Tag::LimitWindowExceeded,
+        (_, _, _) => Tag::LimitUnknownAmount,
     };
-    let detail = charge.key.asset.clone().map(|asset| Comparison {
-        asset,
+    let detail = charge.hard.map(|hard| Comparison {
+        asset: charge.key.asset.clone().filter(|_| charge.currency.is_none()),
+        currency: charge.currency,
         value: charge.after,
-        bound: charge.hard,
+        bound: Some(hard),
     });
     Some(Reason {
         tag,
@@ -177,7 +180,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AmountMax, Condition, Effects, Forbid, Limit, Permit, PolicyParts, Require, To, TotalOver,
+        AmountMax, Ceiling, Charge, Condition, CounterUsage, Effects, Forbid, Limit, Meter, Permit, PolicyParts,
+        Require, To, TotalOver, Usage,
         testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer},
     };
     use countersign_types::{Amount, Effect, EffectKind};
@@ -221,7 +225,8 @@ mod tests {
             rule: rule_id.map(rule),
             effect,
             detail: detail.map(|(value, bound)| Comparison {
-                asset: asset("eth"),
+                asset: Some(asset("eth")),
+                currency: None,
                 value: Some(value.into()),
                 bound: Some(bound.into()),
             }),
@@ -342,7 +347,7 @@ mod tests {
         let charge = &found.limits[0];
         assert_eq!(
             (charge.before, charge.after),
-            (Amount::ZERO, Some(Amount::from_base_units(8)))
+            (Some(Amount::ZERO), Some(Amount::from_base_units(8)))
         );
     }
 
@@ -352,6 +357,120 @@ mod tests {
         let found = answer(parts(), &World::with(&strangers));
         assert_eq!((found.reasons.len(), found.reasons_left_out), (MAX_REASONS, 36));
         assert_eq!(found.outcome, Outcome::Deny);
+    }
+
+    /// 8 ETH over a day, above 4 two of treasury.
+    fn daily() -> Policy {
+        let meter = Meter {
+            window: "24h".parse().unwrap(),
+            hard: Ceiling::Amounts(bounds(&[("eth", 8)])),
+            soft: Some((
+                Ceiling::Amounts(bounds(&[("eth", 4)])),
+                obligations(&[("treasury", 2)], 0),
+            )),
+        };
+        let limit = Limit::new(
+            rule("day"),
+            vec![effects(&[EffectKind::Transfer])],
+            BTreeSet::new(),
+            meter,
+        )
+        .unwrap();
+        let all = Permit::new(rule("all"), vec![effects(&EffectKind::ALL)]).unwrap();
+        let parts = PolicyParts {
+            permits: vec![all],
+            limits: vec![limit],
+            ..PolicyParts::default()
+        };
+        Policy::new(parts).unwrap()
+    }
+
+    #[test]
+    fn windows_add_up_what_the_journal_knows() {
+        let policy = daily();
+        let world = World::with(&[transfer("eth", 3, "a"), fee(1)]);
+        let query = policy.usage_queries(&world.facts()).pop_first().unwrap();
+        let free = || Outcome::Allow(Obligations::default());
+        let two = || Outcome::Allow(obligations(&[("treasury", 2)], 0));
+        // What the window holds, what this lineage has of it, and the answer.
+        let table = [
+            (Some((0, 0)), free(), None),
+            (Some((1, 0)), free(), None),
+            (Some((2, 0)), two(), None),
+            (Some((5, 0)), two(), None),
+            (
+                Some((6, 0)),
+                Outcome::Deny,
+                Some((Tag::LimitWindowExceeded, Some((9, 8)))),
+            ),
+            (Some((6, 3)), two(), None),
+            (Some((7, 2)), two(), None),
+            (
+                Some((8, 2)),
+                Outcome::Deny,
+                Some((Tag::LimitWindowExceeded, Some((9, 8)))),
+            ),
+            (None, Outcome::Deny, Some((Tag::LimitUsageUnknown, None))),
+        ];
+        for (held, outcome, expected) in table {
+            let usage = held.map(|(sum, lineage)| {
+                let windows = BTreeMap::from([(query.window.clone(), Amount::from_base_units(sum))]);
+                let usage = CounterUsage {
+                    windows,
+                    lineage: Amount::from_base_units(lineage),
+                };
+                Usage::new(BTreeMap::from([(query.counter, usage)]))
+            });
+            let mut facts = world.facts();
+            facts.context.usage = usage.as_ref().unwrap_or(Usage::unknown());
+            let found = evaluate(&policy, &facts);
+            assert_eq!(found.outcome, outcome, "{held:?}");
+            let reasons: Vec<_> = found
+                .reasons
+                .iter()
+                .map(|reason| (reason.tag, reason.detail.clone()))
+                .collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(tag, numbers)| {
+                    let bound = Comparison {
+                        asset: Some(asset("eth")),
+                        currency: None,
+                        value: numbers.map(|(value, _): (u64, u64)| value.into()),
+                        bound: Some(Amount::from_base_units(8)),
+                    };
+                    (tag, Some(bound))
+                })
+                .collect();
+            assert_eq!(reasons, expected, "{held:?}");
+            let charge = Charge {
+                counter: query.counter,
+                amount: Amount::from_base_units(3),
+            };
+            assert_eq!(found.charges(), [charge]);
+        }
+    }
+
+    #[test]
+    fn one_counter_serves_every_limit_that_adds_up_the_same() {
+        let limit = |name: &str, window: &str| {
+            let meter = Meter {
+                window: window.parse().unwrap(),
+                hard: Ceiling::Amounts(bounds(&[("eth", 8)])),
+                soft: None,
+            };
+            Limit::new(rule(name), vec![], BTreeSet::new(), meter).unwrap()
+        };
+        let parts = PolicyParts {
+            limits: vec![limit("hour", "1h"), limit("day", "24h")],
+            ..PolicyParts::default()
+        };
+        let policy = Policy::new(parts).unwrap();
+        let world = World::with(&[transfer("eth", 3, "a")]);
+        let queries = policy.usage_queries(&world.facts());
+        let windows: Vec<String> = queries.iter().map(|query| query.window.to_string()).collect();
+        assert_eq!(windows, ["1h", "1d"]);
+        assert_eq!(evaluate(&policy, &world.facts()).charges().len(), 1);
     }
 
     /// Golden: receipts carry this JSON, and auditors recompute it byte for byte.

@@ -37,17 +37,18 @@ mod truth;
 mod window;
 
 pub use condition::{
-    AmountMax, AmountOver, Assets, Bounds, Condition, ConditionKind, Conditions, Effects, FeeMax, InitiatorGroups,
-    Initiators, Networks, OneOf, Subjects, Tiers, To, TotalMax, TotalOver, Wallets,
+    AmountMax, AmountOver, Assets, Bounds, Condition, ConditionKind, Conditions, Day, Effects, FeeMax, FeeShare, Hours,
+    InitiatorGroups, Initiators, MAX_WORD, Networks, OneOf, Selectors, Subjects, Tiers, To, TotalMax, TotalOver,
+    Wallets, Word, Words,
 };
 pub use counter::{Charge, CounterKey, CounterUsage, Measure, Usage, UsageQuery};
 pub use error::PolicyError;
 pub use evaluate::evaluate;
-pub use facts::{Actor, DestinationLists, EffectFact, Facts};
+pub use facts::{Actor, Context, DestinationFacts, DestinationLists, EffectFact, Facts};
 pub use money::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices, UnknownCurrency};
-pub use obligations::{Obligations, Seats};
+pub use obligations::{AttestationKind, Obligations, Seats};
 pub use policy::{MAX_RULES, Policy, PolicyParts};
-pub use rule::{Forbid, Limit, Permit, Require, RuleKind, ScopeBy};
+pub use rule::{Ceiling, Forbid, Limit, Meter, Permit, Require, RuleKind, ScopeBy};
 pub use trace::{
     Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS,
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
-use countersign_types::{Duration, GroupId};
+use countersign_types::{Duration, GroupId, PrincipalId};
 use serde::{Deserialize, Serialize};
 
 /// How many distinct people of one group must approve: at least one, so that no quorum is of nobody.
@@ -27,18 +27,73 @@ impl fmt::Display for Seats {
     }
 }
 
+/// What a service attests about a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttestationKind {
+    /// The destination was screened against sanctions.
+    Sanctions,
+    /// The counterparty's data went along with the payment.
+    TravelRule,
+}
+
+impl AttestationKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Sanctions, Self::TravelRule];
+
+    /// The word in a policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sanctions => "sanctions",
+            Self::TravelRule => "travel-rule",
+        }
+    }
+}
+impl fmt::Display for AttestationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The oldest that an attestation of a kind by a service may be.
+type MaxAges = BTreeMap<AttestationKind, BTreeMap<PrincipalId, Duration>>;
+
 /// The obligations of a transaction. Joining never lowers one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Obligations {
     approvals: BTreeMap<GroupId, Seats>,
     time_lock: Duration,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attestations: MaxAges,
 }
 
 impl Obligations {
     /// Seats by group, and how long to wait after the quorum is complete.
     pub fn new(approvals: BTreeMap<GroupId, Seats>, time_lock: Duration) -> Self {
-        Self { approvals, time_lock }
+        Self {
+            approvals,
+            time_lock,
+            attestations: BTreeMap::new(),
+        }
+    }
+
+    /// Asks for an attestation too; of several maximum ages for one kind and service the shortest holds.
+    pub fn with_attestation(mut self, kind: AttestationKind, by: PrincipalId, max_age: Duration) -> Self {
+        self.ask(kind, by, max_age);
+        self
+    }
+
+    fn ask(&mut self, kind: AttestationKind, by: PrincipalId, max_age: Duration) {
+        let held = self.attestations.entry(kind).or_default().entry(by).or_insert(max_age);
+        *held = max_age.min(*held);
+    }
+
+    /// The attestations, each with the oldest that it may be.
+    pub fn attestations(&self) -> impl Iterator<Item = (AttestationKind, &PrincipalId, Duration)> {
+        self.attestations
+            .iter()
+            .flat_map(|(kind, services)| services.iter().map(|(by, max_age)| (*kind, by, *max_age)))
     }
 
     /// Seats by group.
@@ -61,10 +116,10 @@ impl Obligations {
 
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.approvals.is_empty() && self.time_lock == Duration::ZERO
+        self.approvals.is_empty() && self.time_lock == Duration::ZERO && self.attestations.is_empty()
     }
 
-    /// Adds other obligations: per group the largest number of seats, the longest time-lock.
+    /// Adds other obligations: per group the largest number of seats, the longest time-lock, every attestation.
     pub fn join(&mut self, other: &Self) {
         for (group, seats) in &other.approvals {
             self.approvals
@@ -73,13 +128,22 @@ impl Obligations {
                 .or_insert(*seats);
         }
         self.time_lock = self.time_lock.max(other.time_lock);
+        for (kind, by, max_age) in other.attestations() {
+            self.ask(kind, by.clone(), max_age);
+        }
     }
 
     /// Whether these obligations ask for at least everything that the other ones ask for.
     pub fn covers(&self, other: &Self) -> bool {
         let has_seats =
             |(group, seats): (&GroupId, &Seats)| self.approvals.get(group).is_some_and(|held| held >= seats);
-        self.time_lock >= other.time_lock && other.approvals.iter().all(has_seats)
+        let has_attestation = |(kind, by, max_age): (AttestationKind, &PrincipalId, Duration)| {
+            let held = self.attestations.get(&kind).and_then(|services| services.get(by));
+            held.is_some_and(|held| *held <= max_age)
+        };
+        self.time_lock >= other.time_lock
+            && other.approvals.iter().all(has_seats)
+            && other.attestations().all(has_attestation)
     }
 }
 
@@ -115,6 +179,40 @@ mod tests {
         ] {
             assert!(!base.covers(&more), "{more:?}");
         }
+    }
+
+    #[test]
+    fn attestations_join_to_the_shortest_age() {
+        let asked = |by: &str, secs| {
+            obligations(&[], 0).with_attestation(
+                AttestationKind::Sanctions,
+                by.parse().unwrap(),
+                Duration::from_secs(secs),
+            )
+        };
+        let mut joined = asked("a", 60);
+        assert!(!joined.is_empty());
+        joined.join(&asked("a", 30));
+        joined.join(&asked("a", 90));
+        joined.join(&asked("b", 90));
+        let found: Vec<_> = joined
+            .attestations()
+            .map(|(_, by, age)| (by.as_str().to_owned(), age.secs()))
+            .collect();
+        assert_eq!(found, [("a".to_owned(), 30), ("b".to_owned(), 90)]);
+        for (less, covered) in [
+            (asked("a", 30), true),
+            (asked("a", 31), true),
+            (asked("a", 29), false),
+            (asked("c", 99), false),
+        ] {
+            assert_eq!(joined.covers(&less), covered, "{less:?}");
+        }
+        let json = serde_json::to_string(&asked("a", 60)).unwrap();
+        assert_eq!(
+            json,
+            r#"{"approvals":{},"time_lock":"0s","attestations":{"sanctions":{"a":"1m"}}}"#
+        );
     }
 
     #[test]

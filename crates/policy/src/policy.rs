@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::RuleId;
 
-use crate::{Forbid, Limit, Permit, PolicyError, Require};
+use crate::{Facts, Forbid, Limit, LimitTrace, Permit, PolicyError, Require, UsageQuery, rule::Seen};
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
@@ -71,6 +71,20 @@ impl Policy {
     /// The forbids, in order of id.
     pub fn forbids(&self) -> impl Iterator<Item = &Forbid> {
         self.forbids.values()
+    }
+}
+
+impl Policy {
+    /// What an evaluation of these facts needs to know of counters. What the facts lack already is asked for all the same,
+    /// unless it makes the charge itself unknown.
+    pub fn usage_queries(&self, facts: &Facts<'_>) -> BTreeSet<UsageQuery> {
+        let seen = Seen::all(facts);
+        let charges = self.limits().flat_map(|limit| limit.charges(&seen));
+        let query = |charge: LimitTrace| {
+            let (counter, window) = charge.counter.zip(charge.window)?;
+            Some(UsageQuery { counter, window })
+        };
+        charges.filter_map(query).collect()
     }
 }
 

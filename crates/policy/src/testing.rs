@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
     Amount, AssetId, AssetRecord, AssetRegistry, ChainId, Decimals, Destination, Duration, Effect, GroupId, OpaqueKind,
-    PrincipalId, RuleId, SubjectId, Tier, WalletId,
+    PrincipalId, RuleId, SubjectId, TenantId, Tier, Timestamp, WalletId,
 };
 
 use crate::{
-    Actor, Bounds, DestinationLists, EffectFact, Facts, Obligations, OneOf, Seats, Truth, condition::View, rule::Seen,
+    Actor, Bounds, Context, Currency, DestinationLists, EffectFact, Facts, MONEY_DECIMALS, Obligations, OneOf,
+    PRICE_DECIMALS, Price, Prices, Seats, Truth, Usage, condition::View, rule::Seen,
 };
 
 pub(crate) const CHAIN: &str = "eip155:31337";
@@ -22,6 +23,9 @@ pub(crate) struct World {
     pub(crate) effects: Vec<(Effect, Option<SubjectId>)>,
     pub(crate) assets: AssetRegistry,
     pub(crate) lists: DestinationLists,
+    pub(crate) now: Option<Timestamp>,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) prices: Prices,
 }
 
 impl Default for World {
@@ -36,6 +40,9 @@ impl Default for World {
             effects: vec![],
             assets: registry(),
             lists: DestinationLists::new(BTreeMap::from([("customers".parse().unwrap(), customers)])),
+            now: Some(Timestamp::from_unix_millis(1_770_000_000_000)),
+            tenant: Some("demo".parse().unwrap()),
+            prices: prices(),
         }
     }
 }
@@ -71,13 +78,16 @@ impl World {
             effects: self
                 .effects
                 .iter()
-                .map(|(effect, subject)| EffectFact {
-                    effect,
-                    subject: subject.as_ref(),
-                })
+                .map(|(effect, subject)| EffectFact::new(effect, subject.as_ref()))
                 .collect(),
             assets: &self.assets,
             lists: &self.lists,
+            context: Context {
+                now: self.now,
+                tenant: self.tenant.as_ref(),
+                prices: &self.prices,
+                usage: Usage::unknown(),
+            },
         }
     }
 
@@ -92,7 +102,21 @@ pub(crate) fn rule(id: &str) -> RuleId {
     id.parse().unwrap()
 }
 
-/// `eth` and `demo` are in the registry, `stray` is not.
+/// One ETH is worth 3 USD, one GOLD 5 USD; DEMO has no price.
+fn prices() -> Prices {
+    let price = |name, dollars| {
+        let price = Amount::parse_decimal(dollars, Decimals::new(PRICE_DECIMALS).unwrap()).unwrap();
+        ((asset(name), Currency::Usd), Price::from_atto(price))
+    };
+    Prices::new(BTreeMap::from([price("eth", "3"), price("gold", "5")]))
+}
+
+/// Whole dollars.
+pub(crate) fn usd(dollars: u64) -> Amount {
+    Amount::parse_decimal(&dollars.to_string(), Decimals::new(MONEY_DECIMALS).unwrap()).unwrap()
+}
+
+/// `eth`, `gold` and `demo` are in the registry, `stray` is not.
 pub(crate) fn asset(name: &str) -> AssetId {
     match name {
         "eth" => format!("{CHAIN}/slip44:60").parse().unwrap(),
@@ -107,7 +131,7 @@ pub(crate) fn registry() -> AssetRegistry {
         decimals: Decimals::new(0).unwrap(),
         quirks: BTreeSet::new(),
     };
-    AssetRegistry::new([record("eth", "ETH"), record("demo", "DEMO")]).unwrap()
+    AssetRegistry::new([record("eth", "ETH"), record("demo", "DEMO"), record("gold", "GOLD")]).unwrap()
 }
 
 pub(crate) fn destination(name: &str) -> Destination {

@@ -1,12 +1,18 @@
 //! The computed trace: it goes into the audit log and into receipts, and an auditor recomputes it bit for bit.
 //!
 //! The JSON form is part of the log's format: ordered maps and vectors, amounts as decimal strings, no floats, absent
-//! parts written as `null`. A change of what it says for the same policy and facts is a new [`SEMANTICS`].
+//! parts written as `null`; parts that came with later rules are left out where they say nothing, so that a trace without
+//! them keeps its bytes. A change of what it says for the same policy and facts is a new [`SEMANTICS`].
 
-use countersign_types::{Amount, AssetId, Destination, EffectKind, RuleId, Tag, WalletId};
+use std::collections::BTreeMap;
+
+use countersign_types::{
+    Amount, AssetId, ChainId, CounterId, Destination, EffectKind, PrincipalId, RuleId, SubjectId, Tag, TenantId, Tier,
+    WalletId,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::Obligations;
+use crate::{Charge, Currency, Obligations, Window};
 
 /// The version of what effects and rules mean. Decision entries name it.
 pub const SEMANTICS: &str = "cs-eval/1";
@@ -58,12 +64,15 @@ pub struct Reason {
     pub detail: Option<Comparison>,
 }
 
-/// A number against its bound, in base units.
+/// A number against its bound: in base units of the asset, or in 10⁻⁸ of the currency, or a count where there is neither.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The asset.
-    pub asset: AssetId,
+    pub asset: Option<AssetId>,
+    /// The currency, of money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
     /// The amount; `None` is unknown.
     pub value: Option<Amount>,
     /// The bound.
@@ -99,7 +108,7 @@ pub struct RequireTrace {
 }
 
 /// What one limit counts separately.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitKey {
     /// The asset; `None` where the charge cannot be valued.
@@ -108,6 +117,21 @@ pub struct LimitKey {
     pub destination: Option<Destination>,
     /// The signing wallet, for limits scoped by it.
     pub wallet: Option<WalletId>,
+    /// The customer, for limits scoped by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// Who asked, for limits scoped by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<PrincipalId>,
+    /// The network, for limits scoped by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<ChainId>,
+    /// The tier, for limits scoped by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// The tenant, for limits scoped by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// One charge to one limit.
@@ -118,12 +142,40 @@ pub struct LimitTrace {
     pub rule: RuleId,
     /// What was charged.
     pub key: LimitKey,
-    /// What was charged before this transaction: nothing, for a limit of one transaction.
-    pub before: Amount,
+    /// What was charged before this transaction: nothing, for a limit of one transaction; `None` is unknown.
+    pub before: Option<Amount>,
     /// What this transaction charges; `None` is unknown.
     pub charge: Option<Amount>,
     /// Both together; `None` is unknown, and over every bound.
     pub after: Option<Amount>,
     /// The hard maximum; `None` where the charge cannot be valued.
     pub hard: Option<Amount>,
+    /// The currency, of a limit in money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// The window, unless it is one transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// The counter that the journal charges, for a limit over more than one transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter: Option<CounterId>,
+    /// The soft maximum, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft: Option<Amount>,
+    /// What being over the soft maximum asks for, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_soft: Option<Obligations>,
+}
+
+impl Evaluation {
+    /// What the journal charges if this is authorized: each counter once, and never less than any limit charged it.
+    pub fn charges(&self) -> Vec<Charge> {
+        let mut charges: BTreeMap<CounterId, Amount> = BTreeMap::new();
+        for (counter, amount) in self.limits.iter().filter_map(|limit| limit.counter.zip(limit.charge)) {
+            let charged = charges.entry(counter).or_default();
+            *charged = amount.max(*charged);
+        }
+        let charge = |(counter, amount)| Charge { counter, amount };
+        charges.into_iter().map(charge).collect()
+    }
 }

@@ -21,6 +21,15 @@ impl Truth {
         }
     }
 
+    /// Either: true if either is true, else unknown if either is unknown.
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::True, _) | (_, Self::True) => Self::True,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::False, Self::False) => Self::False,
+        }
+    }
+
     /// How a permit reads it: only what is known to hold.
     pub fn is_certain(self) -> bool {
         self == Self::True
@@ -32,6 +41,11 @@ impl Truth {
     }
 }
 
+impl From<Option<bool>> for Truth {
+    fn from(holds: Option<bool>) -> Self {
+        holds.map_or(Self::Unknown, Self::from)
+    }
+}
 impl From<bool> for Truth {
     fn from(holds: bool) -> Self {
         if holds { Self::True } else { Self::False }
@@ -54,6 +68,21 @@ mod tests {
         ];
         for (a, b, both) in table {
             assert_eq!((a.and(b), b.and(a)), (both, both), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn or_is_kleenes() {
+        let table = [
+            (True, True, True),
+            (True, Unknown, True),
+            (True, False, True),
+            (Unknown, Unknown, Unknown),
+            (Unknown, False, Unknown),
+            (False, False, False),
+        ];
+        for (a, b, either) in table {
+            assert_eq!((a.or(b), b.or(a)), (either, either), "{a:?} {b:?}");
         }
     }
 

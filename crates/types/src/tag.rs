@@ -122,11 +122,14 @@ tags! {
     PermitUncovered = "permit/uncovered", Denied, "no permit covers an effect";
     ForbidMatched = "forbid/matched", Denied, "a forbid matches an effect or an aggregate";
     LimitPerTransactionExceeded = "limit/per-transaction-exceeded", Denied, "the transaction is over a limit's hard maximum";
+    LimitWindowExceeded = "limit/window-exceeded", Denied, "what a limit adds up over its window is over the hard maximum";
+    LimitUsageUnknown = "limit/usage-unknown", Denied, "what a limit has added up so far is not known";
     LimitUnknownAmount = "limit/unknown-amount", Denied, "an amount that a limit counts is unknown";
 
     // Approvals.
     ApprovalMissing = "approval/missing", Pending, "seats of a quorum are not filled yet";
     ApprovalTimeLock = "approval/time-lock", Pending, "the time-lock has not run out yet";
+    AttestationMissing = "attestation/missing", Pending, "an attestation that the policy asks for is missing or stale";
     ApprovalRejected = "approval/rejected", Denied, "a member of a required group rejected the withdrawal";
     ApprovalOtherWithdrawal = "approval/other-withdrawal", Denied, "the statement names other withdrawals";
     ApprovalEffectsMismatch = "approval/effects-mismatch", Denied, "the approved effects are not those of the bytes";

@@ -1,17 +1,30 @@
 //! Conditions as written → conditions that mean something: every name is looked up where it must be.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    str::FromStr,
+};
 
 use countersign_approval::Roster;
 use countersign_chains::Registry;
 use countersign_policy::{
-    Assets, Bounds, Condition, Effects, InitiatorGroups, Initiators, Networks, OneOf, Subjects, Tiers, To, Wallets,
+    Assets, Bounds, Condition, Currency, Effects, InitiatorGroups, Initiators, Networks, OneOf, Selectors, Subjects,
+    Tiers, To, Wallets,
 };
-use countersign_types::{AssetId, AssetSymbol, ChainId, EffectKind, GroupId, ListId, PrincipalId, SubjectId, WalletId};
+use countersign_types::{
+    AssetId, AssetSymbol, ChainId, Duration, EffectKind, GroupId, ListId, PrincipalId, Selector, SubjectId, WalletId,
+};
+use data_encoding::HEXLOWER;
 
 use super::raw::{RawTo, Selection};
 use crate::{
-    LoadError, amount, assets::unknown_network, destinations::NamedLists, error::Problem, wallets::tier, yaml::Doc,
+    LoadError, amount,
+    assets::{PricedAssets, unknown_network},
+    destinations::NamedLists,
+    error::Problem,
+    wallets::tier,
+    yaml::Doc,
 };
 
 /// Everything that a policy may name.
@@ -19,6 +32,7 @@ pub(crate) struct Names<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) roster: &'a Roster,
     pub(crate) lists: &'a NamedLists,
+    pub(crate) priced: &'a PricedAssets,
 }
 
 /// Reads one rule's conditions and collects what is wrong with them.
@@ -50,12 +64,16 @@ impl<T> Reader<'_, T> {
             raw.to.and_then(|to| self.to(&at("to"), to)),
             self.one_of(&at("subjects"), raw.subjects, parse::<SubjectId>)
                 .map(|s| Condition::Subjects(Subjects(s))),
+            self.one_of(&at("selectors"), raw.selectors, selector)
+                .map(|s| Condition::Selectors(Selectors(s))),
+            raw.words.and_then(|words| self.words(&at("words"), words)),
+            raw.hours.and_then(|hours| self.hours(&at("hours"), hours)),
         ];
         lists.into_iter().flatten().collect()
     }
 
     /// A list of names; an empty one stays, and the rule refuses it.
-    fn one_of<V: Ord + Clone>(
+    pub(super) fn one_of<V: Ord + Clone>(
         &mut self,
         path: &str,
         raw: Option<&Vec<String>>,
@@ -87,45 +105,55 @@ impl<T> Reader<'_, T> {
     }
 
     fn to(&mut self, path: &str, raw: &RawTo) -> Option<Condition> {
-        let to = match raw {
-            RawTo {
-                list: Some(list),
-                own: None,
-                unknown: None,
-            } => match self.names.list(list) {
-                Ok(list) => To::List(list),
-                Err(problem) => {
-                    self.errors.push(self.doc.value(&format!("{path}.list"), problem));
-                    return None;
-                }
+        let names = self.names;
+        let duration = |text: &String| Ok(text.parse::<Duration>()?);
+        let at = |field: &str| format!("{path}.{field}");
+        let forms = [
+            raw.list.as_ref().map(|text| ("list", names.list(text).map(To::List))),
+            raw.address_book
+                .as_ref()
+                .map(|text| ("address-book", names.service(text).map(To::AddressBook))),
+            raw.entry_under
+                .as_ref()
+                .map(|text| ("entry-under", duration(text).map(To::EntryUnder))),
+            raw.entry_over
+                .as_ref()
+                .map(|text| ("entry-over", duration(text).map(To::EntryOver))),
+            raw.unknown
+                .map(|is_so| ("unknown", is_so.then_some(To::Unlisted).ok_or(Problem::BadTo))),
+            raw.first_seen
+                .map(|is_so| ("first-seen", is_so.then_some(To::FirstSeen).ok_or(Problem::BadTo))),
+        ];
+        let own = raw.own.as_ref();
+        let mut forms: Vec<(&str, Result<To, Problem>)> = forms.into_iter().flatten().collect();
+        let to = match (forms.pop(), own) {
+            (Some((field, form)), None) if forms.is_empty() => match form {
+                Err(Problem::BadTo) => Err((path.to_owned(), Problem::BadTo)),
+                form => form.map_err(|problem| (at(field), problem)),
             },
-            RawTo {
-                list: None,
-                own: Some(own),
-                unknown: None,
-            } => {
-                let names = self.names;
-                To::Own(self.one_of(&format!("{path}.own"), Some(own), |text| names.wallet(text))?)
-            }
-            RawTo {
-                list: None,
-                own: None,
-                unknown: Some(true),
-            } => To::Unlisted,
-            RawTo { .. } => {
-                self.errors.push(self.doc.key(path, Problem::BadTo));
-                return None;
-            }
+            (None, Some(own)) => Ok(To::Own(self.one_of(&at("own"), Some(own), |text| names.wallet(text))?)),
+            (_, _) => Err((path.to_owned(), Problem::BadTo)),
         };
-        Some(Condition::To(to))
+        match to {
+            Ok(to) => Some(Condition::To(to)),
+            Err((_, Problem::BadTo)) => {
+                self.errors.push(self.doc.key(path, Problem::BadTo));
+                None
+            }
+            Err((at, problem)) => {
+                self.errors.push(self.doc.value(&at, problem));
+                None
+            }
+        }
     }
 
     /// Bounds by symbol: `{ ETH: "10 ETH", DEMO: "10000 DEMO" }`.
     pub(super) fn bounds(&mut self, path: &str, raw: &BTreeMap<String, String>) -> Bounds {
-        let mut bounds = Vec::new();
+        let (mut bounds, mut money) = (Vec::new(), Vec::new());
         for (key, text) in raw {
             let at = format!("{path}.{key}");
-            if let Err(problem) = self.names.symbol(key) {
+            let is_money = key.parse::<Currency>().is_ok();
+            if let Some(problem) = self.names.symbol(key).err().filter(|_| !is_money) {
                 self.errors.push(self.doc.key(&at, problem));
                 continue;
             }
@@ -137,11 +165,46 @@ impl<T> Reader<'_, T> {
                     };
                     self.errors.push(self.doc.value(&at, problem));
                 }
-                Ok((_, bound)) => bounds.extend(bound.iter().map(|(asset, amount)| (asset.clone(), amount))),
+                Ok((_, bound)) => {
+                    bounds.extend(bound.iter().map(|(asset, amount)| (asset.clone(), amount)));
+                    money.extend(bound.money());
+                }
                 Err(problem) => self.errors.push(self.doc.value(&at, problem)),
             }
         }
-        bounds.into_iter().collect()
+        let with_money = |bounds: Bounds, (currency, bound)| bounds.with_money(currency, bound);
+        money.into_iter().fold(bounds.into_iter().collect(), with_money)
+    }
+
+    /// A bound in money needs a price for everything that the rule may concern: an amount without one is unknown, and would
+    /// deny what the author meant to allow.
+    pub(super) fn certify_prices(
+        &mut self,
+        path: &str,
+        conditions: &[Condition],
+        money: impl IntoIterator<Item = Currency>,
+    ) {
+        let bounds = conditions.iter().filter_map(Condition::bounds);
+        let currencies: BTreeSet<Currency> = bounds
+            .flat_map(|bounds| bounds.money().map(|(c, _)| c))
+            .chain(money)
+            .collect();
+        let named = conditions.iter().find_map(|condition| {
+            if let Condition::Assets(Assets(assets)) = condition {
+                Some(assets)
+            } else {
+                None
+            }
+        });
+        for currency in currencies {
+            let concerned = self.names.registry.assets().iter().map(|record| &record.id);
+            let mut concerned = concerned.filter(|asset| named.is_none_or(|named| named.contains(asset)));
+            let unpriced = concerned.find(|asset| !self.names.priced.contains(&((*asset).clone(), currency)));
+            if let Some(asset) = unpriced.cloned() {
+                let problem = Problem::NoPriceSource { asset, currency };
+                self.errors.push(self.doc.value(&format!("{path}.id"), problem));
+            }
+        }
     }
 
     /// One bound: `"0.05 ETH"`.
@@ -161,6 +224,13 @@ where
     Problem: From<V::Err>,
 {
     Ok(text.parse::<V>()?)
+}
+
+fn selector(text: &str) -> Result<Selector, Problem> {
+    let bytes = text.strip_prefix("0x").filter(|hex| hex.len() == 8);
+    let bytes = bytes.and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
+    let bytes: Option<[u8; 4]> = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Selector).ok_or(Problem::BadSelector)
 }
 
 fn effect_kind(text: &str) -> Result<EffectKind, Problem> {
@@ -201,6 +271,18 @@ impl Names<'_> {
         let id: GroupId = text.parse()?;
         if self.roster.group(&id).is_none() {
             return Err(Problem::UnknownGroup(id));
+        }
+        Ok(id)
+    }
+
+    /// A service of the roster: what it attests is signed, and no person can be it.
+    pub(super) fn service(&self, text: &str) -> Result<PrincipalId, Problem> {
+        let id: PrincipalId = text.parse()?;
+        if !self.roster.contains(&id) || self.roster.is_person(&id) {
+            return Err(Problem::UnknownService(id));
+        }
+        if self.roster.initiators().contains(&id) {
+            return Err(Problem::InitiatingService(id));
         }
         Ok(id)
     }

@@ -1,20 +1,23 @@
 //! `policy.yaml`: permits, requires, limits, forbids.
 
 mod conditions;
+mod limits;
+mod moments;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_policy::{
-    AmountMax, AmountOver, Condition, FeeMax, Forbid, Limit, Obligations, Permit, Policy, PolicyError, PolicyParts,
-    Require, ScopeBy, Seats, TotalMax, TotalOver,
+    AmountMax, AmountOver, Condition, FeeMax, Forbid, Permit, Policy, PolicyError, PolicyParts, Require, Seats,
+    TotalMax, TotalOver,
 };
-use countersign_types::{Duration, GroupId, RuleId};
+use countersign_types::{GroupId, RuleId};
 
 pub(crate) use self::conditions::Names;
 use self::{
     conditions::Reader,
-    raw::{PolicyFile, RawForbid, RawLimit, RawPermit, RawRequire, RawWhen},
+    limits::Asked,
+    raw::{PolicyFile, RawForbid, RawPermit, RawRequire, RawWhen},
 };
 use crate::{
     error::{Found, Problem},
@@ -39,6 +42,10 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
     if doc.raw.schema != SCHEMA {
         found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
         return None;
+    }
+    let sections = [("breakers", &doc.raw.breakers), ("invariants", &doc.raw.invariants)];
+    for (name, _) in sections.into_iter().filter(|(_, section)| section.is_some()) {
+        found.push(doc.key(name, Problem::NotInForce(name)));
     }
     let mut rules = Rules {
         reader: Reader {
@@ -93,7 +100,7 @@ impl Rules<'_> {
     }
 
     fn fail(&mut self, path: &str, problem: impl Into<Problem>) {
-        self.reader.errors.push(self.reader.doc.value(path, problem));
+        self.reader.fail(path, problem);
     }
 
     /// A rule's id, unique among rules of all kinds.
@@ -138,17 +145,27 @@ impl Rules<'_> {
             conditions.push(Condition::AmountMax(AmountMax(max)));
         }
         if let Some(fee) = &raw.fee {
-            let max = self.reader.bound(&format!("{path}.fee.max"), &fee.max);
-            conditions.push(Condition::FeeMax(FeeMax(max)));
+            if fee.max.is_none() && fee.share.is_none() {
+                self.fail(&format!("{path}.fee"), Problem::BadFee);
+            }
+            if let Some(max) = &fee.max {
+                let max = self.reader.bound(&format!("{path}.fee.max"), max);
+                conditions.push(Condition::FeeMax(FeeMax(max)));
+            }
+            let share = fee.share.as_ref();
+            conditions.extend(share.and_then(|share| self.reader.share(&format!("{path}.fee.share"), share)));
         }
         if let Some(total) = &raw.total {
             let max = self.reader.bounds(&format!("{path}.total.max"), &total.max);
             conditions.push(Condition::TotalMax(TotalMax(max)));
         }
+        self.reader.certify_prices(path, &conditions, []);
         self.made(path, before, Permit::new(id?, conditions))
     }
 
-    fn when(&mut self, path: &str, raw: &RawWhen) -> Vec<Condition> {
+    /// The conditions of the require or forbid at `rule`.
+    fn when(&mut self, rule: &str, raw: &RawWhen) -> Vec<Condition> {
+        let path = &format!("{rule}.when");
         let mut conditions = self.reader.selection(path, &raw.selection());
         if let Some(amount) = &raw.amount {
             let over = self.reader.bounds(&format!("{path}.amount.over"), &amount.over);
@@ -158,32 +175,21 @@ impl Rules<'_> {
             let over = self.reader.bounds(&format!("{path}.total.over"), &total.over);
             conditions.push(Condition::TotalOver(TotalOver(over)));
         }
+        self.reader.certify_prices(rule, &conditions, []);
         conditions
     }
 
     fn require(&mut self, path: &str, raw: &RawRequire) -> Option<Require> {
         let before = self.reader.errors.len();
         let id = self.id(path, &raw.id);
-        let conditions = raw
-            .when
-            .as_ref()
-            .map(|when| self.when(&format!("{path}.when"), when))
-            .unwrap_or_default();
-        let approvals = raw
-            .approvals
-            .iter()
-            .flatten()
-            .filter_map(|(group, seats)| self.seats(path, group, *seats));
-        let approvals = approvals.collect();
-        let time_lock = raw.time_lock.as_ref().map_or(Ok(Duration::ZERO), |text| text.parse());
-        let time_lock = time_lock
-            .map_err(|error| self.fail(&format!("{path}.time-lock"), error))
-            .unwrap_or_default();
-        self.made(
-            path,
-            before,
-            Require::new(id?, conditions, Obligations::new(approvals, time_lock)),
-        )
+        let conditions = raw.when.as_ref().map(|when| self.when(path, when)).unwrap_or_default();
+        let asked = Asked {
+            approvals: raw.approvals.as_ref(),
+            time_lock: raw.time_lock.as_ref(),
+            attestations: raw.attestations.as_ref(),
+        };
+        let obligations = self.obligations(path, &asked);
+        self.made(path, before, Require::new(id?, conditions, obligations))
     }
 
     fn seats(&mut self, path: &str, group: &str, seats: u64) -> Option<(GroupId, Seats)> {
@@ -197,41 +203,10 @@ impl Rules<'_> {
         Some((id, u32::try_from(count).ok().and_then(Seats::new)?))
     }
 
-    fn limit(&mut self, path: &str, raw: &RawLimit) -> Option<Limit> {
-        let before = self.reader.errors.len();
-        let id = self.id(path, &raw.id);
-        let conditions = self.reader.selection(path, &raw.selection());
-        if raw.window != "transaction" {
-            let window = raw.window.chars().take(64).collect();
-            self.fail(&format!("{path}.window"), Problem::UnsupportedWindow(window));
-        }
-        let hard = self.reader.bound(&format!("{path}.hard"), &raw.hard);
-        let mut scope = BTreeSet::new();
-        for (n, word) in raw.scope.iter().flatten().enumerate() {
-            match scope_by(word) {
-                Ok(by) => drop(scope.insert(by)),
-                Err(problem) => self.fail(&format!("{path}.scope[{n}]"), problem),
-            }
-        }
-        self.made(path, before, Limit::new(id?, conditions, scope, hard))
-    }
-
     fn forbid(&mut self, path: &str, raw: &RawForbid) -> Option<Forbid> {
         let before = self.reader.errors.len();
         let id = self.id(path, &raw.id);
-        let conditions = self.when(&format!("{path}.when"), &raw.when);
+        let conditions = self.when(path, &raw.when);
         self.made(path, before, Forbid::new(id?, conditions))
-    }
-}
-
-fn scope_by(word: &str) -> Result<ScopeBy, Problem> {
-    match word {
-        "asset" => Ok(ScopeBy::Asset),
-        "destination" => Ok(ScopeBy::Destination),
-        "wallet" => Ok(ScopeBy::Wallet),
-        _ => Err(Problem::BadWord {
-            word: word.chars().take(64).collect(),
-            allowed: "`asset`, `destination`, `wallet`",
-        }),
     }
 }

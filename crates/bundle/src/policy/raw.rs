@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -13,6 +13,9 @@ pub(super) struct PolicyFile {
     pub(super) requires: Vec<RawRequire>,
     pub(super) limits: Vec<RawLimit>,
     pub(super) forbids: Vec<RawForbid>,
+    /// Not in force in this version: their presence is an error, never silence.
+    pub(super) breakers: Option<IgnoredAny>,
+    pub(super) invariants: Option<IgnoredAny>,
 }
 
 /// The conditions that every kind of rule may carry. `flatten` would lose positions and strictness, so the fields are
@@ -27,6 +30,9 @@ pub(super) struct Selection<'a> {
     pub(super) assets: Option<&'a Vec<String>>,
     pub(super) to: Option<&'a RawTo>,
     pub(super) subjects: Option<&'a Vec<String>>,
+    pub(super) selectors: Option<&'a Vec<String>>,
+    pub(super) words: Option<&'a Vec<RawWord>>,
+    pub(super) hours: Option<&'a RawHours>,
 }
 
 macro_rules! selecting {
@@ -45,6 +51,9 @@ macro_rules! selecting {
             assets: Option<Vec<String>>,
             to: Option<RawTo>,
             subjects: Option<Vec<String>>,
+            selectors: Option<Vec<String>>,
+            words: Option<Vec<RawWord>>,
+            hours: Option<RawHours>,
         }
         impl $name {
             pub(super) fn selection(&self) -> Selection<'_> {
@@ -58,6 +67,9 @@ macro_rules! selecting {
                     assets: self.assets.as_ref(),
                     to: self.to.as_ref(),
                     subjects: self.subjects.as_ref(),
+                    selectors: self.selectors.as_ref(),
+                    words: self.words.as_ref(),
+                    hours: self.hours.as_ref(),
                 }
             }
         }
@@ -70,7 +82,17 @@ selecting! {
     /// The conditions of a require or forbid.
     RawWhen { amount: Option<RawOver>, total: Option<RawOver>, }
     /// A limit carries its conditions itself.
-    RawLimit { id: String, scope: Option<Vec<String>>, window: String, hard: String, }
+    RawLimit {
+        id: String,
+        scope: Option<Vec<String>>,
+        window: String,
+        zone: Option<String>,
+        hard: Option<String>,
+        count: Option<u64>,
+        new_destinations: Option<u64>,
+        soft: Option<String>,
+        over_soft: Option<RawObligations>,
+    }
 }
 
 #[derive(Deserialize)]
@@ -80,6 +102,24 @@ pub(super) struct RawRequire {
     pub(super) when: Option<RawWhen>,
     pub(super) approvals: Option<BTreeMap<String, u64>>,
     pub(super) time_lock: Option<String>,
+    pub(super) attestations: Option<Vec<RawAttestation>>,
+}
+
+/// What a limit asks for above its soft maximum.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawObligations {
+    pub(super) approvals: Option<BTreeMap<String, u64>>,
+    pub(super) time_lock: Option<String>,
+    pub(super) attestations: Option<Vec<RawAttestation>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawAttestation {
+    pub(super) kind: String,
+    pub(super) by: String,
+    pub(super) max_age: String,
 }
 
 #[derive(Deserialize)]
@@ -90,11 +130,32 @@ pub(super) struct RawForbid {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawTo {
     pub(super) list: Option<String>,
     pub(super) own: Option<Vec<String>>,
     pub(super) unknown: Option<bool>,
+    pub(super) address_book: Option<String>,
+    pub(super) first_seen: Option<bool>,
+    pub(super) entry_under: Option<String>,
+    pub(super) entry_over: Option<String>,
+}
+
+/// One word of a call's arguments.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWord {
+    pub(super) at: u64,
+    pub(super) values: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHours {
+    pub(super) zone: String,
+    pub(super) days: Vec<String>,
+    pub(super) from: String,
+    pub(super) to: String,
 }
 
 #[derive(Deserialize)]
@@ -112,5 +173,6 @@ pub(super) struct RawOver {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFee {
-    pub(super) max: String,
+    pub(super) max: Option<String>,
+    pub(super) share: Option<String>,
 }

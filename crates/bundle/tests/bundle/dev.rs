@@ -3,7 +3,7 @@
 use crate::support::{dev, seal};
 use countersign_approval::RosterFile;
 use countersign_bundle::{Bundle, Component, Manifest, write_roster, write_wallets};
-use countersign_policy::{Actor, EffectFact, Evaluation, Facts, Obligations, Outcome, evaluate};
+use countersign_policy::{Actor, Context, EffectFact, Evaluation, Facts, Obligations, Outcome, evaluate};
 use countersign_types::{Amount, Destination, Effect, GroupId, SubjectId, Tag};
 
 fn bundle() -> Bundle {
@@ -32,18 +32,10 @@ fn answer(bundle: &Bundle, amount: u128, asset: &str, to: &str, fee: u128) -> Ev
             tier: Some(wallet.tier),
         },
         network: &"eip155:31337".parse().unwrap(),
-        effects: vec![
-            EffectFact {
-                effect: &transfer,
-                subject: Some(&subject),
-            },
-            EffectFact {
-                effect: &fee,
-                subject: None,
-            },
-        ],
+        effects: vec![EffectFact::new(&transfer, Some(&subject)), EffectFact::new(&fee, None)],
         assets: bundle.registry().assets(),
         lists: bundle.destinations(),
+        context: Context::unknown(),
     };
     evaluate(bundle.policy(), &facts)
 }
@@ -254,8 +246,14 @@ fn what_the_writers_write_loads() {
     let person = |n: usize, id: &str| serde_json::json!({ "id": id, "keys": [keys[n]] });
     let roster: RosterFile = serde_json::from_value(serde_json::json!({
         "people": [person(0, "alice"), person(1, "bob"), person(2, "carol"), person(3, "dave")],
-        "services": [{ "id": "payout-service", "operators": ["dave"],
-            "keys": ["ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"] }],
+        "services": [
+            { "id": "payout-service", "operators": ["dave"],
+                "keys": ["ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"] },
+            { "id": "screening-service", "operators": ["carol"],
+                "keys": ["ed25519:3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"] },
+            { "id": "address-book", "operators": ["carol"],
+                "keys": ["ed25519:fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"] },
+        ],
         "groups": [{ "id": "treasury", "members": ["alice", "bob", "carol"] }],
         "initiators": [{ "tenant": "demo", "principals": ["payout-service"] }],
         "admins": { "threshold": 2, "members": ["alice", "bob", "carol"] },

@@ -69,7 +69,7 @@ fn every_block_of_rules_loads() {
     }
     assert_eq!(
         seen,
-        BTreeMap::from([("permits", 2), ("requires", 1), ("limits", 1), ("forbids", 1)])
+        BTreeMap::from([("permits", 3), ("requires", 2), ("limits", 2), ("forbids", 2)])
     );
 }
 

@@ -17,6 +17,7 @@ mod dev;
 mod docs;
 mod file_mutations;
 mod hostile;
+mod language_mutations;
 mod manifest;
 mod mutations;
 mod observers;

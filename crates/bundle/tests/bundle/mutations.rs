@@ -1,13 +1,21 @@
 //! The valid dev bundle, one mutation of its text, and exactly what is said about it, where.
 
 use crate::support::{dev, errors, mutated, seal};
-use crate::{file_mutations, policy_mutations};
+use crate::{file_mutations, language_mutations, policy_mutations};
 use countersign_types::Tag;
+
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str, &'static str)> {
+    let language = language_mutations::MUTATIONS.iter();
+    policy_mutations::MUTATIONS
+        .iter()
+        .chain(language)
+        .chain(file_mutations::MUTATIONS)
+}
 
 #[test]
 fn the_dev_bundle_loads_and_each_mutation_is_told() {
     assert_eq!(countersign_bundle::Bundle::load(&dev()).err(), None);
-    for (path, from, to, expected) in policy_mutations::MUTATIONS.iter().chain(file_mutations::MUTATIONS) {
+    for (path, from, to, expected) in all() {
         let errors = errors(&mutated(path, from, to));
         assert_eq!(errors.to_string(), *expected, "{path}: {from:?} -> {to:?}");
         assert!(errors.iter().all(|error| error.tag() == Tag::BundleMalformed));
@@ -24,7 +32,7 @@ fn all_errors_come_at_once() {
     let text = String::from_utf8(files["policy.yaml"].clone()).unwrap();
     let text = text
         .replace("treasury: 2", "nobody: 2")
-        .replace("hard: \"8 ETH\"", "hard: \"8 USD\"");
+        .replace("hard: \"8 ETH\"", "hard: \"8 BTC\"");
     files.insert("policy.yaml".to_owned(), text.into_bytes());
     let lines: Vec<_> = errors(&seal(files)).iter().map(|error| error.line()).collect();
     assert_eq!(lines, [11, 23, 27]);

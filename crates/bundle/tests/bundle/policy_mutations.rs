@@ -7,7 +7,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "    wallets: [eth-hot]\n    assets",
         "    walets: [eth-hot]\n    assets",
-        "policy.yaml:9:5: unknown field `walets`, expected one of id, amount, fee, total, effects, initiators, initiator-groups, wallets, tiers, networks, assets, to, subjects",
+        "policy.yaml:9:5: unknown field `walets`, expected one of id, amount, fee, total, effects, initiators, initiator-groups, wallets, tiers, networks, assets, to, subjects, selectors, words, hours",
     ),
     (
         "policy.yaml",
@@ -97,7 +97,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "forbids:\n",
         "other: 1\nforbids:\n",
-        "policy.yaml:30:1: unknown field `other`, expected one of schema, permits, requires, limits, forbids",
+        "policy.yaml:30:1: unknown field `other`, expected one of schema, permits, requires, limits, forbids, breakers, invariants",
     ),
     (
         "policy.yaml",
@@ -206,7 +206,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "assets: [ETH, DEMO]",
         "assets: [ETH, USD]",
-        "policy.yaml:10:19: `USD` is no asset, and this version has no price source: write the bound in each asset's own unit",
+        "policy.yaml:10:19: unknown asset `USD`: assets.yaml has no asset with this symbol",
     ),
     (
         "policy.yaml",
@@ -218,13 +218,13 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "to: { list: customers }",
         "to: { list: customers, unknown: true }",
-        "policy.yaml:11:5: `to` needs exactly one of `list`, `own` and `unknown: true`",
+        "policy.yaml:11:5: `to` needs exactly one of `list`, `own`, `unknown: true`, `address-book`, `first-seen: true`, `entry-under` and `entry-over`",
     ),
     (
         "policy.yaml",
         "to: { list: customers }",
         "to: { unknown: false }",
-        "policy.yaml:11:5: `to` needs exactly one of `list`, `own` and `unknown: true`",
+        "policy.yaml:11:5: `to` needs exactly one of `list`, `own`, `unknown: true`, `address-book`, `first-seen: true`, `entry-under` and `entry-over`",
     ),
     (
         "policy.yaml",
@@ -285,7 +285,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "ETH: \"10 ETH\"",
         "ETH: \"10 USD\"",
-        "policy.yaml:12:27: `USD` is no asset, and this version has no price source: write the bound in each asset's own unit",
+        "policy.yaml:12:27: the amount is in `USD` and its key is `ETH`: they must be the same",
     ),
     (
         "policy.yaml",
@@ -332,18 +332,6 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "policy.yaml",
-        "assets: [ETH], scope: [], window: transaction",
-        "assets: [ETH], scope: [], window: 24h",
-        "policy.yaml:27:87: window `24h` is not in this version: only `transaction` is",
-    ),
-    (
-        "policy.yaml",
-        "assets: [ETH], scope: [], window: transaction",
-        "assets: [ETH], scope: [subject], window: transaction",
-        "policy.yaml:27:76: `subject` is not one of `asset`, `destination`, `wallet`",
-    ),
-    (
-        "policy.yaml",
         "treasury: 2",
         "treasury: 0",
         "policy.yaml:23:28: write a whole number from 1 to 64 in plain decimal digits",
@@ -358,13 +346,13 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "    approvals: { treasury: 2 }\n",
         "",
-        "policy.yaml:19:9: require `two-of-treasury` asks for nothing: give it approvals or a time-lock",
+        "policy.yaml:19:9: require `two-of-treasury` asks for nothing: give it approvals, a time-lock or attestations",
     ),
     (
         "policy.yaml",
         "    approvals: { treasury: 2 }\n",
         "    approvals: {}\n",
-        "policy.yaml:19:9: require `two-of-treasury` asks for nothing: give it approvals or a time-lock",
+        "policy.yaml:19:9: require `two-of-treasury` asks for nothing: give it approvals, a time-lock or attestations",
     ),
     (
         "policy.yaml",

@@ -1,28 +1,31 @@
 //! `amount.max` and `amount.over`: the amount of an effect, which is never less than what the whole transaction moves of
 //! that asset to that destination or for that subject.
 
-use super::{Bounds, View};
+use super::{
+    Bounds, View,
+    bounds::{is_over, is_within},
+};
 use crate::Truth;
 
-/// At most the bound of its asset; an asset without a bound is not covered.
+/// At most every bound that there is for it; an amount without a bound is not covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmountMax(pub Bounds);
 
 impl AmountMax {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         let asset = view.fact.effect.asset();
-        self.0.compare(asset, view.amount, view.facts.assets).is_within()
+        is_within(&self.0.compare(asset, view.amount, view.facts.values()))
     }
 }
 
-/// Over the bound of its asset; an asset of the bundle without a bound is never over it.
+/// Over any bound that there is for it; an asset of the bundle without a bound is never over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmountOver(pub Bounds);
 
 impl AmountOver {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         let asset = view.fact.effect.asset();
-        self.0.compare(asset, view.amount, view.facts.assets).is_over()
+        is_over(&self.0.compare(asset, view.amount, view.facts.values()))
     }
 }
 

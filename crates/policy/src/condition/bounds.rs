@@ -1,90 +1,162 @@
-//! Bounds by asset: amounts of different assets are never compared.
+//! Bounds by asset, and bounds in money. Amounts of different assets are never compared but by what they are worth.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use countersign_types::{Amount, AssetId, AssetRegistry};
+use countersign_types::{Amount, AssetId};
 
-use crate::{Truth, sums::Sum};
+use crate::{Comparison, Currency, Truth, facts::Values, sums::Sum};
 
-/// A bound for each of some assets, in base units.
+/// A bound for each of some assets, in base units, and for each of some currencies, in 10⁻⁸.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bounds(BTreeMap<AssetId, Amount>);
+pub struct Bounds {
+    by_asset: BTreeMap<AssetId, Amount>,
+    by_currency: BTreeMap<Currency, Amount>,
+}
 
-/// What an amount is against its bound.
+/// What a bound is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compared {
+pub(crate) enum Unit<'a> {
+    Asset(&'a AssetId),
+    Money(Currency),
+}
+
+/// An amount against its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared<'a> {
     /// The amount or its unit is unknown.
     Unknown,
-    /// The bounds say nothing about this asset.
-    Unbounded,
     /// The amount and its bound.
-    Known { value: Amount, bound: Amount },
+    Known {
+        unit: Unit<'a>,
+        value: Amount,
+        bound: Amount,
+    },
 }
 
 impl Bounds {
-    /// The bound of an asset.
-    pub fn bound(&self, asset: &AssetId) -> Option<Amount> {
-        self.0.get(asset).copied()
+    /// The same bounds, and one in money.
+    pub fn with_money(mut self, currency: Currency, bound: Amount) -> Self {
+        self.by_currency.insert(currency, bound);
+        self
     }
 
-    /// Whether no asset has a bound.
+    /// The bound of an asset.
+    pub fn bound(&self, asset: &AssetId) -> Option<Amount> {
+        self.by_asset.get(asset).copied()
+    }
+
+    /// Whether nothing has a bound.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_asset.is_empty() && self.by_currency.is_empty()
     }
 
     /// Whether a bound is zero.
     pub fn has_zero(&self) -> bool {
-        self.0.values().any(Amount::is_zero)
+        self.by_asset
+            .values()
+            .chain(self.by_currency.values())
+            .any(Amount::is_zero)
     }
 
-    /// The bounds, in order of asset.
+    /// The bounds by asset, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&AssetId, Amount)> {
-        self.0.iter().map(|(asset, bound)| (asset, *bound))
+        self.by_asset.iter().map(|(asset, bound)| (asset, *bound))
     }
 
-    /// An amount of an asset that the bundle does not know cannot be valued, whatever the bounds say.
-    pub(crate) fn compare(&self, asset: Option<&AssetId>, amount: Sum, assets: &AssetRegistry) -> Compared {
-        let Some(asset) = asset.filter(|asset| assets.asset(asset).is_some()) else {
-            return Compared::Unknown;
+    /// The bounds in money, in order.
+    pub fn money(&self) -> impl Iterator<Item = (Currency, Amount)> {
+        self.by_currency.iter().map(|(currency, bound)| (*currency, *bound))
+    }
+
+    /// An amount against every bound that there is for it: that of its asset, and those in money. An amount of an asset that
+    /// the bundle does not know cannot be valued, whatever the bounds say.
+    pub(crate) fn compare<'a>(&self, asset: Option<&'a AssetId>, amount: Sum, values: Values<'_>) -> Vec<Compared<'a>> {
+        let Some(asset) = asset.filter(|asset| values.is_registered(asset)) else {
+            return vec![Compared::Unknown];
         };
-        match (self.bound(asset), amount) {
-            (None, _) => Compared::Unbounded,
-            (Some(_), None) => Compared::Unknown,
-            (Some(bound), Some(value)) => Compared::Known { value, bound },
-        }
+        let by_asset = self
+            .bound(asset)
+            .map(|bound| Compared::of(Unit::Asset(asset), amount, bound));
+        let by_currency = self.money().map(|(currency, bound)| {
+            let worth = amount.and_then(|amount| values.worth(asset, amount, currency));
+            Compared::of(Unit::Money(currency), worth, bound)
+        });
+        by_asset.into_iter().chain(by_currency).collect()
     }
 }
 
-impl Compared {
-    /// At most the bound; what has no bound is not within it.
-    pub(crate) fn is_within(self) -> Truth {
+impl<'a> Compared<'a> {
+    pub(crate) fn of(unit: Unit<'a>, value: Sum, bound: Amount) -> Self {
+        value.map_or(Self::Unknown, |value| Self::Known { unit, value, bound })
+    }
+
+    fn is_within(self) -> Truth {
         match self {
             Self::Unknown => Truth::Unknown,
-            Self::Unbounded => Truth::False,
-            Self::Known { value, bound } => (value.cmp(&bound) != Ordering::Greater).into(),
+            Self::Known { value, bound, .. } => (value.cmp(&bound) != Ordering::Greater).into(),
         }
     }
 
-    /// Over the bound; what has no bound is not over it.
     pub(crate) fn is_over(self) -> Truth {
         match self {
             Self::Unknown => Truth::Unknown,
-            Self::Unbounded => Truth::False,
-            Self::Known { value, bound } => (value > bound).into(),
+            Self::Known { value, bound, .. } => (value > bound).into(),
         }
     }
+
+    /// The numbers, for the trace.
+    pub(crate) fn comparison(self) -> Option<Comparison> {
+        let Self::Known { unit, value, bound } = self else {
+            return None;
+        };
+        let (asset, currency) = match unit {
+            Unit::Asset(asset) => (Some(asset.clone()), None),
+            Unit::Money(currency) => (None, Some(currency)),
+        };
+        Some(Comparison {
+            asset,
+            currency,
+            value: Some(value),
+            bound: Some(bound),
+        })
+    }
+}
+
+/// At most every bound that there is; what has no bound is not within it.
+pub(crate) fn is_within(compared: &[Compared<'_>]) -> Truth {
+    if compared.is_empty() {
+        return Truth::False;
+    }
+    compared
+        .iter()
+        .fold(Truth::True, |truth, one| truth.and(one.is_within()))
+}
+
+/// Over any bound; what has no bound is not over it.
+pub(crate) fn is_over(compared: &[Compared<'_>]) -> Truth {
+    compared.iter().fold(Truth::False, |truth, one| truth.or(one.is_over()))
 }
 
 impl FromIterator<(AssetId, Amount)> for Bounds {
     fn from_iter<I: IntoIterator<Item = (AssetId, Amount)>>(bounds: I) -> Self {
-        Self(bounds.into_iter().collect())
+        Self {
+            by_asset: bounds.into_iter().collect(),
+            by_currency: BTreeMap::new(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{asset, bounds, registry};
+    use crate::testing::{World, asset, bounds, usd};
+
+    fn truths(bounds: &Bounds, name: Option<&str>, amount: Option<u64>) -> (Truth, Truth) {
+        let (world, asset) = (World::default(), name.map(asset));
+        let facts = world.facts();
+        let compared = bounds.compare(asset.as_ref(), amount.map(Amount::from_base_units), facts.values());
+        (is_within(&compared), is_over(&compared))
+    }
 
     #[test]
     fn the_bound_itself_is_within_and_not_over() {
@@ -94,26 +166,55 @@ mod tests {
             (11, Truth::False, Truth::True),
         ];
         for (value, within, over) in table {
-            let eth = asset("eth");
-            let compared = bounds(&[("eth", 10)]).compare(Some(&eth), Some(value.into()), &registry());
-            assert_eq!((compared.is_within(), compared.is_over()), (within, over), "{value}");
+            assert_eq!(
+                truths(&bounds(&[("eth", 10)]), Some("eth"), Some(value)),
+                (within, over),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn an_unbounded_asset_is_neither_within_nor_over() {
-        let compared =
-            bounds(&[("eth", 10)]).compare(Some(&asset("demo")), Some(Amount::from_base_units(1)), &registry());
-        assert_eq!((compared.is_within(), compared.is_over()), (Truth::False, Truth::False));
+        let found = truths(&bounds(&[("eth", 10)]), Some("demo"), Some(1));
+        assert_eq!(found, (Truth::False, Truth::False));
     }
 
     #[test]
     fn what_cannot_be_valued_is_unknown() {
         let bounds = bounds(&[("eth", 10), ("stray", 10)]);
-        let (eth, stray) = (asset("eth"), asset("stray"));
-        for (asset, amount) in [(None, Some(1)), (Some(&stray), Some(1)), (Some(&eth), None)] {
-            let compared = bounds.compare(asset, amount.map(Amount::from_base_units), &registry());
-            assert_eq!(compared, Compared::Unknown, "{asset:?} {amount:?}");
+        for (asset, amount) in [(None, Some(1)), (Some("stray"), Some(1)), (Some("eth"), None)] {
+            assert_eq!(
+                truths(&bounds, asset, amount),
+                (Truth::Unknown, Truth::Unknown),
+                "{asset:?} {amount:?}"
+            );
         }
+    }
+
+    /// In the test world one ETH is worth 3 USD, and DEMO has no price.
+    #[test]
+    fn money_bounds_every_asset_that_has_a_price() {
+        let money = Bounds::default().with_money(Currency::Usd, usd(30));
+        let both = bounds(&[("eth", 8)]).with_money(Currency::Usd, usd(30));
+        use Truth::{False, True, Unknown};
+        let table = [
+            (&money, "eth", 10, (True, False)),
+            (&money, "eth", 11, (False, True)),
+            (&money, "demo", 1, (Unknown, Unknown)),
+            (&both, "eth", 8, (True, False)),
+            (&both, "eth", 9, (False, True)),
+            (&both, "demo", 1, (Unknown, Unknown)),
+        ];
+        for (bounds, asset, amount, expected) in table {
+            assert_eq!(truths(bounds, Some(asset), Some(amount)), expected, "{asset} {amount}");
+        }
+    }
+
+    #[test]
+    fn zero_is_found_in_either_unit() {
+        assert!(!bounds(&[("eth", 1)]).with_money(Currency::Usd, usd(1)).has_zero());
+        assert!(bounds(&[("eth", 0)]).has_zero());
+        assert!(bounds(&[("eth", 1)]).with_money(Currency::Usd, usd(0)).has_zero());
     }
 }

@@ -3,9 +3,11 @@
 mod amount;
 mod asset;
 mod bounds;
+mod call;
 mod destination;
 mod effect_kind;
 mod fee;
+mod hours;
 mod initiator;
 mod network;
 mod one_of;
@@ -23,9 +25,11 @@ pub use self::{
     amount::{AmountMax, AmountOver},
     asset::Assets,
     bounds::Bounds,
+    call::{MAX_WORD, Selectors, Word, Words},
     destination::To,
     effect_kind::Effects,
-    fee::FeeMax,
+    fee::{FeeMax, FeeShare},
+    hours::{Day, Hours},
     initiator::{InitiatorGroups, Initiators},
     network::Networks,
     one_of::OneOf,
@@ -34,7 +38,7 @@ pub use self::{
     total::{TotalMax, TotalOver},
     wallet::Wallets,
 };
-pub(crate) use self::{bounds::Compared, total::Totals};
+pub(crate) use self::{tier::tier_word, total::Totals};
 use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
 
 /// One effect, seen by a condition.
@@ -67,12 +71,20 @@ pub enum Condition {
     To(To),
     /// The customer behind the payment.
     Subjects(Subjects),
+    /// The function that is called.
+    Selectors(Selectors),
+    /// The arguments of the call.
+    Words(Words),
+    /// When.
+    Hours(Hours),
     /// The amount is at most the bound of its asset. Permits only.
     AmountMax(AmountMax),
     /// The amount is over the bound of its asset. Requires and forbids only.
     AmountOver(AmountOver),
     /// The fee is at most the bound. Permits only.
     FeeMax(FeeMax),
+    /// The fee is at most a share of what is transferred. Permits only.
+    FeeShare(FeeShare),
     /// The sum by asset is at most its bound. Permits only.
     TotalMax(TotalMax),
     /// The sum by asset is over its bound. Requires and forbids only.
@@ -101,23 +113,33 @@ pub enum ConditionKind {
     To,
     /// See [`Condition::Subjects`].
     Subjects,
+    /// See [`Condition::Selectors`].
+    Selectors,
+    /// See [`Condition::Words`].
+    Words,
+    /// See [`Condition::Hours`].
+    Hours,
     /// See [`Condition::AmountMax`].
     AmountMax,
     /// See [`Condition::AmountOver`].
     AmountOver,
     /// See [`Condition::FeeMax`].
     FeeMax,
+    /// See [`Condition::FeeShare`].
+    FeeShare,
     /// See [`Condition::TotalMax`].
     TotalMax,
     /// See [`Condition::TotalOver`].
     TotalOver,
     /// The bound of a limit, which is not a condition but may be wrong like one.
     Hard,
+    /// The soft bound of a limit, likewise.
+    Soft,
 }
 
 impl ConditionKind {
     /// Every condition that a rule may carry.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Effects,
         Self::Initiators,
         Self::InitiatorGroups,
@@ -127,9 +149,13 @@ impl ConditionKind {
         Self::Assets,
         Self::To,
         Self::Subjects,
+        Self::Selectors,
+        Self::Words,
+        Self::Hours,
         Self::AmountMax,
         Self::AmountOver,
         Self::FeeMax,
+        Self::FeeShare,
         Self::TotalMax,
         Self::TotalOver,
     ];
@@ -146,12 +172,17 @@ impl ConditionKind {
             Self::Assets => "assets",
             Self::To => "to",
             Self::Subjects => "subjects",
+            Self::Selectors => "selectors",
+            Self::Words => "words",
+            Self::Hours => "hours",
             Self::AmountMax => "amount.max",
             Self::AmountOver => "amount.over",
             Self::FeeMax => "fee.max",
+            Self::FeeShare => "fee.share",
             Self::TotalMax => "total.max",
             Self::TotalOver => "total.over",
             Self::Hard => "hard",
+            Self::Soft => "soft",
         }
     }
 
@@ -159,9 +190,9 @@ impl ConditionKind {
     /// narrows it: each stands only where that keeps permits loosening and everything else tightening.
     pub fn is_allowed_in(self, rule: RuleKind) -> bool {
         match self {
-            Self::AmountMax | Self::FeeMax | Self::TotalMax => rule == RuleKind::Permit,
+            Self::AmountMax | Self::FeeMax | Self::FeeShare | Self::TotalMax => rule == RuleKind::Permit,
             Self::AmountOver | Self::TotalOver => rule == RuleKind::Require || rule == RuleKind::Forbid,
-            Self::Hard => rule == RuleKind::Limit,
+            Self::Hard | Self::Soft => rule == RuleKind::Limit,
             Self::Effects
             | Self::Initiators
             | Self::InitiatorGroups
@@ -170,7 +201,10 @@ impl ConditionKind {
             | Self::Networks
             | Self::Assets
             | Self::To
-            | Self::Subjects => true,
+            | Self::Subjects
+            | Self::Selectors
+            | Self::Words
+            | Self::Hours => true,
         }
     }
 }
@@ -193,9 +227,13 @@ impl Condition {
             Self::Assets(_) => ConditionKind::Assets,
             Self::To(_) => ConditionKind::To,
             Self::Subjects(_) => ConditionKind::Subjects,
+            Self::Selectors(_) => ConditionKind::Selectors,
+            Self::Words(_) => ConditionKind::Words,
+            Self::Hours(_) => ConditionKind::Hours,
             Self::AmountMax(_) => ConditionKind::AmountMax,
             Self::AmountOver(_) => ConditionKind::AmountOver,
             Self::FeeMax(_) => ConditionKind::FeeMax,
+            Self::FeeShare(_) => ConditionKind::FeeShare,
             Self::TotalMax(_) => ConditionKind::TotalMax,
             Self::TotalOver(_) => ConditionKind::TotalOver,
         }
@@ -214,9 +252,13 @@ impl Condition {
             Self::Assets(assets) => assets.matches(view),
             Self::To(to) => to.matches(view),
             Self::Subjects(subjects) => subjects.matches(view),
+            Self::Selectors(selectors) => selectors.matches(view),
+            Self::Words(words) => words.matches(view),
+            Self::Hours(hours) => hours.matches(view.facts),
             Self::AmountMax(max) => max.matches(view),
             Self::AmountOver(over) => over.matches(view),
             Self::FeeMax(max) => max.matches(view),
+            Self::FeeShare(share) => share.matches(view),
             Self::TotalMax(_) | Self::TotalOver(_) => Truth::True,
         }
     }
@@ -233,9 +275,13 @@ impl Condition {
             | Self::Assets(_)
             | Self::To(_)
             | Self::Subjects(_)
+            | Self::Selectors(_)
+            | Self::Words(_)
+            | Self::Hours(_)
             | Self::AmountMax(_)
             | Self::AmountOver(_)
             | Self::FeeMax(_)
+            | Self::FeeShare(_)
             | Self::TotalMax(_)
             | Self::TotalOver(_) => Truth::Unknown,
         }
@@ -252,6 +298,10 @@ impl Condition {
             Self::Assets(assets) => assets.0.is_empty(),
             Self::To(to) => to.is_empty(),
             Self::Subjects(subjects) => subjects.0.is_empty(),
+            Self::Selectors(selectors) => selectors.0.is_empty(),
+            Self::Words(words) => words.is_empty(),
+            Self::Hours(hours) => hours.is_empty(),
+            Self::FeeShare(_) => false,
             Self::AmountMax(_) | Self::AmountOver(_) | Self::FeeMax(_) | Self::TotalMax(_) | Self::TotalOver(_) => {
                 self.bounds().is_none_or(Bounds::is_empty)
             }
@@ -274,8 +324,40 @@ impl Condition {
             | Self::Networks(_)
             | Self::Assets(_)
             | Self::To(_)
-            | Self::Subjects(_) => None,
+            | Self::Subjects(_)
+            | Self::Selectors(_)
+            | Self::Words(_)
+            | Self::Hours(_)
+            | Self::FeeShare(_) => None,
         }
+    }
+
+    /// The line of a counter's text ([`crate::CounterKey`]); only for conditions that a limit may carry.
+    fn canonical(&self) -> String {
+        fn all<T: ToString + Ord>(values: &OneOf<T>) -> Vec<String> {
+            values.iter().map(ToString::to_string).collect()
+        }
+        let words = match self {
+            Self::Effects(effects) => all(&effects.0),
+            Self::Initiators(initiators) => all(&initiators.0),
+            Self::InitiatorGroups(groups) => all(&groups.0),
+            Self::Wallets(wallets) => all(&wallets.0),
+            Self::Tiers(tiers) => tiers.0.iter().map(|tier| tier_word(*tier).to_owned()).collect(),
+            Self::Networks(networks) => all(&networks.0),
+            Self::Assets(assets) => all(&assets.0),
+            Self::To(to) => to.canonical(),
+            Self::Subjects(subjects) => all(&subjects.0),
+            Self::Selectors(selectors) => all(&selectors.0),
+            Self::Words(words) => words.canonical(),
+            Self::Hours(hours) => hours.canonical(),
+            Self::AmountMax(_)
+            | Self::AmountOver(_)
+            | Self::FeeMax(_)
+            | Self::FeeShare(_)
+            | Self::TotalMax(_)
+            | Self::TotalOver(_) => Vec::new(),
+        };
+        format!("{} {}", self.kind(), words.join(" "))
     }
 }
 
@@ -325,6 +407,17 @@ impl Conditions {
         self.0
             .iter()
             .all(|condition| condition.matches_actor(actor).is_possible())
+    }
+
+    /// The lines of a counter's text, without a kind of condition that the measure implies.
+    pub(crate) fn canonical(&self, implied: Option<ConditionKind>) -> Vec<String> {
+        let said = self.0.iter().filter(|condition| Some(condition.kind()) != implied);
+        said.map(Condition::canonical).collect()
+    }
+
+    /// The condition of a kind, if the rule has it.
+    pub fn of(&self, kind: ConditionKind) -> Option<&Condition> {
+        self.0.iter().find(|condition| condition.kind() == kind)
     }
 
     /// The upper bound on the sum of what is selected.

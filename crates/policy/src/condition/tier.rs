@@ -15,6 +15,15 @@ impl Tiers {
     }
 }
 
+/// The word in a policy file.
+pub(crate) fn tier_word(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Hot => "hot",
+        Tier::Warm => "warm",
+        Tier::Cold => "cold",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

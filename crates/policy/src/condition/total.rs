@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use countersign_types::{Amount, AssetId, AssetRegistry};
+use countersign_types::{Amount, AssetId};
 
-use super::{Bounds, bounds::Compared};
+use super::{
+    Bounds,
+    bounds::{Compared, Unit, is_over, is_within},
+};
 use crate::{
-    Truth,
-    facts::EffectFact,
+    Comparison, Currency, Truth,
+    facts::{EffectFact, Values},
     sums::{Sum, add},
 };
 
-/// The sum of the asset is at most its bound; an asset without a bound is not covered.
+/// The sum of the asset is at most its bound, and everything together is worth at most the bounds in money; an asset
+/// for which there is no bound is not covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotalMax(pub Bounds);
 
-/// The sum of an asset is over its bound.
+/// The sum of an asset is over its bound, or everything together is worth more than a bound in money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotalOver(pub Bounds);
 
@@ -28,11 +32,11 @@ pub(crate) struct Totals<'a> {
 }
 
 impl<'a> Totals<'a> {
-    pub(crate) fn of(effects: impl IntoIterator<Item = &'a EffectFact<'a>>, assets: &AssetRegistry) -> Self {
+    pub(crate) fn of(effects: impl IntoIterator<Item = &'a EffectFact<'a>>, values: Values<'_>) -> Self {
         let mut totals = Self::default();
         for fact in effects {
             match (fact.effect.asset(), fact.effect.amount()) {
-                (Some(asset), Some(amount)) if assets.asset(asset).is_some() => {
+                (Some(asset), Some(amount)) if values.is_registered(asset) => {
                     let sum = totals.by_asset.entry(asset).or_insert(Some(Amount::ZERO));
                     *sum = add(*sum, Some(amount));
                 }
@@ -45,13 +49,46 @@ impl<'a> Totals<'a> {
     fn sum(&self, asset: &AssetId) -> Sum {
         self.by_asset.get(asset).copied().unwrap_or(Some(Amount::ZERO))
     }
+
+    /// What is known of the worth of everything, and whether there is more that is not known. A known part that is over
+    /// 256 bits is unknown.
+    fn worth(&self, currency: Currency, values: Values<'_>) -> (Sum, bool) {
+        let mut known = Some(Amount::ZERO);
+        let mut is_partial = self.has_unvalued;
+        for (asset, sum) in &self.by_asset {
+            match sum.and_then(|sum| values.worth(asset, sum, currency)) {
+                Some(worth) => known = add(known, Some(worth)),
+                None => is_partial = true,
+            }
+        }
+        (known, is_partial)
+    }
+
+    /// The worth of everything against each bound in money: what is known of it may already be over.
+    fn compare_worth<'t>(&'t self, bounds: &'t Bounds, values: Values<'t>) -> impl Iterator<Item = Compared<'t>> {
+        bounds.money().map(move |(currency, bound)| {
+            let (known, is_partial) = self.worth(currency, values);
+            let compared = Compared::of(Unit::Money(currency), known, bound);
+            if is_partial && !compared.is_over().is_certain() {
+                return Compared::Unknown;
+            }
+            compared
+        })
+    }
 }
 
 impl TotalMax {
     /// Whether an effect of this asset is covered, given the sums of everything selected.
-    pub(crate) fn matches(&self, asset: Option<&AssetId>, totals: &Totals<'_>, assets: &AssetRegistry) -> Truth {
-        let sum = asset.and_then(|asset| totals.sum(asset));
-        let within = self.0.compare(asset, sum, assets).is_within();
+    pub(crate) fn matches(&self, asset: Option<&AssetId>, totals: &Totals<'_>, values: Values<'_>) -> Truth {
+        let Some(asset) = asset.filter(|asset| values.is_registered(asset)) else {
+            return Truth::Unknown;
+        };
+        let own = self
+            .0
+            .bound(asset)
+            .map(|bound| Compared::of(Unit::Asset(asset), totals.sum(asset), bound));
+        let compared: Vec<Compared<'_>> = own.into_iter().chain(totals.compare_worth(&self.0, values)).collect();
+        let within = is_within(&compared);
         if totals.has_unvalued {
             within.and(Truth::Unknown)
         } else {
@@ -62,43 +99,41 @@ impl TotalMax {
 
 impl TotalOver {
     /// Whether any sum is over its bound.
-    pub(crate) fn matches(&self, totals: &Totals<'_>, assets: &AssetRegistry) -> Truth {
-        let truths = self.compare(totals, assets).map(|(_, compared)| compared.is_over());
-        let mut strongest = if totals.has_unvalued {
-            Truth::Unknown
+    pub(crate) fn matches(&self, totals: &Totals<'_>, values: Values<'_>) -> Truth {
+        let over = is_over(&self.compare(totals, values));
+        if totals.has_unvalued {
+            over.or(Truth::Unknown)
         } else {
-            Truth::False
-        };
-        for truth in truths {
-            if truth.is_certain() || !strongest.is_possible() {
-                strongest = truth;
-            }
+            over
         }
-        strongest
     }
 
-    /// The sum of each bounded asset that is selected, against its bound.
-    pub(crate) fn compare<'t>(
-        &'t self,
-        totals: &'t Totals<'_>,
-        assets: &'t AssetRegistry,
-    ) -> impl Iterator<Item = (&'t AssetId, Compared)> {
-        totals
-            .by_asset
-            .iter()
-            .map(|(asset, sum)| (*asset, self.0.compare(Some(asset), *sum, assets)))
+    /// The numbers that are over their bounds.
+    pub(crate) fn overruns(&self, totals: &Totals<'_>, values: Values<'_>) -> Vec<Comparison> {
+        let compared = self.compare(totals, values);
+        let over = compared.into_iter().filter(|compared| compared.is_over().is_certain());
+        over.filter_map(Compared::comparison).collect()
+    }
+
+    /// The sum of each bounded asset that is selected, and the worth of everything, against their bounds.
+    fn compare<'t>(&'t self, totals: &'t Totals<'_>, values: Values<'t>) -> Vec<Compared<'t>> {
+        let by_asset = totals.by_asset.iter().filter_map(|(asset, sum)| {
+            let bound = self.0.bound(asset)?;
+            Some(Compared::of(Unit::Asset(asset), *sum, bound))
+        });
+        by_asset.chain(totals.compare_worth(&self.0, values)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, asset, bounds, opaque, registry, transfer};
+    use crate::testing::{World, asset, bounds, opaque, transfer, usd};
     use countersign_types::Effect;
 
     fn over(world: &World, bound: &[(&str, u64)]) -> Truth {
         let facts = world.facts();
-        TotalOver(bounds(bound)).matches(&Totals::of(&facts.effects, facts.assets), facts.assets)
+        TotalOver(bounds(bound)).matches(&Totals::of(&facts.effects, facts.values()), facts.values())
     }
 
     #[test]
@@ -138,8 +173,8 @@ mod tests {
         let world = World::with(&[max("a"), max("b")]);
         assert_eq!(over(&world, &[("eth", 10)]), Truth::Unknown);
         let facts = world.facts();
-        let totals = Totals::of(&facts.effects, facts.assets);
-        let within = TotalMax(bounds(&[("eth", 10)])).matches(Some(&asset("eth")), &totals, facts.assets);
+        let totals = Totals::of(&facts.effects, facts.values());
+        let within = TotalMax(bounds(&[("eth", 10)])).matches(Some(&asset("eth")), &totals, facts.values());
         assert_eq!(within, Truth::Unknown);
     }
 
@@ -148,9 +183,9 @@ mod tests {
         for effect in [opaque(), transfer("stray", 1, "a")] {
             let world = World::with(&[transfer("eth", 6, "a"), effect]);
             let facts = world.facts();
-            let totals = Totals::of(&facts.effects, facts.assets);
+            let totals = Totals::of(&facts.effects, facts.values());
             let within =
-                |bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset("eth")), &totals, facts.assets);
+                |bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset("eth")), &totals, facts.values());
             assert_eq!((within(10), within(5)), (Truth::Unknown, Truth::False));
         }
     }
@@ -159,12 +194,37 @@ mod tests {
     fn the_maximum_covers_its_own_asset_only() {
         let world = World::with(&[transfer("eth", 6, "a"), transfer("eth", 4, "b")]);
         let facts = world.facts();
-        let totals = Totals::of(&facts.effects, facts.assets);
+        let totals = Totals::of(&facts.effects, facts.values());
         let within = |asset_name: &str, bound| {
-            TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset(asset_name)), &totals, &registry())
+            TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset(asset_name)), &totals, facts.values())
         };
         assert_eq!(within("eth", 10), Truth::True);
         assert_eq!(within("eth", 9), Truth::False);
         assert_eq!(within("demo", 10), Truth::False);
+    }
+
+    /// In the test world one ETH is worth 3 USD, one GOLD 5 USD, and DEMO has no price.
+    #[test]
+    fn money_sums_cross_assets() {
+        let dollars = |bound| Bounds::default().with_money(Currency::Usd, usd(bound));
+        use Truth::{False, True, Unknown};
+        let gold = || vec![transfer("eth", 6, "a"), transfer("gold", 2, "b")];
+        let with = |effect| [gold(), vec![effect]].concat();
+        let table = [
+            (gold(), 28, False, True),
+            (gold(), 27, True, False),
+            (with(transfer("demo", 1, "a")), 28, Unknown, Unknown),
+            (with(transfer("demo", 1, "a")), 27, True, False),
+            (with(opaque()), 28, Unknown, Unknown),
+            (with(opaque()), 27, True, False),
+        ];
+        for (effects, bound, over, within) in table {
+            let world = World::with(&effects);
+            let facts = world.facts();
+            let totals = Totals::of(&facts.effects, facts.values());
+            let found = TotalOver(dollars(bound)).matches(&totals, facts.values());
+            let max = TotalMax(dollars(bound)).matches(Some(&asset("eth")), &totals, facts.values());
+            assert_eq!((found, max), (over, within), "{effects:?} {bound}");
+        }
     }
 }

@@ -4,6 +4,7 @@ mod forbid;
 mod limit;
 mod permit;
 mod require;
+mod scope;
 
 use std::fmt;
 
@@ -11,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     forbid::Forbid,
-    limit::{Limit, ScopeBy},
+    limit::{Ceiling, Limit, Meter},
     permit::Permit,
     require::Require,
+    scope::ScopeBy,
 };
 use crate::{
     EffectFact, Facts, Truth,

@@ -44,13 +44,13 @@ impl Permit {
         let Some(max) = self.conditions.total_max() else {
             return certain.map(|(effect, _)| effect.index).collect();
         };
-        let Some(assets) = seen.first().map(|effect| effect.view.facts.assets) else {
+        let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
             return Vec::new();
         };
         // The sum takes in what may be selected, so an unknown fact can only make it larger.
-        let totals = Totals::of(select(&self.conditions, seen).map(|(effect, _)| effect.fact()), assets);
+        let totals = Totals::of(select(&self.conditions, seen).map(|(effect, _)| effect.fact()), values);
         certain
-            .filter(|(effect, _)| max.matches(effect.fact().effect.asset(), &totals, assets).is_certain())
+            .filter(|(effect, _)| max.matches(effect.fact().effect.asset(), &totals, values).is_certain())
             .map(|(effect, _)| effect.index)
             .collect()
     }

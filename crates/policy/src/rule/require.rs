@@ -5,7 +5,7 @@ use countersign_types::{GroupId, RuleId};
 use super::{RuleKind, Seen, select};
 use crate::{
     Comparison, Obligations, PolicyError,
-    condition::{Compared, Condition, Conditions, Totals},
+    condition::{Condition, Conditions, Totals},
 };
 
 /// Adds its obligations to every transaction with an effect, or with a sum, for which its conditions may hold.
@@ -67,38 +67,25 @@ pub(crate) struct Matched {
 impl Matched {
     pub(crate) fn of(conditions: &Conditions, seen: &[Seen<'_>]) -> Option<Self> {
         let selected: Vec<&Seen<'_>> = select(conditions, seen).map(|(effect, _)| effect).collect();
-        let assets = selected.first()?.view.facts.assets;
+        let values = selected.first()?.view.facts.values();
         let mut comparisons = Vec::new();
         if let Some(over) = conditions.total_over() {
-            let totals = Totals::of(selected.iter().map(|effect| effect.fact()), assets);
-            if !over.matches(&totals, assets).is_possible() {
+            let totals = Totals::of(selected.iter().map(|effect| effect.fact()), values);
+            if !over.matches(&totals, values).is_possible() {
                 return None;
             }
-            let over_bound = over
-                .compare(&totals, assets)
-                .filter(|(_, compared)| compared.is_over().is_certain());
-            comparisons.extend(over_bound.filter_map(|(asset, compared)| Some((None, comparison(asset, compared)?))));
+            let overruns = over.overruns(&totals, values).into_iter();
+            comparisons.extend(overruns.map(|comparison| (None, comparison)));
         }
         if let Some(over) = conditions.amount_over() {
-            comparisons.extend(selected.iter().filter_map(|effect| {
-                let asset = effect.fact().effect.asset()?;
-                let compared = over.0.compare(Some(asset), effect.view.amount, assets);
-                Some((Some(effect.index), comparison(asset, compared)?))
+            comparisons.extend(selected.iter().flat_map(|effect| {
+                let compared = over.0.compare(effect.fact().effect.asset(), effect.view.amount, values);
+                let over = compared.into_iter().filter(|compared| compared.is_over().is_certain());
+                over.filter_map(|compared| Some((Some(effect.index), compared.comparison()?)))
             }));
         }
         let effects = selected.iter().map(|effect| effect.index).collect();
         Some(Self { effects, comparisons })
-    }
-}
-
-fn comparison(asset: &countersign_types::AssetId, compared: Compared) -> Option<Comparison> {
-    match compared {
-        Compared::Known { value, bound } => Some(Comparison {
-            asset: asset.clone(),
-            value: Some(value),
-            bound: Some(bound),
-        }),
-        Compared::Unknown | Compared::Unbounded => None,
     }
 }
 
@@ -118,7 +105,8 @@ mod tests {
 
     fn compared(value: u64, bound: u64) -> Comparison {
         Comparison {
-            asset: asset("eth"),
+            asset: Some(asset("eth")),
+            currency: None,
             value: Some(value.into()),
             bound: Some(bound.into()),
         }

@@ -19,9 +19,56 @@ pub(crate) struct World {
     pub(crate) effects: Vec<(Effect, Option<SubjectId>)>,
     pub(crate) assets: AssetRegistry,
     pub(crate) lists: DestinationLists,
+    pub(crate) known: BTreeMap<Destination, Known>,
+    pub(crate) now: Option<Timestamp>,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) prices: Prices,
+    /// What every counter stands at over an hour and for this lineage; over a day it is twice as much.
+    pub(crate) held: Option<(u64, u64)>,
+}
+
+/// What is known of a destination.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) is_first_seen: Option<bool>,
+    pub(crate) entry_age: Option<Duration>,
+    pub(crate) books: Option<BTreeSet<PrincipalId>>,
 }
 
 impl World {
+    /// What a journal would answer to a policy's questions about this transaction.
+    pub(crate) fn usage(&self, policy: &Policy) -> Usage {
+        let mut counters: BTreeMap<CounterId, CounterUsage> = BTreeMap::new();
+        let Some((hour, lineage)) = self.held else {
+            return Usage::default();
+        };
+        for query in policy.usage_queries(&self.facts()) {
+            let sum = if query.window.to_string() == "1h" {
+                hour
+            } else {
+                2 * hour
+            };
+            let usage = counters.entry(query.counter).or_default();
+            usage.windows.insert(query.window, sum.into());
+            usage.lineage = lineage.into();
+        }
+        Usage::new(counters)
+    }
+
+    fn fact<'a>(&'a self, effect: &'a Effect, subject: Option<&'a SubjectId>) -> EffectFact<'a> {
+        let known = effect.destination().and_then(|destination| self.known.get(destination));
+        let destination = known.map(|known| DestinationFacts {
+            is_first_seen: known.is_first_seen,
+            entry_age: known.entry_age,
+            address_books: known.books.as_ref(),
+        });
+        EffectFact {
+            destination: destination.unwrap_or_default(),
+            ..EffectFact::new(effect, subject)
+        }
+    }
+
+    /// Everything but what a journal knows.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             actor: Actor {
@@ -34,13 +81,16 @@ impl World {
             effects: self
                 .effects
                 .iter()
-                .map(|(effect, subject)| EffectFact {
-                    effect,
-                    subject: subject.as_ref(),
-                })
+                .map(|(effect, subject)| self.fact(effect, subject.as_ref()))
                 .collect(),
             assets: &self.assets,
             lists: &self.lists,
+            context: Context {
+                now: self.now,
+                tenant: self.tenant.as_ref(),
+                prices: &self.prices,
+                usage: Usage::unknown(),
+            },
         }
     }
 }
@@ -58,6 +108,8 @@ const ASSETS: [&str; 4] = [
 const DESTINATIONS: [&str; 4] = ["eip155:1:a", "eip155:1:b", "eip155:1:c", "eip155:1:d"];
 const LISTS: [&str; 3] = ["customers", "sanctions", "missing"];
 const SUBJECTS: [&str; 2] = ["x", "y"];
+const BOOKS: [&str; 2] = ["book", "other-book"];
+const WINDOWS: [&str; 3] = ["transaction", "1h", "24h"];
 const TIERS: [Tier; 3] = [Tier::Hot, Tier::Warm, Tier::Cold];
 
 fn ids<T: std::str::FromStr<Err: std::fmt::Debug>>(texts: &[&str]) -> Vec<T> {
@@ -84,14 +136,50 @@ fn amount() -> impl Strategy<Value = Amount> {
 
 fn bounds() -> impl Strategy<Value = Bounds> {
     let bound = (id(&ASSETS), (1_u64..=12).prop_map(Amount::from_base_units));
-    vec(bound, 1..=3).prop_map(|bounds| bounds.into_iter().collect())
+    let money = option::weighted(0.3, money());
+    (vec(bound, 0..=3), money).prop_map(|(bounds, money)| {
+        let bounds: Bounds = bounds.into_iter().collect();
+        match money {
+            Some(money) => bounds.with_money(Currency::Usd, money),
+            None if bounds.is_empty() => bounds.with_money(Currency::Usd, 2_000_000_000_u64.into()),
+            None => bounds,
+        }
+    })
+}
+
+/// Dollars in 10⁻⁸: prices are whole dollars, so sums of a few units meet bounds exactly.
+fn money() -> impl Strategy<Value = Amount> {
+    (1_u64..=40).prop_map(|dollars| Amount::from_base_units(dollars * 100_000_000))
+}
+
+fn hours() -> impl Strategy<Value = Hours> {
+    let days = subsequence(Day::ALL.to_vec(), 1..=7);
+    (days, select(vec![(0, 43_200), (43_200, 86_400), (0, 86_400)])).prop_map(|(days, (from, to))| {
+        Hours::new("UTC".parse().unwrap(), days.into_iter().collect(), from, to).unwrap()
+    })
+}
+
+fn words() -> impl Strategy<Value = Words> {
+    let word = (0_u8..=2, subsequence(vec![0_u64, 1, 2], 1..=2)).prop_map(|(at, values)| Word {
+        at,
+        values: values.into_iter().map(Amount::from_base_units).collect(),
+    });
+    vec(word, 1..=2).prop_map(Words)
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    (0_u8..=1).prop_map(|byte| Selector([byte; 4]))
 }
 
 fn to() -> impl Strategy<Value = To> {
     prop_oneof![
         id(&LISTS).prop_map(To::List),
         some_of(&WALLETS).prop_map(To::Own),
-        Just(To::Unlisted)
+        Just(To::Unlisted),
+        id(&BOOKS).prop_map(To::AddressBook),
+        Just(To::FirstSeen),
+        (1_u32..=4).prop_map(|secs| To::EntryUnder(Duration::from_secs(secs))),
+        (1_u32..=4).prop_map(|secs| To::EntryOver(Duration::from_secs(secs))),
     ]
 }
 
@@ -114,6 +202,10 @@ fn condition() -> impl Strategy<Value = Condition> {
         1 => some_of(&ASSETS).prop_map(|s| Condition::Assets(Assets(s))),
         1 => to().prop_map(Condition::To),
         1 => some_of(&SUBJECTS).prop_map(|s| Condition::Subjects(Subjects(s))),
+        1 => vec(selector(), 1..=2).prop_map(|s| Condition::Selectors(Selectors(s.into_iter().collect()))),
+        1 => words().prop_map(Condition::Words),
+        1 => hours().prop_map(Condition::Hours),
+        1 => (1_u16..=10_000).prop_map(|s| Condition::FeeShare(FeeShare::from_basis_points(s).unwrap())),
         2 => bounds().prop_map(|b| Condition::AmountMax(AmountMax(b))),
         2 => bounds().prop_map(|b| Condition::AmountOver(AmountOver(b))),
         1 => bounds().prop_map(|b| Condition::FeeMax(FeeMax(b))),
@@ -153,16 +245,65 @@ pub(crate) fn require(name: String) -> impl Strategy<Value = Require> {
     let seats = (1_u32..=3).prop_map(|seats| Seats::new(seats).unwrap());
     let approvals = vec((id(&GROUPS), seats), 1..=2).prop_map(|seats| seats.into_iter().collect::<BTreeMap<_, _>>());
     (conditions(RuleKind::Require, 3), approvals, 0_u32..=2).prop_map(move |(conditions, approvals, secs)| {
-        let obligations = Obligations::new(approvals, Duration::from_secs(secs));
+        let mut obligations = Obligations::new(approvals, Duration::from_secs(secs));
+        // Some screening, so that joins of attestations are met too.
+        if secs > 0 {
+            let by = "screener".parse().unwrap();
+            obligations = obligations.with_attestation(AttestationKind::Sanctions, by, Duration::from_secs(secs));
+        }
         Require::new(name.parse().unwrap(), conditions, obligations).unwrap()
     })
 }
 
 pub(crate) fn limit(name: String) -> impl Strategy<Value = Limit> {
-    let scope = subsequence(vec![ScopeBy::Asset, ScopeBy::Destination, ScopeBy::Wallet], 0..=3);
-    (conditions(RuleKind::Limit, 3), scope, bounds()).prop_map(move |(conditions, scope, hard)| {
-        Limit::new(name.parse().unwrap(), conditions, scope.into_iter().collect(), hard).unwrap()
+    let scope = subsequence(ScopeBy::ALL.to_vec(), 0..=3);
+    (conditions(RuleKind::Limit, 3), scope, meter()).prop_map(move |(conditions, scope, meter)| {
+        let counts = matches!(meter.hard, Ceiling::Count(_) | Ceiling::NewDestinations(_));
+        let scope = scope
+            .into_iter()
+            .filter(|by| !counts || *by != ScopeBy::Asset)
+            .collect();
+        Limit::new(name.parse().unwrap(), conditions, scope, meter).unwrap()
     })
+}
+
+fn meter() -> impl Strategy<Value = Meter> {
+    let amounts = vec((id(&ASSETS), (2_u64..=20).prop_map(Amount::from_base_units)), 1..=3)
+        .prop_map(|bounds| Ceiling::Amounts(bounds.into_iter().collect()));
+    let hard = prop_oneof![
+        4 => amounts,
+        2 => money().prop_map(|money| Ceiling::Money(Currency::Usd, money)),
+        1 => (2_u32..=4).prop_map(Ceiling::Count),
+        1 => (2_u32..=4).prop_map(Ceiling::NewDestinations),
+    ];
+    let obligations = Obligations::new(
+        [("ops".parse().unwrap(), Seats::new(4).unwrap())].into(),
+        Duration::ZERO,
+    );
+    (hard, select(WINDOWS.to_vec()), any::<bool>()).prop_map(move |(hard, window, has_soft)| {
+        let soft = has_soft.then(|| (lower(&hard), obligations.clone()));
+        Meter {
+            window: window.parse().unwrap(),
+            hard,
+            soft,
+        }
+    })
+}
+
+/// A little less in every unit.
+pub(crate) fn lower(ceiling: &Ceiling) -> Ceiling {
+    let less = |amount: Amount, by: u64| amount.checked_sub(by.into()).unwrap_or_default().max(1_u64.into());
+    match ceiling {
+        Ceiling::Amounts(bounds) => Ceiling::Amounts(
+            bounds
+                .iter()
+                .map(|(asset, bound)| (asset.clone(), less(bound, 1)))
+                .collect(),
+        ),
+        Ceiling::Money(currency, bound) => Ceiling::Money(*currency, less(*bound, 99_999_999)),
+        Ceiling::Count(bound) => Ceiling::Count(bound - 1),
+        Ceiling::NewDestinations(bound) => Ceiling::NewDestinations(bound - 1),
+    }
 }
 
 pub(crate) fn forbid(name: String) -> impl Strategy<Value = Forbid> {
@@ -213,7 +354,11 @@ fn effect() -> impl Strategy<Value = Effect> {
             subject, change: CodeChangeKind::Deploy, code: vec![]
         }),
         1 => at().prop_map(|mechanism| Effect::DelayedAuthorization { mechanism }),
-        1 => at().prop_map(|contract| Effect::ContractCall { contract, selector: Selector([0; 4]), args: vec![] }),
+        2 => (at(), selector(), vec(0_u8..=2, 0..=3), 0_usize..=1).prop_map(|(contract, selector, words, tail)| {
+            let word = |word: u8| [vec![0; 31], vec![word]].concat();
+            let args = words.into_iter().flat_map(word).chain(std::iter::repeat_n(0, tail)).collect();
+            Effect::ContractCall { contract, selector, args }
+        }),
         1 => option::of(at()).prop_map(|target| Effect::Opaque { what: OpaqueKind::Calldata, target, bytes: vec![] }),
         1 => Just(Effect::PersonalMessage { bytes: vec![] }),
     ]
@@ -243,6 +388,36 @@ fn lists() -> DestinationLists {
     ]))
 }
 
+fn known() -> impl Strategy<Value = Known> {
+    let books = subsequence(ids::<PrincipalId>(&BOOKS), 0..=2).prop_map(|books| books.into_iter().collect());
+    let age = (0_u32..=4).prop_map(Duration::from_secs);
+    (
+        option::weighted(0.8, any::<bool>()),
+        option::weighted(0.8, age),
+        option::weighted(0.8, books),
+    )
+        .prop_map(|(is_first_seen, entry_age, books)| Known {
+            is_first_seen,
+            entry_age,
+            books,
+        })
+}
+
+/// The first asset is worth 2 dollars, the third 3; the second only sometimes 1.
+fn prices(is_whole: bool) -> Prices {
+    let price = |asset: &str, dollars: u64| {
+        let atto = Amount::from_base_units(dollars * 1_000_000_000_000_000_000);
+        ((asset.parse().unwrap(), Currency::Usd), Price::from_atto(atto))
+    };
+    let second = is_whole.then(|| price(ASSETS[1], 1));
+    Prices::new(
+        [price(ASSETS[0], 2), price(ASSETS[2], 3)]
+            .into_iter()
+            .chain(second)
+            .collect(),
+    )
+}
+
 pub(crate) fn world() -> impl Strategy<Value = World> {
     let actor = (
         id(&INITIATORS),
@@ -252,7 +427,22 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         id(&NETWORKS),
     );
     let subject = option::weighted(0.8, id::<SubjectId>(&SUBJECTS));
-    (actor, vec((effect(), subject), 0..=6)).prop_map(|(actor, effects)| World {
+    let context = (
+        option::weighted(
+            0.9,
+            (0_i64..14).prop_map(|half_days| Timestamp::from_unix_millis(half_days * 43_200_000)),
+        ),
+        option::weighted(0.9, Just("tenant".parse::<TenantId>().unwrap())),
+        option::weighted(0.9, (0_u64..=3, 0_u64..=1)),
+        any::<bool>(),
+    );
+    let effects = vec((effect(), subject), 0..=6);
+    (actor, effects, vec(known(), DESTINATIONS.len()), context).prop_map(|(actor, effects, known, context)| World {
+        known: ids::<Destination>(&DESTINATIONS).into_iter().zip(known).collect(),
+        now: context.0,
+        tenant: context.1,
+        held: context.2,
+        prices: prices(context.3),
         initiator: actor.0,
         initiator_groups: actor.1.into_iter().collect(),
         wallet: actor.2,

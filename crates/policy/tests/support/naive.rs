@@ -38,10 +38,18 @@ pub(crate) fn evaluate(policy: &Policy, world: &World) -> Option<Obligations> {
     {
         return None;
     }
-    if policy.limits().any(|limit| may_exceed(limit, &seen, world)) {
+    let levels: Vec<Level> = policy.limits().map(|limit| level(limit, &seen, world)).collect();
+    if levels.contains(&Level::OverHard) {
         return None;
     }
     let mut joined = Obligations::default();
+    for (limit, _) in policy
+        .limits()
+        .zip(&levels)
+        .filter(|(_, level)| **level == Level::OverSoft)
+    {
+        joined.join(&limit.meter().soft.as_ref().unwrap().1);
+    }
     for require in policy
         .requires()
         .filter(|require| may_match(require.conditions(), &seen, world))
@@ -60,8 +68,17 @@ fn permits(permit: &Permit, item: &Item, seen: &[&Item], world: &World) -> bool 
             return true;
         };
         let group = selected(permit.conditions(), seen, world);
-        let asset = item.0.asset().unwrap_or(&"eip155:9/slip44:9".parse().unwrap()).clone();
-        total(&group, &asset, world).is_some_and(|sum| bounds.bound(&asset).is_some_and(|bound| sum <= bound))
+        let Some(asset) = item.0.asset() else { return false };
+        let own = bounds.bound(asset);
+        let is_bounded = own.is_some() || bounds.money().next().is_some();
+        let is_valued = group.iter().all(|(effect, _)| is_valued(effect, world));
+        is_bounded
+            && is_valued
+            && own.is_none_or(|bound| total(&group, asset, world).is_some_and(|sum| sum <= bound))
+            && bounds.money().all(|(currency, bound)| {
+                let worths: Option<Vec<Amount>> = worths(&group, currency, world).into_iter().collect();
+                worths.and_then(sum_of).is_some_and(|sum| sum <= bound)
+            })
     })
 }
 
@@ -82,28 +99,155 @@ fn may_match(conditions: &Conditions, seen: &[&Item], world: &World) -> bool {
                     .bound(asset)
                     .is_some_and(|bound| total(&group, asset, world).is_none_or(|sum| sum > bound))
             })
+            || bounds.money().any(|(currency, bound)| {
+                let worths: Option<Vec<Amount>> = worths(&group, currency, world).into_iter().collect();
+                worths.and_then(sum_of).is_none_or(|sum| sum > bound)
+            })
     })
 }
 
-fn may_exceed(limit: &Limit, seen: &[&Item], world: &World) -> bool {
+/// What one asset of the group after the other is worth; `None` where nobody knows.
+fn worths(group: &[&Item], currency: Currency, world: &World) -> Vec<Option<Amount>> {
+    let mut assets: Vec<Option<&AssetId>> = group.iter().map(|(effect, _)| effect.asset()).collect();
+    assets.sort_unstable();
+    assets.dedup();
+    let worth = |asset: Option<&AssetId>| {
+        let record = world.assets.asset(asset?)?;
+        let sum = sum(group.iter().filter(|(effect, _)| effect.asset() == asset))?;
+        world.prices.value(record, sum, currency)
+    };
+    assets.into_iter().map(worth).collect()
+}
+
+fn sum_of(amounts: Vec<Amount>) -> Option<Amount> {
+    amounts.into_iter().try_fold(Amount::ZERO, Amount::checked_add)
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Within,
+    OverSoft,
+    OverHard,
+}
+
+/// The worst that any effect's key does to a limit: everything is computed again for every effect.
+fn level(limit: &Limit, seen: &[&Item], world: &World) -> Level {
     let group = selected(limit.conditions(), seen, world);
-    group.iter().any(|(effect, _)| {
-        if !is_valued(effect, world) {
-            return true;
+    let levels = group.iter().map(|item| level_of(limit, item, &group, world));
+    levels.max().unwrap_or(Level::Within)
+}
+
+fn level_of(limit: &Limit, item: &Item, group: &[&Item], world: &World) -> Level {
+    let (effect, subject) = item;
+    let by = |scope| limit.scope().contains(&scope);
+    let meter = limit.meter();
+    let is_fee = effect.kind() == EffectKind::Fee;
+    let has_no_subject = is_fee || effect.kind() == EffectKind::Internal;
+    let counts = matches!(meter.hard, Ceiling::Count(_) | Ceiling::NewDestinations(_));
+    let is_left_out = |other: &Effect| match &meter.hard {
+        Ceiling::Amounts(bounds) => is_valued(other, world) && bounds.bound(other.asset().unwrap()).is_none(),
+        Ceiling::Money(..) => false,
+        Ceiling::Count(_) => other.kind() == EffectKind::Fee && by(ScopeBy::Destination),
+        Ceiling::NewDestinations(_) => matches!(other.kind(), EffectKind::Fee | EffectKind::Internal),
+    };
+    if is_left_out(effect) || by(ScopeBy::Subject) && has_no_subject {
+        return Level::Within;
+    }
+    let is_unknown = by(ScopeBy::Subject) && subject.is_none()
+        || by(ScopeBy::Tier) && world.tier.is_none()
+        || by(ScopeBy::Tenant) && world.tenant.is_none()
+        || counts && by(ScopeBy::Destination) && effect.destination().is_none();
+    if is_unknown {
+        return Level::OverHard;
+    }
+    let same: Vec<&Item> = group
+        .iter()
+        .copied()
+        .filter(|(other, _)| !is_left_out(other))
+        .filter(|(other, _)| !by(ScopeBy::Destination) || other.destination() == effect.destination())
+        .filter(|(other, _)| !by(ScopeBy::Asset) || other.asset() == effect.asset())
+        .filter(|(other, whose)| {
+            let is_nobodys = matches!(other.kind(), EffectKind::Fee | EffectKind::Internal);
+            !by(ScopeBy::Subject) || !is_nobodys && whose == subject
+        })
+        .collect();
+    let one = |bound: u32| Some(Amount::from_base_units(bound.into()));
+    let soft = meter.soft.as_ref().map(|(ceiling, _)| ceiling);
+    let (charge, hard, soft) = match (&meter.hard, soft) {
+        (Ceiling::Amounts(bounds), soft) => {
+            if !is_valued(effect, world) {
+                return Level::OverHard;
+            }
+            let asset = effect.asset().unwrap();
+            let same: Vec<&Item> = same
+                .into_iter()
+                .filter(|(other, _)| other.asset() == Some(asset))
+                .collect();
+            let soft = soft.and_then(|soft| match soft {
+                Ceiling::Amounts(bounds) => bounds.bound(asset),
+                _ => None,
+            });
+            (total(&same, asset, world), bounds.bound(asset), soft)
         }
-        let asset = effect.asset().unwrap();
-        let Some(hard) = limit.hard().bound(asset) else {
-            return false;
-        };
-        let by_destination = limit.scope().contains(&ScopeBy::Destination);
-        let same: Vec<&Item> = group
-            .iter()
-            .copied()
-            .filter(|(other, _)| !by_destination || other.destination() == effect.destination())
-            .filter(|(other, _)| other.asset() == Some(asset))
-            .collect();
-        total(&same, asset, world).is_none_or(|sum| sum > hard)
-    })
+        (Ceiling::Money(currency, bound), soft) => {
+            let worths: Option<Vec<Amount>> = worths(&same, *currency, world).into_iter().collect();
+            let soft = soft.and_then(|soft| match soft {
+                Ceiling::Money(_, bound) => Some(*bound),
+                _ => None,
+            });
+            (worths.and_then(sum_of), Some(*bound), soft)
+        }
+        (Ceiling::Count(bound), soft) => {
+            let soft = soft.and_then(|soft| match soft {
+                Ceiling::Count(bound) => one(*bound),
+                _ => None,
+            });
+            (one(1), one(*bound), soft)
+        }
+        (Ceiling::NewDestinations(bound), soft) => {
+            let mut destinations: Vec<Option<&Destination>> =
+                same.iter().map(|(other, _)| other.destination()).collect();
+            destinations.sort_unstable();
+            destinations.dedup();
+            let is_new = |at: &Option<&Destination>| world.known.get((*at)?)?.is_first_seen;
+            let new: Option<Vec<bool>> = destinations.iter().map(is_new).collect();
+            let new = new.map(|new| new.into_iter().filter(|is_new| *is_new).count());
+            if new == Some(0) {
+                return Level::Within;
+            }
+            let soft = soft.and_then(|soft| match soft {
+                Ceiling::NewDestinations(bound) => one(*bound),
+                _ => None,
+            });
+            (new.map(|new| u64::try_from(new).unwrap().into()), one(*bound), soft)
+        }
+    };
+    let after = charge.and_then(|charge| after(charge, &meter.window, world));
+    match after {
+        Some(after) if Some(after) <= hard => {
+            if soft.is_some_and(|soft| after > soft) {
+                Level::OverSoft
+            } else {
+                Level::Within
+            }
+        }
+        _ => Level::OverHard,
+    }
+}
+
+/// What a counter stands at with this charge.
+fn after(charge: Amount, window: &Window, world: &World) -> Option<Amount> {
+    if *window == Window::Transaction {
+        return Some(charge);
+    }
+    let (hour, lineage) = world.held?;
+    let held = if window.to_string() == "1h" { hour } else { 2 * hour };
+    let more = if charge > lineage.into() {
+        charge.checked_sub(lineage.into())?
+    } else {
+        Amount::ZERO
+    };
+    more.checked_add(held.into())
 }
 
 fn selected<'s>(conditions: &Conditions, seen: &[&'s Item], world: &World) -> Vec<&'s Item> {
@@ -157,17 +301,38 @@ fn holds_one(condition: &Condition, item: &Item, seen: &[&Item], world: &World) 
         Condition::To(to) => goes_to(to, effect, world),
         Condition::Subjects(_) if is_fee || effect.kind() == EffectKind::Internal => Some(false),
         Condition::Subjects(Subjects(ids)) => subject.as_ref().map(|subject| ids.contains(subject)),
-        Condition::FeeMax(_) if !is_fee => Some(false),
-        Condition::FeeMax(FeeMax(bounds)) | Condition::AmountMax(AmountMax(bounds)) => {
-            compare(bounds, item, seen, world, |amount, bound| amount <= bound)
+        Condition::Selectors(_) | Condition::Words(_) => called(condition, effect),
+        Condition::Hours(hours) => in_hours(hours, world),
+        Condition::FeeMax(_) | Condition::FeeShare(_) if !is_fee => Some(false),
+        Condition::FeeShare(share) => {
+            let asset = effect.asset()?;
+            let transfers = seen.iter().filter(|(other, _)| other.kind() == EffectKind::Transfer);
+            let base = sum(transfers.filter(|(other, _)| other.asset() == Some(asset)))?;
+            let fee = compared_amount(item, seen)?.checked_mul(10_000_u64.into())?;
+            let most = base.checked_mul(u64::from(share.basis_points()).into())?;
+            if base.is_zero() { None } else { Some(fee <= most) }
         }
-        Condition::AmountOver(AmountOver(bounds)) => compare(bounds, item, seen, world, |amount, bound| amount > bound),
+        Condition::FeeMax(FeeMax(bounds)) | Condition::AmountMax(AmountMax(bounds)) => {
+            let each = compare(bounds, item, seen, world, |amount, bound| amount <= bound);
+            if each.is_empty() {
+                return Some(false);
+            }
+            each.into_iter().fold(Some(true), both)
+        }
+        Condition::AmountOver(AmountOver(bounds)) => {
+            let not_over = compare(bounds, item, seen, world, |amount, bound| amount <= bound);
+            not_over
+                .into_iter()
+                .fold(Some(true), both)
+                .map(|none_is_over| !none_is_over)
+        }
         Condition::TotalMax(_) | Condition::TotalOver(_) => Some(true),
     }
 }
 
 fn goes_to(to: &To, effect: &Effect, world: &World) -> Maybe {
     let destination = effect.destination()?;
+    let known = world.known.get(destination);
     let own = if let Effect::Internal { wallet, .. } = effect {
         Some(wallet)
     } else {
@@ -176,6 +341,11 @@ fn goes_to(to: &To, effect: &Effect, world: &World) -> Maybe {
     match to {
         To::List(id) => world.lists.list(id).map(|list| list.contains(destination)),
         To::Own(wallets) => Some(own.is_some_and(|own| wallets.contains(own))),
+        To::AddressBook(_) | To::FirstSeen | To::EntryUnder(_) | To::EntryOver(_) if own.is_some() => Some(false),
+        To::AddressBook(service) => known?.books.as_ref().map(|books| books.contains(service)),
+        To::FirstSeen => known?.is_first_seen,
+        To::EntryUnder(age) => known?.entry_age.map(|held| held < *age),
+        To::EntryOver(age) => known?.entry_age.map(|held| held >= *age),
         To::Unlisted => Some(
             own.is_none()
                 && !world
@@ -186,14 +356,61 @@ fn goes_to(to: &To, effect: &Effect, world: &World) -> Maybe {
     }
 }
 
-fn compare(bounds: &Bounds, item: &Item, seen: &[&Item], world: &World, holds: fn(Amount, Amount) -> bool) -> Maybe {
+/// The amount against each bound that there is for it.
+fn compare(
+    bounds: &Bounds,
+    item: &Item,
+    seen: &[&Item],
+    world: &World,
+    holds: fn(Amount, Amount) -> bool,
+) -> Vec<Maybe> {
     if !is_valued(&item.0, world) {
-        return None;
+        return vec![None];
     }
-    match bounds.bound(item.0.asset()?) {
-        Some(bound) => Some(holds(compared_amount(item, seen)?, bound)),
-        None => Some(false),
+    let asset = item.0.asset().unwrap();
+    let amount = compared_amount(item, seen);
+    let own = bounds
+        .bound(asset)
+        .map(|bound| amount.map(|amount| holds(amount, bound)));
+    let record = world.assets.asset(asset).unwrap();
+    let money = bounds.money().map(|(currency, bound)| {
+        let worth = world.prices.value(record, amount?, currency)?;
+        Some(holds(worth, bound))
+    });
+    own.into_iter().chain(money).collect()
+}
+
+/// Which function is called with what; only code and bytes that nobody understands may hide a call.
+fn called(condition: &Condition, effect: &Effect) -> Maybe {
+    let Effect::ContractCall { selector, args, .. } = effect else {
+        return match effect.kind() {
+            EffectKind::CodeChange | EffectKind::Opaque => None,
+            _ => Some(false),
+        };
+    };
+    match condition {
+        Condition::Selectors(Selectors(selectors)) => Some(selectors.contains(selector)),
+        Condition::Words(Words(words)) => {
+            let mut truth = Some(true);
+            for word in words {
+                let start = usize::from(word.at) * 32;
+                let is_there = args.len() % 32 == 0 && args.len() >= start + 32;
+                let value = is_there.then(|| Amount::from_be_bytes(args[start..start + 32].try_into().unwrap()));
+                truth = both(truth, value.map(|value| word.values.contains(&value)));
+            }
+            truth
+        }
+        _ => None,
     }
+}
+
+/// The generated hours are halves of days of UTC, and 1970 began on a Thursday.
+fn in_hours(hours: &Hours, world: &World) -> Maybe {
+    let secs = world.now?.unix_millis() / 1_000;
+    let day = Day::ALL[usize::try_from((secs / 86_400 + 3) % 7).unwrap()];
+    let (from, to) = hours.span_secs();
+    let second = u32::try_from(secs % 86_400).unwrap();
+    Some(hours.days().contains(&day) && from <= second && second < to)
 }
 
 /// What the transaction moves of the asset to the destination or for the subject, whichever is more.
