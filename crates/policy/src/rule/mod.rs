@@ -2,6 +2,7 @@
 
 mod forbid;
 mod limit;
+mod meter;
 mod permit;
 mod require;
 mod scope;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     forbid::Forbid,
-    limit::{Ceiling, Limit, Meter},
+    limit::Limit,
+    meter::{Ceiling, Meter},
     permit::Permit,
     require::Require,
     scope::ScopeBy,
