@@ -35,27 +35,27 @@ fn observers_load_and_each_mutation_is_told() {
         (
             "network: \"eip155:31337\"",
             "network: \"eip155:1\"",
-            "roster.yaml:30:16: unknown network `eip155:1`: no file in networks/ has this chain",
+            "roster.yaml:32:16: unknown network `eip155:1`: no file in networks/ has this chain",
         ),
         (
             "threshold: 2, members: [node",
             "threshold: 0, members: [node",
-            "roster.yaml:30:43: write a whole number from 1 to 64 in plain decimal digits",
+            "roster.yaml:32:43: write a whole number from 1 to 64 in plain decimal digits",
         ),
         (
             "threshold: 2, members: [node",
             "threshold: 3, members: [node",
-            "roster.yaml:30:43: a threshold of 3 can never be reached by 2 members",
+            "roster.yaml:32:43: a threshold of 3 can never be reached by 2 members",
         ),
         (
             "operators: [bob]",
             "operators: [alice]",
-            "roster.yaml:30:64: `alice` operates both `node-a` and `node-b`: they would be one voice",
+            "roster.yaml:32:64: `alice` operates both `node-a` and `node-b`: they would be one voice",
         ),
         (
             "[node-a, node-b]",
             "[node-a, carol]",
-            "roster.yaml:30:64: `carol` is not a service of the roster",
+            "roster.yaml:32:64: `carol` is not a service of the roster",
         ),
     ] {
         assert_eq!(errors(&observed(from, to)).to_string(), expected, "{from:?} -> {to:?}");
