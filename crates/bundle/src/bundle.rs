@@ -10,6 +10,7 @@ use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
     assets::{self, PricedAssets},
+    caps,
     descriptors,
     destinations::{self, NamedLists},
     error::Found,
@@ -138,12 +139,14 @@ impl Bundle {
         })
     }
 
-    /// What a genesis of this environment refuses. Development accepts everything that loads; production wants cumulative
-    /// limits (DESIGN.md §5), and this version has none to offer, and that no observer makes a fact alone.
+    /// What a genesis of this environment refuses. Development accepts everything that loads; production wants a cap on
+    /// everything that may leave ([`caps`]), cold wallets that pay own ones only, and that no observer makes a fact alone.
     pub fn check_environment(&self, is_production: bool) -> Result<(), LoadErrors> {
         let mut found = Found::default();
         if is_production {
-            found.push(LoadError::new("policy.yaml", TOP, Problem::NoWindowedLimits));
+            for problem in caps::uncapped(&self.registry, &self.policy) {
+                found.push(LoadError::new("policy.yaml", TOP, problem));
+            }
             let lone = self
                 .roster
                 .observed_networks()

@@ -5,8 +5,8 @@ use std::fmt;
 use countersign_chains::evm::DescriptorError;
 use countersign_policy::{Currency, PolicyError, WindowError};
 use countersign_types::{
-    AmountError, AssetId, CaipError, ChainId, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag, TimeError,
-    UnknownForm, WalletId,
+    AmountError, AssetId, CaipError, ChainId, EffectKind, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag,
+    TimeError, UnknownForm, WalletId,
 };
 
 use crate::ManifestError;
@@ -226,10 +226,28 @@ pub enum Problem {
     LoneObserver(ChainId),
     /// Development only.
     #[error(
-        "a production genesis needs cumulative limits on every permitted asset and on the fees of every wallet, and this \
-         version has limits per transaction only: use a development genesis until windows are in"
+        "a production genesis needs a limit over a window on every {kind} that a permit lets out, and `{asset}` of wallet \
+         `{wallet}` has none: add one whose `scope` has nothing but asset, wallet, network and tier, and whose conditions \
+         leave nothing of it out"
     )]
-    NoWindowedLimits,
+    Uncapped {
+        /// The wallet.
+        wallet: WalletId,
+        /// The asset.
+        asset: AssetId,
+        /// The kind of effect.
+        kind: EffectKind,
+    },
+    /// Development only.
+    #[error(
+        "a permit lets cold wallet `{wallet}` make a {kind}: cold wallets pay own wallets only; name the permit's `wallets`"
+    )]
+    ColdWalletPays {
+        /// The wallet.
+        wallet: WalletId,
+        /// The kind of effect.
+        kind: EffectKind,
+    },
 }
 
 /// One thing that is wrong, and its place. Lines and columns count from 1, columns in characters.
@@ -316,7 +334,8 @@ impl LoadError {
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)
             | Problem::LoneObserver(_)
-            | Problem::NoWindowedLimits => Tag::BundleMalformed,
+            | Problem::Uncapped { .. }
+            | Problem::ColdWalletPays { .. } => Tag::BundleMalformed,
         }
     }
 }

@@ -23,6 +23,7 @@
 mod amount;
 mod assets;
 mod bundle;
+mod caps;
 mod descriptors;
 mod destinations;
 mod error;

@@ -128,17 +128,6 @@ fn destinations_have_names() {
 }
 
 #[test]
-fn production_is_refused_until_there_are_windows() {
-    let bundle = bundle();
-    assert!(bundle.check_environment(false).is_ok());
-    let errors = bundle.check_environment(true).unwrap_err().to_string();
-    assert!(
-        errors.starts_with("policy.yaml:1:1: a production genesis needs cumulative limits"),
-        "{errors}"
-    );
-}
-
-#[test]
 fn the_policy_digest_binds_everything_but_destinations() {
     let digests = |path: &str| {
         let mut files = dev();

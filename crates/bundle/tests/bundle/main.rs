@@ -12,6 +12,7 @@
 )]
 
 mod bitcoin;
+mod caps;
 mod descriptors;
 mod dev;
 mod docs;

@@ -1,0 +1,112 @@
+//! What could leave a wallet without end: outside development, every asset that a permit lets out has a limit that adds up
+//! over time, and so do the fees of every wallet (DESIGN.md §5).
+//!
+//! A cap counts only if nothing that a caller chooses gets around it: a limit by destination, customer or initiator bounds each
+//! of them and not the wallet, and a limit with any other condition than on kind, wallet, tier, network and asset leaves
+//! something out.
+
+use countersign_chains::Registry;
+use countersign_policy::{
+    Assets, Ceiling, Condition, Conditions, Effects, Limit, Networks, Policy, ScopeBy, Tiers, Wallets, Window,
+};
+use countersign_types::{AssetId, EffectKind, Tier, WalletRecord};
+
+use crate::error::Problem;
+
+/// The kinds of effect by which an asset leaves, or may be taken, for good.
+const OUTFLOWS: [EffectKind; 2] = [EffectKind::Transfer, EffectKind::Allowance];
+
+/// Some effects of a wallet: one kind in one asset.
+struct Flow<'a> {
+    wallet: &'a WalletRecord,
+    kind: EffectKind,
+    asset: &'a AssetId,
+}
+
+/// Everything that a permit lets out without a cap, and cold wallets that pay others.
+pub(crate) fn uncapped(registry: &Registry, policy: &Policy) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for wallet in registry.wallets().iter() {
+        let assets = registry.assets().iter().map(|record| &record.id);
+        for asset in assets.filter(|asset| wallet.networks.contains_key(asset.chain())) {
+            let flows = OUTFLOWS.map(|kind| Flow { wallet, kind, asset });
+            let permitted = flows.iter().filter(|flow| flow.is_permitted(policy));
+            problems.extend(permitted.filter_map(|flow| flow.problem(policy)));
+        }
+        let fee_assets = wallet.networks.keys().filter_map(|chain| registry.fee_asset(chain));
+        for asset in fee_assets {
+            let fee = Flow {
+                wallet,
+                kind: EffectKind::Fee,
+                asset: &asset,
+            };
+            if fee.is_permitted(policy) {
+                problems.extend(fee.problem(policy));
+            }
+        }
+    }
+    problems
+}
+
+impl Flow<'_> {
+    /// Whether some permit may cover it, whatever else the permit asks.
+    fn is_permitted(&self, policy: &Policy) -> bool {
+        let may_hold =
+            |conditions: &Conditions| conditions.iter().all(|condition| self.holds(condition) != Some(false));
+        policy.permits().any(|permit| may_hold(permit.conditions()))
+    }
+
+    fn problem(&self, policy: &Policy) -> Option<Problem> {
+        let (wallet, asset, kind) = (self.wallet.id.clone(), self.asset.clone(), self.kind);
+        if self.wallet.tier == Tier::Cold && kind != EffectKind::Fee {
+            return Some(Problem::ColdWalletPays { wallet, kind });
+        }
+        if policy.limits().any(|limit| self.is_capped_by(limit)) {
+            return None;
+        }
+        Some(Problem::Uncapped { wallet, asset, kind })
+    }
+
+    fn is_capped_by(&self, limit: &Limit) -> bool {
+        let is_bounded = match &limit.meter().hard {
+            Ceiling::Amounts(bounds) => bounds.bound(self.asset).is_some(),
+            Ceiling::Money(..) => true,
+            Ceiling::Count(_) | Ceiling::NewDestinations(_) => false,
+        };
+        let is_chosen_by_nobody = |by: &ScopeBy| match by {
+            ScopeBy::Asset | ScopeBy::Wallet | ScopeBy::Network | ScopeBy::Tier => true,
+            ScopeBy::Destination | ScopeBy::Subject | ScopeBy::Initiator | ScopeBy::Tenant => false,
+        };
+        is_bounded
+            && limit.meter().window != Window::Transaction
+            && limit.scope().iter().all(is_chosen_by_nobody)
+            && limit
+                .conditions()
+                .iter()
+                .all(|condition| self.holds(condition) == Some(true))
+    }
+
+    /// Whether a condition holds for the whole flow; `None` where it may hold for a part.
+    fn holds(&self, condition: &Condition) -> Option<bool> {
+        match condition {
+            Condition::Effects(Effects(kinds)) => Some(kinds.contains(&self.kind)),
+            Condition::Wallets(Wallets(wallets)) => Some(wallets.contains(&self.wallet.id)),
+            Condition::Tiers(Tiers(tiers)) => Some(tiers.contains(&self.wallet.tier)),
+            Condition::Networks(Networks(networks)) => Some(networks.contains(self.asset.chain())),
+            Condition::Assets(Assets(assets)) => Some(assets.contains(self.asset)),
+            Condition::Initiators(_)
+            | Condition::InitiatorGroups(_)
+            | Condition::To(_)
+            | Condition::Subjects(_)
+            | Condition::Selectors(_)
+            | Condition::Words(_)
+            | Condition::Hours(_)
+            | Condition::AmountMax(_)
+            | Condition::AmountOver(_)
+            | Condition::FeeMax(_)
+            | Condition::FeeShare(_)
+            | Condition::TotalMax(_)
+            | Condition::TotalOver(_) => None,
+        }
+    }
+}

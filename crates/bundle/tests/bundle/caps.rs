@@ -1,0 +1,117 @@
+//! What a production genesis refuses: a policy with every cap, and one change at a time.
+
+use countersign_bundle::Bundle;
+
+use crate::support::{dev, seal};
+
+const CAPS: &str = r#"
+  - { id: eth-day, effects: [transfer], assets: [ETH], scope: [], window: 24h, hard: "500 ETH" }
+  - { id: demo-month, effects: [transfer], wallets: [eth-hot], scope: [wallet], window: month, zone: UTC, hard: "9000 DEMO" }
+  - { id: fees-day, effects: [fee], scope: [wallet], window: 24h, hard: "3 ETH" }
+"#;
+
+/// The dev policy with the caps changed, and what production says of it.
+fn production(changes: &[(&str, &str)]) -> Result<(), String> {
+    let mut files = dev();
+    let mut policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
+    for (from, to) in changes {
+        assert_eq!(policy.matches(from).count(), 1, "`{from}` must stand once");
+        policy = policy.replace(from, to);
+    }
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    assert!(bundle.check_environment(false).is_ok(), "development takes what loads");
+    bundle.check_environment(true).map_err(|errors| errors.to_string())
+}
+
+fn uncapped(kind: &str, asset: &str) -> Result<(), String> {
+    Err(format!(
+        "policy.yaml:1:1: a production genesis needs a limit over a window on every {kind} that a permit lets out, and `{asset}` of \
+         wallet `eth-hot` has none: add one whose `scope` has nothing but asset, wallet, network and tier, and whose \
+         conditions leave nothing of it out"
+    ))
+}
+
+const ETH: &str = "eip155:31337/slip44:60";
+const DEMO: &str = "eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3";
+const ETH_DAY: &str = "id: eth-day, effects: [transfer], assets: [ETH], scope: [], window: 24h, hard: \"500 ETH\"";
+
+#[test]
+fn a_policy_with_every_cap_is_accepted() {
+    assert_eq!(production(&[]), Ok(()));
+    let dollars = "id: eth-day, effects: [transfer], scope: [tier, network, asset], window: 24h, hard: \"500000 USD\"";
+    assert_eq!(
+        production(&[(ETH_DAY, dollars)]),
+        Ok(()),
+        "money caps what is valued in it"
+    );
+}
+
+#[test]
+fn whatever_a_caller_can_get_around_is_no_cap() {
+    let eth = |limit: &str| production(&[(ETH_DAY, limit)]);
+    for limit in [
+        "id: eth-day, effects: [transfer], assets: [ETH], scope: [], window: transaction, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], assets: [ETH], scope: [destination], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], assets: [ETH], scope: [subject], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], assets: [ETH], scope: [initiator], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], assets: [ETH], scope: [tenant], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [internal], assets: [ETH], scope: [], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], tiers: [cold], scope: [], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], to: { list: customers }, scope: [], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], initiators: [payout-service], scope: [], window: 24h, hard: \"500 ETH\"",
+        "id: eth-day, effects: [transfer], scope: [], window: 24h, count: 5",
+        "id: eth-day, effects: [transfer], scope: [], window: 24h, new-destinations: 5",
+    ] {
+        assert_eq!(eth(limit), uncapped("transfer", ETH), "{limit}");
+    }
+}
+
+#[test]
+fn every_permitted_kind_and_asset_and_the_fees_need_one() {
+    let other = [(
+        "wallets: [eth-hot], scope: [wallet], window: month",
+        "tiers: [warm], scope: [wallet], window: month",
+    )];
+    assert_eq!(production(&other), uncapped("transfer", DEMO));
+    let fees = [(
+        "effects: [fee], scope: [wallet], window: 24h",
+        "effects: [fee], scope: [wallet], window: transaction",
+    )];
+    assert_eq!(production(&fees), uncapped("fee", ETH));
+    let only_eth = [
+        ("assets: [ETH, DEMO]", "assets: [ETH]"),
+        (
+            "wallets: [eth-hot], scope: [wallet], window: month",
+            "tiers: [warm], scope: [wallet], window: month",
+        ),
+    ];
+    assert_eq!(production(&only_eth), Ok(()), "what no permit lets out needs no cap");
+    let allowance = [
+        (
+            "    effects: [transfer]\n    initiators",
+            "    effects: [transfer, allowance]\n    initiators",
+        ),
+        ("assets: [ETH, DEMO]", "assets: [DEMO]"),
+    ];
+    assert_eq!(production(&allowance), uncapped("allowance", DEMO));
+}
+
+#[test]
+fn a_cold_wallet_pays_own_wallets_only() {
+    let mut files = dev();
+    let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
+    let policy = text("policy.yaml").replace("limits:\n", &format!("limits:{CAPS}"));
+    let wallets = text("wallets.yaml").replace("tier: hot", "tier: cold");
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    files.insert("wallets.yaml".to_owned(), wallets.into_bytes());
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    let errors = bundle
+        .check_environment(true)
+        .map_err(|errors| errors.to_string())
+        .unwrap_err();
+    let expected = "policy.yaml:1:1: a permit lets cold wallet `eth-hot` make a transfer: cold wallets pay own wallets only; name the \
+                    permit's `wallets`";
+    assert_eq!(errors, expected);
+}
