@@ -1,9 +1,9 @@
 //! Amounts as people write them: `12.5 ETH`.
 
-use countersign_policy::{Bounds, Currency, MONEY_DECIMALS};
-use countersign_types::{Amount, AssetRegistry, AssetSymbol, Decimals};
+use countersign_policy::{Bounds, Currency, MONEY_DECIMALS, PRICE_DECIMALS};
+use countersign_types::{Amount, AssetId, AssetRegistry, AssetSymbol, ChainId, Decimals};
 
-use crate::error::Problem;
+use crate::{Bundle, error::Problem};
 
 /// The bound that an amount means: that many of every asset with the symbol, on whatever network; or so much money.
 pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol, Bounds), Problem> {
@@ -27,6 +27,39 @@ pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol,
         return Err(unknown(&symbol));
     }
     Ok((symbol, bounds))
+}
+
+/// So much of one asset of a network: `1.5 ETH`.
+pub(crate) fn quantity(text: &str, network: &ChainId, assets: &AssetRegistry) -> Result<(AssetId, Amount), Problem> {
+    let (number, symbol) = text.split_once(' ').ok_or(Problem::BadAmount)?;
+    let symbol = AssetSymbol::parse(symbol).map_err(|_| Problem::BadAmount)?;
+    let asset = assets.by_symbol(network, &symbol).ok_or_else(|| unknown(&symbol))?;
+    let amount = Amount::parse_decimal(number, asset.decimals).map_err(|error| Problem::AmountDigits {
+        amount: text.chars().take(100).collect(),
+        error,
+    })?;
+    Ok((asset.id.clone(), amount))
+}
+
+/// A price of one whole unit: `2500.5 USD`, in 10⁻¹⁸ of the currency.
+pub(crate) fn money(text: &str) -> Result<(Currency, Amount), Problem> {
+    let (number, currency) = text.split_once(' ').ok_or(Problem::BadAmount)?;
+    let currency = currency.parse::<Currency>().map_err(|_| Problem::BadAmount)?;
+    let price = Decimals::new(PRICE_DECIMALS).and_then(|decimals| Amount::parse_decimal(number, decimals));
+    let price = price.map_err(|_| Problem::BadAmount)?;
+    Ok((currency, price))
+}
+
+/// What a limit has added up: an amount of an asset, of money, or a count.
+pub(crate) fn spent(text: &str, network: &ChainId, bundle: &Bundle) -> Result<Amount, Problem> {
+    if let Ok(count) = text.parse::<Amount>() {
+        return Ok(count);
+    }
+    let (_, bounds) = bounds(text, bundle.registry().assets())?;
+    if let Some((_, money)) = bounds.money().next() {
+        return Ok(money);
+    }
+    quantity(text, network, bundle.registry().assets()).map(|(_, amount)| amount)
 }
 
 /// A symbol that no asset has.

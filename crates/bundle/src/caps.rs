@@ -57,7 +57,7 @@ impl Flow<'_> {
     }
 
     fn problem(&self, policy: &Policy) -> Option<Problem> {
-        let (wallet, asset, kind) = (self.wallet.id.clone(), self.asset.clone(), self.kind);
+        let (wallet, asset, kind) = (self.wallet.id.clone(), Box::new(self.asset.clone()), self.kind);
         if self.wallet.tier == Tier::Cold && kind != EffectKind::Fee {
             return Some(Problem::ColdWalletPays { wallet, kind });
         }

@@ -234,7 +234,7 @@ pub enum Problem {
         /// The wallet.
         wallet: WalletId,
         /// The asset.
-        asset: AssetId,
+        asset: Box<AssetId>,
         /// The kind of effect.
         kind: EffectKind,
     },

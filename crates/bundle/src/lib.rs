@@ -24,6 +24,7 @@ mod amount;
 mod assets;
 mod bundle;
 mod caps;
+mod cases;
 mod descriptors;
 mod destinations;
 mod error;
@@ -40,6 +41,7 @@ mod write;
 mod yaml;
 
 pub use bundle::{Bundle, DestinationEntry, KnownDestination};
+pub use cases::{Case, Verdict};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
 pub use manifest::{
     Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_KEY_TABLE_BYTES, Manifest,

@@ -115,6 +115,7 @@ enum TxCommand {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     Check(policy::Check),
+    Test(policy::Test),
 }
 
 impl Command {
@@ -127,6 +128,7 @@ impl Command {
             Self::Withdraw(withdraw) => withdraw.run(output).await,
             Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Policy(PolicyCommand::Check(check)) => done(check.run(output)),
+            Self::Policy(PolicyCommand::Test(test)) => done(test.run(output)),
             Self::Audit(audit) => done(audit.run(output).await),
             Self::Receipt(fetch) => done(fetch.run(output).await),
             Self::Tx(TxCommand::Decode(decode)) => done(decode.run(output)),

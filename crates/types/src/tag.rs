@@ -174,6 +174,7 @@ tags! {
     MessageInvalid = "message/invalid", Malformed, "a field is missing or not of its form";
     WithdrawalNotFound = "withdrawal/not-found", NotFound, "no such withdrawal";
     WithdrawalWrongState = "withdrawal/wrong-state", Conflict, "the withdrawal's state does not allow this";
+    PolicyTestFailed = "policy/test-failed", Denied, "the policy decides otherwise than its test expects";
     ReceiptInvalid = "receipt/invalid", Malformed, "the receipt does not verify";
 }
 

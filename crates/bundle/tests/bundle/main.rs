@@ -13,6 +13,7 @@
 
 mod bitcoin;
 mod caps;
+mod cases;
 mod descriptors;
 mod dev;
 mod docs;

@@ -1,0 +1,393 @@
+//! Policy tests: a transaction, the people and the history around it, and the decision with its tags.
+//!
+//! A file of them lies beside the bundle, not in it: it says nothing about what is in force. It is read as strictly as the
+//! bundle, because a test that asks something else than its author reads is worse than none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_policy::{
+    Actor, Context, CounterUsage, DestinationFacts, EffectFact, Evaluation, Facts, Obligations, Outcome, Price, Prices,
+    Usage, evaluate,
+};
+use countersign_types::{
+    Amount, ChainId, Destination, Duration, Effect, OpaqueKind, PrincipalId, RuleId, SubjectId, TenantId, Timestamp,
+    UtcSeconds, WalletId,
+};
+
+use self::raw::{CasesFile, RawCase, RawEffect, RawExpect};
+use crate::{
+    Bundle, LoadErrors,
+    amount::{money, quantity},
+    error::{Found, Problem},
+    yaml::{self, Doc},
+};
+
+mod raw;
+
+const SCHEMA: &str = "countersign.policy-tests/1";
+
+/// A policy test.
+#[derive(Debug, Clone)]
+pub struct Case {
+    name: String,
+    line: u32,
+    initiator: PrincipalId,
+    tenant: TenantId,
+    wallet: WalletId,
+    network: ChainId,
+    now: Option<Timestamp>,
+    prices: Prices,
+    /// What limits have added up before this transaction; one that is not named has added up nothing.
+    spent: BTreeMap<RuleId, Amount>,
+    effects: Vec<CaseEffect>,
+    expected: Expected,
+}
+
+#[derive(Debug, Clone)]
+struct CaseEffect {
+    effect: Effect,
+    subject: Option<SubjectId>,
+    is_first_seen: Option<bool>,
+    entry_age: Option<Duration>,
+    books: Option<BTreeSet<PrincipalId>>,
+}
+
+/// What the decision must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Expected {
+    /// Allowed with exactly these seats and this time-lock.
+    Allow(BTreeMap<String, u64>, Duration),
+    /// Denied for exactly these reasons: a tag, or a tag and the rule.
+    Deny(BTreeSet<String>),
+}
+
+/// What a test found.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The name of the test.
+    pub name: String,
+    /// Where it stands in its file.
+    pub line: u32,
+    /// What was expected and what was found, if they differ.
+    pub difference: Option<String>,
+    /// The whole trace.
+    pub evaluation: Evaluation,
+}
+
+impl Case {
+    /// Reads a file of policy tests for a bundle. `file` is what errors call it.
+    pub fn load(file: &str, bytes: &[u8], bundle: &Bundle) -> Result<Vec<Self>, LoadErrors> {
+        let mut found = Found::default();
+        let Some(doc) = yaml::read::<CasesFile>(file, bytes, &mut found) else {
+            return Err(found.fail());
+        };
+        if doc.raw.schema != SCHEMA {
+            found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
+        }
+        if doc.raw.tests.is_empty() {
+            found.push(doc.value("tests", Problem::Empty("the file has no tests")));
+        }
+        let mut cases = Vec::new();
+        for (n, raw) in doc.raw.tests.iter().enumerate() {
+            let path = format!("tests[{n}]");
+            match read(raw, bundle) {
+                Ok(case) => cases.push(Self {
+                    line: doc.places.value(&format!("{path}.name")).0,
+                    ..case
+                }),
+                Err((field, problem)) => found.push(at(&doc, &path, &field, problem)),
+            }
+        }
+        found.conclude()?;
+        Ok(cases)
+    }
+
+    /// Decides the case under the bundle and compares.
+    pub fn run(&self, bundle: &Bundle) -> Verdict {
+        let evaluation = self.evaluate(bundle);
+        let decided = Expected::of(&evaluation);
+        let difference = (!self.expected.is_met(&evaluation))
+            .then(|| format!("expected {}, found {}", self.expected.text(), decided.text()));
+        Verdict {
+            name: self.name.clone(),
+            line: self.line,
+            difference,
+            evaluation,
+        }
+    }
+
+    fn evaluate(&self, bundle: &Bundle) -> Evaluation {
+        let groups = bundle.roster().groups_of(&self.initiator);
+        let wallet = bundle.registry().wallets().wallet(&self.wallet);
+        let mut facts = Facts {
+            actor: Actor {
+                initiator: &self.initiator,
+                initiator_groups: &groups,
+                wallet: &self.wallet,
+                tier: wallet.map(|wallet| wallet.tier),
+            },
+            network: &self.network,
+            effects: self.effects.iter().map(CaseEffect::fact).collect(),
+            assets: bundle.registry().assets(),
+            lists: bundle.destinations(),
+            context: Context {
+                now: self.now,
+                tenant: Some(&self.tenant),
+                prices: &self.prices,
+                usage: Usage::unknown(),
+            },
+        };
+        // The first evaluation says which counters the limits ask for.
+        let usage = self.usage(&evaluate(bundle.policy(), &facts));
+        facts.context.usage = &usage;
+        evaluate(bundle.policy(), &facts)
+    }
+
+    fn usage(&self, asked: &Evaluation) -> Usage {
+        let mut counters: BTreeMap<_, CounterUsage> = BTreeMap::new();
+        for limit in &asked.limits {
+            if let (Some(counter), Some(window)) = (limit.counter, &limit.window) {
+                let spent = self.spent.get(&limit.rule).copied().unwrap_or_default();
+                let held = counters
+                    .entry(counter)
+                    .or_default()
+                    .windows
+                    .entry(window.clone())
+                    .or_default();
+                *held = spent.max(*held);
+            }
+        }
+        Usage::new(counters)
+    }
+}
+
+impl CaseEffect {
+    fn fact(&self) -> EffectFact<'_> {
+        EffectFact {
+            destination: DestinationFacts {
+                is_first_seen: self.is_first_seen,
+                entry_age: self.entry_age,
+                address_books: self.books.as_ref(),
+            },
+            ..EffectFact::new(&self.effect, self.subject.as_ref())
+        }
+    }
+}
+
+impl Expected {
+    fn of(evaluation: &Evaluation) -> Self {
+        match &evaluation.outcome {
+            Outcome::Allow(obligations) => Self::Allow(seats(obligations), obligations.time_lock()),
+            Outcome::Deny => {
+                let text = |reason: &countersign_policy::Reason| match &reason.rule {
+                    Some(rule) => format!("{} {rule}", reason.tag),
+                    None => reason.tag.to_string(),
+                };
+                Self::Deny(evaluation.reasons.iter().map(text).collect())
+            }
+        }
+    }
+
+    /// A reason without a rule stands for that tag of whatever rule; nothing may be left over on either side.
+    fn is_met(&self, evaluation: &Evaluation) -> bool {
+        let found = Self::of(evaluation);
+        match (self, &found) {
+            (Self::Deny(expected), Self::Deny(found)) => {
+                let is_same =
+                    |expected: &str, found: &str| expected == found || found.split(' ').next() == Some(expected);
+                expected.iter().all(|one| found.iter().any(|other| is_same(one, other)))
+                    && found.iter().all(|one| expected.iter().any(|other| is_same(other, one)))
+            }
+            (Self::Allow(..), _) | (Self::Deny(_), Self::Allow(..)) => *self == found,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Allow(seats, time_lock) => {
+                let seats: Vec<String> = seats
+                    .iter()
+                    .map(|(group, seats)| format!("{seats} of {group}"))
+                    .collect();
+                let who = if seats.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    seats.join(", ")
+                };
+                format!("allow by {who} after {time_lock}")
+            }
+            Self::Deny(reasons) => {
+                let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
+                format!("deny with {}", reasons.join(", "))
+            }
+        }
+    }
+}
+
+fn seats(obligations: &Obligations) -> BTreeMap<String, u64> {
+    let seats = obligations.seats().into_iter();
+    seats
+        .map(|(group, seats)| (group.to_string(), u64::from(seats)))
+        .collect()
+}
+
+/// A field of a test, and what is wrong with it.
+type At = (String, Problem);
+
+fn at(doc: &Doc<'_, CasesFile>, path: &str, field: &str, problem: Problem) -> crate::LoadError {
+    doc.value(&format!("{path}.{field}"), problem)
+}
+
+fn field<T>(name: &str, read: Result<T, impl Into<Problem>>) -> Result<T, At> {
+    read.map_err(|error| (name.to_owned(), error.into()))
+}
+
+fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
+    let network: ChainId = field("network", raw.network.parse())?;
+    let now = raw
+        .at
+        .as_ref()
+        .map(|text| field("at", text.parse::<UtcSeconds>()))
+        .transpose()?;
+    let mut prices = BTreeMap::new();
+    for (symbol, text) in raw.prices.iter().flatten() {
+        let place = format!("prices.{symbol}");
+        let (currency, price) = field(&place, money(text))?;
+        let assets = bundle
+            .registry()
+            .assets()
+            .iter()
+            .filter(|record| record.symbol.as_str() == symbol);
+        let before = prices.len();
+        prices.extend(assets.map(|record| ((record.id.clone(), currency), Price::from_atto(price))));
+        if prices.len() == before {
+            return Err((place, Problem::BadAmount));
+        }
+    }
+    let mut spent = BTreeMap::new();
+    for (rule, text) in raw.spent.iter().flatten() {
+        let place = format!("spent.{rule}");
+        let id: RuleId = field(&place, rule.parse())?;
+        let amount = field(&place, crate::amount::spent(text, &network, bundle))?;
+        if !bundle.policy().limits().any(|limit| *limit.id() == id) {
+            let (what, hint) = ("limit", "policy.yaml has no such limit");
+            return Err((
+                place,
+                Problem::Unknown {
+                    what,
+                    id: rule.clone(),
+                    hint,
+                },
+            ));
+        }
+        spent.insert(id, amount);
+    }
+    let effects = raw.effects.iter().enumerate();
+    let effects = effects.map(|(n, raw)| effect(&format!("effects[{n}]"), raw, &network, bundle));
+    Ok(Case {
+        name: raw.name.clone(),
+        line: 0,
+        initiator: field("initiator", raw.initiator.parse())?,
+        tenant: field("tenant", raw.tenant.parse())?,
+        wallet: field("wallet", raw.wallet.parse())?,
+        now: now.map(UtcSeconds::to_timestamp),
+        prices: Prices::new(prices),
+        spent,
+        effects: effects.collect::<Result<_, _>>()?,
+        expected: expected(&raw.expect)?,
+        network,
+    })
+}
+
+fn effect(path: &str, raw: &RawEffect, network: &ChainId, bundle: &Bundle) -> Result<CaseEffect, At> {
+    let place = |name: &str| format!("{path}.{name}");
+    let amount = |name: &str, text: &str| field(&place(name), quantity(text, network, bundle.registry().assets()));
+    let to = || {
+        let text = raw
+            .to
+            .as_ref()
+            .ok_or_else(|| (path.to_owned(), Problem::Empty("the effect needs `to`")))?;
+        field(
+            &place("to"),
+            text.parse::<Destination>().map_err(|error| Problem::BadDestination {
+                address: text.chars().take(128).collect(),
+                error: error.to_string(),
+            }),
+        )
+    };
+    let effect = match (&raw.transfer, &raw.internal, &raw.fee, raw.opaque) {
+        (Some(text), None, None, None) => {
+            let (asset, amount) = amount("transfer", text)?;
+            let destination = to()?;
+            Effect::Transfer {
+                asset,
+                amount,
+                destination,
+            }
+        }
+        (None, Some(text), None, None) => {
+            let (asset, amount) = amount("internal", text)?;
+            let wallet = raw
+                .wallet
+                .as_ref()
+                .ok_or_else(|| (path.to_owned(), Problem::Empty("the effect needs `wallet`")))?;
+            let wallet: WalletId = field(&place("wallet"), wallet.parse())?;
+            let own = bundle.registry().wallet_destination(network, &wallet);
+            let destination = own.ok_or_else(|| (place("wallet"), Problem::Empty("no such wallet on the network")))?;
+            Effect::Internal {
+                asset,
+                amount,
+                wallet,
+                destination,
+                change: false,
+            }
+        }
+        (None, None, Some(text), None) => {
+            let (asset, max) = amount("fee", text)?;
+            Effect::Fee { asset, max }
+        }
+        (None, None, None, Some(true)) => Effect::Opaque {
+            what: OpaqueKind::Calldata,
+            target: raw.to.is_some().then(to).transpose()?,
+            bytes: Vec::new(),
+        },
+        (_, _, _, _) => {
+            let problem =
+                Problem::Empty("an effect is exactly one of `transfer`, `internal`, `fee` and `opaque: true`");
+            return Err((path.to_owned(), problem));
+        }
+    };
+    let books = raw
+        .address_books
+        .as_ref()
+        .map(|books| books.iter().map(|id| id.parse()).collect());
+    Ok(CaseEffect {
+        effect,
+        subject: raw
+            .subject
+            .as_ref()
+            .map(|text| field(&place("subject"), text.parse()))
+            .transpose()?,
+        is_first_seen: raw.first_seen,
+        entry_age: raw
+            .entry_age
+            .as_ref()
+            .map(|text| field(&place("entry-age"), text.parse()))
+            .transpose()?,
+        books: books.map(|books| field(&place("address-books"), books)).transpose()?,
+    })
+}
+
+fn expected(raw: &RawExpect) -> Result<Expected, At> {
+    match (&raw.allow, &raw.deny) {
+        (Some(seats), None) => {
+            let time_lock = raw.time_lock.as_ref().map_or(Ok(Duration::ZERO), |text| text.parse());
+            Ok(Expected::Allow(seats.clone(), field("expect.time-lock", time_lock)?))
+        }
+        (None, Some(reasons)) if !reasons.is_empty() => Ok(Expected::Deny(reasons.iter().cloned().collect())),
+        (_, _) => {
+            let problem = Problem::Empty("`expect` needs `allow` with seats (`{}` for none), or `deny` with tags");
+            Err(("expect".to_owned(), problem))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A file of policy tests as it is written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CasesFile {
+    pub(super) schema: String,
+    pub(super) tests: Vec<RawCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCase {
+    pub(super) name: String,
+    pub(super) initiator: String,
+    pub(super) tenant: String,
+    pub(super) wallet: String,
+    pub(super) network: String,
+    pub(super) at: Option<String>,
+    pub(super) prices: Option<BTreeMap<String, String>>,
+    pub(super) spent: Option<BTreeMap<String, String>>,
+    pub(super) effects: Vec<RawEffect>,
+    pub(super) expect: RawExpect,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawEffect {
+    pub(super) transfer: Option<String>,
+    pub(super) internal: Option<String>,
+    pub(super) fee: Option<String>,
+    pub(super) opaque: Option<bool>,
+    pub(super) to: Option<String>,
+    pub(super) wallet: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) first_seen: Option<bool>,
+    pub(super) entry_age: Option<String>,
+    pub(super) address_books: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawExpect {
+    pub(super) allow: Option<BTreeMap<String, u64>>,
+    pub(super) time_lock: Option<String>,
+    pub(super) deny: Option<Vec<String>>,
+}
