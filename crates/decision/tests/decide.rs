@@ -16,10 +16,10 @@
 
 mod support;
 
-use countersign_approval::{Body, Rejection, RejectionItem};
+use countersign_approval::{Body, Rejection, RejectionItem, ServiceRecord};
 use countersign_bundle::Bundle;
 use countersign_decision::Outcome;
-use countersign_decision::testing::{Ask, STRANGER, bundle_files, sealed};
+use countersign_decision::testing::{Ask, STRANGER, World, bundle_files, sealed};
 use countersign_types::{Amount, GenesisHash, PolicyDigest, RequestDigest, Tag, Validity, WithdrawalId};
 use support::{
     Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, expired, later, policy_with,
@@ -464,6 +464,26 @@ fn the_policy_at_first_sight_must_allow_as_well() {
     fixture.approve(&["alice", "bob"]);
     let is_final = assert_denied("stricter now", &fixture.decide(), Tag::LimitPerTransactionExceeded);
     assert!(!is_final, "a later bundle may allow it");
+}
+
+#[test]
+fn an_attestation_that_nobody_gave_holds_the_withdrawal() {
+    let mut roster = World::new().roster();
+    roster.services.push(ServiceRecord {
+        id: "screening".parse().unwrap(),
+        operators: vec!["carol".parse().unwrap()],
+        keys: vec!["ed25519:3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c".to_owned()],
+    });
+    let mut files = bundle_files(&roster);
+    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace(
+        "approvals: { treasury: 2 }",
+        "approvals: { treasury: 2 }\n    attestations: [{ kind: sanctions, by: screening, max-age: 15m }]",
+    );
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let mut fixture = Fixture::new();
+    fixture.first = Bundle::load(&sealed(1, None, files)).unwrap();
+    assert_pending("screening", &fixture.decide(), &[Tag::AttestationMissing]);
 }
 
 #[test]

@@ -227,6 +227,31 @@ fn a_bundle_that_holds_together_is_summed_up() {
 }
 
 #[test]
+fn policy_tests_hold_or_name_what_differs() {
+    let bundle = dev_bundle();
+    let dir = bundle.path().to_str().unwrap();
+    let text_of_tests = fs::read_to_string("../../policies/dev/tests/policy.yaml").unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let tests = outside.path().join("tests.yaml");
+    fs::write(&tests, &text_of_tests).unwrap();
+    let path = tests.to_str().unwrap();
+    let output = run(&["--output", "json", "policy", "test", dir, path]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(json(&output.stdout)["tests"], 6);
+    fs::write(&tests, text_of_tests.replacen("{ treasury: 2 }", "{ treasury: 3 }", 1)).unwrap();
+    let said = [
+        "policy/test-failed",
+        "1 of 6",
+        "tests.yaml:14:",
+        "expected allow by 3 of treasury",
+        "found allow by 2 of treasury",
+    ];
+    assert_fails(&["policy", "test", dir, path], 5, &said);
+    fs::write(&tests, "schema: x\n").unwrap();
+    assert_fails(&["policy", "test", dir, path], 5, &["bundle/malformed", "tests.yaml:"]);
+}
+
+#[test]
 fn a_bundle_that_does_not_load_names_file_line_and_column() {
     let table = [
         (
