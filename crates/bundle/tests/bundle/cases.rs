@@ -76,12 +76,12 @@ fn mistakes_are_told_with_their_place() {
         (
             "\"8.1 ETH\"",
             "\"8.1 BTC\"",
-            "tests/policy.yaml:39:21: unknown asset `BTC`: assets.yaml has no asset with this symbol",
+            "tests/policy.yaml:38:21: unknown asset `BTC`: assets.yaml has no asset with this symbol",
         ),
         (
             "opaque: true,",
             "opaque: false,",
-            "tests/policy.yaml:57:9: an effect is exactly one of `transfer`, `internal`, `fee` and `opaque: true`",
+            "tests/policy.yaml:56:9: an effect is exactly one of `transfer`, `internal`, `fee` and `opaque: true`",
         ),
         (
             "{ allow: {} }",

@@ -242,7 +242,7 @@ fn policy_tests_hold_or_name_what_differs() {
     let said = [
         "policy/test-failed",
         "1 of 6",
-        "tests.yaml:14:",
+        "tests.yaml:13:",
         "expected allow by 3 of treasury",
         "found allow by 2 of treasury",
     ];
