@@ -10,8 +10,7 @@ use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
     assets::{self, PricedAssets},
-    caps,
-    descriptors,
+    caps, descriptors,
     destinations::{self, NamedLists},
     error::Found,
     networks,
