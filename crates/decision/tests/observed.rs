@@ -364,8 +364,10 @@ fn tables_are_agreed_as_far_as_two_see_the_same() {
         _ => thief(),
     };
     let addresses = |letters: &str| letters.chars().map(address).collect::<Vec<_>>();
-    // Who says what, with which sequence, and what is agreed.
-    let cases: Vec<(&str, Vec<(&str, u64, &str)>, &str)> = vec![
+    /// Who says what, with which sequence.
+    type Voices = Vec<(&'static str, u64, &'static str)>;
+    // The last column is what is agreed.
+    let cases: Vec<(&str, Voices, &str)> = vec![
         ("the shorter one", vec![("node-a", 1, "abc"), ("node-b", 1, "ab")], "ab"),
         (
             "a common beginning",
@@ -639,7 +641,7 @@ fn an_observation_is_about_whoever_needs_it() {
     ];
     for (what, fact, expected) in cases {
         assert_eq!(
-            is_about(&says(&[fact.clone()], NETWORK), &reading, &attempts),
+            is_about(&says(std::slice::from_ref(&fact), NETWORK), &reading, &attempts),
             expected,
             "{what}"
         );
