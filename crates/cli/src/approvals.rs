@@ -84,7 +84,7 @@ impl Desk {
 /// Show what one withdrawal does, decoded from its bytes here, with the bundle verified here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {withdrawal, tenant, reference, initiator, expires_at, effects, payments: [{reference, subject, known_as}], lookalikes: [{destination, resembles, known_as}], fee: {asset, max, shown}, transaction, policy, bundle_version, seats: [{group, required, filled}], server_says_missing, unreadable_statements}"
+    after_help = "JSON: {withdrawal, tenant, reference, initiator, expires_at, effects, typed_data, display: {owner, intent, lines: [{label, text}]}, quirks: [{asset, symbol, quirks}], payments: [{reference, subject, known_as}], lookalikes: [{destination, resembles, known_as}], fee: {asset, max, shown}, transaction, policy, bundle_version, seats: [{group, required, filled}], server_says_missing, unreadable_statements}"
 )]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// The folders of a bundle and the extensions of what they hold; there are no others.
-const FOLDERS: [(&str, &str); 2] = [("keys", ".keys"), ("networks", ".yaml")];
+const FOLDERS: [(&str, &str); 3] = [("descriptors", ".json"), ("keys", ".keys"), ("networks", ".yaml")];
 
-/// Reads the files of a bundle: `manifest.json`, `*.yaml`, `networks/*.yaml` and `keys/*.keys`. Other files are none of its business,
-/// except that a YAML file which bundles do not have is read too, so that loading refuses it instead of ignoring it.
+/// Reads the files of a bundle: `manifest.json`, `*.yaml`, `networks/*.yaml`, `keys/*.keys` and `descriptors/*.json`. Other files are
+/// none of its business, except that a YAML file which bundles do not have is read too, so that loading refuses it instead of ignoring it.
 pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut contents = BTreeMap::new();
     for (name, path) in entries(folder)? {
@@ -88,11 +88,16 @@ mod tests {
     #[test]
     fn files_come_back_and_strangers_stay_out() {
         let folder = tempfile::tempdir().unwrap();
-        let contents: BTreeMap<String, Vec<u8>> =
-            ["manifest.json", "policy.yaml", "networks/dev.yaml", "keys/hot.keys"]
-                .into_iter()
-                .map(|name| (name.to_owned(), name.as_bytes().to_vec()))
-                .collect();
+        let contents: BTreeMap<String, Vec<u8>> = [
+            "manifest.json",
+            "policy.yaml",
+            "networks/dev.yaml",
+            "keys/hot.keys",
+            "descriptors/demo.json",
+        ]
+        .into_iter()
+        .map(|name| (name.to_owned(), name.as_bytes().to_vec()))
+        .collect();
         write(folder.path(), &contents).unwrap();
         fs::write(folder.path().join("README.md"), "hello").unwrap();
         assert_eq!(read(folder.path()).unwrap(), contents);

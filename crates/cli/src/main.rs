@@ -24,6 +24,7 @@ mod activate;
 mod agent;
 mod approvals;
 mod audit;
+mod beside;
 mod bundle_files;
 mod certificates;
 mod clock;

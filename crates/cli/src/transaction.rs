@@ -14,8 +14,9 @@ use countersign_types::{
 };
 use serde::Serialize;
 
-pub(crate) use self::input::read;
+pub(crate) use self::input::{REWRITTEN, Unsigned, read};
 use crate::{
+    beside::Beside,
     bundle_files,
     environment::Environment,
     failure::{Failure, Result},
@@ -30,7 +31,7 @@ use crate::{
 /// newest one that was verified here from the genesis on; with --bundle nobody vouches for it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {transaction, effects, fee: {asset, max, shown}, change: [{asset, amount, shown, wallet, destination}], template, conflict_keys, payloads: [{key, scheme, bytes, digest}], lookalikes: [{destination, resembles, known_as}], bundle: {digest, version, verified}, claimed_facts}; amounts in base units"
+    after_help = "JSON: {transaction, rewritten, effects, typed_data, display: {owner, intent, lines: [{label, text}]}, quirks: [{asset, symbol, quirks}], fee: {asset, max, shown}, change: [{asset, amount, shown, wallet, destination}], template, conflict_keys, payloads: [{key, scheme, bytes, digest}], lookalikes: [{destination, resembles, known_as}], bundle: {digest, version, verified}, claimed_facts}; amounts in base units"
 )]
 pub(crate) struct Decode {
     /// The environment.
@@ -49,7 +50,8 @@ pub(crate) struct Decode {
     /// instead.
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
-    /// The unsigned bytes: raw, or as hex or base64 text; `-` is standard input.
+    /// The unsigned bytes: raw, as hex or base64 text, or typed data as wallets take it (JSON of eth_signTypedData_v4); `-` is
+    /// standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -66,10 +68,11 @@ impl Decode {
             Some(file) => Some(facts::read(file, &self.network, registry)?),
             None => None,
         };
-        let unsigned = input::read_or_listen(&self.file)?;
+        let Unsigned { bytes, is_rewritten } = input::read_or_listen(&self.file, &self.network)?;
         let facts = claimed.as_ref().unwrap_or(ChainFacts::none());
-        let parsed = parse_with(registry, &self.network, &wallet, &unsigned, facts)?;
-        let mut decoded = Decoded::of(&parsed, &bundle, used)?;
+        let parsed = parse_with(registry, &self.network, &wallet, &bytes, facts)?;
+        let mut decoded = Decoded::of(&parsed, &bytes, &bundle, used)?;
+        decoded.rewritten = is_rewritten;
         decoded.claimed_facts = claimed.is_some();
         output.report(&decoded)
     }
@@ -161,7 +164,11 @@ pub(crate) fn shown(asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> 
 #[derive(Debug, Serialize)]
 struct Decoded {
     transaction: String,
+    /// Whether the file held another text of the typed data than the one that is signed.
+    rewritten: bool,
     effects: EffectsText,
+    #[serde(flatten)]
+    beside: Beside,
     fee: Fee,
     /// What comes back; no effects text has it, because it varies between attempts.
     change: Vec<Change>,
@@ -207,7 +214,7 @@ struct Used {
 }
 
 impl Decoded {
-    fn of(parsed: &ParsedTransaction, bundle: &Bundle, used: Used) -> Result<Self> {
+    fn of(parsed: &ParsedTransaction, unsigned: &[u8], bundle: &Bundle, used: Used) -> Result<Self> {
         let (asset, max) = fee(parsed)?;
         let assets = bundle.registry().assets();
         let effects = EffectsText::render(
@@ -219,7 +226,9 @@ impl Decoded {
         );
         Ok(Self {
             transaction: parsed.transaction().to_string(),
+            rewritten: false,
             effects: effects.map_err(|error| Failure::refused(Tag::TransactionTooLarge, error))?,
+            beside: Beside::of(parsed, unsigned, bundle)?,
             fee: Fee {
                 asset: asset.clone(),
                 max,
@@ -285,7 +294,10 @@ fn name(template: TemplateKind) -> &'static str {
 impl fmt::Display for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "transaction {}", self.transaction)?;
-        write!(f, "{}", self.effects.as_str())?;
+        if self.rewritten {
+            writeln!(f, "note: {REWRITTEN}")?;
+        }
+        write!(f, "{}{}", self.effects.as_str(), self.beside)?;
         for change in &self.change {
             let Change {
                 shown,

@@ -6,6 +6,7 @@ use countersign_bundle::MANIFEST_PATH;
 use countersign_integration::{Deployment, workspace_root};
 use serde_json::{Value, json};
 
+pub(crate) const EVM: &str = "eip155:31337";
 pub(crate) const BITCOIN: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
 pub(crate) const SOLANA: &str = "solana:localnet";
 /// The Bitcoin customer: the P2WPKH address of BIP 173's examples, as regtest writes it.
@@ -13,19 +14,20 @@ pub(crate) const BITCOIN_CUSTOMER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7
 /// The Solana customer: the recipient in the vectors of `chains/solana`.
 pub(crate) const SOLANA_CUSTOMER: &str = "F25s3DdjXdCxYBhh2z8FBusVEMT4b9bGNFVKJi3wFoF4";
 
-/// Two of the treasury for every payment of the new wallets; their fees are theirs.
+/// Two of the treasury for every payment and message of the new wallets; their fees are theirs.
 const PERMITS: &str = r#"permits:
+  - { id: messages, effects: [personal-message], initiators: [payout-service], wallets: [eth-notary] }
   - id: payouts-of-other-families
     effects: [transfer]
     initiators: [payout-service]
     wallets: [btc-hot, sol-hot]
     assets: [RBTC, SOL]
     to: { list: customers }
-  - { id: fees-of-other-families, effects: [fee], wallets: [btc-hot, sol-hot] }
+  - { id: fees-of-other-families, effects: [fee], wallets: [btc-hot, sol-hot, eth-notary] }
 "#;
 const REQUIRES: &str = r#"requires:
   - id: two-for-other-families
-    when: { effects: [transfer], wallets: [btc-hot, sol-hot] }
+    when: { effects: [transfer, personal-message], wallets: [btc-hot, sol-hot, eth-notary] }
     approvals: { treasury: 2 }
 "#;
 
@@ -34,6 +36,10 @@ pub(crate) struct Line {
     pub(crate) deployment: Deployment,
     pub(crate) bitcoin_key: Vec<u8>,
     pub(crate) solana_key: [u8; 32],
+    /// Of the wallet that signs messages.
+    pub(crate) notary_key: Vec<u8>,
+    /// Of the wallet that `init` made.
+    pub(crate) evm_key: Vec<u8>,
 }
 
 /// What the command line said.
@@ -63,13 +69,27 @@ impl Line {
         let mut deployment = Deployment::init().unwrap();
         let bitcoin = deployment.generate_key("btc-hot", "secp256k1").unwrap();
         let solana = deployment.generate_key("sol-hot", "ed25519").unwrap();
-        deployment.open_keys(&[bitcoin.clone(), solana.clone()]).unwrap();
-        extend_bundle(&deployment.path("bundle"), &bitcoin, &solana);
+        let notary = deployment.generate_key("eth-notary", "secp256k1").unwrap();
+        deployment
+            .open_keys(&[bitcoin.clone(), solana.clone(), notary.clone()])
+            .unwrap();
+        let folder = deployment.path("bundle");
+        let evm_key = first_key(&fs::read_to_string(folder.join("wallets.yaml")).unwrap());
+        extend_bundle(
+            &folder,
+            [
+                ("btc-hot", &bitcoin, BITCOIN),
+                ("sol-hot", &solana, SOLANA),
+                ("eth-notary", &notary, EVM),
+            ],
+        );
         deployment.start_signer().await.unwrap();
         let line = Self {
             deployment,
             bitcoin_key: key_bytes(&bitcoin),
             solana_key: key_bytes(&solana).try_into().unwrap(),
+            notary_key: key_bytes(&notary),
+            evm_key,
         };
         line.activate();
         line.with_orchestrator().await
@@ -173,19 +193,15 @@ impl Line {
 }
 
 /// The bundle that `init` made, with both networks, wallets, customers, and rules for them, as its next version.
-fn extend_bundle(folder: &Path, bitcoin: &str, solana: &str) {
-    let wallet = |id: &str, key: &str, network: &str| {
+fn extend_bundle(folder: &Path, wallets: [(&str, &String, &str); 3]) {
+    let wallet = |(id, key, network): (&str, &String, &str)| {
         format!(
             "  - id: {id}\n    tier: hot\n    keys: [\"{key}\"]\n    networks: [{{ chain: \"{network}\", first-nonce: 0 }}]\n"
         )
     };
     change(folder, "wallets.yaml", |yaml| {
-        format!(
-            "{}\n{}{}",
-            yaml.trim_end(),
-            wallet("btc-hot", bitcoin, BITCOIN),
-            wallet("sol-hot", solana, SOLANA)
-        )
+        let more: String = wallets.map(wallet).concat();
+        format!("{}\n{more}", yaml.trim_end())
     });
     change(folder, "destinations.yaml", |yaml| {
         format!(
@@ -216,6 +232,12 @@ fn change(folder: &Path, file: &str, to: impl FnOnce(&str) -> String) {
     let path = folder.join(file);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, to(&text)).unwrap();
+}
+
+/// The first key of `wallets.yaml`.
+fn first_key(yaml: &str) -> Vec<u8> {
+    let (_, behind) = yaml.split_once("secp256k1:").unwrap();
+    hex::decode(&behind[..66]).unwrap()
 }
 
 /// The bytes behind `secp256k1:` or `ed25519:`.

@@ -1,4 +1,4 @@
-//! The whole line of the families beside EVM transactions: a PSBT, a Solana message and an EIP-191 message, submitted and
+//! The whole line of the families beside EVM transactions: a PSBT, a Solana message, EIP-191 messages and EIP-712 typed data, submitted and
 //! approved with the command line, decided by the signer, signed in the token, and judged by somebody else's verifier. One
 //! deployment serves them all.
 
@@ -28,4 +28,6 @@ async fn every_family_goes_through_the_whole_line() {
     solana::a_listed_customer_is_paid(&line);
     solana::a_stake_authorization_behind_a_payment_is_denied(&line);
     message::a_message_for_people_is_denied(&line);
+    message::a_permit_in_typed_data_is_denied(&line);
+    message::a_wallet_for_messages_signs_them(&line);
 }

@@ -16,6 +16,7 @@ use countersign_types::{
 use serde::Serialize;
 
 use crate::{
+    beside::Beside,
     clock,
     failure::{Failure, Result},
     lookalikes::{self, Lookalike},
@@ -36,6 +37,8 @@ pub(super) struct Reviewed {
     initiator: PrincipalId,
     expires_at: UtcSeconds,
     pub(super) effects: EffectsText,
+    #[serde(flatten)]
+    beside: Beside,
     #[serde(skip)]
     pub(super) request: Request,
     #[serde(skip)]
@@ -148,6 +151,7 @@ fn review_with(
         initiator: verified.signer().clone(),
         expires_at: verified.statement().header.validity.expires_at(),
         effects,
+        beside: Beside::of(parsed, unsigned, bundle)?,
         payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
         fee: fee(parsed, bundle)?,
@@ -338,7 +342,7 @@ impl fmt::Display for Reviewed {
         for line in self.effects.as_str().lines() {
             writeln!(f, "  {line}")?;
         }
-        Ok(())
+        write!(f, "{}", self.beside)
     }
 }
 

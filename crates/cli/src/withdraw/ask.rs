@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::amounts;
 use crate::{
     failure::{Failure, Result},
-    transaction,
+    transaction::{self, Unsigned},
 };
 
 /// Gas of a plain transfer of the native asset.
@@ -46,8 +46,8 @@ pub(super) struct Ask {
     #[arg(long, value_name = "AMOUNT", required_unless_present = "tx", conflicts_with = "tx")]
     amount: Option<String>,
     /// Unsigned bytes (raw, hex or base64) instead of a draft from --to and --amount: an EVM transaction or message, a PSBT, a
-    /// Solana message.
-    #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction"])]
+    /// Solana message. On EVM networks also typed data as wallets take it (JSON of eth_signTypedData_v4).
+    #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction", "typed-data"])]
     tx: Option<PathBuf>,
     /// Your name of the payment, signed under one request only. Default: the reference; with several payments, the
     /// reference and `/1`, `/2` ….
@@ -79,10 +79,13 @@ pub(super) struct Ask {
 
 impl Ask {
     /// The unsigned bytes: read, or drafted with a nonce.
-    pub(super) fn unsigned(&self, registry: &Registry, nonce: u64) -> Result<Vec<u8>> {
+    pub(super) fn unsigned(&self, registry: &Registry, nonce: u64) -> Result<Unsigned> {
         match (&self.tx, &self.to, &self.amount) {
-            (Some(file), _, _) => transaction::read(file),
-            (None, Some(to), Some(amount)) => self.draft(registry, (to, amount), nonce),
+            (Some(file), _, _) => transaction::read(file, &self.network),
+            (None, Some(to), Some(amount)) => Ok(Unsigned {
+                bytes: self.draft(registry, (to, amount), nonce)?,
+                is_rewritten: false,
+            }),
             (None, None, _) | (None, _, None) => Err(Failure::usage("name --to and --amount, or --tx")),
         }
     }
@@ -274,7 +277,7 @@ mod tests {
         }
 
         fn request(&self, ask: &Ask) -> Result<(Vec<u8>, Request)> {
-            let unsigned = ask.unsigned(self.bundle.registry(), 7)?;
+            let unsigned = ask.unsigned(self.bundle.registry(), 7)?.bytes;
             let parsed = transaction::parse(self.bundle.registry(), &ask.network, &ask.wallet, &unsigned)?;
             let request = ask.request(&TenantId::parse("main").unwrap(), &self.bundle, &parsed)?;
             Ok((unsigned, request))

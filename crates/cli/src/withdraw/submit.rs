@@ -55,7 +55,7 @@ impl Submit {
                 output.progress(format!("sending the stored request {} again", stored.id));
                 stored
             }
-            None => self.prepare(&environment, &client).await?,
+            None => self.prepare(&environment, &client, output).await?,
         };
         let submitted = client.submit(&stored.envelope, &stored.unsigned).await;
         let mut withdrawal = submitted.map_err(|error| Failure::answered("orchestrator", &error))?;
@@ -72,7 +72,7 @@ impl Submit {
     }
 
     /// Makes the request and stores it.
-    async fn prepare(&self, environment: &Environment, client: &Client) -> Result<Stored> {
+    async fn prepare(&self, environment: &Environment, client: &Client, output: Output) -> Result<Stored> {
         let layout = environment.layout();
         let bundle = bundle_files::load(&layout.bundle())?;
         let Ask { wallet, network, .. } = &self.ask;
@@ -82,7 +82,10 @@ impl Submit {
             None => 0,
         };
         let unsigned = self.ask.unsigned(bundle.registry(), nonce)?;
-        let parsed = transaction::parse(bundle.registry(), network, wallet, &unsigned)?;
+        if unsigned.is_rewritten {
+            output.progress(transaction::REWRITTEN);
+        }
+        let parsed = transaction::parse(bundle.registry(), network, wallet, &unsigned.bytes)?;
         let request = self.ask.request(environment.tenant(), &bundle, &parsed)?;
         let statement = Statement {
             header: clock::header(environment.genesis()?.hash(), self.valid_for)?,
@@ -93,7 +96,7 @@ impl Submit {
             .clone()
             .unwrap_or_else(|| layout.service_key(environment.initiator()));
         let envelope = seal(&statement, &SigningKey::read(&path)?).map_err(Failure::failed)?;
-        let stored = Stored::new(self.ask.clone(), envelope, unsigned)?;
+        let stored = Stored::new(self.ask.clone(), envelope, unsigned.bytes)?;
         stored.write(&layout)?;
         Ok(stored)
     }

@@ -26,6 +26,9 @@ const SOLANA_ACCOUNT: &str = "FVen3X669xLzsi6N2V91DoiyzHzg1uAgqiT8jZ9nS96Z";
 const NONCE_ACCOUNT: &str = "US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx";
 const OTHER_ACCOUNT: &str = "YMN9Qj5jPNp7j14VPcML1B6xGgcPWVZUGLFU3Mnyfaf";
 
+/// 5 DEMO of the example wallet for whoever holds the spender's key, as a wallet would be asked to sign it.
+const PERMIT: &[u8] = include_bytes!("permit.json");
+
 /// What the message below is built on: 32 bytes of 9.
 const NONCE: &str = "cGfHiC6Kgg3FpFZvgwGcswsCRtp4aBP2fzuXRQPizuN";
 
@@ -58,6 +61,20 @@ fn three_families() -> TempDir {
     folder
 }
 
+/// The same with a descriptor of DEMO's permits, and DEMO as it could be on the main network.
+fn described() -> TempDir {
+    let folder = three_families();
+    let assets = fs::read_to_string(folder.path().join("assets.yaml")).unwrap();
+    let quirks = assets.replacen("symbol: DEMO, ", "symbol: DEMO, quirks: [pausable, freezable], ", 1);
+    assert_ne!(quirks, assets);
+    fs::write(folder.path().join("assets.yaml"), quirks).unwrap();
+    fs::create_dir(folder.path().join("descriptors")).unwrap();
+    let descriptor = include_bytes!("permit-descriptor.json");
+    fs::write(folder.path().join("descriptors/demo-permit.json"), descriptor).unwrap();
+    seal(folder.path());
+    folder
+}
+
 /// A wallet that no permit reaches is no wallet of a bundle.
 fn permit_fees(folder: &Path, wallets: &str) {
     let policy = fs::read_to_string(folder.join("policy.yaml")).unwrap();
@@ -71,11 +88,14 @@ fn permit_fees(folder: &Path, wallets: &str) {
 /// Writes the manifest of a bundle's folder.
 fn seal(folder: &Path) {
     let mut files = BTreeMap::new();
-    for below in ["", "networks"] {
+    for below in ["", "networks", "descriptors"] {
+        if !folder.join(below).is_dir() {
+            continue;
+        }
         for entry in fs::read_dir(folder.join(below)).unwrap() {
             let found = entry.unwrap().path();
             let name = found.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            if name.ends_with(".yaml") {
+            if name.ends_with(".yaml") || name.starts_with("descriptors/") {
                 files.insert(name, fs::read(&found).unwrap());
             }
         }
@@ -141,9 +161,14 @@ fn report(bundle: &TempDir, network: &str, bytes: &[u8], more: &[&str]) -> Value
 #[test]
 fn the_documented_output_is_what_is_said() {
     let documented = include_str!("../../../../docs/transactions.md");
-    let bundle = three_families();
+    let bundle = described();
     let mut missing = String::new();
-    for (network, bytes) in [(EVM, evm()), (BITCOIN, bitcoin()), (SOLANA, solana())] {
+    for (network, bytes) in [
+        (EVM, evm()),
+        (BITCOIN, bitcoin()),
+        (SOLANA, solana()),
+        (EVM, PERMIT.to_vec()),
+    ] {
         let output = decode_bytes(&bundle, network, &bytes, &[]);
         assert_eq!(code(&output), 0, "{}", text(&output.stderr));
         // The last line is the bundle's own digest, which follows the example policy.
@@ -239,6 +264,109 @@ fn bytes_that_are_not_understood_are_code_5_with_their_tag() {
         assert_eq!(json(&output.stderr)["error"]["tag"], tag, "row {at}");
         assert_eq!(text(&output.stdout), "", "row {at}: nothing is shown of it");
     }
+}
+
+/// A descriptor is beside the effects: it changes nothing of them, and hides nothing that it has no words for.
+#[test]
+fn typed_data_is_shown_as_effects_with_what_helps_reading() {
+    let (plain, bundle) = (three_families(), described());
+    let shown = report(&bundle, EVM, PERMIT, &[]);
+    let bare = report(&plain, EVM, PERMIT, &[]);
+    for same in [
+        "transaction",
+        "effects",
+        "typed_data",
+        "payloads",
+        "conflict_keys",
+        "rewritten",
+    ] {
+        assert_eq!(shown[same], bare[same], "{same}");
+    }
+    assert_eq!((&bare["display"], &bare["quirks"]), (&Value::Null, &json!([])));
+    let token = format!("{EVM}/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3");
+    assert_eq!(
+        shown["quirks"],
+        json!([{ "asset": token, "symbol": "DEMO", "quirks": ["pausable", "freezable"] }])
+    );
+    let labels = |of: &Value| -> Vec<String> {
+        let lines = of["display"]["lines"].as_array().unwrap();
+        lines
+            .iter()
+            .map(|line| line["label"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        labels(&shown),
+        ["Who may spend", "At most", "Until", "`owner`", "`nonce`"]
+    );
+    assert_eq!(shown["display"]["lines"][1]["text"], "5 DEMO (pausable) (freezable)");
+
+    // The one text of it is what is decoded, and has the same digest in whatever form it came.
+    let canonical = shown["typed_data"].as_str().unwrap().as_bytes();
+    let again = report(&bundle, EVM, canonical, &[]);
+    assert_eq!(
+        (&shown["rewritten"], &again["rewritten"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(again["transaction"], shown["transaction"]);
+    assert_eq!(again["effects"], shown["effects"]);
+    assert_eq!(heard(&bundle, EVM, PERMIT), shown);
+
+    // Another contract's message is not this descriptor's, and payments have no display.
+    let elsewhere = text(PERMIT).replace("0x5fbdb2315678afecb367f032d93f642f64180aa3", CUSTOMER);
+    assert_eq!(report(&bundle, EVM, elsewhere.as_bytes(), &[])["display"], Value::Null);
+    let payment = report(&bundle, EVM, &evm(), &[]);
+    assert_eq!(
+        (&payment["typed_data"], &payment["display"], &payment["rewritten"]),
+        (&Value::Null, &Value::Null, &json!(false))
+    );
+}
+
+/// Whoever writes a message cannot write to the terminal.
+#[test]
+fn the_text_of_typed_data_is_harmless() {
+    let bundle = three_families();
+    let hostile = text(PERMIT).replace("\"Demo\"", "\"De\u{202e}mo\\u001b[2J\"");
+    let output = decode_bytes(&bundle, EVM, hostile.as_bytes(), &[]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(
+        said.bytes().all(|b| b == b'\n' || b == b' ' || b.is_ascii_graphic()),
+        "{said}"
+    );
+    assert!(said.contains("De\\u{202e}mo"), "{said}");
+}
+
+#[test]
+fn one_change_of_typed_data_is_code_5_with_its_tag() {
+    let bundle = three_families();
+    let contract = "\"0x5fbdb2315678afecb367f032d93f642f64180aa3\"";
+    let table = [
+        ("31337", "31338", "transaction/wrong-chain"),
+        (
+            contract,
+            "\"0x0000000000000000000000000000000000000000\"",
+            "transaction/unbound-message",
+        ),
+        ("5000000", "-1", "transaction/malformed"),
+        ("\"nonce\": 0,", "", "transaction/malformed"),
+        ("\"nonce\": 0,", "\"nonce\": 0, \"more\": 0,", "transaction/malformed"),
+        (
+            "\"primaryType\": \"Permit\"",
+            "\"primaryType\": \"EIP712Domain\"",
+            "transaction/malformed",
+        ),
+        ("\"domain\":", "\"price\": 1, \"domain\":", "transaction/malformed"),
+    ];
+    for (at, (from, to, tag)) in table.into_iter().enumerate() {
+        let changed = text(PERMIT).replacen(from, to, 1);
+        assert_ne!(changed.as_bytes(), PERMIT, "row {at}");
+        let output = decode_bytes(&bundle, EVM, changed.as_bytes(), &["--output", "json"]);
+        assert_eq!(code(&output), 5, "row {at}: {}", text(&output.stderr));
+        assert_eq!(json(&output.stderr)["error"]["tag"], tag, "row {at}");
+    }
+    let output = decode_bytes(&bundle, SOLANA, PERMIT, &["--output", "json"]);
+    assert_eq!(json(&output.stderr)["error"]["tag"], "transaction/malformed");
 }
 
 #[test]

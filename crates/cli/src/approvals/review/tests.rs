@@ -149,6 +149,62 @@ fn a_payment_that_looks_like_another_customers_is_warned_about() {
     assert_eq!(json["lookalikes"][0]["resembles"], poisoned);
 }
 
+/// A transfer of DEMO, with a descriptor and quirks in the bundle: they stand behind what is signed and are no part of it.
+#[test]
+fn descriptors_and_quirks_stand_behind_the_effects() {
+    let fixture = Fixture::new();
+    let token = "eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    let plan = || {
+        let mut plan = Plan::new(&fixture);
+        plan.draft.asset = token.parse().unwrap();
+        plan.draft.amount = Amount::from_base_units(2_500_000);
+        plan.encode();
+        plan.request.payments[0].asset = plan.draft.asset.clone();
+        plan.request.payments[0].amount = plan.draft.amount;
+        plan.request.transaction = TransactionBinding::Exact(TransactionDigest::of(&plan.bytes));
+        plan.seal(&fixture.service())
+    };
+    let bare = reviewed(&fixture, &plan()).unwrap();
+    assert!(!bare.to_string().contains("to help reading"), "{bare}");
+    let folder = fixture.layout.bundle();
+    let assets = crate::files::read_text(&folder.join("assets.yaml")).unwrap();
+    let quirks = assets.replacen("symbol: DEMO, ", "symbol: DEMO, quirks: [rebasing], ", 1);
+    crate::files::write(&folder.join("assets.yaml"), quirks.as_bytes()).unwrap();
+    crate::files::create_folder(&folder.join("descriptors")).unwrap();
+    let descriptor = serde_json::json!({
+        "context": { "contract": { "deployments": [
+            { "chainId": 31337, "address": "0x5FbDB2315678afecb367f032d93F642f64180aa3" }
+        ] } },
+        "metadata": { "owner": "Demo" },
+        "display": { "formats": { "transfer(address to,uint256 value)": { "intent": "Send", "fields": [
+            { "path": "to", "label": "To", "format": "addressName" },
+        ] } } },
+    });
+    crate::files::write_json(&folder.join("descriptors/demo.json"), &descriptor).unwrap();
+    let described = reviewed(&fixture, &plan()).unwrap();
+    assert_eq!(described.effects, bare.effects);
+    let text = described.to_string();
+    let (_, behind) = text.split_once("what you sign, decoded here:\n").unwrap();
+    let effects: String = bare
+        .effects
+        .as_str()
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    assert_eq!(
+        behind.strip_prefix(&effects).unwrap(),
+        format!(
+            "to help reading (what is decided and approved are the effects above):\n  in the words of Demo: Send\n    \
+             To: 0x70997970C51812dc3A010C7d01b50e0d17dc79C8\n    `value`: 2500000\n  \
+             DEMO ({token}) has quirks: rebasing\n"
+        )
+    );
+    let json = serde_json::to_value(&described).unwrap();
+    assert_eq!(json["display"]["intent"], "Send");
+    assert_eq!(json["quirks"][0]["quirks"], serde_json::json!(["rebasing"]));
+    assert_eq!(json["typed_data"], serde_json::Value::Null);
+}
+
 type Mutation = fn(&mut Plan);
 
 #[test]
