@@ -1,10 +1,7 @@
 //! What people sign with wallets and no transaction is: EIP-191 messages and EIP-712 typed data.
 
 use alloy_primitives::{Address, keccak256};
-use k256::{
-    ecdsa::{RecoveryId, Signature, VerifyingKey},
-    elliptic_curve::sec1::ToEncodedPoint as _,
-};
+use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde_json::{Value, json};
 
 use crate::line::{EVM, Line};
@@ -28,7 +25,7 @@ pub(crate) fn a_message_for_people_is_denied(line: &Line) {
 /// The address of a key, from the curve and Keccak-256 alone.
 fn address(key: &[u8]) -> Address {
     let key = VerifyingKey::from_sec1_bytes(key).unwrap();
-    let point = key.to_encoded_point(false);
+    let point = key.to_sec1_point(false);
     Address::from_slice(&keccak256(&point.as_bytes()[1..])[12..])
 }
 
