@@ -36,6 +36,7 @@ mod files;
 mod init;
 mod keys;
 mod lookalikes;
+mod observe;
 mod output;
 mod policy;
 mod process;
@@ -91,6 +92,9 @@ enum Command {
     /// See, approve and reject withdrawals, as a person.
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// Sign and bring what a chain has, as an observer.
+    #[command(subcommand)]
+    Observe(observe::Observe),
     /// Check policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -128,6 +132,7 @@ impl Command {
             Self::Bundle(BundleCommand::Activate(activate)) => done(activate.run(output).await),
             Self::Withdraw(withdraw) => withdraw.run(output).await,
             Self::Approvals(approvals) => done(approvals.run(output).await),
+            Self::Observe(observe) => done(observe.run(output).await),
             Self::Policy(PolicyCommand::Check(check)) => done(check.run(output)),
             Self::Policy(PolicyCommand::Test(test)) => done(test.run(output)),
             Self::Audit(audit) => done(audit.run(output).await),

@@ -345,14 +345,36 @@ impl Client {
             let (mut client, message) = (self.approvals.clone(), message.clone());
             async move { client.submit_statement(message).await }
         });
-        let found = answer.await?.statement_digest;
-        let expected = envelope.statement_digest();
-        if found == expected.to_string() {
-            return Ok(expected);
-        }
-        let expected = expected.to_string();
-        Err(ClientError::OtherSubject { expected, found })
+        same_digest(envelope, answer.await?.statement_digest)
     }
+
+    /// Brings an observation for a withdrawal, as an observer; durable at the orchestrator when this returns. May be repeated.
+    pub async fn send_observation(
+        &self,
+        id: &WithdrawalId,
+        envelope: &Envelope,
+    ) -> Result<StatementDigest, ClientError> {
+        expect_kind(envelope, Kind::Observation)?;
+        let message = v1::SubmitObservationRequest {
+            withdrawal_id: id.to_string(),
+            statement: statement(envelope),
+        };
+        let answer = call(self.timeout, Allowed, || {
+            let (mut client, message) = (self.approvals.clone(), message.clone());
+            async move { client.submit_observation(message).await }
+        });
+        same_digest(envelope, answer.await?.statement_digest)
+    }
+}
+
+/// The digest of what was sent, if the answer is about it.
+fn same_digest(sent: &Envelope, found: String) -> Result<StatementDigest, ClientError> {
+    let expected = sent.statement_digest();
+    if found == expected.to_string() {
+        return Ok(expected);
+    }
+    let expected = expected.to_string();
+    Err(ClientError::OtherSubject { expected, found })
 }
 
 /// An open watch.

@@ -16,15 +16,15 @@ mod support;
 use std::{net::SocketAddr, path::PathBuf, sync::OnceLock, time::Duration};
 
 use countersign_approval::{
-    Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, FeeCeiling, Header, Request, Statement,
-    TransactionBinding, seal,
+    Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, FeeCeiling, Header, Kind, Observation, ObservedFact,
+    ObservedOutcome, Request, Statement, TransactionBinding, seal,
 };
 use countersign_client::{Client, ClientError, Endpoint, State, Until};
 use countersign_proto::{errors, fields, v1};
 use countersign_types::{
     EffectsText, GenesisHash, PolicyDigest, StatementNonce, Tag, TransactionDigest, Validity, WithdrawalId,
 };
-use support::{Ca, FakeSigner, PATIENCE, World, denied, pending, signed};
+use support::{Ca, FakeSigner, PATIENCE, World, denied, pending, signed, unattested};
 use tonic::{Request as Wire, Response, Status, transport::Server};
 
 const UNSIGNED: &[u8] = b"unsigned 1";
@@ -92,6 +92,21 @@ fn approval(id: WithdrawalId, nonce: u8) -> Envelope {
         policy: PolicyDigest::of(b"policy"),
     };
     sealed(nonce, Body::Approval(Approval { items: vec![item] }))
+}
+
+fn observation(nonce: u8) -> Envelope {
+    let mined = ObservedFact::Mined {
+        transaction: TransactionDigest::of(UNSIGNED),
+        txid: "abc".to_owned(),
+        outcome: ObservedOutcome::Succeeded,
+    };
+    let observation = Observation {
+        network: "eip155:31337".parse().unwrap(),
+        sequence: 1,
+        height: 7,
+        facts: vec![mined],
+    };
+    sealed(nonce, Body::Observation(observation))
 }
 
 const EFFECTS: &str = "effects/v1\nnetwork eip155:31337\nwallet eth-hot\n\
@@ -307,6 +322,39 @@ async fn waiting_survives_a_restart_of_the_orchestrator() {
 }
 
 #[tokio::test]
+async fn an_observer_brings_what_a_withdrawal_waits_for() {
+    let world = World::new(FakeSigner::new(|request| match request.statements.len() {
+        0 => Ok(unattested()),
+        _ => Ok(signed()),
+    }))
+    .await;
+    let running = world.start().await;
+    let connect = async |uri: &str| Client::connect(&endpoint(&world, running.address, uri)).await.unwrap();
+    let pipeline = connect("countersign://pipeline/exchange/hot").await;
+    let id = pipeline.submit(&request("w-1"), UNSIGNED).await.unwrap().id;
+    let waiting = pipeline.wait(&id, Until::Answered, PATIENCE).await.unwrap();
+    assert_eq!(waiting.state, State::PendingApproval);
+
+    let observer = connect("countersign://observer/watch-1").await;
+    let error = observer.send_observation(&id, &approval(id, 1)).await.unwrap_err();
+    let wrong_kind = matches!(
+        error,
+        ClientError::WrongKind {
+            expected: Kind::Observation,
+            found: Kind::Approval
+        }
+    );
+    assert!(wrong_kind, "{error}");
+    for _ in 0..2 {
+        let sent = observer.send_observation(&id, &observation(9)).await.unwrap();
+        assert_eq!(sent, observation(9).statement_digest());
+    }
+    let done = pipeline.wait(&id, Until::Decided, PATIENCE).await.unwrap();
+    assert_eq!(done.state, State::Signed);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_connection_that_cannot_be_made_says_why() {
     let world = World::new(FakeSigner::new(|_| Ok(signed()))).await;
     let running = world.start().await;
@@ -381,6 +429,14 @@ impl v1::approvals_server::Approvals for Liar {
         let statement_digest = request("another").statement_digest().to_string();
         Ok(Response::new(v1::SubmitStatementResponse { statement_digest }))
     }
+
+    async fn submit_observation(
+        &self,
+        _: Wire<v1::SubmitObservationRequest>,
+    ) -> Result<Response<v1::SubmitObservationResponse>, Status> {
+        let statement_digest = request("another").statement_digest().to_string();
+        Ok(Response::new(v1::SubmitObservationResponse { statement_digest }))
+    }
 }
 
 #[tokio::test]
@@ -400,5 +456,7 @@ async fn an_answer_about_something_else_is_refused() {
     let error = client.approval_task(&id).await.unwrap_err();
     assert!(matches!(error, ClientError::OtherSubject { .. }), "{error}");
     let error = client.send_statement(&approval(id, 2)).await.unwrap_err();
+    assert!(matches!(error, ClientError::OtherSubject { .. }), "{error}");
+    let error = client.send_observation(&id, &observation(3)).await.unwrap_err();
     assert!(matches!(error, ClientError::OtherSubject { .. }), "{error}");
 }

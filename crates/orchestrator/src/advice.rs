@@ -78,10 +78,12 @@ pub enum StatementKind {
     Rejection,
     /// The initiator or an officer takes it back.
     Cancel,
+    /// What an observer's own node has of the chain.
+    Observation,
 }
 
 impl StatementKind {
-    const ALL: [Self; 3] = [Self::Approval, Self::Rejection, Self::Cancel];
+    const ALL: [Self; 4] = [Self::Approval, Self::Rejection, Self::Cancel, Self::Observation];
 
     /// The word in the payload type; stored.
     pub fn as_str(self) -> &'static str {
@@ -89,6 +91,7 @@ impl StatementKind {
             Self::Approval => "approval",
             Self::Rejection => "rejection",
             Self::Cancel => "cancel",
+            Self::Observation => "observation",
         }
     }
 
@@ -98,7 +101,7 @@ impl StatementKind {
     }
 }
 
-/// What an approval, a rejection or a cancel says.
+/// What an approval, a rejection or a cancel says, or for what an observation was brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementAdvice {
     /// Its replay identity.
@@ -139,6 +142,14 @@ struct ItemsBody {
 #[derive(Deserialize)]
 struct Item {
     withdrawal: WithdrawalId,
+}
+
+/// Enough to tell an observation from a mistake.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read to refuse what lacks it, and used by the signer only")]
+struct ObservationBody {
+    network: ChainId,
+    sequence: u64,
 }
 
 struct Opened {
@@ -211,7 +222,9 @@ impl StatementAdvice {
         let opened = Opened::parse(envelope)?;
         let kind = match StatementKind::parse(opened.kind()) {
             Some(kind @ (StatementKind::Approval | StatementKind::Rejection)) => kind,
-            Some(StatementKind::Cancel) | None => return Err(opened.wrong_kind("an approval or a rejection")),
+            Some(StatementKind::Cancel | StatementKind::Observation) | None => {
+                return Err(opened.wrong_kind("an approval or a rejection"));
+            }
         };
         let body: ItemsBody = opened.read(kind.as_str())?.body;
         let count = body.items.len();
@@ -239,6 +252,20 @@ impl StatementAdvice {
             digest: opened.digest(),
             kind: StatementKind::Cancel,
             withdrawals: vec![item.withdrawal],
+        })
+    }
+
+    /// Reads an observation. It names no withdrawal: who brings it says which one needs it. What it observes is for the signer.
+    pub fn parse_observation(envelope: &[u8], withdrawal: WithdrawalId) -> Result<Self, AdviceError> {
+        let opened = Opened::parse(envelope)?;
+        if opened.kind() != StatementKind::Observation.as_str() {
+            return Err(opened.wrong_kind("an observation"));
+        }
+        let _: Payload<ObservationBody> = opened.read(StatementKind::Observation.as_str())?;
+        Ok(Self {
+            digest: opened.digest(),
+            kind: StatementKind::Observation,
+            withdrawals: vec![withdrawal],
         })
     }
 }
@@ -353,12 +380,48 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_observation_is_filed_under_the_withdrawal_it_is_brought_for() {
+        let id = WithdrawalId::of(RequestDigest::of(b"w"));
+        let read = |kind: &str, body: Value| {
+            StatementAdvice::parse_observation(&envelope(kind, &payload("observation", body)), id)
+        };
+        let good = || json!({"network": "eip155:31337", "sequence": 1, "height": 9, "facts": []});
+        let advice = read("observation", good()).unwrap();
+        assert_eq!(
+            (advice.kind, advice.withdrawals),
+            (StatementKind::Observation, vec![id])
+        );
+        for body in [
+            json!({"sequence": 1}),
+            json!({"network": "x", "sequence": 1}),
+            json!({"network": "eip155:1"}),
+        ] {
+            assert_eq!(read("observation", body).unwrap_err().tag(), Tag::StatementMalformed);
+        }
+        for kind in ["approval", "rejection", "cancel", "request", "activation"] {
+            assert_eq!(
+                read(kind, good()).unwrap_err().tag(),
+                Tag::StatementUnknownKind,
+                "{kind}"
+            );
+        }
+        let observation = envelope("observation", &payload("observation", good()));
+        for other in [
+            StatementAdvice::parse_decision(&observation),
+            StatementAdvice::parse_cancel(&observation),
+        ] {
+            assert_eq!(other.unwrap_err().tag(), Tag::StatementUnknownKind);
+        }
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(RequestAdvice::parse(&bytes));
             drop(StatementAdvice::parse_decision(&bytes));
             drop(StatementAdvice::parse_cancel(&bytes));
+            drop(StatementAdvice::parse_observation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
         }
     }
 }

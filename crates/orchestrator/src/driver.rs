@@ -147,11 +147,7 @@ pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i6
 /// Cancels and rejections are journaled before the next decision, each once. Tells whether a cancel was acknowledged.
 async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Result<bool, DriveError> {
     let mut is_cancelled = false;
-    for statement in work
-        .statements
-        .iter()
-        .filter(|statement| statement.kind != StatementKind::Approval)
-    {
+    for statement in work.statements.iter().filter(|statement| is_recorded(statement.kind)) {
         let answer = match &statement.answer {
             Some(answer) => answer.clone(),
             None => {
@@ -164,6 +160,14 @@ async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Resul
         is_cancelled |= is_acknowledged && statement.kind == StatementKind::Cancel;
     }
     Ok(is_cancelled)
+}
+
+/// What is journaled by itself. Approvals and observations are journaled with the decision that they were brought for.
+fn is_recorded(kind: StatementKind) -> bool {
+    match kind {
+        StatementKind::Rejection | StatementKind::Cancel => true,
+        StatementKind::Approval | StatementKind::Observation => false,
+    }
 }
 
 fn authorize_request(work: &Work) -> AuthorizeRequest {

@@ -54,7 +54,7 @@ pub enum Event {
     Expired,
     /// The signer did not answer.
     Unavailable,
-    /// An approval or rejection arrived.
+    /// An approval, a rejection or an observation arrived.
     StatementArrived,
     /// A cancel arrived.
     CancelArrived,

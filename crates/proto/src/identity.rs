@@ -1,6 +1,6 @@
 //! Who calls: the one URI subject alternative name of an mTLS client certificate.
 //!
-//! `countersign://<role>/<id>` for orchestrators, people and auditors, `countersign://pipeline/<tenant>/<principal>` for
+//! `countersign://<role>/<id>` for orchestrators, people, auditors and observers, `countersign://pipeline/<tenant>/<principal>` for
 //! pipelines. That the chain leads to our CA was verified by rustls before; here the certificate is only read.
 
 use std::{fmt, str::FromStr};
@@ -29,6 +29,8 @@ pub enum Caller {
     Person(PrincipalId),
     /// Reads the log.
     Auditor(PrincipalId),
+    /// A service that watches a network: brings observations, which are signed separately.
+    Observer(PrincipalId),
 }
 
 /// Why a certificate names no caller.
@@ -111,6 +113,7 @@ impl FromStr for Caller {
             ["orchestrator", id] => principal(id).map(Self::Orchestrator),
             ["person", id] => principal(id).map(Self::Person),
             ["auditor", id] => principal(id).map(Self::Auditor),
+            ["observer", id] => principal(id).map(Self::Observer),
             ["pipeline", tenant, id] => Ok(Self::Pipeline {
                 tenant: TenantId::parse(*tenant).map_err(|_| bad())?,
                 principal: principal(id)?,
@@ -127,6 +130,7 @@ impl fmt::Display for Caller {
             Self::Pipeline { tenant, principal } => write!(f, "{SCHEME}pipeline/{tenant}/{principal}"),
             Self::Person(id) => write!(f, "{SCHEME}person/{id}"),
             Self::Auditor(id) => write!(f, "{SCHEME}auditor/{id}"),
+            Self::Observer(id) => write!(f, "{SCHEME}observer/{id}"),
         }
     }
 }
@@ -163,6 +167,7 @@ mod tests {
             "countersign://pipeline/exchange/hot-pipeline",
             "countersign://person/alice",
             "countersign://auditor/export-1",
+            "countersign://observer/watch-1",
         ] {
             let caller = Caller::from_certificate(&certificate(vec![dns("localhost"), uri(text)])).unwrap();
             assert_eq!(caller.to_string(), text);

@@ -23,7 +23,9 @@ impl Audience {
             (Self::Orchestrators, Caller::Orchestrator(_)) | (Self::People, Caller::Person(_) | Caller::Auditor(_)) => {
                 true
             }
-            (Self::Orchestrators, Caller::Pipeline { .. } | Caller::Person(_) | Caller::Auditor(_))
+            // Observations come with the decisions that need them, through an orchestrator.
+            (_, Caller::Observer(_))
+            | (Self::Orchestrators, Caller::Pipeline { .. } | Caller::Person(_) | Caller::Auditor(_))
             | (Self::People, Caller::Orchestrator(_) | Caller::Pipeline { .. }) => false,
         }
     }
@@ -137,6 +139,7 @@ mod tests {
             ("countersign://pipeline/main/payout-service", false, false),
             ("countersign://person/alice", false, true),
             ("countersign://auditor/export-1", false, true),
+            ("countersign://observer/watch-1", false, false),
         ];
         for (uri, orchestrators, people) in table {
             let caller: Caller = uri.parse().unwrap();

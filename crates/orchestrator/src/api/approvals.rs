@@ -14,8 +14,18 @@ use crate::{
 fn approving(caller: &Caller) -> Result<(), Status> {
     match caller {
         Caller::Person(_) => Ok(()),
-        Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Orchestrator(_) => {
+        Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
             Err(not_allowed(caller, "use the approvals service"))
+        }
+    }
+}
+
+/// Observers, and nobody else.
+fn observing(caller: &Caller) -> Result<(), Status> {
+    match caller {
+        Caller::Observer(_) => Ok(()),
+        Caller::Person(_) | Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Orchestrator(_) => {
+            Err(not_allowed(caller, "bring observations"))
         }
     }
 }
@@ -92,5 +102,25 @@ impl Approvals for Api {
         };
         self.0.store.add_statement(new).await?;
         Ok(Response::new(v1::SubmitStatementResponse { statement_digest }))
+    }
+    async fn submit_observation(
+        &self,
+        request: Request<v1::SubmitObservationRequest>,
+    ) -> Result<Response<v1::SubmitObservationResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        observing(&admitted.caller)?;
+        let message = request.into_inner();
+        let withdrawal = fields::parse_withdrawal_id(&message.withdrawal_id)?;
+        let envelope = fields::parse_statement("statement", message.statement)?;
+        let advice = StatementAdvice::parse_observation(&envelope, withdrawal)?;
+        let statement_digest = advice.digest.to_string();
+        let new = NewStatement {
+            advice,
+            envelope,
+            submitted_by: admitted.caller.to_string(),
+            scope: Scope::All,
+        };
+        self.0.store.add_statement(new).await?;
+        Ok(Response::new(v1::SubmitObservationResponse { statement_digest }))
     }
 }

@@ -28,7 +28,7 @@ impl From<AdviceError> for Status {
 fn creating(caller: &Caller) -> Result<&TenantId, Status> {
     match caller {
         Caller::Pipeline { tenant, .. } => Ok(tenant),
-        Caller::Person(_) | Caller::Auditor(_) | Caller::Orchestrator(_) => {
+        Caller::Person(_) | Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
             Err(not_allowed(caller, "create withdrawals"))
         }
     }
@@ -38,7 +38,9 @@ fn cancelling(caller: &Caller) -> Result<Scope, Status> {
     match caller {
         Caller::Pipeline { tenant, .. } => Ok(Scope::Tenant(tenant.clone())),
         Caller::Person(_) => Ok(Scope::All),
-        Caller::Auditor(_) | Caller::Orchestrator(_) => Err(not_allowed(caller, "cancel withdrawals")),
+        Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
+            Err(not_allowed(caller, "cancel withdrawals"))
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Answer, MAX_STATEMENTS_OF_ONE, NewAttempt, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake,
-    digest_key, key, reads,
+    Answer, MAX_OBSERVATION_BYTES, MAX_OBSERVATION_BYTES_OF_ONE, MAX_OBSERVATIONS, MAX_STATEMENTS_OF_ONE, NewAttempt,
+    NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake, digest_key, key, reads,
 };
 use crate::{
     advice::StatementKind,
@@ -187,10 +187,15 @@ impl<'c> Batch<'c> {
 
     pub(super) async fn add_statement(&mut self, new: NewStatement) -> Result<i64, StoreError> {
         let event = match new.advice.kind {
-            StatementKind::Approval | StatementKind::Rejection => Event::StatementArrived,
+            StatementKind::Approval | StatementKind::Rejection | StatementKind::Observation => Event::StatementArrived,
             StatementKind::Cancel => Event::CancelArrived,
         };
         let known = self.find_statement(&new).await?;
+        if let Some(statement) = known
+            && self.is_filed(statement, &new).await?
+        {
+            return Ok(statement);
+        }
         let mut open = Vec::new();
         let mut refusal = StoreError::NotFound;
         for id in &new.advice.withdrawals {
@@ -201,16 +206,61 @@ impl<'c> Batch<'c> {
                 Err(error) => refusal = error,
             }
         }
-        match (known, open.is_empty()) {
-            (Some(statement), _) => return Ok(statement),
-            (None, true) => return Err(refusal),
-            (None, false) => {}
+        if open.is_empty() {
+            return Err(refusal);
         }
-        let statement = self.insert_statement(&new).await?;
+        let statement = match known {
+            Some(statement) => statement,
+            None => self.insert_statement(&new).await?,
+        };
         for current in open {
             self.file(statement, &current, &new).await?;
         }
         Ok(statement)
+    }
+
+    /// Whether a known statement has been filed where it belongs. What people state names its withdrawals itself and was filed
+    /// when it came; one observation is brought for several, one at a time.
+    async fn is_filed(&mut self, statement: i64, new: &NewStatement) -> Result<bool, StoreError> {
+        match new.advice.kind {
+            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => return Ok(true),
+            StatementKind::Observation => {}
+        }
+        for id in &new.advice.withdrawals {
+            let filed = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM withdrawal_statements JOIN withdrawals ON seq = withdrawal \
+                 WHERE statement = ? AND id = ?",
+            );
+            let filed: u32 = filed
+                .bind(statement)
+                .bind(key(id))
+                .fetch_one(&mut *self.connection)
+                .await?;
+            if filed == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Observers have bounds of their own, so that they never keep an approval or a rejection out.
+    async fn has_room_for_observation(&mut self, current: &Current, new: &NewStatement) -> Result<bool, StoreError> {
+        let sums = sqlx::query(
+            "SELECT COUNT(*), COALESCE(SUM(length(envelope)), 0), \
+             COALESCE(SUM(CASE WHEN submitted_by = ?2 THEN length(envelope) ELSE 0 END), 0) \
+             FROM withdrawal_statements JOIN statements ON seq = statement WHERE withdrawal = ?1 AND kind = ?3",
+        );
+        let sums = sums
+            .bind(current.seq)
+            .bind(&new.submitted_by)
+            .bind(StatementKind::Observation.as_str())
+            .fetch_one(&mut *self.connection)
+            .await?;
+        let (count, bytes, of_one): (u32, i64, i64) = (sums.try_get(0)?, sums.try_get(1)?, sums.try_get(2)?);
+        let added = size(&new.envelope);
+        Ok(count < MAX_OBSERVATIONS
+            && bytes.saturating_add(added) <= MAX_OBSERVATION_BYTES
+            && of_one.saturating_add(added) <= MAX_OBSERVATION_BYTES_OF_ONE)
     }
 
     /// Whether a statement may be filed under a withdrawal.
@@ -232,7 +282,11 @@ impl<'c> Batch<'c> {
         let full = usize::try_from(current.statements).is_ok_and(|count| count >= MAX_STATEMENTS)
             || of_one >= MAX_STATEMENTS_OF_ONE
             || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
-        if full {
+        let has_room = match new.advice.kind {
+            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => true,
+            StatementKind::Observation => self.has_room_for_observation(&current, new).await?,
+        };
+        if full || !has_room {
             Err(StoreError::TooManyStatements)
         } else {
             Ok(current)

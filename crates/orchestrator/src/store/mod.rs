@@ -42,6 +42,13 @@ use writer::{Counts, Job};
 
 /// Statements of one submitter on one withdrawal: nobody can crowd out the others.
 pub const MAX_STATEMENTS_OF_ONE: u32 = 16;
+/// Observations of one withdrawal: as many as the signer considers.
+pub const MAX_OBSERVATIONS: u32 = 32;
+/// Observations of one observer on one withdrawal, in bytes: a few with every table that a message can name. Four observers
+/// together leave half of what one `Authorize` may carry to people.
+pub const MAX_OBSERVATION_BYTES_OF_ONE: i64 = 512 * 1024;
+/// Observations of one withdrawal, in bytes.
+pub const MAX_OBSERVATION_BYTES: i64 = 4 * MAX_OBSERVATION_BYTES_OF_ONE;
 /// Connections that read.
 const READERS: u32 = 4;
 /// Writes that wait for their turn; more wait in their callers.

@@ -484,6 +484,110 @@ async fn one_submitter_cannot_crowd_out_the_others() {
 }
 
 #[tokio::test]
+async fn an_observation_is_filed_once_under_each_withdrawal_it_is_brought_for() {
+    let mut fixture = fixture().await;
+    for name in ["a", "b"] {
+        fixture.store.create(new(name)).await.unwrap();
+        let waiting = reasons(Tag::FactsUnattested);
+        fixture.happen(name, Event::Pending, waiting).await;
+    }
+    let bring = |name: &str| statement(StatementKind::Observation, "watch-1", "seen", &[id_of(name)]);
+    let one = fixture.store.add_statement(bring("a")).await.unwrap();
+    while fixture.wakes.try_recv().is_ok() {}
+    let inputs = fixture.work("a").await.inputs;
+    assert_eq!(
+        fixture.store.add_statement(bring("a")).await.unwrap(),
+        one,
+        "a repetition"
+    );
+    assert_eq!(fixture.work("a").await.inputs, inputs);
+    assert!(fixture.wakes.try_recv().is_err(), "a repetition wakes nobody");
+
+    assert_eq!(
+        fixture.store.add_statement(bring("b")).await.unwrap(),
+        one,
+        "the same, for another"
+    );
+    assert_eq!(fixture.wakes.try_recv().unwrap().seq, fixture.found("b").await.seq);
+    let fixture = reopen(fixture).await;
+    for name in ["a", "b"] {
+        let work = fixture.work(name).await;
+        assert_eq!(work.statements.len(), 1, "{name}");
+        assert_eq!(work.statements[0].kind, StatementKind::Observation);
+    }
+    let unknown = fixture.store.add_statement(bring("unknown")).await.unwrap_err();
+    assert_eq!(unknown.tag(), Tag::WithdrawalNotFound);
+    fixture.happen("b", Event::Denied, Pending::default()).await;
+    fixture.store.add_statement(bring("b")).await.unwrap();
+    let late = statement(StatementKind::Observation, "watch-1", "seen later", &[id_of("b")]);
+    assert_eq!(
+        fixture.store.add_statement(late).await.unwrap_err().tag(),
+        Tag::WithdrawalWrongState
+    );
+}
+
+#[tokio::test]
+async fn waiting_for_observers_is_no_polling() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let due = fixture.happen("a", Event::Pending, reasons(Tag::FactsUnattested)).await;
+    assert_eq!(
+        due,
+        Some(4_000_000_000_000),
+        "at its expiry, unless somebody brings something"
+    );
+    assert_eq!(fixture.state("a").await, WithdrawalState::PendingApproval);
+}
+
+#[tokio::test]
+async fn observers_never_use_up_the_room_of_people() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let bring = |by: &str, n: u32, bytes: usize| {
+        let text = format!("{by} {n} {}", "x".repeat(bytes));
+        fixture
+            .store
+            .add_statement(statement(StatementKind::Observation, by, &text, &[id_of("a")]))
+    };
+    let too_large = |result: Result<i64, StoreError>| assert_eq!(result.unwrap_err().tag(), Tag::MessageTooLarge);
+    // Bytes of one observer.
+    bring("w-1", 0, 260 * 1024).await.unwrap();
+    too_large(bring("w-1", 1, 260 * 1024).await);
+    bring("w-1", 1, 100).await.unwrap();
+    // Count of one observer, and of all.
+    for n in 2..MAX_STATEMENTS_OF_ONE {
+        bring("w-1", n, 1).await.unwrap();
+    }
+    too_large(bring("w-1", 99, 1).await);
+    for n in 0..MAX_STATEMENTS_OF_ONE {
+        bring("w-2", n, 1).await.unwrap();
+    }
+    too_large(bring("w-3", 0, 1).await);
+    fixture
+        .store
+        .add_statement(statement(StatementKind::Approval, "alice", "yes", &[id_of("a")]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn observers_together_have_a_bound_in_bytes() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let mut taken = 0;
+    let mut refused = None;
+    for by in 0..5 {
+        let text = format!("{by} {}", "x".repeat(500 * 1024));
+        let new = statement(StatementKind::Observation, &format!("w-{by}"), &text, &[id_of("a")]);
+        match fixture.store.add_statement(new).await {
+            Ok(_) => taken += 1,
+            Err(error) => refused = Some(error.tag()),
+        }
+    }
+    assert_eq!((taken, refused), (4, Some(Tag::MessageTooLarge)));
+}
+
+#[tokio::test]
 async fn an_answer_to_a_statement_is_kept_and_told() {
     let fixture = fixture().await;
     fixture.store.create(new("a")).await.unwrap();

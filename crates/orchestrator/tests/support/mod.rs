@@ -289,7 +289,12 @@ impl World {
     }
 
     pub async fn approvals(&self, address: SocketAddr, person: &str) -> ApprovalsClient<Channel> {
-        let pem = self.ca.issue(&[&format!("countersign://person/{person}")]);
+        self.approvals_as(address, &format!("countersign://person/{person}"))
+            .await
+    }
+
+    pub async fn approvals_as(&self, address: SocketAddr, uri: &str) -> ApprovalsClient<Channel> {
+        let pem = self.ca.issue(&[uri]);
         ApprovalsClient::new(self.channel(address, &pem).await.unwrap())
     }
 }
@@ -329,6 +334,22 @@ pub fn approval(ids: &[&str]) -> v1::SubmitStatementRequest {
     v1::SubmitStatementRequest {
         statement: Some(envelope("approval", FAR, json!({ "items": items }))),
     }
+}
+
+pub fn observation(id: &str, sequence: u64) -> v1::SubmitObservationRequest {
+    let body = json!({"network": "eip155:31337", "sequence": sequence, "height": 7, "facts": []});
+    v1::SubmitObservationRequest {
+        withdrawal_id: id.to_owned(),
+        statement: Some(envelope("observation", FAR, body)),
+    }
+}
+
+/// Pending, because observers have not said what the bytes need.
+pub fn unattested() -> Outcome {
+    Outcome::Pending(signer::Pending {
+        reasons: vec![fields::reason(Tag::FactsUnattested, None, "as scripted")],
+        ..signer::Pending::default()
+    })
 }
 
 pub fn cancel(id: &str) -> v1::CancelWithdrawalRequest {

@@ -37,10 +37,12 @@ impl PeopleService {
 fn certify_writer(caller: &Caller) -> Result<(), Status> {
     match caller {
         Caller::Person(_) => Ok(()),
-        Caller::Auditor(_) | Caller::Orchestrator(_) | Caller::Pipeline { .. } => Err(errors::status(
-            Tag::CallerNotAllowed,
-            format!("`{caller}` may read here and nothing else"),
-        )),
+        Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) | Caller::Pipeline { .. } => {
+            Err(errors::status(
+                Tag::CallerNotAllowed,
+                format!("`{caller}` may read here and nothing else"),
+            ))
+        }
     }
 }
 
