@@ -103,6 +103,7 @@ impl Approvals for Api {
         self.0.store.add_statement(new).await?;
         Ok(Response::new(v1::SubmitStatementResponse { statement_digest }))
     }
+
     async fn submit_observation(
         &self,
         request: Request<v1::SubmitObservationRequest>,
