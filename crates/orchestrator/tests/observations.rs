@@ -159,7 +159,7 @@ async fn one_mutation_is_refused_with_its_tag() {
         .await;
     let good = || observation(&id, 1);
     let with = |statement| v1::SubmitObservationRequest { statement, ..good() };
-    let unknown = format!("wd_{}", "0".repeat(id.len() - 3));
+    let unknown = format!("wd_{}", "a".repeat(52));
     let for_id = |withdrawal_id: &str| v1::SubmitObservationRequest {
         withdrawal_id: withdrawal_id.to_owned(),
         ..good()
