@@ -237,7 +237,7 @@ fn change(folder: &Path, file: &str, to: impl FnOnce(&str) -> String) {
 /// The first key of `wallets.yaml`.
 fn first_key(yaml: &str) -> Vec<u8> {
     let (_, behind) = yaml.split_once("secp256k1:").unwrap();
-    hex::decode(&behind[..66]).unwrap()
+    hex::decode(behind.get(..66).unwrap()).unwrap()
 }
 
 /// The bytes behind `secp256k1:` or `ed25519:`.
