@@ -1,7 +1,8 @@
 //! Bounds that both ends of a wire share. A message over its bound is refused before it is decoded.
 
-/// One unsigned transaction: EVM nodes refuse more than 128 KiB, and Bitcoin relays at most 100 kB of base size.
-pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+/// One unsigned transaction: a PSBT carries every previous transaction in full (`countersign_bitcoin::MAX_PSBT_BYTES`). The
+/// other families' parsers accept less.
+pub const MAX_TRANSACTION_BYTES: usize = 1024 * 1024;
 /// One DSSE envelope: an approval of 100 withdrawals with their effects as text stays below it.
 pub const MAX_STATEMENT_BYTES: usize = 256 * 1024;
 /// Statements in one `Authorize`.
@@ -17,9 +18,9 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 /// The bytes after which a page ends early, whatever its size in rows.
 pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A request to the orchestrator: one statement, one transaction and room for the framing.
-pub const MAX_REQUEST_BYTES: usize = 512 * 1024;
+pub const MAX_REQUEST_BYTES: usize = 1_536 * 1024;
 /// A request to the signer's first listener: request, transaction and all statements.
-pub const MAX_SIGNING_REQUEST_BYTES: usize = 5 * 1024 * 1024;
+pub const MAX_SIGNING_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// All files of a bundle together: the bundle format's own bound, a key table of two million keys and the rest.
 pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
 /// A request to the signer's second listener: a bundle and its activations.

@@ -12,10 +12,10 @@ use crate::{
     files,
 };
 
-/// The API's own bound.
-pub(super) const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+/// The API's own bound (`countersign_proto::limits`).
+pub(super) const MAX_TRANSACTION_BYTES: usize = 1024 * 1024;
 /// Hex with line ends between its lines, and some room.
-const MAX_TEXT_BYTES: u64 = 512 * 1024;
+const MAX_TEXT_BYTES: u64 = 3 * 1024 * 1024;
 /// Standard input, as many programs write it.
 const STANDARD_INPUT: &str = "-";
 
