@@ -23,7 +23,7 @@ const BROKEN: [(&str, &str, &str, &str); 8] = [
     ("policy.yaml", "treasury: 2 }", "treasury: 4 }", "approvals: { treasury"),
     ("policy.yaml", "list: customers", "list: custumers", "custumers"),
     ("policy.yaml", "max: \"0.05 ETH\"", "max: \"0.05 EHT\"", "\"0.05 EHT\""),
-    ("assets.yaml", "decimals: 6", "decimals: 66", "66,"),
+    ("assets.yaml", "decimals: 6", "decimals: 66", "66, priced-in"),
     (
         "roster.yaml",
         "operators: [\"dave\"]",

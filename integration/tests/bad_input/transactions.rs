@@ -44,7 +44,11 @@ fn mutations(valid: &[u8]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("truncated", valid[..valid.len() - 1].to_vec(), "transaction/malformed"),
         ("a trailing byte", [valid, &[0]].concat(), "transaction/malformed"),
         ("the fields of another type", with_first(1), "transaction/malformed"),
-        ("the fields of no blob transaction", with_first(3), "transaction/malformed"),
+        (
+            "the fields of no blob transaction",
+            with_first(3),
+            "transaction/malformed",
+        ),
         ("a type of tomorrow", with_first(0x7e), "transaction/unsupported-type"),
         (
             "another chain id",
