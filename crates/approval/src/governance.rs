@@ -92,7 +92,14 @@ pub fn certify_activation(
     // Half a quorum for now and half for next month is no quorum for either.
     let agreed = statements.iter().find_map(|first| match &first.statement().body {
         Body::Activation(activation) => Some(activation.not_before),
-        Body::Request(_) | Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Observation(_) => None,
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Replace(_) => None,
     });
     for statement in statements {
         let signer = statement.signer();

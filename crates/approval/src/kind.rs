@@ -20,17 +20,26 @@ pub enum Kind {
     Activation,
     /// An observer says what its own node has of a chain, at finality.
     Observation,
+    /// An officer stops everything that a scope names, from now on.
+    Freeze,
+    /// An admin wants a freeze lifted.
+    Thaw,
+    /// An initiator or officer raises the fee ceiling of a request that is stuck.
+    Replace,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Request,
         Self::Approval,
         Self::Rejection,
         Self::Cancel,
         Self::Activation,
         Self::Observation,
+        Self::Freeze,
+        Self::Thaw,
+        Self::Replace,
     ];
 
     /// The name in payloads, payload types and namespaces.
@@ -42,6 +51,9 @@ impl Kind {
             Self::Cancel => "cancel",
             Self::Activation => "activation",
             Self::Observation => "observation",
+            Self::Freeze => "freeze",
+            Self::Thaw => "thaw",
+            Self::Replace => "replace",
         }
     }
 

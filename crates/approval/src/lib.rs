@@ -20,12 +20,14 @@
 
 mod envelope;
 mod error;
+mod freeze;
 mod genesis;
 mod governance;
 mod key;
 mod kind;
 mod observation;
 mod quorum;
+mod replace;
 mod request;
 mod review;
 mod roster;
@@ -38,12 +40,14 @@ mod verify;
 pub use countersign_types::TemplateKind;
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
+pub use freeze::{Freeze, FreezeScope, Thaw};
 pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
 pub use governance::{Activation, ActivationError, Cancel, certify_activation};
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
 pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};
 pub use quorum::{MAX_QUORUM_MEMBERS, Quorum, QuorumError};
+pub use replace::Replace;
 pub use request::{MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{

@@ -3,7 +3,10 @@
 use countersign_types::{Duration, GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Activation, Approval, Cancel, Kind, Observation, Rejection, Request, StatementError, error::shown};
+use crate::{
+    Activation, Approval, Cancel, Freeze, Kind, Observation, Rejection, Replace, Request, StatementError, Thaw,
+    error::shown,
+};
 
 /// The longest validity: nothing that a person signed once should work for longer.
 pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
@@ -79,6 +82,12 @@ pub enum Body {
     Activation(Activation),
     /// See [`Kind::Observation`].
     Observation(Observation),
+    /// See [`Kind::Freeze`].
+    Freeze(Freeze),
+    /// See [`Kind::Thaw`].
+    Thaw(Thaw),
+    /// See [`Kind::Replace`].
+    Replace(Replace),
 }
 
 impl Body {
@@ -91,6 +100,9 @@ impl Body {
             Self::Cancel(_) => Kind::Cancel,
             Self::Activation(_) => Kind::Activation,
             Self::Observation(_) => Kind::Observation,
+            Self::Freeze(_) => Kind::Freeze,
+            Self::Thaw(_) => Kind::Thaw,
+            Self::Replace(_) => Kind::Replace,
         }
     }
 }
@@ -137,6 +149,9 @@ impl Statement {
             Kind::Cancel => read(kind, payload, Body::Cancel),
             Kind::Activation => read(kind, payload, Body::Activation),
             Kind::Observation => read(kind, payload, Body::Observation),
+            Kind::Freeze => read(kind, payload, Body::Freeze),
+            Kind::Thaw => read(kind, payload, Body::Thaw),
+            Kind::Replace => read(kind, payload, Body::Replace),
         }?;
         if statement.to_payload() != payload {
             return Err(StatementError::Payload {
@@ -156,6 +171,9 @@ impl Statement {
             Body::Cancel(body) => self.write(body),
             Body::Activation(body) => self.write(body),
             Body::Observation(body) => self.write(body),
+            Body::Freeze(body) => self.write(body),
+            Body::Thaw(body) => self.write(body),
+            Body::Replace(body) => self.write(body),
         }
     }
 

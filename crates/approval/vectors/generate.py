@@ -125,6 +125,16 @@ BODIES = {
             },
         ],
     },
+    "freeze": {"scope": {"wallet": "eth-hot"}, "reason": "a laptop was stolen"},
+    "thaw": {
+        "freeze": digest("freeze", b"statement " + digest("statement", b"abc").encode() + b"\n"),
+        "reason": "the laptop was found",
+    },
+    "replace": {
+        "withdrawal": withdrawal(b"one"),
+        "fee_ceiling": {"asset": "eip155:1/slip44:60", "amount": "3000000000000000"},
+        "reason": "stuck since noon",
+    },
 }
 
 

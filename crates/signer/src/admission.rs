@@ -81,7 +81,13 @@ impl<'a> Admission<'a> {
             Body::Observation(observation) => self.observation_refusal(verified, observation, admitted),
             Body::Approval(_) => self.approval_refusal(admitted),
             // Who says no is heard, however many have said yes.
-            Body::Rejection(_) | Body::Cancel(_) | Body::Request(_) | Body::Activation(_) => None,
+            Body::Rejection(_)
+            | Body::Cancel(_)
+            | Body::Request(_)
+            | Body::Activation(_)
+            | Body::Freeze(_)
+            | Body::Thaw(_)
+            | Body::Replace(_) => None,
         }
     }
 

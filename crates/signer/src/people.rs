@@ -90,6 +90,7 @@ impl Signer {
             Body::Request(_) => Err(refuse("a request comes with its transaction, through the orchestrator")),
             Body::Activation(_) => Err(refuse("an activation comes with its bundle")),
             Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
+            Body::Freeze(_) | Body::Thaw(_) | Body::Replace(_) => Err(refuse("this signer takes none of this kind")),
         }
     }
 

@@ -45,7 +45,14 @@ impl Prepared {
         let verified = verify(&from.decoded.request, from.bundle.roster())?;
         let request = match &verified.statement().body {
             Body::Request(request) => request.as_ref().clone(),
-            Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) | Body::Observation(_) => {
+            Body::Approval(_)
+            | Body::Rejection(_)
+            | Body::Cancel(_)
+            | Body::Activation(_)
+            | Body::Observation(_)
+            | Body::Freeze(_)
+            | Body::Thaw(_)
+            | Body::Replace(_) => {
                 let reason = "it is not a request".to_owned();
                 return Err(StatementError::Payload {
                     kind: Kind::Request,
@@ -137,7 +144,14 @@ pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u
             let source = (verified.signer().clone(), observation.network.clone());
             Some((source, observation.sequence))
         }
-        Body::Request(_) | Body::Approval(_) | Body::Rejection(_) | Body::Cancel(_) | Body::Activation(_) => None,
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Activation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Replace(_) => None,
     }
 }
 
@@ -203,7 +217,7 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Cancel => 12,
         // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
         Kind::Observation => 16,
-        Kind::Request | Kind::Activation => 0,
+        Kind::Request | Kind::Activation | Kind::Freeze | Kind::Thaw | Kind::Replace => 0,
     }
 }
 
@@ -219,6 +233,7 @@ pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
         Body::Approval(approval) => approval.items.iter().map(|item| item.withdrawal).collect(),
         Body::Rejection(rejection) => rejection.items.iter().map(|item| item.withdrawal).collect(),
         Body::Cancel(cancel) => vec![cancel.withdrawal],
-        Body::Activation(_) | Body::Observation(_) => Vec::new(),
+        Body::Activation(_) | Body::Observation(_) | Body::Freeze(_) | Body::Thaw(_) => Vec::new(),
+        Body::Replace(replace) => vec![replace.withdrawal],
     }
 }

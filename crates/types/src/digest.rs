@@ -106,6 +106,8 @@ digests! {
     AuthorizationId = "authorization";
     /// Of the canonical text of what a counter adds up: a limit's usage survives whatever else changes about the limit.
     CounterId = "counter";
+    /// Of what made a freeze (docs/formats.md): how a thaw and the log name it, whoever wrote it.
+    FreezeId = "freeze";
 }
 
 #[cfg(test)]
@@ -143,6 +145,7 @@ mod tests {
             (EntryDigest::of(b"abc").to_string(), EntryDigest::KIND),
             (AuthorizationId::of(b"abc").to_string(), AuthorizationId::KIND),
             (CounterId::of(b"abc").to_string(), CounterId::KIND),
+            (FreezeId::of(b"abc").to_string(), FreezeId::KIND),
         ];
         let formats = include_str!("../../../docs/formats.md");
         for (digest, kind) in golden {

@@ -151,7 +151,36 @@ fn governance_body() -> impl Strategy<Value = Body> {
                 not_before: not_before.map(|second| UtcSeconds::from_unix_seconds(second).unwrap()),
             })
         });
-    prop_oneof![cancel, activation]
+    let thaw = (any::<[u8; 32]>(), "[ -~]{0,512}").prop_map(|(freeze, reason)| {
+        Body::Thaw(Thaw {
+            freeze: FreezeId::from_bytes(freeze),
+            reason,
+        })
+    });
+    let freeze = (freeze_scope(), "[ -~]{0,512}").prop_map(|(scope, reason)| Body::Freeze(Freeze { scope, reason }));
+    let replace = (withdrawals(), network().prop_flat_map(fee_ceiling), "[ -~]{0,512}").prop_map(
+        |(withdrawals, fee_ceiling, reason)| {
+            Body::Replace(Replace {
+                withdrawal: withdrawals[0],
+                fee_ceiling,
+                reason,
+            })
+        },
+    );
+    prop_oneof![cancel, activation, freeze, thaw, replace]
+}
+
+fn freeze_scope() -> impl Strategy<Value = FreezeScope> {
+    let name = || "[a-z][a-z0-9]{0,20}";
+    prop_oneof![
+        Just(FreezeScope::All),
+        name().prop_map(|name| FreezeScope::Wallet(name.parse().unwrap())),
+        network().prop_map(FreezeScope::Network),
+        network().prop_map(|network| FreezeScope::Asset(format!("{network}/slip44:60").parse().unwrap())),
+        network().prop_map(|network| FreezeScope::Destination(format!("{network}:Abc123").parse().unwrap())),
+        name().prop_map(|name| FreezeScope::Initiator(name.parse().unwrap())),
+        name().prop_map(|name| FreezeScope::Tenant(name.parse().unwrap())),
+    ]
 }
 
 fn observed_fact() -> impl Strategy<Value = ObservedFact> {

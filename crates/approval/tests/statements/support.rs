@@ -151,7 +151,32 @@ pub(crate) fn observation() -> Statement {
     }))
 }
 
-pub(crate) fn every_kind() -> [Statement; 6] {
+pub(crate) fn freeze() -> Statement {
+    of(Body::Freeze(Freeze {
+        scope: FreezeScope::Wallet("eth-hot".parse().unwrap()),
+        reason: "a laptop was stolen".to_owned(),
+    }))
+}
+
+pub(crate) fn thaw() -> Statement {
+    of(Body::Thaw(Thaw {
+        freeze: Freeze::id(StatementDigest::of(b"abc")),
+        reason: "the laptop was found".to_owned(),
+    }))
+}
+
+pub(crate) fn replace() -> Statement {
+    of(Body::Replace(Replace {
+        withdrawal: withdrawal("one"),
+        fee_ceiling: FeeCeiling {
+            asset: "eip155:1/slip44:60".parse().unwrap(),
+            amount: Amount::from(3_000_000_000_000_000_u128),
+        },
+        reason: "stuck since noon".to_owned(),
+    }))
+}
+
+pub(crate) fn every_kind() -> [Statement; 9] {
     [
         request(),
         approval(),
@@ -159,6 +184,9 @@ pub(crate) fn every_kind() -> [Statement; 6] {
         cancel(),
         activation(),
         observation(),
+        freeze(),
+        thaw(),
+        replace(),
     ]
 }
 

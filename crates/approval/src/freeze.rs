@@ -1,0 +1,83 @@
+//! Freezes and thaws: one officer stops, only the quorum lets go.
+
+use std::fmt;
+
+use countersign_types::{AssetId, ChainId, Destination, FreezeId, PrincipalId, StatementDigest, TenantId, WalletId};
+use serde::{Deserialize, Serialize};
+
+use crate::{review::certify_reason, statement::Bounded};
+
+/// What a freeze stops. In JSON `"all"`, or an object with the one name as its key: `{"wallet": "eth-hot"}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FreezeScope {
+    /// Every signature.
+    All,
+    /// What this wallet signs.
+    Wallet(WalletId),
+    /// What is signed for this network (CAIP-2).
+    Network(ChainId),
+    /// What moves or touches this asset (CAIP-19).
+    Asset(AssetId),
+    /// What goes to this destination (CAIP-10).
+    Destination(Destination),
+    /// What this person or service asks for.
+    Initiator(PrincipalId),
+    /// What is asked for on behalf of this tenant.
+    Tenant(TenantId),
+}
+
+impl fmt::Display for FreezeScope {
+    /// `all`, or the kind, a space and the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Wallet(wallet) => write!(f, "wallet {wallet}"),
+            Self::Network(network) => write!(f, "network {network}"),
+            Self::Asset(asset) => write!(f, "asset {asset}"),
+            Self::Destination(destination) => write!(f, "destination {destination}"),
+            Self::Initiator(initiator) => write!(f, "initiator {initiator}"),
+            Self::Tenant(tenant) => write!(f, "tenant {tenant}"),
+        }
+    }
+}
+
+/// A freeze statement's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// What is stopped.
+    pub scope: FreezeScope,
+    /// Why, for people: one line of at most 512 printable ASCII characters.
+    pub reason: String,
+}
+
+impl Freeze {
+    /// The name of the freeze that a statement makes.
+    pub fn id(statement: StatementDigest) -> FreezeId {
+        FreezeId::of(format!("statement {statement}\n").as_bytes())
+    }
+}
+
+/// A thaw statement's body: one admin's voice. The freeze ends once the admin quorum of the bundle in force has said so and
+/// the roster's delay has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thaw {
+    /// The freeze.
+    pub freeze: FreezeId,
+    /// Why, for people: one line of at most 512 printable ASCII characters.
+    pub reason: String,
+}
+
+impl Bounded for Freeze {
+    fn certify(&self) -> Result<(), String> {
+        certify_reason(&self.reason)
+    }
+}
+
+impl Bounded for Thaw {
+    fn certify(&self) -> Result<(), String> {
+        certify_reason(&self.reason)
+    }
+}
