@@ -11,6 +11,7 @@ use countersign_types::{
 use crate::{
     Account, AddressError, BitcoinNetwork, Known, PsbtError,
     effects::derive_effects,
+    fee::signed_vbytes,
     psbt::Psbt,
     sighash::{Digest, digests},
     spend::{Spend, prove_spends},
@@ -193,6 +194,7 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         conflict_keys: conflict_keys(&read.spends, sender),
         signing_payloads: read.digests.iter().flatten().map(payload).collect(),
         template: template(&read.psbt),
+        fee_units: signed_vbytes(&read.psbt.tx, &read.spends),
     })?)
 }
 

@@ -213,6 +213,7 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         effects,
         conflict_keys,
         template,
+        fee_units,
     } = derive(unsigned, &signable, sender, known)?;
     let payload = SigningBytes::EcdsaPrehash(signable.signing_hash().0);
     Ok(ParsedTransaction::new(ParsedTransactionParts {
@@ -223,6 +224,7 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         conflict_keys,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
         template,
+        fee_units,
     })?)
 }
 
@@ -231,6 +233,7 @@ struct Outcome {
     effects: Vec<Effect>,
     conflict_keys: Vec<ConflictKey>,
     template: Option<TemplateKind>,
+    fee_units: Option<u64>,
 }
 
 fn derive(
@@ -243,6 +246,7 @@ fn derive(
         effects,
         conflict_keys: Vec::new(),
         template: None,
+        fee_units: None,
     };
     Ok(match signable {
         Signable::Transaction(tx) => {
@@ -251,6 +255,7 @@ fn derive(
                 effects: derive_effects(tx, &delegations, sender, known)?,
                 conflict_keys: conflict_keys(tx, &delegations, sender, known)?,
                 template: template(tx),
+                fee_units: Some(tx.gas_limit()).filter(|_| tx.blob_gas().0 == 0),
             }
         }
         Signable::Personal(message) => of_message(vec![message.effect(), no_fee(sender.network)]),

@@ -165,6 +165,7 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
         conflict_keys: conflict_keys(&message, &calls, sender, known)?,
         signing_payloads: vec![SigningPayload::new(sender.account.key(), payload)],
         template: template(&scene, &calls),
+        fee_units: None,
     })?)
 }
 

@@ -48,7 +48,7 @@ pub use kind::Kind;
 pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};
 pub use quorum::{MAX_QUORUM_MEMBERS, Quorum, QuorumError};
 pub use replace::Replace;
-pub use request::{MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
+pub use request::{MAX_ATTRIBUTES, MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{
     GroupRecord, InitiatorRecord, KeyDirectory, ObserverRecord, PersonRecord, QuorumRecord, Roster, RosterError,

@@ -1,10 +1,10 @@
 //! The request: what an initiator asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, ChainId, Destination, PaymentReference, Reference, SubjectId, TemplateKind, TenantId,
-    TransactionDigest, WalletId,
+    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, PaymentReference, Reference, SubjectId,
+    TemplateKind, TenantId, TransactionDigest, WalletId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ use crate::{
 pub const MAX_PAYMENTS: usize = 256;
 /// The most other effects of one request.
 pub const MAX_REQUEST_EFFECTS: usize = 64;
+/// The most attributes of one request.
+pub const MAX_ATTRIBUTES: usize = 16;
 /// The longest line of an other effect.
 const MAX_EFFECT_LINE_BYTES: usize = 4_096;
 
@@ -40,6 +42,9 @@ pub struct Request {
     pub fee_ceiling: FeeCeiling,
     /// Which bytes may be signed for it.
     pub transaction: TransactionBinding,
+    /// What the initiator says of the request, for rules to look at and approvers to read. It says nothing about the bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
 }
 
 /// One payment of a request.
@@ -83,6 +88,12 @@ impl Bounded for Request {
             return Err(format!(
                 "`effects` has {} items; at most {MAX_REQUEST_EFFECTS} are accepted",
                 self.effects.len()
+            ));
+        }
+        if self.attributes.len() > MAX_ATTRIBUTES {
+            let found = self.attributes.len();
+            return Err(format!(
+                "`attributes` has {found} items; at most {MAX_ATTRIBUTES} are accepted"
             ));
         }
         let is_effect = |line: &String| !line.is_empty() && is_line(line, MAX_EFFECT_LINE_BYTES);

@@ -101,10 +101,12 @@ impl Flow<'_> {
             | Condition::Selectors(_)
             | Condition::Words(_)
             | Condition::Hours(_)
+            | Condition::Attributes(_)
             | Condition::AmountMax(_)
             | Condition::AmountOver(_)
             | Condition::FeeMax(_)
             | Condition::FeeShare(_)
+            | Condition::FeeRate(_)
             | Condition::TotalMax(_)
             | Condition::TotalOver(_) => None,
         }

@@ -166,8 +166,14 @@ pub enum Problem {
     #[error("a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits")]
     BadShare,
     /// A fee condition that says nothing.
-    #[error("`fee` needs `max`, `share`, or both")]
+    #[error("`fee` needs `max`, `share` or `rate`, or several of them")]
     BadFee,
+    /// A rate in money.
+    #[error("a fee's rate is in the network's own asset, for each unit of gas or virtual byte")]
+    BadRate,
+    /// A word without, or with more than one way to compare it.
+    #[error("a word needs exactly one of `values`, `max` and `over`")]
+    BadWordTest,
     /// Not a time of day, or hours that are empty or reach over midnight.
     #[error(
         "hours go from `00:00` to `24:00` in whole minutes, `from` before `to`; write hours over midnight as two rules"
@@ -320,6 +326,8 @@ impl LoadError {
             | Problem::BadSoft
             | Problem::BadShare
             | Problem::BadFee
+            | Problem::BadRate
+            | Problem::BadWordTest
             | Problem::BadHours
             | Problem::BadSelector
             | Problem::BadWordValue

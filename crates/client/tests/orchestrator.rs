@@ -80,6 +80,7 @@ fn request(reference: &str) -> Envelope {
         effects: vec!["opaque calldata".to_owned()],
         fee_ceiling: fee_ceiling(),
         transaction: TransactionBinding::Exact(TransactionDigest::of(UNSIGNED)),
+        attributes: std::collections::BTreeMap::new(),
     };
     sealed(1, Body::Request(Box::new(request)))
 }

@@ -413,6 +413,8 @@ fn facts<'f>(
         context: Context {
             now: Some(case.now),
             tenant: Some(&case.request.tenant),
+            attributes: Some(&case.request.attributes),
+            fee_units: parsed.fee_units(),
             ..Context::unknown()
         },
     }

@@ -281,6 +281,7 @@ mod tests {
             conflict_keys: nonces.iter().map(of).collect(),
             signing_payloads: vec![SigningPayload::new(key, SigningBytes::EcdsaPrehash([1; 32]))],
             template: None,
+            fee_units: None,
         })
         .unwrap()
     }

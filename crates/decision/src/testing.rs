@@ -121,6 +121,7 @@ impl Ask {
             effects: Vec::new(),
             fee_ceiling: ceiling(),
             transaction,
+            attributes: BTreeMap::new(),
         }
     }
 }

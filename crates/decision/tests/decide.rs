@@ -467,6 +467,33 @@ fn the_policy_at_first_sight_must_allow_as_well() {
 }
 
 #[test]
+fn what_the_request_says_of_itself_and_the_rate_of_its_fee_meet_the_policy() {
+    let attributes = "to: { list: customers }\n    attributes: { purpose: [payout] }";
+    let mut fixture = Fixture::new();
+    fixture.put_in_force(policy_with("to: { list: customers }", attributes));
+    assert_denied("no purpose", &fixture.decide(), Tag::PermitUncovered);
+    for (purpose, is_allowed) in [("payout", true), ("loan", false)] {
+        let stated = ("purpose".parse().unwrap(), purpose.parse().unwrap());
+        fixture.body.attributes = [stated].into();
+        fixture.seal();
+        fixture.approve(&["alice", "bob"]);
+        match is_allowed {
+            true => assert_allowed(&fixture.decide()),
+            false => drop(assert_denied(purpose, &fixture.decide(), Tag::PermitUncovered)),
+        }
+    }
+    // The fixture pays 20 gwei for each unit of gas.
+    for (rate, is_allowed) in [("0.00000002 ETH", true), ("0.000000019999999999 ETH", false)] {
+        let mut fixture = Fixture::new();
+        fixture.put_in_force(policy_with("max: \"0.05 ETH\"", &format!("rate: \"{rate}\"")));
+        match is_allowed {
+            true => assert_allowed(&fixture.decide()),
+            false => drop(assert_denied(rate, &fixture.decide(), Tag::PermitUncovered)),
+        }
+    }
+}
+
+#[test]
 fn an_attestation_that_nobody_gave_holds_the_withdrawal() {
     let mut roster = World::new().roster();
     roster.services.push(ServiceRecord {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, AssetRegistry, ChainId, Destination, Duration, Effect, GroupId, ListId, PrincipalId, SubjectId,
-    TenantId, Tier, Timestamp, WalletId,
+    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, Destination, Duration, Effect, GroupId,
+    ListId, PrincipalId, SubjectId, TenantId, Tier, Timestamp, WalletId,
 };
 
 use crate::{Currency, Prices, Usage};
@@ -56,6 +56,10 @@ pub struct Context<'a> {
     pub now: Option<Timestamp>,
     /// Whose withdrawal it is.
     pub tenant: Option<&'a TenantId>,
+    /// What the request says of itself.
+    pub attributes: Option<&'a BTreeMap<AttributeName, AttributeValue>>,
+    /// The units that the fee is paid for, where it has one rate.
+    pub fee_units: Option<u64>,
     /// What assets are worth at most, from verified and fresh quotes.
     pub prices: &'a Prices,
     /// What the counters of the policy's limits stand at.
@@ -68,6 +72,8 @@ impl Context<'static> {
         Self {
             now: None,
             tenant: None,
+            attributes: None,
+            fee_units: None,
             prices: Prices::none(),
             usage: Usage::unknown(),
         }

@@ -37,9 +37,9 @@ mod truth;
 mod window;
 
 pub use condition::{
-    AmountMax, AmountOver, Assets, Bounds, Condition, ConditionKind, Conditions, Day, Effects, FeeMax, FeeShare, Hours,
-    InitiatorGroups, Initiators, MAX_WORD, Networks, OneOf, Selectors, Subjects, Tiers, To, TotalMax, TotalOver,
-    Wallets, Word, Words,
+    AmountMax, AmountOver, Assets, Attributes, Bounds, Condition, ConditionKind, Conditions, Day, Effects, FeeMax,
+    FeeRate, FeeShare, Hours, InitiatorGroups, Initiators, MAX_WORD, Networks, OneOf, Selectors, Subjects, Tiers, To,
+    TotalMax, TotalOver, Wallets, Word, WordTest, Words,
 };
 pub use counter::{Charge, CounterKey, CounterUsage, Measure, Usage, UsageQuery};
 pub use error::PolicyError;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, AssetRecord, AssetRegistry, ChainId, Decimals, Destination, Duration, Effect, GroupId, OpaqueKind,
-    PrincipalId, RuleId, SubjectId, TenantId, Tier, Timestamp, WalletId,
+    Amount, AssetId, AssetRecord, AssetRegistry, AttributeName, AttributeValue, ChainId, Decimals, Destination,
+    Duration, Effect, GroupId, OpaqueKind, PrincipalId, RuleId, SubjectId, TenantId, Tier, Timestamp, WalletId,
 };
 
 use crate::{
@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) lists: DestinationLists,
     pub(crate) now: Option<Timestamp>,
     pub(crate) tenant: Option<TenantId>,
+    pub(crate) attributes: Option<BTreeMap<AttributeName, AttributeValue>>,
+    pub(crate) fee_units: Option<u64>,
     pub(crate) prices: Prices,
 }
 
@@ -42,6 +44,8 @@ impl Default for World {
             lists: DestinationLists::new(BTreeMap::from([("customers".parse().unwrap(), customers)])),
             now: Some(Timestamp::from_unix_millis(1_770_000_000_000)),
             tenant: Some("demo".parse().unwrap()),
+            attributes: None,
+            fee_units: None,
             prices: prices(),
         }
     }
@@ -85,6 +89,8 @@ impl World {
             context: Context {
                 now: self.now,
                 tenant: self.tenant.as_ref(),
+                attributes: self.attributes.as_ref(),
+                fee_units: self.fee_units,
                 prices: &self.prices,
                 usage: Usage::unknown(),
             },

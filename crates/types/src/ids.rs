@@ -147,6 +147,10 @@ text_id! {
     Reference("reference", max 128, is_reference, "A-Z, a-z, 0-9, `-`, `.`, `_`, `:` and `/`");
     /// The caller's name of one payment; claimed once within a tenant.
     PaymentReference("payment reference", max 128, is_reference, "A-Z, a-z, 0-9, `-`, `.`, `_`, `:` and `/`");
+    /// What a request says of itself beside what its transaction does, for rules to look at: `purpose`.
+    AttributeName("attribute name", max 32, is_name, "a-z, 0-9, `-`, `.` and `_`, starting with a letter or digit");
+    /// What it says there.
+    AttributeValue("attribute value", max 128, is_reference, "A-Z, a-z, 0-9, `-`, `.`, `_`, `:` and `/`");
     /// The customer behind a payment.
     SubjectId("subject id", max 128, is_reference, "A-Z, a-z, 0-9, `-`, `.`, `_`, `:` and `/`");
 }

@@ -43,8 +43,8 @@ pub use effect::{AuthorityScope, CodeChangeKind, Effect, EffectKind, OpaqueKind,
 pub use effects_text::{EffectsText, EffectsTextError, MAX_EFFECTS_TEXT_BYTES};
 pub use facts::{ChainFacts, FactKey, LookupTable, MAX_TABLE_ADDRESSES, NonceAccount};
 pub use ids::{
-    AssetSymbol, GroupId, IdError, ListId, PaymentReference, PrincipalId, Reference, RuleId, StatementNonce, SubjectId,
-    TenantId, WalletId, WithdrawalId,
+    AssetSymbol, AttributeName, AttributeValue, GroupId, IdError, ListId, PaymentReference, PrincipalId, Reference,
+    RuleId, StatementNonce, SubjectId, TenantId, WalletId, WithdrawalId,
 };
 pub use key::{Algorithm, KeyError, KeyId, PublicKey, Scheme};
 pub use key_table::{KeyTable, KeyTableError, MAX_TABLE_KEYS, TABLE_RECORD_BYTES};

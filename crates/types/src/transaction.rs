@@ -249,6 +249,9 @@ pub struct ParsedTransactionParts {
     pub signing_payloads: Vec<SigningPayload>,
     /// The template that the bytes are one of; `None` where more varies than a template leaves open.
     pub template: Option<TemplateKind>,
+    /// What the fee is paid for: units of gas (EVM), virtual bytes of the signed transaction (Bitcoin). `None` where the
+    /// fee has no single rate: Solana's is for signatures, compute units and rent together, EIP-4844's for two kinds of gas.
+    pub fee_units: Option<u64>,
 }
 
 /// A transaction that a chain family parsed whole, re-encoded and compared byte for byte.
@@ -303,5 +306,9 @@ impl ParsedTransaction {
     /// The template that the bytes are one of.
     pub fn template(&self) -> Option<TemplateKind> {
         self.0.template
+    }
+    /// The units that the fee is paid for, where it has one rate.
+    pub fn fee_units(&self) -> Option<u64> {
+        self.0.fee_units
     }
 }

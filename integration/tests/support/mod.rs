@@ -134,6 +134,7 @@ impl Ask {
             } else {
                 TransactionBinding::Exact(TransactionDigest::of(unsigned))
             },
+            attributes: BTreeMap::new(),
         }
     }
 }

@@ -69,8 +69,13 @@ fn request_body() -> impl Strategy<Value = Body> {
         "[-A-Za-z0-9._:/]{1,128}",
         vec("[ -~]{1,80}", 1..4),
         binding(),
+        proptest::collection::btree_map("[a-z]{1,32}", "[-A-Za-z0-9._:/]{1,128}", 0..3),
     )
-        .prop_flat_map(|(network, name, reference, effects, transaction)| {
+        .prop_flat_map(|(network, name, reference, effects, transaction, attributes)| {
+            let attributes: std::collections::BTreeMap<_, _> = attributes
+                .into_iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect();
             (vec(payment(network.clone()), 0..5), fee_ceiling(network.clone())).prop_map(
                 move |(mut payments, fee_ceiling)| {
                     for (n, payment) in payments.iter_mut().enumerate() {
@@ -85,6 +90,7 @@ fn request_body() -> impl Strategy<Value = Body> {
                         effects: effects.clone(),
                         fee_ceiling,
                         transaction,
+                        attributes: attributes.clone(),
                     }))
                 },
             )

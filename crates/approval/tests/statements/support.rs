@@ -68,6 +68,7 @@ pub(crate) fn request() -> Statement {
         effects: vec![],
         fee_ceiling: fee_ceiling(),
         transaction: TransactionBinding::Exact(TransactionDigest::of(b"abc")),
+        attributes: std::collections::BTreeMap::new(),
     })))
 }
 

@@ -10,8 +10,8 @@ use countersign_policy::{
     Usage, evaluate,
 };
 use countersign_types::{
-    Amount, ChainId, Destination, Duration, Effect, OpaqueKind, PrincipalId, RuleId, SubjectId, TenantId, Timestamp,
-    UtcSeconds, WalletId,
+    Amount, AttributeName, AttributeValue, ChainId, Destination, Duration, Effect, OpaqueKind, PrincipalId, RuleId,
+    SubjectId, TenantId, Timestamp, UtcSeconds, WalletId,
 };
 
 use self::raw::{CasesFile, RawCase, RawEffect, RawExpect};
@@ -36,6 +36,8 @@ pub struct Case {
     wallet: WalletId,
     network: ChainId,
     now: Option<Timestamp>,
+    attributes: BTreeMap<AttributeName, AttributeValue>,
+    fee_units: Option<u64>,
     prices: Prices,
     /// What limits have added up before this transaction; one that is not named has added up nothing.
     spent: BTreeMap<RuleId, Amount>,
@@ -133,6 +135,8 @@ impl Case {
             context: Context {
                 now: self.now,
                 tenant: Some(&self.tenant),
+                attributes: Some(&self.attributes),
+                fee_units: self.fee_units,
                 prices: &self.prices,
                 usage: Usage::unknown(),
             },
@@ -282,6 +286,10 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
         }
         spent.insert(id, amount);
     }
+    let attributes = raw.attributes.iter().flatten().map(|(name, value)| {
+        let place = format!("attributes.{name}");
+        Ok((field(&place, name.parse())?, field(&place, value.parse())?))
+    });
     let effects = raw.effects.iter().enumerate();
     let effects = effects.map(|(n, raw)| effect(&format!("effects[{n}]"), raw, &network, bundle));
     Ok(Case {
@@ -291,6 +299,8 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
         tenant: field("tenant", raw.tenant.parse())?,
         wallet: field("wallet", raw.wallet.parse())?,
         now: now.map(UtcSeconds::to_timestamp),
+        attributes: attributes.collect::<Result<_, _>>()?,
+        fee_units: raw.fee_units,
         prices: Prices::new(prices),
         spent,
         effects: effects.collect::<Result<_, _>>()?,

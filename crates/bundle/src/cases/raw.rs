@@ -20,6 +20,9 @@ pub(super) struct RawCase {
     pub(super) wallet: String,
     pub(super) network: String,
     pub(super) at: Option<String>,
+    pub(super) attributes: Option<BTreeMap<String, String>>,
+    #[serde(rename = "fee-units")]
+    pub(super) fee_units: Option<u64>,
     pub(super) prices: Option<BTreeMap<String, String>>,
     pub(super) spent: Option<BTreeMap<String, String>>,
     pub(super) effects: Vec<RawEffect>,

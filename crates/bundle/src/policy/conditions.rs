@@ -68,6 +68,8 @@ impl<T> Reader<'_, T> {
                 .map(|s| Condition::Selectors(Selectors(s))),
             raw.words.and_then(|words| self.words(&at("words"), words)),
             raw.hours.and_then(|hours| self.hours(&at("hours"), hours)),
+            raw.attributes
+                .and_then(|attributes| self.attributes(&at("attributes"), attributes)),
         ];
         lists.into_iter().flatten().collect()
     }

@@ -145,13 +145,15 @@ impl Rules<'_> {
             conditions.push(Condition::AmountMax(AmountMax(max)));
         }
         if let Some(fee) = &raw.fee {
-            if fee.max.is_none() && fee.share.is_none() {
+            if fee.max.is_none() && fee.share.is_none() && fee.rate.is_none() {
                 self.fail(&format!("{path}.fee"), Problem::BadFee);
             }
             if let Some(max) = &fee.max {
                 let max = self.reader.bound(&format!("{path}.fee.max"), max);
                 conditions.push(Condition::FeeMax(FeeMax(max)));
             }
+            let rate = fee.rate.as_ref();
+            conditions.extend(rate.map(|rate| self.reader.rate(&format!("{path}.fee.rate"), rate)));
             let share = fee.share.as_ref();
             conditions.extend(share.and_then(|share| self.reader.share(&format!("{path}.fee.share"), share)));
         }

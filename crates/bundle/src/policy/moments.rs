@@ -1,7 +1,9 @@
-//! `hours`, `words`, `fee.share`: conditions that are written in a form of their own.
+//! `hours`, `words`, `attributes`, `fee.share`: conditions that are written in a form of their own.
 
-use countersign_policy::{Condition, Day, FeeShare, Hours, MAX_WORD, Word, Words, Zone};
-use countersign_types::Amount;
+use std::collections::BTreeMap;
+
+use countersign_policy::{Attributes, Condition, Day, FeeRate, FeeShare, Hours, MAX_WORD, Word, WordTest, Words, Zone};
+use countersign_types::{Amount, AttributeName};
 use data_encoding::HEXLOWER;
 
 use super::{
@@ -35,7 +37,7 @@ impl<T> Reader<'_, T> {
         let mut words: Vec<Word> = Vec::new();
         for (n, raw) in raw.iter().enumerate() {
             let at = format!("{path}[{n}].at");
-            let values = self.one_of(&format!("{path}[{n}].values"), Some(&raw.values), word_value)?;
+            let test = self.word_test(&format!("{path}[{n}]"), raw)?;
             let number = self.doc.places.number(&at, raw.at, (0, MAX_WORD.into()));
             let number = number.map_err(|problem| self.fail(&at, problem)).ok()?;
             let number = u8::try_from(number).ok()?;
@@ -44,9 +46,54 @@ impl<T> Reader<'_, T> {
                 self.fail(&at, Problem::Duplicate { what: "word", id });
                 return None;
             }
-            words.push(Word { at: number, values });
+            words.push(Word { at: number, test });
         }
         Some(Condition::Words(Words(words)))
+    }
+
+    /// Exactly one of the three ways to ask.
+    fn word_test(&mut self, path: &str, raw: &RawWord) -> Option<WordTest> {
+        let mut bound = |field: &str, text: &String| {
+            let value = word_value(text);
+            value
+                .map_err(|problem| self.fail(&format!("{path}.{field}"), problem))
+                .ok()
+        };
+        match (&raw.values, &raw.max, &raw.over) {
+            (Some(values), None, None) => {
+                let values = self.one_of(&format!("{path}.values"), Some(values), word_value);
+                values.map(WordTest::OneOf)
+            }
+            (None, Some(max), None) => bound("max", max).map(WordTest::Max),
+            (None, None, Some(over)) => bound("over", over).map(WordTest::Over),
+            (_, _, _) => {
+                self.fail(&format!("{path}.at"), Problem::BadWordTest);
+                None
+            }
+        }
+    }
+
+    pub(super) fn attributes(&mut self, path: &str, raw: &BTreeMap<String, Vec<String>>) -> Option<Condition> {
+        let mut attributes = BTreeMap::new();
+        for (name, values) in raw {
+            let at = format!("{path}.{name}");
+            let parsed = name.parse::<AttributeName>();
+            let parsed = parsed.map_err(|error| self.errors.push(self.doc.key(&at, error)));
+            let values = self.one_of(&at, Some(values), |text| Ok(text.parse()?));
+            if let (Ok(name), Some(values)) = (parsed, values) {
+                attributes.insert(name, values);
+            }
+        }
+        Some(Condition::Attributes(Attributes(attributes)))
+    }
+
+    /// The most for each unit: a price of the network's own, so never in money.
+    pub(super) fn rate(&mut self, path: &str, text: &str) -> Condition {
+        let bounds = self.bound(path, text);
+        if bounds.money().next().is_some() {
+            self.fail(path, Problem::BadRate);
+        }
+        Condition::FeeRate(FeeRate(bounds))
     }
 
     pub(super) fn share(&mut self, path: &str, text: &str) -> Option<Condition> {

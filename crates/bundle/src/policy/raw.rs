@@ -33,6 +33,7 @@ pub(super) struct Selection<'a> {
     pub(super) selectors: Option<&'a Vec<String>>,
     pub(super) words: Option<&'a Vec<RawWord>>,
     pub(super) hours: Option<&'a RawHours>,
+    pub(super) attributes: Option<&'a BTreeMap<String, Vec<String>>>,
 }
 
 macro_rules! selecting {
@@ -54,6 +55,7 @@ macro_rules! selecting {
             selectors: Option<Vec<String>>,
             words: Option<Vec<RawWord>>,
             hours: Option<RawHours>,
+            attributes: Option<BTreeMap<String, Vec<String>>>,
         }
         impl $name {
             pub(super) fn selection(&self) -> Selection<'_> {
@@ -70,6 +72,7 @@ macro_rules! selecting {
                     selectors: self.selectors.as_ref(),
                     words: self.words.as_ref(),
                     hours: self.hours.as_ref(),
+                    attributes: self.attributes.as_ref(),
                 }
             }
         }
@@ -146,7 +149,9 @@ pub(super) struct RawTo {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWord {
     pub(super) at: u64,
-    pub(super) values: Vec<String>,
+    pub(super) values: Option<Vec<String>>,
+    pub(super) max: Option<String>,
+    pub(super) over: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -175,4 +180,5 @@ pub(super) struct RawOver {
 pub(super) struct RawFee {
     pub(super) max: Option<String>,
     pub(super) share: Option<String>,
+    pub(super) rate: Option<String>,
 }

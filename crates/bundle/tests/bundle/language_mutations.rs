@@ -203,6 +203,54 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     (
         "policy.yaml",
         "to: { list: customers }",
+        "words: [{ at: 0 }]",
+        "policy.yaml:11:19: a word needs exactly one of `values`, `max` and `over`",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "words: [{ at: 0, max: \"1\", over: \"1\" }]",
+        "policy.yaml:11:19: a word needs exactly one of `values`, `max` and `over`",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "words: [{ at: 0, max: \"-1\" }]",
+        "policy.yaml:11:27: a word is a whole number in decimal digits, or `0x` and at most 64 lower-case hex digits",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "words: [{ at: 0, over: \"1\" }]",
+        "policy.yaml:11:5: `words` has no place in a permit, as in rule `customer-payouts`",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "attributes: { Purpose: [payout] }",
+        "policy.yaml:11:19: attribute name `Purpose` may hold only a-z, 0-9, `-`, `.` and `_`, starting with a letter or digit",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "attributes: { purpose: [pay out] }",
+        "policy.yaml:11:29: attribute value `pay out` may hold only A-Z, a-z, 0-9, `-`, `.`, `_`, `:` and `/`",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "attributes: { purpose: [] }",
+        "policy.yaml:11:5: rule `customer-payouts` has an empty `attributes`: name at least one, or leave it out",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
+        "attributes: {}",
+        "policy.yaml:11:5: rule `customer-payouts` has an empty `attributes`: name at least one, or leave it out",
+    ),
+    (
+        "policy.yaml",
+        "to: { list: customers }",
         "hours: { zone: UTC, days: [mon], from: \"09:00\", to: \"09:00\" }",
         "policy.yaml:11:44: hours go from `00:00` to `24:00` in whole minutes, `from` before `to`; write hours over midnight as two rules",
     ),
@@ -234,7 +282,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "fee: { max: \"0.05 ETH\" }",
         "fee: {}",
-        "policy.yaml:16:10: `fee` needs `max`, `share`, or both",
+        "policy.yaml:16:10: `fee` needs `max`, `share` or `rate`, or several of them",
     ),
     (
         "policy.yaml",

@@ -7,7 +7,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "    wallets: [eth-hot]\n    assets",
         "    walets: [eth-hot]\n    assets",
-        "policy.yaml:9:5: unknown field `walets`, expected one of id, amount, fee, total, effects, initiators, initiator-groups, wallets, tiers, networks, assets, to, subjects, selectors, words, hours",
+        "policy.yaml:9:5: unknown field `walets`, expected one of id, amount, fee, total, effects, initiators, initiator-groups, wallets, tiers, networks, assets, to, subjects, selectors, words, hours, attributes",
     ),
     (
         "policy.yaml",

@@ -10,8 +10,8 @@ use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
 use countersign_decision::{Case, DecisionEntry, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide};
 use countersign_types::{
-    Amount, AssetId, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction, PolicyDigest, PrincipalId,
-    Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
+    Amount, AssetId, AttributeName, AttributeValue, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction,
+    PolicyDigest, PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
 };
 use serde::Serialize;
 
@@ -44,6 +44,8 @@ pub(super) struct Reviewed {
     #[serde(skip)]
     pub(super) task: ApprovalTask,
     payments: Vec<Payment>,
+    /// What the initiator says of the request. It says nothing about the bytes.
+    attributes: BTreeMap<AttributeName, AttributeValue>,
     lookalikes: Vec<Lookalike>,
     fee: Fee,
     transaction: TransactionDigest,
@@ -152,6 +154,7 @@ fn review_with(
         expires_at: verified.statement().header.validity.expires_at(),
         effects,
         beside: Beside::of(parsed, unsigned, bundle)?,
+        attributes: request.attributes.clone(),
         payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
         fee: fee(parsed, bundle)?,
@@ -305,6 +308,9 @@ impl fmt::Display for Reviewed {
                 payment.known_as.join(", ")
             };
             writeln!(f, "payment      {}{subject}: {name}", payment.reference)?;
+        }
+        for (name, value) in &self.attributes {
+            writeln!(f, "it says      {name}: {value}")?;
         }
         for lookalike in &self.lookalikes {
             writeln!(f, "WARNING      {lookalike}")?;

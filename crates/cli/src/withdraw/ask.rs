@@ -1,6 +1,6 @@
 //! What is asked for, from flags to an unsigned transaction and a request's body.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use countersign_approval::{FeeCeiling, Payment, Request, TemplateKind, TransactionBinding};
@@ -10,8 +10,8 @@ use countersign_chains::{
     evm::{GasPrice, TransferDraft},
 };
 use countersign_types::{
-    Amount, AssetId, ChainId, Destination, Effect, EffectsText, ParsedTransaction, PaymentReference, Reference,
-    SubjectId, Tag, TenantId, WalletId,
+    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, Effect, EffectsText, IdError,
+    ParsedTransaction, PaymentReference, Reference, SubjectId, Tag, TenantId, WalletId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,10 @@ pub(super) struct Ask {
     /// The customer behind the payment.
     #[arg(long)]
     subject: Option<SubjectId>,
+    /// Something that the request says of itself, for the policy's rules and for approvers: NAME=VALUE, up to 16 of them.
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<(AttributeName, AttributeValue)>,
     /// The account's nonce. Default: behind the open and signed withdrawals of the wallet on this network.
     #[arg(long, conflicts_with = "tx")]
     pub(super) nonce: Option<u64>,
@@ -130,7 +134,18 @@ impl Ask {
                 true => TransactionBinding::Template(template(parsed)?),
                 false => TransactionBinding::Exact(parsed.transaction()),
             },
+            attributes: self.attributes()?,
         })
+    }
+
+    fn attributes(&self) -> Result<BTreeMap<AttributeName, AttributeValue>> {
+        let mut attributes = BTreeMap::new();
+        for (name, value) in &self.attributes {
+            if attributes.insert(name.clone(), value.clone()).is_some() {
+                return Err(Failure::usage(format!("--attribute names `{name}` twice")));
+            }
+        }
+        Ok(attributes)
     }
 
     fn ceiling(&self, registry: &Registry, parsed: &ParsedTransaction) -> Result<FeeCeiling> {
@@ -191,6 +206,16 @@ fn template(parsed: &ParsedTransaction) -> Result<TemplateKind> {
         let why = "the transaction is one of no template: more of it varies than a template leaves open";
         Failure::refused(Tag::RequestTransactionMismatch, why).advise("ask for exactly these bytes, without --template")
     })
+}
+
+/// `purpose=refund`.
+fn attribute(text: &str) -> std::result::Result<(AttributeName, AttributeValue), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write NAME=VALUE, for example purpose=refund".to_owned())?;
+    let name = name.parse().map_err(|error: IdError| error.to_string())?;
+    let value = value.parse().map_err(|error: IdError| error.to_string())?;
+    Ok((name, value))
 }
 
 type Transfer<'p> = (&'p AssetId, Amount, &'p Destination);
@@ -287,7 +312,11 @@ mod tests {
     #[test]
     fn a_request_asks_for_exactly_what_the_bytes_do() {
         let bench = Bench::new();
-        let (unsigned, request) = bench.request(&asked(&["--subject", "c-1"])).unwrap();
+        let attributes = ["--attribute", "purpose=refund", "--attribute", "desk=otc"];
+        let flags = [&["--subject", "c-1"][..], &attributes].concat();
+        let (unsigned, request) = bench.request(&asked(&flags)).unwrap();
+        let stated: Vec<String> = request.attributes.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        assert_eq!(stated, ["desk=otc", "purpose=refund"]);
         let [payment] = request.payments.as_slice() else {
             panic!("{request:?}")
         };
@@ -355,6 +384,7 @@ mod tests {
             (asked(&["--fee-ceiling", "1 DEMO"]), Exit::Refused),
             (asked(&["--max-fee", "0.5 gwei"]), Exit::Usage),
             (asked(&["--gas-limit", "20000000"]), Exit::Refused),
+            (asked(&["--attribute", "a=1", "--attribute", "a=2"]), Exit::Usage),
         ];
         for (at, (ask, exit)) in table.into_iter().enumerate() {
             assert_eq!(bench.request(&ask).map(drop).unwrap_err().exit(), exit, "row {at}");

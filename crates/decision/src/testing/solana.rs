@@ -202,6 +202,7 @@ impl SolanaAsk {
                 amount: Amount::from(1_000_000_u128),
             },
             transaction,
+            attributes: BTreeMap::new(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use countersign_types::{Amount, Effect, Selector};
 
 use super::{OneOf, View};
-use crate::Truth;
+use crate::{RuleKind, Truth};
 
 /// Bytes of one word of the ABI.
 const WORD_BYTES: usize = 32;
@@ -34,17 +34,56 @@ impl Selectors {
     }
 }
 
-/// The word at a position is one of these 32-byte values. Where the arguments do not reach so far, or are not whole words:
+/// What is asked of the 32-byte word at a position. Where the arguments do not reach so far, or are not whole words:
 /// unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
     /// Which word, from 0, at most [`MAX_WORD`].
     pub at: u8,
-    /// What it may be.
-    pub values: OneOf<Amount>,
+    /// What is asked of it.
+    pub test: WordTest,
 }
 
-/// Every listed word of the call's arguments is one of its values.
+/// What a word is compared with; it is read as an unsigned number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WordTest {
+    /// It is one of these.
+    OneOf(OneOf<Amount>),
+    /// It is at most this. Permits only.
+    Max(Amount),
+    /// It is over this. Requires and forbids only.
+    Over(Amount),
+}
+
+impl WordTest {
+    /// Whether a rule of this kind may ask it: as with amounts, a larger maximum permits more and a larger minimum catches
+    /// less.
+    pub fn is_allowed_in(&self, rule: RuleKind) -> bool {
+        match self {
+            Self::OneOf(_) => true,
+            Self::Max(_) => rule == RuleKind::Permit,
+            Self::Over(_) => rule == RuleKind::Require || rule == RuleKind::Forbid,
+        }
+    }
+
+    fn holds(&self, word: &Amount) -> bool {
+        match self {
+            Self::OneOf(values) => values.contains(word),
+            Self::Max(max) => word <= max,
+            Self::Over(over) => word > over,
+        }
+    }
+
+    fn canonical(&self, at: u8) -> Vec<String> {
+        match self {
+            Self::OneOf(values) => values.iter().map(|value| format!("{at}:{value}")).collect(),
+            Self::Max(max) => vec![format!("{at}:max:{max}")],
+            Self::Over(over) => vec![format!("{at}:over:{over}")],
+        }
+    }
+}
+
+/// Every listed word of the call's arguments is what is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(pub Vec<Word>);
 
@@ -66,16 +105,13 @@ impl Words {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty() || self.0.iter().any(|word| word.values.is_empty())
+        let is_empty = |word: &Word| matches!(&word.test, WordTest::OneOf(values) if values.is_empty());
+        self.0.is_empty() || self.0.iter().any(is_empty)
     }
 
     /// The words of a counter's text.
     pub(super) fn canonical(&self) -> Vec<String> {
-        let mut words: Vec<String> = self
-            .0
-            .iter()
-            .flat_map(|word| word.values.iter().map(move |value| format!("{}:{value}", word.at)))
-            .collect();
+        let mut words: Vec<String> = self.0.iter().flat_map(|word| word.test.canonical(word.at)).collect();
         words.sort_unstable();
         words
     }
@@ -85,7 +121,7 @@ impl Word {
     fn matches(&self, args: &[u8]) -> Truth {
         let (words, rest) = args.as_chunks::<WORD_BYTES>();
         let word = words.get(usize::from(self.at)).filter(|_| rest.is_empty());
-        let holds = word.map(|word| self.values.contains(&Amount::from_be_bytes(*word)));
+        let holds = word.map(|word| self.test.holds(&Amount::from_be_bytes(*word)));
         holds.into()
     }
 }
@@ -107,10 +143,9 @@ mod tests {
     }
 
     fn word(at: u8, values: &[u64]) -> Word {
-        Word {
-            at,
-            values: values.iter().map(|value| Amount::from_base_units(*value)).collect(),
-        }
+        let values = values.iter().map(|value| Amount::from_base_units(*value)).collect();
+        let test = WordTest::OneOf(values);
+        Word { at, test }
     }
 
     #[test]
@@ -148,6 +183,30 @@ mod tests {
         for (effect, expected) in table {
             let world = World::with(std::slice::from_ref(&effect));
             assert_eq!(world.each(|view| words.matches(view)), [expected], "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn compares_words_as_numbers() {
+        let max = Words(vec![Word {
+            at: 1,
+            test: WordTest::Max(10_u64.into()),
+        }]);
+        let over = Words(vec![Word {
+            at: 1,
+            test: WordTest::Over(10_u64.into()),
+        }]);
+        use Truth::{False, True, Unknown};
+        let table = [
+            (call(1, &[0, 10], 0), True, False),
+            (call(1, &[0, 11], 0), False, True),
+            (call(1, &[11], 0), Unknown, Unknown),
+            (transfer("eth", 1, "a"), False, False),
+        ];
+        for (effect, is_within, is_over) in table {
+            let world = World::with(std::slice::from_ref(&effect));
+            assert_eq!(world.each(|view| max.matches(view)), [is_within], "{effect:?}");
+            assert_eq!(world.each(|view| over.matches(view)), [is_over], "{effect:?}");
         }
     }
 }

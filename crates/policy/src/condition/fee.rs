@@ -1,4 +1,4 @@
-//! `fee.max` and `fee.share`: what the network may take at most.
+//! `fee.max`, `fee.share` and `fee.rate`: what the network may take at most.
 
 use countersign_types::{Amount, AssetId, Effect, EffectKind};
 
@@ -51,6 +51,27 @@ impl FeeShare {
             let whole = Amount::from_base_units(u64::from(Self::MAX_BASIS_POINTS));
             let most = transferred.checked_mul(u64::from(self.0).into())?;
             Some(view.amount?.checked_mul(whole)? <= most)
+        };
+        is_within().into()
+    }
+}
+
+/// The effect is a fee of at most so much for each unit that it is paid for (gas, virtual bytes). Where the fee has no one
+/// rate: unknown. There are no bounds in money: a rate is a price of the network's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeeRate(pub Bounds);
+
+impl FeeRate {
+    pub(super) fn matches(&self, view: &View<'_>) -> Truth {
+        let Effect::Fee { asset, .. } = view.fact.effect else {
+            return Truth::False;
+        };
+        let Some(rate) = self.0.bound(asset) else {
+            return Truth::False;
+        };
+        let is_within = || {
+            let most = rate.checked_mul(view.facts.context.fee_units?.into())?;
+            Some(view.amount? <= most)
         };
         is_within().into()
     }
@@ -117,6 +138,25 @@ mod tests {
             Truth::Unknown,
             "over 256 bits"
         );
+    }
+
+    #[test]
+    fn a_rate_is_for_each_unit() {
+        let rate = FeeRate(bounds(&[("eth", 3)]));
+        let table = [
+            (fee(30), Some(10), Truth::True),
+            (fee(31), Some(10), Truth::False),
+            (fee(0), Some(0), Truth::True),
+            (fee(1), None, Truth::Unknown),
+            (transfer("eth", 1, "a"), Some(10), Truth::False),
+        ];
+        for (effect, units, expected) in table {
+            let mut world = World::with(std::slice::from_ref(&effect));
+            world.fee_units = units;
+            assert_eq!(world.each(|view| rate.matches(view)), [expected], "{effect:?}");
+        }
+        let other = FeeRate(bounds(&[("demo", 3)]));
+        assert_eq!(World::with(&[fee(1)]).each(|view| other.matches(view)), [Truth::False]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod amount;
 mod asset;
+mod attribute;
 mod bounds;
 mod call;
 mod destination;
@@ -24,11 +25,12 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     amount::{AmountMax, AmountOver},
     asset::Assets,
+    attribute::Attributes,
     bounds::Bounds,
-    call::{MAX_WORD, Selectors, Word, Words},
+    call::{MAX_WORD, Selectors, Word, WordTest, Words},
     destination::To,
     effect_kind::Effects,
-    fee::{FeeMax, FeeShare},
+    fee::{FeeMax, FeeRate, FeeShare},
     hours::{Day, Hours},
     initiator::{InitiatorGroups, Initiators},
     network::Networks,
@@ -77,6 +79,8 @@ pub enum Condition {
     Words(Words),
     /// When.
     Hours(Hours),
+    /// What the request says of itself.
+    Attributes(Attributes),
     /// The amount is at most the bound of its asset. Permits only.
     AmountMax(AmountMax),
     /// The amount is over the bound of its asset. Requires and forbids only.
@@ -85,6 +89,8 @@ pub enum Condition {
     FeeMax(FeeMax),
     /// The fee is at most a share of what is transferred. Permits only.
     FeeShare(FeeShare),
+    /// The fee is at most the bound for each unit that it is paid for. Permits only.
+    FeeRate(FeeRate),
     /// The sum by asset is at most its bound. Permits only.
     TotalMax(TotalMax),
     /// The sum by asset is over its bound. Requires and forbids only.
@@ -119,6 +125,8 @@ pub enum ConditionKind {
     Words,
     /// See [`Condition::Hours`].
     Hours,
+    /// See [`Condition::Attributes`].
+    Attributes,
     /// See [`Condition::AmountMax`].
     AmountMax,
     /// See [`Condition::AmountOver`].
@@ -127,6 +135,8 @@ pub enum ConditionKind {
     FeeMax,
     /// See [`Condition::FeeShare`].
     FeeShare,
+    /// See [`Condition::FeeRate`].
+    FeeRate,
     /// See [`Condition::TotalMax`].
     TotalMax,
     /// See [`Condition::TotalOver`].
@@ -139,7 +149,7 @@ pub enum ConditionKind {
 
 impl ConditionKind {
     /// Every condition that a rule may carry.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Effects,
         Self::Initiators,
         Self::InitiatorGroups,
@@ -152,10 +162,12 @@ impl ConditionKind {
         Self::Selectors,
         Self::Words,
         Self::Hours,
+        Self::Attributes,
         Self::AmountMax,
         Self::AmountOver,
         Self::FeeMax,
         Self::FeeShare,
+        Self::FeeRate,
         Self::TotalMax,
         Self::TotalOver,
     ];
@@ -175,10 +187,12 @@ impl ConditionKind {
             Self::Selectors => "selectors",
             Self::Words => "words",
             Self::Hours => "hours",
+            Self::Attributes => "attributes",
             Self::AmountMax => "amount.max",
             Self::AmountOver => "amount.over",
             Self::FeeMax => "fee.max",
             Self::FeeShare => "fee.share",
+            Self::FeeRate => "fee.rate",
             Self::TotalMax => "total.max",
             Self::TotalOver => "total.over",
             Self::Hard => "hard",
@@ -190,7 +204,9 @@ impl ConditionKind {
     /// narrows it: each stands only where that keeps permits loosening and everything else tightening.
     pub fn is_allowed_in(self, rule: RuleKind) -> bool {
         match self {
-            Self::AmountMax | Self::FeeMax | Self::FeeShare | Self::TotalMax => rule == RuleKind::Permit,
+            Self::AmountMax | Self::FeeMax | Self::FeeShare | Self::FeeRate | Self::TotalMax => {
+                rule == RuleKind::Permit
+            }
             Self::AmountOver | Self::TotalOver => rule == RuleKind::Require || rule == RuleKind::Forbid,
             Self::Hard | Self::Soft => rule == RuleKind::Limit,
             Self::Effects
@@ -204,7 +220,8 @@ impl ConditionKind {
             | Self::Subjects
             | Self::Selectors
             | Self::Words
-            | Self::Hours => true,
+            | Self::Hours
+            | Self::Attributes => true,
         }
     }
 }
@@ -230,10 +247,12 @@ impl Condition {
             Self::Selectors(_) => ConditionKind::Selectors,
             Self::Words(_) => ConditionKind::Words,
             Self::Hours(_) => ConditionKind::Hours,
+            Self::Attributes(_) => ConditionKind::Attributes,
             Self::AmountMax(_) => ConditionKind::AmountMax,
             Self::AmountOver(_) => ConditionKind::AmountOver,
             Self::FeeMax(_) => ConditionKind::FeeMax,
             Self::FeeShare(_) => ConditionKind::FeeShare,
+            Self::FeeRate(_) => ConditionKind::FeeRate,
             Self::TotalMax(_) => ConditionKind::TotalMax,
             Self::TotalOver(_) => ConditionKind::TotalOver,
         }
@@ -255,10 +274,12 @@ impl Condition {
             Self::Selectors(selectors) => selectors.matches(view),
             Self::Words(words) => words.matches(view),
             Self::Hours(hours) => hours.matches(view.facts),
+            Self::Attributes(attributes) => attributes.matches(view.facts),
             Self::AmountMax(max) => max.matches(view),
             Self::AmountOver(over) => over.matches(view),
             Self::FeeMax(max) => max.matches(view),
             Self::FeeShare(share) => share.matches(view),
+            Self::FeeRate(rate) => rate.matches(view),
             Self::TotalMax(_) | Self::TotalOver(_) => Truth::True,
         }
     }
@@ -278,10 +299,12 @@ impl Condition {
             | Self::Selectors(_)
             | Self::Words(_)
             | Self::Hours(_)
+            | Self::Attributes(_)
             | Self::AmountMax(_)
             | Self::AmountOver(_)
             | Self::FeeMax(_)
             | Self::FeeShare(_)
+            | Self::FeeRate(_)
             | Self::TotalMax(_)
             | Self::TotalOver(_) => Truth::Unknown,
         }
@@ -301,10 +324,14 @@ impl Condition {
             Self::Selectors(selectors) => selectors.0.is_empty(),
             Self::Words(words) => words.is_empty(),
             Self::Hours(hours) => hours.is_empty(),
+            Self::Attributes(attributes) => attributes.is_empty(),
             Self::FeeShare(_) => false,
-            Self::AmountMax(_) | Self::AmountOver(_) | Self::FeeMax(_) | Self::TotalMax(_) | Self::TotalOver(_) => {
-                self.bounds().is_none_or(Bounds::is_empty)
-            }
+            Self::AmountMax(_)
+            | Self::AmountOver(_)
+            | Self::FeeMax(_)
+            | Self::FeeRate(_)
+            | Self::TotalMax(_)
+            | Self::TotalOver(_) => self.bounds().is_none_or(Bounds::is_empty),
         }
     }
 
@@ -314,6 +341,7 @@ impl Condition {
             Self::AmountMax(AmountMax(bounds))
             | Self::AmountOver(AmountOver(bounds))
             | Self::FeeMax(FeeMax(bounds))
+            | Self::FeeRate(FeeRate(bounds))
             | Self::TotalMax(TotalMax(bounds))
             | Self::TotalOver(TotalOver(bounds)) => Some(bounds),
             Self::Effects(_)
@@ -328,6 +356,7 @@ impl Condition {
             | Self::Selectors(_)
             | Self::Words(_)
             | Self::Hours(_)
+            | Self::Attributes(_)
             | Self::FeeShare(_) => None,
         }
     }
@@ -350,10 +379,12 @@ impl Condition {
             Self::Selectors(selectors) => all(&selectors.0),
             Self::Words(words) => words.canonical(),
             Self::Hours(hours) => hours.canonical(),
+            Self::Attributes(attributes) => attributes.canonical(),
             Self::AmountMax(_)
             | Self::AmountOver(_)
             | Self::FeeMax(_)
             | Self::FeeShare(_)
+            | Self::FeeRate(_)
             | Self::TotalMax(_)
             | Self::TotalOver(_) => Vec::new(),
         };
@@ -463,13 +494,19 @@ fn check(rule: &RuleId, kind: RuleKind, condition: &Condition) -> Result<(), Pol
             condition: name,
         });
     }
+    if let Condition::Words(Words(words)) = condition
+        && !words.iter().all(|word| word.test.is_allowed_in(kind))
+    {
+        let condition = name;
+        return Err(PolicyError::MisplacedCondition { rule, kind, condition });
+    }
     if condition.is_empty() {
         return Err(PolicyError::EmptyCondition { rule, condition: name });
     }
     // "over 0" is how one says "any amount at all"; a maximum of zero is a forbid in disguise.
     let is_maximum = matches!(
         name,
-        ConditionKind::AmountMax | ConditionKind::FeeMax | ConditionKind::TotalMax
+        ConditionKind::AmountMax | ConditionKind::FeeMax | ConditionKind::FeeRate | ConditionKind::TotalMax
     );
     if is_maximum && condition.bounds().is_some_and(Bounds::has_zero) {
         return Err(PolicyError::ZeroBound { rule, condition: name });

@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) known: BTreeMap<Destination, Known>,
     pub(crate) now: Option<Timestamp>,
     pub(crate) tenant: Option<TenantId>,
+    pub(crate) attributes: Option<BTreeMap<AttributeName, AttributeValue>>,
+    pub(crate) fee_units: Option<u64>,
     pub(crate) prices: Prices,
     /// What every counter stands at over an hour and for this lineage; over a day it is twice as much.
     pub(crate) held: Option<(u64, u64)>,
@@ -88,6 +90,8 @@ impl World {
             context: Context {
                 now: self.now,
                 tenant: self.tenant.as_ref(),
+                attributes: self.attributes.as_ref(),
+                fee_units: self.fee_units,
                 prices: &self.prices,
                 usage: Usage::unknown(),
             },
@@ -108,6 +112,8 @@ const ASSETS: [&str; 4] = [
 const DESTINATIONS: [&str; 4] = ["eip155:1:a", "eip155:1:b", "eip155:1:c", "eip155:1:d"];
 const LISTS: [&str; 3] = ["customers", "sanctions", "missing"];
 const SUBJECTS: [&str; 2] = ["x", "y"];
+const NAMES: [&str; 2] = ["purpose", "desk"];
+const VALUES: [&str; 2] = ["payout", "refund"];
 const BOOKS: [&str; 2] = ["book", "other-book"];
 const WINDOWS: [&str; 3] = ["transaction", "1h", "24h"];
 const TIERS: [Tier; 3] = [Tier::Hot, Tier::Warm, Tier::Cold];
@@ -160,11 +166,17 @@ fn hours() -> impl Strategy<Value = Hours> {
 }
 
 fn words() -> impl Strategy<Value = Words> {
-    let word = (0_u8..=2, subsequence(vec![0_u64, 1, 2], 1..=2)).prop_map(|(at, values)| Word {
-        at,
-        values: values.into_iter().map(Amount::from_base_units).collect(),
-    });
+    let one_of = subsequence(vec![0_u64, 1, 2], 1..=2)
+        .prop_map(|values| WordTest::OneOf(values.into_iter().map(Amount::from_base_units).collect()));
+    let bound = || (0_u64..=1).prop_map(Amount::from_base_units);
+    let test = prop_oneof![2 => one_of, 1 => bound().prop_map(WordTest::Max), 1 => bound().prop_map(WordTest::Over)];
+    let word = (0_u8..=2, test).prop_map(|(at, test)| Word { at, test });
     vec(word, 1..=2).prop_map(Words)
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let values = some_of::<AttributeValue>(&VALUES);
+    vec((id::<AttributeName>(&NAMES), values), 1..=2).prop_map(|all| Attributes(all.into_iter().collect()))
 }
 
 fn selector() -> impl Strategy<Value = Selector> {
@@ -205,6 +217,8 @@ fn condition() -> impl Strategy<Value = Condition> {
         1 => vec(selector(), 1..=2).prop_map(|s| Condition::Selectors(Selectors(s.into_iter().collect()))),
         1 => words().prop_map(Condition::Words),
         1 => hours().prop_map(Condition::Hours),
+        1 => attributes().prop_map(Condition::Attributes),
+        1 => bounds().prop_map(|b| Condition::FeeRate(FeeRate(b))),
         1 => (1_u16..=10_000).prop_map(|s| Condition::FeeShare(FeeShare::from_basis_points(s).unwrap())),
         2 => bounds().prop_map(|b| Condition::AmountMax(AmountMax(b))),
         2 => bounds().prop_map(|b| Condition::AmountOver(AmountOver(b))),
@@ -218,7 +232,10 @@ fn condition() -> impl Strategy<Value = Condition> {
 fn conditions(kind: RuleKind, most: usize) -> impl Strategy<Value = Vec<Condition>> {
     vec(condition(), 0..=most).prop_map(move |conditions| {
         let mut kinds = BTreeSet::new();
-        let fits = |condition: &Condition| condition.kind().is_allowed_in(kind);
+        let fits = |condition: &Condition| match condition {
+            Condition::Words(Words(words)) => words.iter().all(|word| word.test.is_allowed_in(kind)),
+            condition => condition.kind().is_allowed_in(kind),
+        };
         conditions
             .into_iter()
             .filter(fits)
@@ -435,6 +452,12 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         option::weighted(0.9, Just("tenant".parse::<TenantId>().unwrap())),
         option::weighted(0.9, (0_u64..=3, 0_u64..=1)),
         any::<bool>(),
+        option::weighted(
+            0.9,
+            vec((id::<AttributeName>(&NAMES), id::<AttributeValue>(&VALUES)), 0..=2)
+                .prop_map(|all| all.into_iter().collect()),
+        ),
+        option::weighted(0.8, 0_u64..=3),
     );
     let effects = vec((effect(), subject), 0..=6);
     (actor, effects, vec(known(), DESTINATIONS.len()), context).prop_map(|(actor, effects, known, context)| World {
@@ -443,6 +466,8 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         tenant: context.1,
         held: context.2,
         prices: prices(context.3),
+        attributes: context.4,
+        fee_units: context.5,
         initiator: actor.0,
         initiator_groups: actor.1.into_iter().collect(),
         wallet: actor.2,

@@ -303,7 +303,20 @@ fn holds_one(condition: &Condition, item: &Item, seen: &[&Item], world: &World) 
         Condition::Subjects(Subjects(ids)) => subject.as_ref().map(|subject| ids.contains(subject)),
         Condition::Selectors(_) | Condition::Words(_) => called(condition, effect),
         Condition::Hours(hours) => in_hours(hours, world),
-        Condition::FeeMax(_) | Condition::FeeShare(_) if !is_fee => Some(false),
+        Condition::Attributes(Attributes(asked)) => {
+            let stated = |name| world.attributes.as_ref().and_then(|all| all.get(name));
+            let each = asked.iter();
+            each.map(|(name, values)| stated(name).map(|value| values.contains(value)))
+                .fold(Some(true), both)
+        }
+        Condition::FeeMax(_) | Condition::FeeShare(_) | Condition::FeeRate(_) if !is_fee => Some(false),
+        Condition::FeeRate(FeeRate(bounds)) => match effect.asset().and_then(|asset| bounds.bound(asset)) {
+            None => Some(false),
+            Some(rate) => {
+                let fee = compared_amount(item, seen)?;
+                Some(fee <= rate.checked_mul(world.fee_units?.into())?)
+            }
+        },
         Condition::FeeShare(share) => {
             let asset = effect.asset()?;
             let transfers = seen.iter().filter(|(other, _)| other.kind() == EffectKind::Transfer);
@@ -396,7 +409,12 @@ fn called(condition: &Condition, effect: &Effect) -> Maybe {
                 let start = usize::from(word.at) * 32;
                 let is_there = args.len() % 32 == 0 && args.len() >= start + 32;
                 let value = is_there.then(|| Amount::from_be_bytes(args[start..start + 32].try_into().unwrap()));
-                truth = both(truth, value.map(|value| word.values.contains(&value)));
+                let holds = |value: Amount| match &word.test {
+                    WordTest::OneOf(values) => values.contains(&value),
+                    WordTest::Max(max) => value <= *max,
+                    WordTest::Over(over) => value > *over,
+                };
+                truth = both(truth, value.map(holds));
             }
             truth
         }

@@ -61,6 +61,7 @@ fn prepare_one(site: &Site, wallet: usize) -> Result<Prepared> {
             amount: Amount::from_base_units(GAS.saturating_mul(MAX_FEE_PER_GAS)),
         },
         transaction: TransactionBinding::Exact(TransactionDigest::of(&unsigned)),
+        attributes: std::collections::BTreeMap::new(),
     };
     let statement = Statement {
         header: header(site.genesis)?,

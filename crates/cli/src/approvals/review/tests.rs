@@ -60,6 +60,7 @@ impl Plan {
                 amount: Amount::from_base_units(630_000_000_000_000),
             },
             transaction: TransactionBinding::Exact(TransactionDigest::of(&bytes)),
+            attributes: BTreeMap::from([("purpose".parse().unwrap(), "payout".parse().unwrap())]),
         };
         let header = clock::header(fixture.genesis.hash(), Duration::from_secs(3_600)).unwrap();
         Self {
