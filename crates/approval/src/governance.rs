@@ -99,7 +99,10 @@ pub fn certify_activation(
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
-        | Body::Replace(_) => None,
+        | Body::Replace(_)
+        | Body::Price(_)
+        | Body::Screening(_)
+        | Body::AddressBook(_) => None,
     });
     for statement in statements {
         let signer = statement.signer();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use countersign_types::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What a statement states.
@@ -26,11 +27,17 @@ pub enum Kind {
     Thaw,
     /// An initiator or officer raises the fee ceiling of a request that is stuck.
     Replace,
+    /// A price source says what an asset is worth.
+    Price,
+    /// A service screened a payment of a withdrawal.
+    Screening,
+    /// An address book says whether a destination belongs to a customer.
+    AddressBook,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Request,
         Self::Approval,
         Self::Rejection,
@@ -40,6 +47,9 @@ impl Kind {
         Self::Freeze,
         Self::Thaw,
         Self::Replace,
+        Self::Price,
+        Self::Screening,
+        Self::AddressBook,
     ];
 
     /// The name in payloads, payload types and namespaces.
@@ -54,7 +64,29 @@ impl Kind {
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
             Self::Replace => "replace",
+            Self::Price => "price",
+            Self::Screening => "screening",
+            Self::AddressBook => "address-book",
         }
+    }
+
+    /// The longest validity of a statement of the kind. What somebody keeps back (a later price, a removal) hides no longer
+    /// than what it replaces is valid.
+    pub fn max_validity(self) -> Duration {
+        let days = match self {
+            Self::Request
+            | Self::Approval
+            | Self::Rejection
+            | Self::Cancel
+            | Self::Activation
+            | Self::Observation
+            | Self::Freeze
+            | Self::Thaw
+            | Self::Replace => 366,
+            Self::Price => 1,
+            Self::Screening | Self::AddressBook => 31,
+        };
+        Duration::from_secs(days * 86_400)
     }
 
     /// The DSSE payload type: `application/vnd.countersign.<kind>.v1+json`.

@@ -18,6 +18,7 @@
     )
 )]
 
+mod attestation;
 mod envelope;
 mod error;
 mod freeze;
@@ -37,6 +38,7 @@ mod sshsig;
 mod statement;
 mod verify;
 
+pub use attestation::{BookEntry, BookState, Quote, Screening, ScreeningResult};
 pub use countersign_types::TemplateKind;
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
@@ -56,5 +58,5 @@ pub use roster::{
 };
 pub use seats::{Seating, fill_seats};
 pub use sign::{Ed25519Signer, SealError, SshSigner, StatementSigner, seal};
-pub use statement::{Body, FIRST_EPOCH, Header, MAX_VALIDITY, Statement};
+pub use statement::{Body, FIRST_EPOCH, Header, Statement};
 pub use verify::{Verified, verify};

@@ -1,15 +1,12 @@
 //! The payload of a statement: short JSON that a person can read.
 
-use countersign_types::{Duration, GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
+use countersign_types::{GenesisHash, StatementNonce, Timestamp, UtcSeconds, Validity};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Activation, Approval, Cancel, Freeze, Kind, Observation, Rejection, Replace, Request, StatementError, Thaw,
-    error::shown,
+    Activation, Approval, BookEntry, Cancel, Freeze, Kind, Observation, Quote, Rejection, Replace, Request, Screening,
+    StatementError, Thaw, error::shown,
 };
-
-/// The longest validity: nothing that a person signed once should work for longer.
-pub const MAX_VALIDITY: Duration = Duration::from_secs(366 * 86_400);
 
 /// The recovery epoch that a journal starts in; each recovery by the quorum adds one and voids older statements.
 pub const FIRST_EPOCH: u64 = 1;
@@ -88,6 +85,12 @@ pub enum Body {
     Thaw(Thaw),
     /// See [`Kind::Replace`].
     Replace(Replace),
+    /// See [`Kind::Price`].
+    Price(Quote),
+    /// See [`Kind::Screening`].
+    Screening(Screening),
+    /// See [`Kind::AddressBook`].
+    AddressBook(BookEntry),
 }
 
 impl Body {
@@ -103,6 +106,9 @@ impl Body {
             Self::Freeze(_) => Kind::Freeze,
             Self::Thaw(_) => Kind::Thaw,
             Self::Replace(_) => Kind::Replace,
+            Self::Price(_) => Kind::Price,
+            Self::Screening(_) => Kind::Screening,
+            Self::AddressBook(_) => Kind::AddressBook,
         }
     }
 }
@@ -152,6 +158,9 @@ impl Statement {
             Kind::Freeze => read(kind, payload, Body::Freeze),
             Kind::Thaw => read(kind, payload, Body::Thaw),
             Kind::Replace => read(kind, payload, Body::Replace),
+            Kind::Price => read(kind, payload, Body::Price),
+            Kind::Screening => read(kind, payload, Body::Screening),
+            Kind::AddressBook => read(kind, payload, Body::AddressBook),
         }?;
         if statement.to_payload() != payload {
             return Err(StatementError::Payload {
@@ -174,6 +183,9 @@ impl Statement {
             Body::Freeze(body) => self.write(body),
             Body::Thaw(body) => self.write(body),
             Body::Replace(body) => self.write(body),
+            Body::Price(body) => self.write(body),
+            Body::Screening(body) => self.write(body),
+            Body::AddressBook(body) => self.write(body),
         }
     }
 
@@ -205,8 +217,9 @@ fn read<B: DeserializeOwned + Bounded>(
         return Err(malformed(format!("`kind` is `{}`", read.kind)));
     }
     let validity = Validity::new(read.issued_at, read.expires_at).map_err(|error| malformed(error.to_string()))?;
-    if validity.issued_at().to_timestamp().after(MAX_VALIDITY) < validity.expires_at().to_timestamp() {
-        return Err(malformed(format!("a statement is valid for at most {MAX_VALIDITY}")));
+    let longest = kind.max_validity();
+    if validity.issued_at().to_timestamp().after(longest) < validity.expires_at().to_timestamp() {
+        return Err(malformed(format!("a statement is valid for at most {longest}")));
     }
     read.body.certify().map_err(malformed)?;
     let header = Header {

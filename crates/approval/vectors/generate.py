@@ -135,6 +135,30 @@ BODIES = {
         "fee_ceiling": {"asset": "eip155:1/slip44:60", "amount": "3000000000000000"},
         "reason": "stuck since noon",
     },
+    "price": {
+        "asset": ETHER,
+        "currency": "USD",
+        "price": "2500.25",
+        "sequence": 7,
+        "observed_at": "2026-01-31T11:59:58Z",
+    },
+    "screening": {
+        "check": "travel-rule",
+        "withdrawal": withdrawal(b"one"),
+        "destination": RECIPIENT,
+        "asset": ETHER,
+        "amount": "1500000000000000000",
+        "result": "pass",
+        "sequence": 1,
+        "screened_at": "2026-01-31T11:59:00Z",
+    },
+    "address-book": {
+        "tenant": "main",
+        "subject": "customer:42",
+        "destination": RECIPIENT,
+        "entry": {"registered": {"at": "2026-01-01T00:00:00Z"}},
+        "sequence": 3,
+    },
 }
 
 

@@ -139,15 +139,20 @@ impl Review<'_> {
                 let discount = self.observatory.discount(seen, header, observation);
                 discount.map_or(Ok(Voice::Observes), Err)
             }
-            Body::Request(_) | Body::Activation(_) | Body::Freeze(_) | Body::Thaw(_) | Body::Replace(_) => {
-                Err(Reason::new(
-                    Tag::StatementNotPermitted,
-                    format!(
-                        "a statement of kind `{}` says nothing about a withdrawal",
-                        verified.envelope().kind()
-                    ),
-                ))
-            }
+            Body::Request(_)
+            | Body::Activation(_)
+            | Body::Freeze(_)
+            | Body::Thaw(_)
+            | Body::Replace(_)
+            | Body::Price(_)
+            | Body::Screening(_)
+            | Body::AddressBook(_) => Err(Reason::new(
+                Tag::StatementNotPermitted,
+                format!(
+                    "a statement of kind `{}` says nothing about a withdrawal",
+                    verified.envelope().kind()
+                ),
+            )),
         }
     }
 

@@ -42,11 +42,12 @@ pub use condition::{
     TotalMax, TotalOver, Wallets, Word, WordTest, Words,
 };
 pub use counter::{Charge, CounterKey, CounterUsage, Measure, Usage, UsageQuery};
+pub use countersign_types::{AttestationKind, Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, UnknownCurrency};
 pub use error::PolicyError;
 pub use evaluate::evaluate;
 pub use facts::{Actor, Context, DestinationFacts, DestinationLists, EffectFact, Facts};
-pub use money::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices, UnknownCurrency};
-pub use obligations::{AttestationKind, Obligations, Seats};
+pub use money::Prices;
+pub use obligations::{Obligations, Seats};
 pub use policy::{MAX_RULES, Policy, PolicyParts};
 pub use rule::{Ceiling, Forbid, Limit, Meter, Permit, Require, RuleKind, ScopeBy};
 pub use trace::{

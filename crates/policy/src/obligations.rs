@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
-use countersign_types::{Duration, GroupId, PrincipalId};
+use countersign_types::{AttestationKind, Duration, GroupId, PrincipalId};
 use serde::{Deserialize, Serialize};
 
 /// How many distinct people of one group must approve: at least one, so that no quorum is of nobody.
@@ -24,34 +24,6 @@ impl Seats {
 impl fmt::Display for Seats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// What a service attests about a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AttestationKind {
-    /// The destination was screened against sanctions.
-    Sanctions,
-    /// The counterparty's data went along with the payment.
-    TravelRule,
-}
-
-impl AttestationKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Sanctions, Self::TravelRule];
-
-    /// The word in a policy file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sanctions => "sanctions",
-            Self::TravelRule => "travel-rule",
-        }
-    }
-}
-impl fmt::Display for AttestationKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -88,6 +88,10 @@ impl<'a> Admission<'a> {
             | Body::Freeze(_)
             | Body::Thaw(_)
             | Body::Replace(_) => None,
+            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
+                let message = format!("a statement of kind `{kind}` by `{}`", verified.signer());
+                Some(Reason::new(Tag::StatementNotPermitted, message))
+            }
         }
     }
 

@@ -91,6 +91,9 @@ impl Signer {
             Body::Activation(_) => Err(refuse("an activation comes with its bundle")),
             Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
             Body::Freeze(_) | Body::Thaw(_) | Body::Replace(_) => Err(refuse("this signer takes none of this kind")),
+            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
+                Err(refuse("an attestation comes with the withdrawal that it is about"))
+            }
         }
     }
 

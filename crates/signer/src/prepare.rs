@@ -52,7 +52,10 @@ impl Prepared {
             | Body::Observation(_)
             | Body::Freeze(_)
             | Body::Thaw(_)
-            | Body::Replace(_) => {
+            | Body::Replace(_)
+            | Body::Price(_)
+            | Body::Screening(_)
+            | Body::AddressBook(_) => {
                 let reason = "it is not a request".to_owned();
                 return Err(StatementError::Payload {
                     kind: Kind::Request,
@@ -151,7 +154,10 @@ pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u
         | Body::Activation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
-        | Body::Replace(_) => None,
+        | Body::Replace(_)
+        | Body::Price(_)
+        | Body::Screening(_)
+        | Body::AddressBook(_) => None,
     }
 }
 
@@ -217,7 +223,14 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Cancel => 12,
         // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
         Kind::Observation => 16,
-        Kind::Request | Kind::Activation | Kind::Freeze | Kind::Thaw | Kind::Replace => 0,
+        Kind::Request
+        | Kind::Activation
+        | Kind::Freeze
+        | Kind::Thaw
+        | Kind::Replace
+        | Kind::Price
+        | Kind::Screening
+        | Kind::AddressBook => 0,
     }
 }
 
@@ -233,7 +246,13 @@ pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
         Body::Approval(approval) => approval.items.iter().map(|item| item.withdrawal).collect(),
         Body::Rejection(rejection) => rejection.items.iter().map(|item| item.withdrawal).collect(),
         Body::Cancel(cancel) => vec![cancel.withdrawal],
-        Body::Activation(_) | Body::Observation(_) | Body::Freeze(_) | Body::Thaw(_) => Vec::new(),
         Body::Replace(replace) => vec![replace.withdrawal],
+        Body::Screening(screening) => vec![screening.withdrawal],
+        Body::Activation(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Price(_)
+        | Body::AddressBook(_) => Vec::new(),
     }
 }

@@ -17,6 +17,7 @@
 )]
 
 mod amount;
+mod attestation;
 mod caip;
 mod destination;
 mod digest;
@@ -26,6 +27,7 @@ mod facts;
 mod ids;
 mod key;
 mod key_table;
+mod money;
 mod registry;
 mod tag;
 mod time;
@@ -33,6 +35,7 @@ mod transaction;
 mod wallet;
 
 pub use amount::{Amount, AmountError, Decimals};
+pub use attestation::AttestationKind;
 pub use caip::{AssetId, CaipError, ChainId};
 pub use destination::{Destination, DestinationError};
 pub use digest::{
@@ -48,6 +51,7 @@ pub use ids::{
 };
 pub use key::{Algorithm, KeyError, KeyId, PublicKey, Scheme};
 pub use key_table::{KeyTable, KeyTableError, MAX_TABLE_KEYS, TABLE_RECORD_BYTES};
+pub use money::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, UnknownCurrency};
 pub use registry::{AssetQuirk, AssetRecord, AssetRegistry, RegistryError};
 pub use tag::{Class, Tag, UnknownTag};
 pub use time::{Duration, TimeError, Timestamp, UtcSeconds, Validity};

@@ -13,6 +13,7 @@
 )]
 
 mod activation;
+mod attestations;
 mod certifying;
 mod genesis;
 mod observations;

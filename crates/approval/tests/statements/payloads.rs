@@ -132,7 +132,11 @@ fn headers() {
                 "T11:59:59Z".to_owned(),
                 "must end after it starts",
             ),
-            ("2026-01-31T13".to_owned(), "2027-02-01T13".to_owned(), "at most 366d"),
+            (
+                "2026-01-31T13".to_owned(),
+                "2027-02-01T13".to_owned(),
+                "valid for at most",
+            ),
             ("T13:00:00Z".to_owned(), "T13:00:00.5Z".to_owned(), "a time is written"),
             (
                 "T13:00:00Z".to_owned(),

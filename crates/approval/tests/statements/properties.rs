@@ -233,9 +233,68 @@ fn observation_body() -> impl Strategy<Value = Body> {
     })
 }
 
+fn attested_body() -> impl Strategy<Value = Body> {
+    let second = || (0..4_000_000_000_i64).prop_map(|second| UtcSeconds::from_unix_seconds(second).unwrap());
+    let to = || "[0-9a-f]{40}".prop_map(|address| format!("eip155:1:0x{address}").parse().unwrap());
+    let price = (1_u64.., any::<u64>(), second(), select(Currency::ALL.to_vec())).prop_map(
+        |(atto, sequence, observed_at, currency)| {
+            Body::Price(Quote {
+                asset: "eip155:1/slip44:60".parse().unwrap(),
+                currency,
+                price: Price::from_atto(atto.into()),
+                sequence,
+                observed_at,
+            })
+        },
+    );
+    let screening = (to(), any::<u64>(), any::<u64>(), any::<bool>(), second()).prop_map(
+        |(destination, amount, sequence, passes, screened_at)| {
+            Body::Screening(Screening {
+                check: AttestationKind::ALL[usize::from(passes)],
+                withdrawal: withdrawal("one"),
+                destination,
+                asset: "eip155:1/slip44:60".parse().unwrap(),
+                amount: amount.into(),
+                result: if passes {
+                    ScreeningResult::Pass
+                } else {
+                    ScreeningResult::Fail
+                },
+                sequence,
+                screened_at,
+            })
+        },
+    );
+    let entry = prop_oneof![
+        Just(BookState::Removed),
+        second().prop_map(|at| BookState::Registered { at })
+    ];
+    let book = (to(), entry, any::<u64>()).prop_map(|(destination, entry, sequence)| {
+        Body::AddressBook(BookEntry {
+            tenant: "main".parse().unwrap(),
+            subject: "customer:42".parse().unwrap(),
+            destination,
+            entry,
+            sequence,
+        })
+    });
+    prop_oneof![price, screening, book]
+}
+
 fn statement() -> impl Strategy<Value = Statement> {
-    let body = prop_oneof![request_body(), review_body(), governance_body(), observation_body()];
-    (timed(), body).prop_map(|(header, body)| Statement { header, body })
+    let body = prop_oneof![
+        request_body(),
+        review_body(),
+        governance_body(),
+        observation_body(),
+        attested_body()
+    ];
+    (timed(), body).prop_map(|(mut header, body)| {
+        let start = header.validity.issued_at();
+        let latest = start.to_timestamp().after(body.kind().max_validity()).to_seconds();
+        header.validity = Validity::new(start, header.validity.expires_at().min(latest)).unwrap();
+        Statement { header, body }
+    })
 }
 
 proptest! {

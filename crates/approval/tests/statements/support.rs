@@ -177,7 +177,44 @@ pub(crate) fn replace() -> Statement {
     }))
 }
 
-pub(crate) fn every_kind() -> [Statement; 9] {
+const RECIPIENT: &str = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+pub(crate) fn quote() -> Statement {
+    of(Body::Price(Quote {
+        asset: "eip155:31337/slip44:60".parse().unwrap(),
+        currency: Currency::Usd,
+        price: "2500.25".parse().unwrap(),
+        sequence: 7,
+        observed_at: "2026-01-31T11:59:58Z".parse().unwrap(),
+    }))
+}
+
+pub(crate) fn screening() -> Statement {
+    of(Body::Screening(Screening {
+        check: AttestationKind::TravelRule,
+        withdrawal: withdrawal("one"),
+        destination: RECIPIENT.parse().unwrap(),
+        asset: "eip155:31337/slip44:60".parse().unwrap(),
+        amount: Amount::from_base_units(1_500_000_000_000_000_000),
+        result: ScreeningResult::Pass,
+        sequence: 1,
+        screened_at: "2026-01-31T11:59:00Z".parse().unwrap(),
+    }))
+}
+
+pub(crate) fn book_entry() -> Statement {
+    of(Body::AddressBook(BookEntry {
+        tenant: "main".parse().unwrap(),
+        subject: "customer:42".parse().unwrap(),
+        destination: RECIPIENT.parse().unwrap(),
+        entry: BookState::Registered {
+            at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        },
+        sequence: 3,
+    }))
+}
+
+pub(crate) fn every_kind() -> [Statement; 12] {
     [
         request(),
         approval(),
@@ -188,6 +225,9 @@ pub(crate) fn every_kind() -> [Statement; 9] {
         freeze(),
         thaw(),
         replace(),
+        quote(),
+        screening(),
+        book_entry(),
     ]
 }
 
