@@ -73,7 +73,7 @@ impl Kind {
     /// The longest validity of a statement of the kind. What somebody keeps back (a later price, a removal) hides no longer
     /// than what it replaces is valid.
     pub fn max_validity(self) -> Duration {
-        let days = match self {
+        let seconds = match self {
             Self::Request
             | Self::Approval
             | Self::Rejection
@@ -82,11 +82,11 @@ impl Kind {
             | Self::Observation
             | Self::Freeze
             | Self::Thaw
-            | Self::Replace => 366,
-            Self::Price => 1,
-            Self::Screening | Self::AddressBook => 31,
+            | Self::Replace => 366 * 86_400,
+            Self::Price => 86_400,
+            Self::Screening | Self::AddressBook => 31 * 86_400,
         };
-        Duration::from_secs(days * 86_400)
+        Duration::from_secs(seconds)
     }
 
     /// The DSSE payload type: `application/vnd.countersign.<kind>.v1+json`.
