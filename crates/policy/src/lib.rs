@@ -20,6 +20,7 @@
     )
 )]
 
+pub mod analysis;
 mod condition;
 mod counter;
 mod error;

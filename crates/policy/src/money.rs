@@ -24,6 +24,13 @@ impl Prices {
         &NONE
     }
 
+    /// The prices, in order of asset and currency.
+    pub fn iter(&self) -> impl Iterator<Item = (&AssetId, Currency, Price)> {
+        self.by_asset
+            .iter()
+            .map(|((asset, currency), price)| (asset, *currency, *price))
+    }
+
     /// What an amount of an asset is worth in a currency; `None` is unknown.
     pub fn value(&self, asset: &AssetRecord, amount: Amount, currency: Currency) -> Option<Amount> {
         let price = self.by_asset.get(&(asset.id.clone(), currency))?;

@@ -105,6 +105,19 @@ impl Obligations {
         }
     }
 
+    /// The same obligations one by one: seats of one group, the time-lock, one attestation each.
+    pub fn parts(&self) -> Vec<Self> {
+        let seats = self.approvals.iter().map(|(group, seats)| Self {
+            approvals: BTreeMap::from([(group.clone(), *seats)]),
+            ..Self::default()
+        });
+        let lock = (self.time_lock != Duration::ZERO).then(|| Self::new(BTreeMap::new(), self.time_lock));
+        let attested = self
+            .attestations()
+            .map(|(kind, by, max_age)| Self::default().with_attestation(kind, by.clone(), max_age));
+        seats.chain(lock).chain(attested).collect()
+    }
+
     /// Whether these obligations ask for at least everything that the other ones ask for.
     pub fn covers(&self, other: &Self) -> bool {
         let has_seats =

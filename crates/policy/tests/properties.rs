@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod analysis;
 mod support;
 
 use countersign_policy::*;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use countersign_types::Timestamp;
 use jiff::civil::Weekday;
 
 use super::OneOf;
@@ -104,12 +105,14 @@ impl Hours {
     }
 
     pub(super) fn matches(&self, facts: &Facts<'_>) -> Truth {
-        let holds = || {
-            let (date, second) = self.zone.civil(facts.context.now?)?;
-            let is_hour = (i64::from(self.from_secs)..i64::from(self.to_secs)).contains(&second);
-            Some(is_hour && self.days.contains(&Day::of(date.weekday())))
-        };
-        holds().into()
+        facts.context.now.and_then(|now| self.hold_at(now)).into()
+    }
+
+    /// Whether a moment lies within the hours; `None` for a moment that clocks cannot show.
+    pub(crate) fn hold_at(&self, moment: Timestamp) -> Option<bool> {
+        let (date, second) = self.zone.civil(moment)?;
+        let is_hour = (i64::from(self.from_secs)..i64::from(self.to_secs)).contains(&second);
+        Some(is_hour && self.days.contains(&Day::of(date.weekday())))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -260,7 +260,7 @@ impl Condition {
 
     /// Whether the condition holds for one effect. The two totals hold for every effect here: they look at the sum of
     /// what is selected, in [`Conditions::total_max`] and [`Conditions::total_over`].
-    fn matches(&self, view: &View<'_>) -> Truth {
+    pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
         match self {
             Self::Effects(effects) => effects.matches(view),
             Self::Initiators(initiators) => initiators.matches(&view.facts.actor),

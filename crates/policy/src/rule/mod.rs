@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::require::Matched;
 pub use self::{
     forbid::Forbid,
     limit::Limit,

@@ -1,0 +1,340 @@
+//! The cells: for each attribute, values of which every other value is met by the same rules as one of them.
+//!
+//! The constants come from the conditions in question. Attributes that a bundle lists (initiators, wallets, assets) are taken
+//! as they are; the walk merges those that no rule tells apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_types::{
+    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, Duration, ListId, PrincipalId, Selector,
+    SubjectId, Timestamp,
+};
+
+use super::Setting;
+use crate::{
+    Bounds, Ceiling, Condition, Conditions, Currency, Hours, Meter, Policy, Selectors, Subjects, Words,
+    condition::{To, Word, WordTest},
+};
+
+/// The most equal payments of one batch that the walk tries.
+pub const MAX_COPIES: usize = 16;
+/// The most combinations of argument words, or of attributes: what rules name beyond is not exhausted.
+const MAX_COMBINATIONS: usize = 256;
+/// 2026-01-01T00:00:00Z, from where the cells of time are cut: one year of half hours has every offset that zones have
+/// between two changes of law.
+const YEAR_START_SECS: i64 = 1_767_225_600;
+/// Zones change their offsets on half hours at the finest.
+const STEP_SECS: i64 = 1_800;
+/// Steps of a year.
+const STEPS: i64 = 17_520;
+
+/// What a request says of itself.
+pub(super) type Attributes = BTreeMap<AttributeName, AttributeValue>;
+
+/// Cut from every condition of the policies in question.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    /// Named ones first, then one that no rule names, then nobody.
+    pub(super) subjects: Vec<Option<SubjectId>>,
+    /// How many customers that no rule names there are for a batch, in order.
+    pub(super) strangers: Vec<SubjectId>,
+    pub(super) books: Vec<Option<BTreeSet<PrincipalId>>>,
+    pub(super) ages: Vec<Option<Duration>>,
+    pub(super) calls: Vec<(Selector, Vec<u8>)>,
+    pub(super) moments: Vec<Timestamp>,
+    pub(super) attributes: Vec<Attributes>,
+    /// By network: destinations of the same lists stand together.
+    pub(super) destinations: BTreeMap<ChainId, Vec<Vec<Destination>>>,
+    /// Whether some cells were left out because there are too many.
+    pub(super) is_cut: bool,
+}
+
+/// Every condition of a policy's rules.
+pub(super) fn conditions(policy: &Policy) -> impl Iterator<Item = &Conditions> {
+    let permits = policy.permits().map(|rule| rule.conditions());
+    let requires = policy.requires().map(|rule| rule.conditions());
+    let limits = policy.limits().map(|rule| rule.conditions());
+    let forbids = policy.forbids().map(|rule| rule.conditions());
+    permits.chain(requires).chain(limits).chain(forbids)
+}
+
+/// The bounds of a meter, by asset and by currency.
+pub(super) fn meter_bounds(meter: &Meter) -> Vec<Bounds> {
+    let soft = meter.soft.as_ref().map(|(ceiling, _)| ceiling);
+    let ceilings = std::iter::once(&meter.hard).chain(soft);
+    let bounds = ceilings.filter_map(|ceiling| match ceiling {
+        Ceiling::Amounts(bounds) => Some(bounds.clone()),
+        Ceiling::Money(currency, bound) => Some(Bounds::default().with_money(*currency, *bound)),
+        Ceiling::Count(_) | Ceiling::NewDestinations(_) => None,
+    });
+    bounds.collect()
+}
+
+/// Constants by attribute, while they are being collected.
+#[derive(Default)]
+struct Constants<'a> {
+    subjects: BTreeSet<SubjectId>,
+    books: BTreeSet<PrincipalId>,
+    ages: BTreeSet<Duration>,
+    selectors: BTreeSet<Selector>,
+    words: BTreeMap<u8, BTreeSet<Amount>>,
+    hours: Vec<&'a Hours>,
+    attributes: BTreeMap<AttributeName, BTreeSet<AttributeValue>>,
+}
+
+impl<'a> Constants<'a> {
+    fn collect(&mut self, condition: &'a Condition) {
+        match condition {
+            Condition::Subjects(Subjects(ids)) => self.subjects.extend(ids.iter().cloned()),
+            Condition::Selectors(Selectors(ids)) => self.selectors.extend(ids.iter().copied()),
+            Condition::Words(Words(words)) => words.iter().for_each(|word| self.word(word)),
+            Condition::Hours(hours) => self.hours.push(hours),
+            Condition::Attributes(attributes) => {
+                for (name, values) in &attributes.0 {
+                    self.attributes
+                        .entry(name.clone())
+                        .or_default()
+                        .extend(values.iter().cloned());
+                }
+            }
+            Condition::To(To::AddressBook(service)) => drop(self.books.insert(service.clone())),
+            Condition::To(To::EntryUnder(age) | To::EntryOver(age)) => drop(self.ages.insert(*age)),
+            Condition::To(To::List(_) | To::Own(_) | To::Unlisted | To::FirstSeen)
+            | Condition::Effects(_)
+            | Condition::Initiators(_)
+            | Condition::InitiatorGroups(_)
+            | Condition::Wallets(_)
+            | Condition::Tiers(_)
+            | Condition::Networks(_)
+            | Condition::Assets(_)
+            | Condition::AmountMax(_)
+            | Condition::AmountOver(_)
+            | Condition::FeeMax(_)
+            | Condition::FeeShare(_)
+            | Condition::FeeRate(_)
+            | Condition::TotalMax(_)
+            | Condition::TotalOver(_) => {}
+        }
+    }
+
+    /// A bound cuts between itself and the next number.
+    fn word(&mut self, word: &Word) {
+        let cut = self.words.entry(word.at).or_default();
+        match &word.test {
+            WordTest::OneOf(values) => cut.extend(values.iter().copied()),
+            WordTest::Max(bound) | WordTest::Over(bound) => {
+                let above = bound.checked_add(Amount::from_base_units(1));
+                cut.extend(std::iter::once(*bound).chain(above));
+            }
+        }
+    }
+
+    /// Every combination of the named values, of another value and of none, for each attribute.
+    fn attributes(&self) -> (Vec<Attributes>, bool) {
+        let (mut all, mut is_cut) = (vec![Attributes::new()], false);
+        for (name, values) in &self.attributes {
+            let other = (1_u32..).filter_map(|n| format!("other-{n}").parse().ok());
+            let other = other.into_iter().find(|value: &AttributeValue| !values.contains(value));
+            let values: Vec<Option<AttributeValue>> =
+                values.iter().cloned().chain(other).map(Some).chain([None]).collect();
+            let longer = all.iter().flat_map(|held| {
+                values.iter().map(move |value| {
+                    let stated = value.clone().map(|value| (name.clone(), value));
+                    held.clone().into_iter().chain(stated).collect()
+                })
+            });
+            let longer: Vec<Attributes> = longer.take(MAX_COMBINATIONS.saturating_add(1)).collect();
+            is_cut |= longer.len() > MAX_COMBINATIONS;
+            all = longer;
+        }
+        (all, is_cut)
+    }
+
+    fn subjects(&self) -> (Vec<Option<SubjectId>>, Vec<SubjectId>) {
+        let fresh = (1_u32..).filter_map(|n| format!("customer-{n}").parse::<SubjectId>().ok());
+        let fresh: Vec<SubjectId> = fresh
+            .filter(|id| !self.subjects.contains(id))
+            .take(MAX_COPIES)
+            .collect();
+        let named = self.subjects.iter().cloned();
+        let all = named.chain(fresh.first().cloned()).map(Some);
+        (all.chain([None]).collect(), fresh)
+    }
+
+    /// In no book, in each alone, in all of them, and not at hand.
+    fn books(&self) -> Vec<Option<BTreeSet<PrincipalId>>> {
+        let each = self.books.iter().map(|book| Some(BTreeSet::from([book.clone()])));
+        let all = (self.books.len() > 1).then(|| Some(self.books.clone()));
+        let none = Some(Some(BTreeSet::new()));
+        none.into_iter().chain(each).chain(all).chain([None]).collect()
+    }
+
+    fn ages(&self) -> Vec<Option<Duration>> {
+        let before = |age: &Duration| age.secs().checked_sub(1).map(Duration::from_secs);
+        let both = self.ages.iter().flat_map(|age| [before(age), Some(*age)]);
+        let ages: BTreeSet<Duration> = both.flatten().collect();
+        let ages: Vec<Option<Duration>> = ages.into_iter().map(Some).collect();
+        let old = ages.is_empty().then_some(Some(Duration::from_secs(86_400)));
+        ages.into_iter().chain(old).chain([None]).collect()
+    }
+
+    /// Every function that is named and one that is not, with every combination of the named words.
+    fn calls(&self) -> (Vec<(Selector, Vec<u8>)>, bool) {
+        let other = (0_u8..=u8::MAX).map(|n| Selector([n, n, n, n]));
+        let other = other.into_iter().find(|selector| !self.selectors.contains(selector));
+        let selectors: Vec<Selector> = self.selectors.iter().copied().chain(other).collect();
+        let (args, is_cut) = self.arguments();
+        let calls = selectors
+            .iter()
+            .flat_map(|selector| args.iter().map(move |args| (*selector, args.clone())));
+        (calls.collect(), is_cut)
+    }
+
+    /// Arguments of no word, and of as many as rules look at; and whether there were more than [`MAX_COMBINATIONS`].
+    fn arguments(&self) -> (Vec<Vec<u8>>, bool) {
+        let mut is_cut = false;
+        let places = self.words.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        let mut all: Vec<Vec<u8>> = vec![Vec::new()];
+        for place in 0..places {
+            let values = self.words.get(&place).cloned().unwrap_or_default();
+            let other = (0_u64..)
+                .map(Amount::from_base_units)
+                .find(|value| !values.contains(value));
+            let values: Vec<Amount> = values.into_iter().chain(other).collect();
+            let longer = all.iter().flat_map(|args| {
+                values
+                    .iter()
+                    .map(move |value| [args.as_slice(), &value.to_be_bytes()].concat())
+            });
+            let longer: Vec<Vec<u8>> = longer.take(MAX_COMBINATIONS.saturating_add(1)).collect();
+            is_cut |= longer.len() > MAX_COMBINATIONS;
+            all = longer;
+        }
+        // What does not reach so far is unknown, which is a cell of its own.
+        let short = (places > 0).then(Vec::new);
+        (all.into_iter().chain(short).collect(), is_cut)
+    }
+
+    /// One moment of each way in which the hours stand to each other over a year.
+    fn moments(&self) -> Vec<Timestamp> {
+        let at = |secs: i64| Timestamp::from_unix_millis(secs.saturating_mul(1_000));
+        if self.hours.is_empty() {
+            return vec![at(YEAR_START_SECS)];
+        }
+        let spans = self.hours.iter().map(|hours| hours.span_secs());
+        let within = spans.flat_map(|(from, to)| [i64::from(from), i64::from(to)]);
+        let within: BTreeSet<i64> = within.map(|secs| secs.rem_euclid(STEP_SECS)).chain([0]).collect();
+        let mut found: BTreeMap<Vec<bool>, Timestamp> = BTreeMap::new();
+        for step in 0..STEPS {
+            let start = step.saturating_mul(STEP_SECS).saturating_add(YEAR_START_SECS);
+            for offset in &within {
+                let moment = at(start.saturating_add(*offset));
+                let column = self.hours.iter().map(|hours| hours.hold_at(moment) == Some(true));
+                found.entry(column.collect()).or_insert(moment);
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+impl Cells {
+    /// Cuts the cells from the rules of the settings and from further conditions.
+    pub(super) fn of<'a>(settings: &'a [&'a Setting<'a>], more: &'a [&'a Conditions]) -> Self {
+        let mut constants = Constants::default();
+        let rules = settings.iter().flat_map(|setting| conditions(setting.policy));
+        for condition in rules
+            .chain(more.iter().copied())
+            .flat_map(|conditions| conditions.iter())
+        {
+            constants.collect(condition);
+        }
+        let (subjects, strangers) = constants.subjects();
+        let (calls, too_many_calls) = constants.calls();
+        let (attributes, too_many_attributes) = constants.attributes();
+        Self {
+            subjects,
+            strangers,
+            books: constants.books(),
+            ages: constants.ages(),
+            calls,
+            attributes,
+            is_cut: too_many_calls || too_many_attributes,
+            moments: constants.moments(),
+            destinations: destinations(settings),
+        }
+    }
+}
+
+/// The lists that have a destination, each of its setting.
+type Lists = Vec<(usize, ListId)>;
+
+/// Destinations by network and by the lists that have them, at most [`MAX_COPIES`] of each; strangers too.
+fn destinations(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, Vec<Vec<Destination>>> {
+    let mut classes: BTreeMap<(ChainId, Lists), Vec<Destination>> = BTreeMap::new();
+    let mut place = |destination: Destination, class: Lists| {
+        let class = classes.entry((destination.chain().clone(), class)).or_default();
+        if class.len() < MAX_COPIES {
+            class.push(destination);
+        }
+    };
+    let listed: BTreeSet<&Destination> = settings
+        .iter()
+        .flat_map(|setting| setting.lists.ids().filter_map(|id| setting.lists.list(id)).flatten())
+        .collect();
+    for destination in &listed {
+        let class = settings.iter().enumerate().flat_map(|(n, setting)| {
+            let has = |id: &&ListId| setting.lists.list(id).is_some_and(|list| list.contains(*destination));
+            setting.lists.ids().filter(has).map(move |id| (n, id.clone()))
+        });
+        place((*destination).clone(), class.collect());
+    }
+    let chains: BTreeSet<&ChainId> = settings
+        .iter()
+        .flat_map(|setting| setting.wallets.keys().map(|(_, chain)| chain))
+        .collect();
+    for chain in chains {
+        let strangers = (1_u32..).filter_map(|n| Destination::new(chain, &format!("stranger-{n}")).ok());
+        let strangers = strangers.filter(|destination| !listed.contains(destination));
+        strangers
+            .take(MAX_COPIES)
+            .for_each(|stranger| place(stranger, Vec::new()));
+    }
+    let mut by_chain: BTreeMap<ChainId, Vec<Vec<Destination>>> = BTreeMap::new();
+    for ((chain, _), members) in classes {
+        by_chain.entry(chain).or_default().push(members);
+    }
+    by_chain
+}
+
+/// The amounts of an asset between which no bound lies: each bound and one more than the last. Where nothing bounds it, one
+/// whole unit.
+pub(super) fn amounts<'b>(bounds: impl Iterator<Item = &'b Bounds>, asset: &AssetId, whole: Amount) -> Vec<Amount> {
+    let cut: BTreeSet<Amount> = bounds.filter_map(|bounds| bounds.bound(asset)).collect();
+    cells(cut, whole)
+}
+
+/// The same for money.
+pub(super) fn worths<'b>(bounds: impl Iterator<Item = &'b Bounds>, currency: Currency) -> Vec<Amount> {
+    let of = |bounds: &'b Bounds| {
+        bounds
+            .money()
+            .filter(move |(other, _)| *other == currency)
+            .map(|(_, bound)| bound)
+    };
+    let cut: BTreeSet<Amount> = bounds.flat_map(of).collect();
+    cells(cut, Amount::from_base_units(1))
+}
+
+fn cells(cut: BTreeSet<Amount>, otherwise: Amount) -> Vec<Amount> {
+    let one = Amount::from_base_units(1);
+    let over = cut.last().and_then(|last| last.checked_add(one));
+    let all: Vec<Amount> = cut.into_iter().chain(over).collect();
+    if all.is_empty() { vec![otherwise] } else { all }
+}
+
+/// How many equal parts it takes to be over a bound: `None` unless it is more than one and at most [`MAX_COPIES`].
+pub(super) fn parts_over(bound: Amount, part: Amount) -> Option<usize> {
+    let over = bound.checked_add(Amount::from_base_units(1))?;
+    let parts = over.checked_div_ceil(part)?;
+    (2..=MAX_COPIES).find(|n| u64::try_from(*n).is_ok_and(|n| Amount::from_base_units(n) == parts))
+}

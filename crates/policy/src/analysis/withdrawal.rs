@@ -1,0 +1,144 @@
+//! A concrete withdrawal: what an answer shows, and what anybody can evaluate again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use countersign_types::{
+    Amount, AttributeName, AttributeValue, ChainId, CounterId, Decimals, Duration, Effect, PrincipalId, RuleId,
+    SubjectId, TenantId, Timestamp, WalletId,
+};
+
+use crate::{PRICE_DECIMALS, Price, Prices, Window};
+
+/// A withdrawal with every fact that a policy may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Who asks.
+    pub initiator: PrincipalId,
+    /// For whom.
+    pub tenant: TenantId,
+    /// The wallet that signs.
+    pub wallet: WalletId,
+    /// The network that the bytes are for.
+    pub network: ChainId,
+    /// When.
+    pub now: Timestamp,
+    /// What the request says of itself.
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    /// The units that the fee is paid for; `None` where it has no one rate.
+    pub fee_units: Option<u64>,
+    /// What it does.
+    pub items: Vec<Item>,
+    /// What assets are worth; one that is not here has no known price.
+    pub prices: Prices,
+    /// The one counter that does not stand at zero, if there is one.
+    pub held: Option<Held>,
+}
+
+/// One effect and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it does.
+    pub effect: Effect,
+    /// The customer behind it; `None` is unknown.
+    pub subject: Option<SubjectId>,
+    /// Whether the destination was never paid before; `None` is unknown.
+    pub is_first_seen: Option<bool>,
+    /// How old its youngest entry is; `None` is unknown.
+    pub entry_age: Option<Duration>,
+    /// The books that have it; `None` is unknown.
+    pub books: Option<BTreeSet<PrincipalId>>,
+}
+
+impl Item {
+    /// An effect of which no more is known.
+    pub fn new(effect: Effect) -> Self {
+        Self {
+            effect,
+            subject: None,
+            is_first_seen: None,
+            entry_age: None,
+            books: None,
+        }
+    }
+}
+
+/// What a counter stands at before the withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// A limit that counts by it.
+    pub limit: RuleId,
+    /// The counter.
+    pub counter: CounterId,
+    /// Over which window.
+    pub window: Window,
+    /// How much.
+    pub amount: Amount,
+}
+
+impl fmt::Display for Withdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (who, tenant) = (&self.initiator, &self.tenant);
+        write!(f, "{who} for {tenant}, wallet {} on {}", self.wallet, self.network)?;
+        for item in &self.items {
+            write!(f, "\n  {item}")?;
+        }
+        for (name, value) in &self.attributes {
+            write!(f, "\n  the request says {name}: {value}")?;
+        }
+        for (asset, currency, price) in self.prices.iter() {
+            write!(f, "\n  one {asset} is worth {} {currency}", decimal(price))?;
+        }
+        if let Some(held) = &self.held {
+            let (limit, window) = (&held.limit, &held.window);
+            write!(
+                f,
+                "\n  limit {limit} holds {} base units over {window} already",
+                held.amount
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A price as people write it.
+fn decimal(price: Price) -> String {
+    Decimals::new(PRICE_DECIMALS).map_or_else(|_| price.atto().to_string(), |places| price.atto().to_decimal(places))
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.effect.kind())?;
+        if let (Some(asset), Some(amount)) = (self.effect.asset(), self.effect.amount()) {
+            write!(f, " {amount} base units of {asset}")?;
+        }
+        if let Effect::Internal { wallet, .. } = &self.effect {
+            write!(f, " to own wallet {wallet}")?;
+        } else if let Some(destination) = self.effect.destination() {
+            write!(f, " to {destination}")?;
+        }
+        if let Effect::ContractCall { selector, .. } = &self.effect {
+            write!(f, " calling {selector}")?;
+        }
+        if let Some(subject) = &self.subject {
+            write!(f, " for {subject}")?;
+        }
+        if let Some(is_first_seen) = self.is_first_seen {
+            let seen = if is_first_seen {
+                "never paid before"
+            } else {
+                "paid before"
+            };
+            write!(f, ", {seen}")?;
+        }
+        if let Some(age) = self.entry_age {
+            write!(f, ", entry {age} old")?;
+        }
+        for book in self.books.iter().flatten() {
+            write!(f, ", in the book of {book}")?;
+        }
+        Ok(())
+    }
+}
