@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use countersign_approval::{Request, StatementError, Verified};
 use countersign_bundle::Bundle;
-use countersign_policy::Evaluation;
+use countersign_policy::{Charge, Evaluation};
 use countersign_types::{Duration, EffectsText, GenesisHash, GroupId, StatementDigest, Timestamp};
 
-use crate::{DecisionEntry, Fate, LedgerFacts, Reading, Reason};
+use crate::{DecisionEntry, Fate, LedgerFacts, Reading, Reason, Spend};
 
 /// Everything that one decision is made from. All of it is values; the caller verified the request's signature and
 /// read the bytes, with the bundle in force.
@@ -58,6 +58,10 @@ pub struct Decision {
     pub trace: Vec<Evaluation>,
     /// The canonical effects text, where the bytes were understood.
     pub effects: Option<EffectsText>,
+    /// What an authorization adds to counters: for each the larger charge of the two policies.
+    pub charges: Vec<Charge>,
+    /// What it spends, where it was allowed: for counters that are defined later.
+    pub spend: Option<Spend>,
     /// What became of the authorized attempts, as far as observers attest it. Follows from the entry's statements.
     pub fates: BTreeMap<u32, Fate>,
 }

@@ -6,7 +6,7 @@ use countersign_approval::{StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
 use countersign_chains::Network;
 use countersign_policy::{
-    Actor, Context, EffectFact, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, evaluate,
+    Context, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, charges, evaluate,
 };
 use countersign_types::{
     Amount, EffectsText, EntryDigest, FactKey, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
@@ -17,7 +17,9 @@ use crate::{
     binding,
     entry::AuthorizationScope,
     lineage::{self, Place, Surroundings},
+    matter::Matter,
     review::{self, Review, Reviewed},
+    spend::Spend,
 };
 
 /// The most authorized attempts of one withdrawal: fee bumps of a stuck transaction, not a way to grow the journal.
@@ -50,6 +52,7 @@ struct Draft<'a> {
     reviewed: Option<Reviewed>,
     not_before: Option<Timestamp>,
     authorization: Option<AuthorizationRecord>,
+    spend: Option<Spend>,
 }
 
 fn denied(reasons: Vec<Reason>, is_final: bool) -> Outcome {
@@ -68,6 +71,7 @@ impl<'a> Draft<'a> {
             reviewed: None,
             not_before: None,
             authorization: None,
+            spend: None,
         }
     }
 
@@ -260,6 +264,9 @@ impl<'a> Draft<'a> {
     }
 
     fn authorize(&mut self, parsed: &ParsedTransaction, place: &Place) {
+        let groups = self.case.active.roster().groups_of(self.case.verified.signer());
+        let facts = facts(self.case, self.case.active, &groups, parsed);
+        self.spend = Some(Spend::of(&facts, &self.case.request.tenant));
         let payloads: Vec<PayloadDigest> = parsed
             .signing_payloads()
             .iter()
@@ -285,6 +292,7 @@ impl<'a> Draft<'a> {
     fn finish(self, outcome: Outcome) -> Decision {
         let case = self.case;
         let fates = self.surroundings().fates();
+        let charges = charges(&self.trace);
         let (kind, reasons) = match &outcome {
             Outcome::Allowed => (OutcomeKind::Allowed, Vec::new()),
             Outcome::Pending { reasons, .. } => (OutcomeKind::Pending, reasons.clone()),
@@ -314,6 +322,8 @@ impl<'a> Draft<'a> {
             entry,
             trace: self.trace,
             effects: self.effects,
+            charges,
+            spend: self.spend,
             fates,
         }
     }
@@ -389,35 +399,19 @@ fn facts<'f>(
     initiator_groups: &'f BTreeSet<GroupId>,
     parsed: &'f ParsedTransaction,
 ) -> Facts<'f> {
-    let subjects = binding::subjects(&case.request.payments, parsed.effects());
-    let effects = parsed
-        .effects()
-        .iter()
-        .zip(subjects)
-        .map(|(effect, subject)| EffectFact::new(effect, subject))
-        .collect();
-    let wallet = bundle.registry().wallets().wallet(parsed.wallet());
-    let actor = Actor {
+    let matter = Matter {
+        bundle,
         initiator: case.verified.signer(),
         initiator_groups,
-        wallet: parsed.wallet(),
-        tier: wallet.map(|wallet| wallet.tier),
+        request: case.request,
+        parsed,
     };
-    Facts {
-        actor,
-        network: parsed.network(),
-        effects,
-        assets: bundle.registry().assets(),
-        lists: bundle.destinations(),
-        // What is not known yet (history, prices, usage) counts against the withdrawal.
-        context: Context {
-            now: Some(case.now),
-            tenant: Some(&case.request.tenant),
-            attributes: Some(&case.request.attributes),
-            fee_units: parsed.fee_units(),
-            ..Context::unknown()
-        },
-    }
+    // What is not known yet (history, prices) counts against the withdrawal.
+    matter.facts(Context {
+        now: Some(case.now),
+        usage: &case.ledger.usage,
+        ..Context::unknown()
+    })
 }
 
 /// A policy reason in words, with the numbers compared.

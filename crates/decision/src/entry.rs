@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::Kind;
+use countersign_policy::Usage;
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
     PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp,
@@ -168,12 +169,22 @@ impl DecisionEntry {
         })
     }
 
-    /// The digest of everything but the time: two equal ones need one entry.
+    /// The digest of everything but the time and what others have done by then: two equal ones need one entry. What they
+    /// spend, and how far an account's nonces are, is no news about this withdrawal.
     pub fn content_digest(&self) -> Result<EntryDigest, EntryError> {
-        let timeless = Self {
+        let mut timeless = Self {
             decided_at: Timestamp::from_unix_millis(0),
             ..self.clone()
         };
+        timeless.ledger.next_nonces.clear();
+        if !self.ledger.usage.is_empty() {
+            timeless.ledger.usage = Usage::default();
+            timeless.trace = EntryDigest::from_bytes([0; 32]);
+        }
+        // Their messages have the sums, and the next nonce.
+        let has_numbers = |tag| matches!(tag, Tag::LimitWindowExceeded | Tag::ConflictKeyGap);
+        let moving = timeless.reasons.iter_mut().filter(|reason| has_numbers(reason.tag));
+        moving.for_each(|reason| reason.message.clear());
         Ok(EntryDigest::of(&Entry::Decision(Box::new(timeless)).to_bytes()?))
     }
 }
@@ -259,6 +270,10 @@ pub struct LedgerFacts {
     pub ended: Option<Tag>,
     /// The authorized attempts.
     pub attempts: Vec<AttemptFact>,
+    /// What the counters of limits over windows stood at. Not written where none was asked for: entries from before it was
+    /// known keep their bytes.
+    #[serde(default, skip_serializing_if = "Usage::is_empty")]
+    pub usage: Usage,
 }
 
 /// An authorized attempt, as the decision sees it.

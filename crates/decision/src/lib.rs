@@ -24,11 +24,13 @@ mod chain;
 mod decide;
 mod entry;
 mod lineage;
+mod matter;
 mod observed;
 mod reading;
 mod receipt;
 mod receipt_file;
 mod review;
+mod spend;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -41,7 +43,9 @@ pub use entry::{
     GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
 pub use lineage::Fate;
+pub use matter::{unspent, usage_queries};
 pub use observed::{Observatory, Observed, is_about};
 pub use reading::Reading;
 pub use receipt::{Receipt, ReceiptError};
 pub use receipt_file::{ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};
+pub use spend::{MAX_SPEND_BYTES, Past, Spend, SpendError};

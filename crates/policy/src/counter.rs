@@ -111,12 +111,27 @@ impl Usage {
         Self { counters }
     }
 
+    /// What is known where nothing was ever charged to these counters.
+    pub fn uncharged(queries: impl IntoIterator<Item = UsageQuery>) -> Self {
+        let mut counters: BTreeMap<CounterId, CounterUsage> = BTreeMap::new();
+        for UsageQuery { counter, window } in queries {
+            let usage = counters.entry(counter).or_default();
+            usage.windows.insert(window, Amount::ZERO);
+        }
+        Self { counters }
+    }
+
     /// Nothing is known.
     pub fn unknown() -> &'static Self {
         static UNKNOWN: Usage = Usage {
             counters: BTreeMap::new(),
         };
         &UNKNOWN
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.counters.is_empty()
     }
 
     /// What a counter stands at over a window; `None` is unknown.

@@ -53,6 +53,7 @@ pub use policy::{MAX_RULES, Policy, PolicyParts};
 pub use rule::{Ceiling, Forbid, Limit, Meter, Permit, Require, RuleKind, ScopeBy};
 pub use trace::{
     Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS,
+    charges,
 };
 pub use truth::Truth;
 pub use window::{CalendarUnit, MAX_ROLLING, MIN_ROLLING, Rolling, Window, WindowError, Zone};

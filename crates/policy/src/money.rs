@@ -31,6 +31,12 @@ impl Prices {
             .map(|((asset, currency), price)| (asset, *currency, *price))
     }
 
+    /// The prices of an asset, in order of currency.
+    pub fn of(&self, asset: &AssetId) -> impl Iterator<Item = (Currency, Price)> {
+        let price = |currency| Some((currency, *self.by_asset.get(&(asset.clone(), currency))?));
+        Currency::ALL.into_iter().filter_map(price)
+    }
+
     /// What an amount of an asset is worth in a currency; `None` is unknown.
     pub fn value(&self, asset: &AssetRecord, amount: Amount, currency: Currency) -> Option<Amount> {
         let price = self.by_asset.get(&(asset.id.clone(), currency))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::RuleId;
 
-use crate::{Facts, Forbid, Limit, LimitTrace, Permit, PolicyError, Require, UsageQuery, rule::Seen};
+use crate::{Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, rule::Seen};
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
@@ -75,16 +75,10 @@ impl Policy {
 }
 
 impl Policy {
-    /// What an evaluation of these facts needs to know of counters. What the facts lack already is asked for all the same,
-    /// unless it makes the charge itself unknown.
+    /// What an evaluation of these facts, or of facts that know more, needs to know of counters.
     pub fn usage_queries(&self, facts: &Facts<'_>) -> BTreeSet<UsageQuery> {
         let seen = Seen::all(facts);
-        let charges = self.limits().flat_map(|limit| limit.charges(&seen));
-        let query = |charge: LimitTrace| {
-            let (counter, window) = charge.counter.zip(charge.window)?;
-            Some(UsageQuery { counter, window })
-        };
-        charges.filter_map(query).collect()
+        self.limits().flat_map(|limit| limit.queries(&seen)).collect()
     }
 }
 

@@ -170,12 +170,18 @@ pub struct LimitTrace {
 impl Evaluation {
     /// What the journal charges if this is authorized: each counter once, and never less than any limit charged it.
     pub fn charges(&self) -> Vec<Charge> {
-        let mut charges: BTreeMap<CounterId, Amount> = BTreeMap::new();
-        for (counter, amount) in self.limits.iter().filter_map(|limit| limit.counter.zip(limit.charge)) {
-            let charged = charges.entry(counter).or_default();
-            *charged = amount.max(*charged);
-        }
-        let charge = |(counter, amount)| Charge { counter, amount };
-        charges.into_iter().map(charge).collect()
+        charges([self])
     }
+}
+
+/// What the journal charges if all of these are what one authorization rests on: the largest charge of each counter.
+pub fn charges<'e>(evaluations: impl IntoIterator<Item = &'e Evaluation>) -> Vec<Charge> {
+    let limits = evaluations.into_iter().flat_map(|evaluation| &evaluation.limits);
+    let mut charges: BTreeMap<CounterId, Amount> = BTreeMap::new();
+    for (counter, amount) in limits.filter_map(|limit| limit.counter.zip(limit.charge)) {
+        let charged = charges.entry(counter).or_default();
+        *charged = amount.max(*charged);
+    }
+    let charge = |(counter, amount)| Charge { counter, amount };
+    charges.into_iter().map(charge).collect()
 }

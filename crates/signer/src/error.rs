@@ -2,7 +2,7 @@
 
 use countersign_approval::{Environment, StatementError};
 use countersign_chains::AssembleError;
-use countersign_decision::{AcknowledgementError, ChainError, EntryError, ReceiptError};
+use countersign_decision::{AcknowledgementError, ChainError, EntryError, ReceiptError, SpendError};
 use countersign_types::{KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
 
 use crate::{BackendError, JournalError, SignatureError};
@@ -51,6 +51,9 @@ pub enum SignerError {
     /// A log entry could not be written.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// What an attempt spends cannot be kept, or a new limit cannot count it.
+    #[error(transparent)]
+    Spend(#[from] SpendError),
     /// An acknowledgement could not be made.
     #[error(transparent)]
     Acknowledgement(#[from] AcknowledgementError),
@@ -94,6 +97,7 @@ impl SignerError {
             Self::Signature(error) => error.tag(),
             Self::Assemble(error) => error.tag(),
             Self::Entry(_) => Tag::MessageTooLarge,
+            Self::Spend(error) => error.tag(),
             Self::Acknowledgement(error) => error.tag(),
             Self::Receipt(error) => error.tag(),
             Self::AuthorizationExpired(_) => Tag::AuthorizationExpired,

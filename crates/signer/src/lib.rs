@@ -24,6 +24,7 @@ mod backend;
 pub mod conformance;
 mod error;
 mod journal;
+mod past;
 mod people;
 mod pipeline;
 mod prepare;

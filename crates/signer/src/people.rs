@@ -13,8 +13,8 @@ use countersign_decision::{
 use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    Activated, JournaledStatement, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
-    WithdrawalHistory, Write,
+    Activated, JournaledStatement, LateCharge, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle,
+    Verdict, WithdrawalHistory, Write, past,
     pipeline::MAX_ROUNDS,
     prepare::{room, subjects},
     propose,
@@ -108,7 +108,17 @@ impl Signer {
         for _ in 0..MAX_ROUNDS {
             let previous = self.active().ok();
             self.certify_ahead(previous.as_deref(), &files, &statements).await?;
-            match self.activate_after(previous, files.clone(), statements.clone()).await? {
+            let reads = Reads {
+                spends_since: previous
+                    .as_ref()
+                    .filter(|_| past::is_asked(&candidate))
+                    .map(|_| past::since(self.now())),
+                ..Reads::default()
+            };
+            match self
+                .activate_after(previous, reads, (files.clone(), statements.clone()))
+                .await?
+            {
                 Some(activated) => return Ok(activated),
                 None => self.refresh().await?,
             }
@@ -142,8 +152,8 @@ impl Signer {
     async fn activate_after(
         &self,
         previous: Option<Arc<Bundle>>,
-        files: BTreeMap<String, Vec<u8>>,
-        statements: Vec<Vec<u8>>,
+        reads: Reads,
+        (files, statements): (BTreeMap<String, Vec<u8>>, Vec<Vec<u8>>),
     ) -> Result<Option<Activated>, SignerError> {
         let genesis = self.genesis.clone();
         let decide = move |view: &LedgerView, now: Timestamp| {
@@ -157,11 +167,14 @@ impl Signer {
                 activated_at: now,
             };
             match certify_next(&genesis, view.epoch, previous.as_deref(), &step) {
-                Ok((bundle, verified)) => activation(bundle, verified, &files, now),
+                Ok((bundle, verified)) => match past::late_charges(view, previous.as_deref(), &bundle, now) {
+                    Ok(late) => activation(bundle, verified, (&files, late), now),
+                    Err(error) => Verdict::unchanged(Err(error)),
+                },
                 Err(error) => Verdict::unchanged(Err(error.into())),
             }
         };
-        let (activated, at) = propose(self.journal.as_ref(), Reads::default(), decide).await?;
+        let (activated, at) = propose(self.journal.as_ref(), reads, decide).await?;
         let Some((bundle, first)) = activated? else {
             return Ok(None);
         };
@@ -301,10 +314,10 @@ type ActivationReply = Result<Option<(Bundle, Verified)>, SignerError>;
 fn activation(
     bundle: Bundle,
     verified: Vec<Verified>,
-    files: &BTreeMap<String, Vec<u8>>,
+    (files, late): (&BTreeMap<String, Vec<u8>>, Vec<LateCharge>),
     now: Timestamp,
 ) -> Verdict<ActivationReply> {
-    match activation_changes(&bundle, &verified, files, now) {
+    match activation_changes(&bundle, &verified, (files, late), now) {
         Ok(changes) => match verified.into_iter().next() {
             Some(first) => Verdict {
                 entries: changes.entries,
@@ -320,7 +333,7 @@ fn activation(
 fn activation_changes(
     bundle: &Bundle,
     verified: &[Verified],
-    files: &BTreeMap<String, Vec<u8>>,
+    (files, late): (&BTreeMap<String, Vec<u8>>, Vec<LateCharge>),
     now: Timestamp,
 ) -> Result<Changes, EntryError> {
     let mut changes = Changes::default();
@@ -345,6 +358,9 @@ fn activation_changes(
         files: files.clone(),
         statements,
     });
+    if !late.is_empty() {
+        changes.writes.push(Write::Backfill { charges: late });
+    }
     Ok(changes)
 }
 

@@ -46,6 +46,15 @@ pub enum ResumeScope {
     Lapsed,
 }
 
+/// What a ruling found missing in what was prepared.
+#[derive(Default)]
+struct Wanted {
+    /// The facts that the statements attest: for the next round alone, since they change with the statements.
+    facts: Option<ChainFacts>,
+    /// The bundle at first sight.
+    first: Option<Arc<Bundle>>,
+}
+
 /// What a pass of [`Signer::resume`] came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resumed {
@@ -139,15 +148,15 @@ impl Signer {
     /// Decides a withdrawal and signs it if it is allowed. Idempotent: what is signed is returned again.
     pub async fn authorize(&self, submission: Submission) -> Result<Answer, SignerError> {
         let decoded = Arc::new(submission.decode()?);
-        let mut facts = None;
+        let mut wanted = Wanted::default();
         for _ in 0..MAX_ROUNDS {
-            let prepared = Arc::new(self.prepare(&decoded, facts.take()).await?);
+            let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
             match self.rule(&prepared).await? {
                 Ruling::Stale => self.refresh().await?,
-                Ruling::Reread(attested) => facts = Some(attested),
-                Ruling::NeedsBundle(digest) => self.load(digest).await?,
+                Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
-                Ruling::Unloggable(error) => return Err(error.into()),
+                Ruling::Unwritable(error) => return Err(error),
                 // Ruled in one transaction with the stops: nothing is between this and the release.
                 Ruling::AlreadySigned(attempt, signed) => {
                     return Ok(Answer::Signed {
@@ -174,17 +183,17 @@ impl Signer {
     /// The same decision without side effects.
     pub async fn evaluate(&self, submission: Submission) -> Result<Answer, SignerError> {
         let decoded = Arc::new(submission.decode()?);
-        let mut facts = None;
+        let mut wanted = Wanted::default();
         for _ in 0..MAX_ROUNDS {
-            let prepared = Arc::new(self.prepare(&decoded, facts.take()).await?);
+            let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
             let bench = self.bench(Arc::clone(&prepared));
             let decide = move |view: &LedgerView, now| Verdict::unchanged(bench.rule(view, now).reply);
             match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
                 Ruling::Stale => self.refresh().await?,
-                Ruling::Reread(attested) => facts = Some(attested),
-                Ruling::NeedsBundle(digest) => self.load(digest).await?,
+                Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
-                Ruling::Unloggable(error) => return Err(error.into()),
+                Ruling::Unwritable(error) => return Err(error),
                 Ruling::AlreadySigned(..) => return Ok(Answer::Allowed { decision: Vec::new() }),
                 Ruling::Authorized(_, _, entry) => return Ok(Answer::Allowed { decision: entry }),
             }
@@ -241,16 +250,17 @@ impl Signer {
         Ok(TakenUp::Left)
     }
 
-    async fn prepare(&self, decoded: &Arc<Decoded>, facts: Option<ChainFacts>) -> Result<Prepared, SignerError> {
+    async fn prepare(&self, decoded: &Arc<Decoded>, wanted: &mut Wanted) -> Result<Prepared, SignerError> {
         let bundle = self.loaded().active.ok_or(SignerError::NoBundle)?;
         let journaled = self.journal.statements(decoded.digest).await?;
         Prepared::new(Ingredients {
             deployment: self.genesis.hash(),
             bundle,
+            first: wanted.first.clone(),
             decoded: Arc::clone(decoded),
             journaled,
             now: (self.clock)(),
-            facts,
+            facts: wanted.facts.take(),
         })
     }
 
@@ -265,7 +275,6 @@ impl Signer {
             deployment: self.genesis.hash(),
             sign_within: self.sign_within,
             prepared,
-            bundles: self.loaded().by_digest,
         }
     }
 
@@ -345,6 +354,10 @@ impl Signer {
         Ok(())
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// A snapshot of the loaded bundles.
     fn loaded(&self) -> Bundles {
         self.bundles.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -375,8 +388,11 @@ impl Signer {
         Ok(())
     }
 
-    /// Loads an earlier bundle: the one in force when a request was first seen.
-    async fn load(&self, digest: BundleDigest) -> Result<(), SignerError> {
+    /// An earlier bundle: the one in force when a request was first seen.
+    async fn bundle(&self, digest: BundleDigest) -> Result<Arc<Bundle>, SignerError> {
+        if let Some(known) = self.loaded().by_digest.get(&digest) {
+            return Ok(Arc::clone(known));
+        }
         let mut after = 0;
         loop {
             let stored = self.journal.bundles(after).await?;
@@ -385,8 +401,9 @@ impl Signer {
             };
             after = last.version;
             if let Some(found) = stored.iter().find(|stored| stored.digest == digest) {
-                self.learn(Arc::new(load_stored(&found.files)?), false);
-                return Ok(());
+                let bundle = Arc::new(load_stored(&found.files)?);
+                self.learn(Arc::clone(&bundle), false);
+                return Ok(bundle);
             }
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verified, verify};
 use countersign_bundle::Bundle;
-use countersign_decision::{Observatory, Reading, Reason, Seen};
+use countersign_decision::{Observatory, Reading, Reason, Seen, usage_queries};
+use countersign_policy::UsageQuery;
 use countersign_types::{ChainFacts, ChainId, GenesisHash, PrincipalId, StatementDigest, Tag, Timestamp, WithdrawalId};
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, submission::Decoded};
@@ -14,6 +15,9 @@ use crate::{JournalError, JournaledStatement, Reads, SignerError, submission::De
 pub(crate) struct Ingredients {
     pub(crate) deployment: GenesisHash,
     pub(crate) bundle: Arc<Bundle>,
+    /// The bundle in force when the request was first seen, where the journal said that it is another one; otherwise it is
+    /// guessed that there is none.
+    pub(crate) first: Option<Arc<Bundle>>,
     pub(crate) decoded: Arc<Decoded>,
     pub(crate) journaled: Vec<JournaledStatement>,
     pub(crate) now: Timestamp,
@@ -25,6 +29,8 @@ pub(crate) struct Ingredients {
 /// journal holds exactly these statements, and they attest the facts that the bytes were read with.
 pub(crate) struct Prepared {
     pub(crate) bundle: Arc<Bundle>,
+    /// The bundle at first sight, where it is known to be another one.
+    pub(crate) first: Option<Arc<Bundle>>,
     pub(crate) verified: Verified,
     pub(crate) request: Request,
     pub(crate) decoded: Arc<Decoded>,
@@ -88,6 +94,7 @@ impl Prepared {
         Ok(Self {
             reading: Reading::new(&from.bundle, &request, &from.decoded.unsigned, facts),
             bundle: from.bundle,
+            first: from.first,
             verified,
             request,
             decoded: from.decoded,
@@ -128,7 +135,7 @@ impl Prepared {
                 .into_iter()
                 .map(|signer| (self.decoded.digest, signer.clone()))
                 .collect(),
-            usage: Vec::new(),
+            usage: self.usage_queries(),
             spends_since: None,
             sequences: self
                 .fresh
@@ -137,6 +144,19 @@ impl Prepared {
                 .map(|(source, _)| source)
                 .collect(),
         }
+    }
+}
+
+impl Prepared {
+    /// Every counter that the policy in force or the one at first sight may look at.
+    fn usage_queries(&self) -> Vec<UsageQuery> {
+        let Ok(parsed) = self.reading.parsed() else {
+            return Vec::new();
+        };
+        let bundles = std::iter::once(&self.bundle).chain(&self.first).map(Arc::as_ref);
+        usage_queries(bundles, self.verified.signer(), &self.request, parsed)
+            .into_iter()
+            .collect()
     }
 }
 

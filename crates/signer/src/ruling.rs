@@ -1,10 +1,9 @@
 //! The decision inside the journal's transaction: a pure function of what was prepared, the ledger and the clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_approval::Verified;
-use countersign_bundle::Bundle;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, Entry, EntryError, LedgerFacts, Observatory, Outcome, Reason,
     Seen, StatementEntry, decide,
@@ -12,7 +11,7 @@ use countersign_decision::{
 use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, Verdict, WithdrawalRecord, Write,
+    Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
     prepare::{Prepared, first_sight, subjects},
 };
@@ -28,7 +27,7 @@ pub(crate) enum Ruling {
     Stale,
     /// The statements that count attest these facts, and the bytes were read with others: read them again.
     Reread(ChainFacts),
-    /// The decision needs a bundle that is not loaded.
+    /// The decision needs the bundle at first sight, and what was prepared lacks it.
     NeedsBundle(BundleDigest),
     /// This very attempt is signed already.
     AlreadySigned(u32, SignedAttempt),
@@ -36,8 +35,8 @@ pub(crate) enum Ruling {
     Answered(Answer),
     /// Durable: the key may be used, on this basis. With the entry, where it is a new one.
     Authorized(Box<Decision>, Basis, Vec<u8>),
-    /// An entry did not fit the log: nothing was written.
-    Unloggable(EntryError),
+    /// It cannot be written down: nothing was.
+    Unwritable(SignerError),
 }
 
 /// What a ruling needs besides the view.
@@ -45,7 +44,6 @@ pub(crate) struct Bench {
     pub(crate) deployment: GenesisHash,
     pub(crate) sign_within: Duration,
     pub(crate) prepared: Arc<Prepared>,
-    pub(crate) bundles: BTreeMap<BundleDigest, Arc<Bundle>>,
 }
 
 impl Bench {
@@ -53,11 +51,11 @@ impl Bench {
     pub(crate) fn rule(&self, view: &LedgerView, now: Timestamp) -> Verdict<Ruling> {
         match self.try_rule(view, now) {
             Ok(verdict) => verdict,
-            Err(error) => Verdict::unchanged(Ruling::Unloggable(error)),
+            Err(error) => Verdict::unchanged(Ruling::Unwritable(error)),
         }
     }
 
-    fn try_rule(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Ruling>, EntryError> {
+    fn try_rule(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Ruling>, SignerError> {
         let prepared = &self.prepared;
         if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(prepared.bundle.digest()) || !self.is_current(view)
         {
@@ -65,7 +63,8 @@ impl Bench {
         }
         let record = view.withdrawal.as_ref();
         let first_digest = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
-        let Some(first) = self.bundles.get(&first_digest) else {
+        let mut known = std::iter::once(&prepared.bundle).chain(&prepared.first);
+        let Some(first) = known.find(|bundle| bundle.digest() == first_digest) else {
             return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
         };
         let ledger = ledger_facts(view, prepared);
@@ -160,7 +159,7 @@ impl Bench {
         admitted: Admitted<'_>,
         mut decision: Decision,
         now: Timestamp,
-    ) -> Result<Verdict<Ruling>, EntryError> {
+    ) -> Result<Verdict<Ruling>, SignerError> {
         let record = view.withdrawal.as_ref();
         let request = self.prepared.decoded.digest;
         let mut ledger = Changes::default();
@@ -178,7 +177,7 @@ impl Bench {
         } else {
             entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
             self.log(record, &decision, &entry, &mut ledger)?;
-            ledger.writes.extend(self.attempt(&decision));
+            self.authorize(&decision, &mut ledger)?;
         }
         let reply = match decision.outcome {
             Outcome::Allowed => {
@@ -280,12 +279,17 @@ impl Bench {
         }
     }
 
-    /// The claims of an authorization, written with it or not at all.
-    fn attempt(&self, decision: &Decision) -> Option<Write> {
-        let authorization = decision.entry.authorization.as_ref()?;
-        let parsed = self.prepared.reading.parsed().ok()?;
-        Some(Write::Attempt {
-            request: self.prepared.decoded.digest,
+    /// The claims of an authorization and what it spends, written with it or not at all.
+    fn authorize(&self, decision: &Decision, ledger: &mut Changes) -> Result<(), SignerError> {
+        let Some(authorization) = &decision.entry.authorization else {
+            return Ok(());
+        };
+        let (Ok(parsed), Some(spend)) = (self.prepared.reading.parsed(), &decision.spend) else {
+            return Err(SignerError::Contended);
+        };
+        let request = self.prepared.decoded.digest;
+        ledger.writes.push(Write::Attempt {
+            request,
             tenant: self.prepared.request.tenant.clone(),
             payments: self
                 .prepared
@@ -301,7 +305,14 @@ impl Bench {
             fee_max: authorization.fee_max,
             authorization: authorization.id,
             sign_by: authorization.sign_by,
-        })
+        });
+        ledger.writes.push(Write::Spend {
+            request,
+            number: authorization.attempt,
+            facts: spend.to_bytes()?,
+            charges: decision.charges.clone(),
+        });
+        Ok(())
     }
 }
 
@@ -432,6 +443,7 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
         own_nonces: own_nonces(view, prepared),
         ended: record.and_then(|record| record.ended),
         attempts: attempt_facts(attempts),
+        usage: view.usage.clone(),
     }
 }
 

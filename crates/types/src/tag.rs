@@ -125,6 +125,7 @@ tags! {
     LimitWindowExceeded = "limit/window-exceeded", Denied, "what a limit adds up over its window is over the hard maximum";
     LimitUsageUnknown = "limit/usage-unknown", Denied, "what a limit has added up so far is not known";
     LimitUnknownAmount = "limit/unknown-amount", Denied, "an amount that a limit counts is unknown";
+    LimitPastUnknown = "limit/past-unknown", Denied, "what a limit of the new bundle would have added up so far is not known";
 
     // Approvals.
     ApprovalMissing = "approval/missing", Pending, "seats of a quorum are not filled yet";

@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, fmt};
 use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
-use countersign_decision::{Case, DecisionEntry, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide};
+use countersign_decision::{
+    Case, DecisionEntry, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide, unspent,
+};
 use countersign_types::{
     Amount, AssetId, AttributeName, AttributeValue, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction,
     PolicyDigest, PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
@@ -127,6 +129,11 @@ fn review_with(
     let facts = observatory.observe(&statements).facts().clone();
     let reading = Reading::new(bundle, &request, unsigned, facts);
     let parsed = reading.parsed();
+    // What windows hold by now is the signer's to know: here it is decided as if nothing was spent before.
+    let usage = parsed.map_or_else(
+        |_| Default::default(),
+        |parsed| unspent([bundle], verified.signer(), &request, parsed),
+    );
     let decision = decide(&Case {
         deployment: trust.genesis.hash(),
         active: bundle,
@@ -136,7 +143,10 @@ fn review_with(
         first_seen_at: now,
         reading: &reading,
         statements: &statements,
-        ledger: &undisturbed(parsed.ok()),
+        ledger: &LedgerFacts {
+            usage,
+            ..undisturbed(parsed.ok())
+        },
         now,
         sign_within: SIGN_WITHIN,
     });

@@ -6,7 +6,7 @@ use countersign_types::{Amount, AssetId, Destination, Effect, RuleId};
 
 use super::{Ceiling, Meter, RuleKind, ScopeBy, Seen, meter::check, select};
 use crate::{
-    Bounds, Charge, CounterKey, Currency, Measure, PolicyError, Window,
+    Bounds, Charge, CounterKey, Currency, Measure, PolicyError, UsageQuery, Window,
     condition::{Condition, ConditionKind, Conditions, tier_word},
     facts::{Facts, Values},
     sums::{Sum, add},
@@ -68,14 +68,37 @@ impl Limit {
         let Some(facts) = seen.first().map(|effect| effect.view.facts) else {
             return Vec::new();
         };
-        let charges = match &self.meter.hard {
+        let charges = self.sums(seen, facts).into_iter();
+        charges.map(|(key, charge)| self.trace(key, charge, facts)).collect()
+    }
+
+    /// The counters that the transaction may be charged to, whatever its charges turn out to be. What is unknown matches, so
+    /// facts that are known later only take some of them away.
+    pub(crate) fn queries(&self, seen: &[Seen<'_>]) -> Vec<UsageQuery> {
+        let window = &self.meter.window;
+        let Some(facts) = seen.first().map(|effect| effect.view.facts) else {
+            return Vec::new();
+        };
+        if *window == Window::Transaction {
+            return Vec::new();
+        }
+        // An amount of no asset has no counter.
+        let is_counted = |key: &LimitKey| key.asset.is_some() || !matches!(self.meter.hard, Ceiling::Amounts(_));
+        let keys = self.sums(seen, facts).into_keys().filter(is_counted);
+        let query = |key| UsageQuery {
+            counter: self.counter(&key).id(),
+            window: window.clone(),
+        };
+        keys.map(query).collect()
+    }
+
+    fn sums(&self, seen: &[Seen<'_>], facts: &Facts<'_>) -> Charges {
+        match &self.meter.hard {
             Ceiling::Amounts(bounds) => self.amounts(bounds, seen, facts.values()),
             Ceiling::Money(currency, _) => self.worths(*currency, seen, facts.values()),
             Ceiling::Count(_) => self.transactions(seen),
             Ceiling::NewDestinations(_) => self.new_destinations(seen),
-        };
-        let traces = charges.into_iter().map(|(key, charge)| self.trace(key, charge, facts));
-        traces.collect()
+        }
     }
 
     fn amounts(&self, bounds: &Bounds, seen: &[Seen<'_>], values: Values<'_>) -> Charges {

@@ -2,6 +2,7 @@
 
 pub mod faults;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use countersign_audit::VerifierKey;
 use countersign_decision::{
     Entry, GenesisEntry,
-    testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World, solana},
+    testing::{Ask, LOG_SEED, WALLET_KEY, WALLET_SEED, World, sealed, solana},
 };
 use countersign_journal::{CheckpointSigner, Database, JournalConfig, Limits, SignCheckpointError, SqlJournal};
 use countersign_signer::{
@@ -229,6 +230,25 @@ impl Rig {
         rig
     }
 
+    /// A signer with bundle version 1 in force, its policy with these limits as well.
+    pub async fn limited(limits: &[&str]) -> Self {
+        let mut world = World::new();
+        world.files = sealed(1, None, with_limits(&world.files, limits));
+        let rig = Self::of(world).await;
+        rig.activate(&["alice", "bob"], rig.world.files.clone()).await.unwrap();
+        rig
+    }
+
+    /// Activates the next bundle: the development policy with these limits.
+    pub async fn limit(&mut self, limits: &[&str]) -> Result<countersign_signer::Activated, SignerError> {
+        let bundle = self.world.bundle();
+        let files = with_limits(&self.world.files, limits);
+        let files = sealed(bundle.version() + 1, Some(bundle.digest()), files);
+        let activated = self.activate(&["alice", "bob"], files.clone()).await?;
+        self.world.files = files;
+        Ok(activated)
+    }
+
     /// A signer of a world, without a bundle.
     async fn of(world: World) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -288,7 +308,7 @@ impl Rig {
     pub async fn activate(
         &self,
         admins: &[&str],
-        files: std::collections::BTreeMap<String, Vec<u8>>,
+        files: BTreeMap<String, Vec<u8>>,
     ) -> Result<countersign_signer::Activated, SignerError> {
         let statements = admins
             .iter()
@@ -326,6 +346,16 @@ impl Rig {
         let bob = self.world.approval("bob", &request, ask);
         self.authorize(ask, &request, &[&alice, &bob]).await.unwrap()
     }
+}
+
+/// The files of a bundle with the limits of `policies/dev` and these.
+fn with_limits(files: &BTreeMap<String, Vec<u8>>, limits: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let policy = include_str!("../../../../policies/dev/policy.yaml");
+    let lines: String = limits.iter().map(|limit| format!("  - {{ {limit} }}\n")).collect();
+    let policy = policy.replace("limits:\n", &format!("limits:\n{lines}"));
+    let mut files = files.clone();
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    files
 }
 
 pub fn submission(
