@@ -132,7 +132,7 @@ fn review_with(
     // What windows hold by now is the signer's to know: here it is decided as if nothing was spent before.
     let usage = parsed.map_or_else(
         |_| Default::default(),
-        |parsed| unspent([bundle], verified.signer(), &request, parsed),
+        |parsed| unspent([bundle.as_ref()], verified.signer(), &request, parsed),
     );
     let decision = decide(&Case {
         deployment: trust.genesis.hash(),
