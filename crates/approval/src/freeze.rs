@@ -1,6 +1,6 @@
 //! Freezes and thaws: one officer stops, only the quorum lets go.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use countersign_types::{AssetId, ChainId, Destination, FreezeId, PrincipalId, StatementDigest, TenantId, WalletId};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,35 @@ impl fmt::Display for FreezeScope {
             Self::Initiator(initiator) => write!(f, "initiator {initiator}"),
             Self::Tenant(tenant) => write!(f, "tenant {tenant}"),
         }
+    }
+}
+
+/// A text that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a scope is `all`, or `wallet`, `network`, `asset`, `destination`, `initiator` or `tenant`, a space and the name"
+)]
+pub struct FreezeScopeError;
+
+impl FromStr for FreezeScope {
+    type Err = FreezeScopeError;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self, FreezeScopeError> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let (kind, name) = text.split_once(' ').ok_or(FreezeScopeError)?;
+        let scope = match kind {
+            "wallet" => name.parse().ok().map(Self::Wallet),
+            "network" => name.parse().ok().map(Self::Network),
+            "asset" => name.parse().ok().map(Self::Asset),
+            "destination" => name.parse().ok().map(Self::Destination),
+            "initiator" => name.parse().ok().map(Self::Initiator),
+            "tenant" => name.parse().ok().map(Self::Tenant),
+            _ => None,
+        };
+        scope.ok_or(FreezeScopeError)
     }
 }
 

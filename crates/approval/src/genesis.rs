@@ -167,5 +167,6 @@ fn admins_only(file: &GenesisFile) -> RosterFile {
         admins: file.admins.clone(),
         officers: Vec::new(),
         observers: Vec::new(),
+        thaw_delay: None,
     }
 }

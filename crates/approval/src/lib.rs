@@ -42,7 +42,7 @@ pub use attestation::{BookEntry, BookState, Quote, Screening, ScreeningResult};
 pub use countersign_types::TemplateKind;
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
-pub use freeze::{Freeze, FreezeScope, Thaw};
+pub use freeze::{Freeze, FreezeScope, FreezeScopeError, Thaw};
 pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
 pub use governance::{Activation, ActivationError, Cancel, certify_activation};
 pub use key::{Fingerprint, KeyError, KeyRecord};
@@ -53,8 +53,8 @@ pub use replace::Replace;
 pub use request::{MAX_ATTRIBUTES, MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{
-    GroupRecord, InitiatorRecord, KeyDirectory, ObserverRecord, PersonRecord, QuorumRecord, Roster, RosterError,
-    RosterFile, ServiceRecord,
+    DEFAULT_THAW_DELAY, GroupRecord, InitiatorRecord, KeyDirectory, ObserverRecord, PersonRecord, QuorumRecord, Roster,
+    RosterError, RosterFile, ServiceRecord,
 };
 pub use seats::{Seating, fill_seats};
 pub use sign::{Ed25519Signer, SealError, SshSigner, StatementSigner, seal};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{ChainId, GroupId, PrincipalId, TenantId};
+use countersign_types::{ChainId, Duration, GroupId, PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, KeyError, KeyRecord, Quorum, QuorumError, quorum::unique};
@@ -13,6 +13,9 @@ const MAX_PRINCIPALS: usize = 1_024;
 const MAX_KEYS: usize = 8;
 /// The most networks with observers.
 const MAX_OBSERVED_NETWORKS: usize = 256;
+
+/// How long a quorum's thaw takes where the roster does not say.
+pub const DEFAULT_THAW_DELAY: Duration = Duration::from_secs(86_400);
 
 /// `roster.yaml`, before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub struct RosterFile {
     /// Whose observations are facts, by network. Without observers of a network nothing about it is known.
     #[serde(default)]
     pub observers: Vec<ObserverRecord>,
+    /// How long after the statement that completed the quorum a thaw takes effect; [`DEFAULT_THAW_DELAY`] where it is absent.
+    #[serde(rename = "thaw-delay", default, skip_serializing_if = "Option::is_none")]
+    pub thaw_delay: Option<Duration>,
 }
 
 /// A person.
@@ -127,6 +133,7 @@ pub struct Roster {
     admins: Quorum,
     officers: BTreeSet<PrincipalId>,
     observers: BTreeMap<ChainId, Quorum>,
+    thaw_delay: Duration,
 }
 
 fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
@@ -167,6 +174,7 @@ impl Roster {
                 admins,
                 officers,
                 observers: build.observers,
+                thaw_delay: file.thaw_delay.unwrap_or(DEFAULT_THAW_DELAY),
             }),
             _ => Err(build.errors),
         }
@@ -213,6 +221,14 @@ impl Roster {
     /// Whether a person may cancel and freeze alone.
     pub fn is_officer(&self, id: &PrincipalId) -> bool {
         self.officers.contains(id)
+    }
+    /// Every tenant with initiators.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.initiators.keys()
+    }
+    /// How long after the statement that completed the quorum a thaw takes effect.
+    pub fn thaw_delay(&self) -> Duration {
+        self.thaw_delay
     }
     /// Who observes a network, and how many of them make a fact. No two of them are operated by the same person.
     pub fn observers(&self, network: &ChainId) -> Option<&Quorum> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use countersign_approval::Roster;
 use countersign_chains::{Network, Registry, evm::Descriptor};
 use countersign_policy::{DestinationLists, Policy};
-use countersign_types::{BundleDigest, ChainId, Destination, ListId, PolicyDigest, WalletId};
+use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, WalletId};
 
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
@@ -153,6 +153,9 @@ impl Bundle {
             for (network, _) in lone {
                 let problem = Problem::LoneObserver(network.clone());
                 found.push(LoadError::new("roster.yaml", TOP, problem));
+            }
+            if self.roster.thaw_delay() == Duration::ZERO {
+                found.push(LoadError::new("roster.yaml", TOP, Problem::NoThawDelay));
             }
         }
         found.conclude()

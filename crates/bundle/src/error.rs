@@ -232,6 +232,11 @@ pub enum Problem {
     LoneObserver(ChainId),
     /// Development only.
     #[error(
+        "a production genesis needs a `thaw-delay` over 0s: a thaw that nobody can object to undoes what officers are for"
+    )]
+    NoThawDelay,
+    /// Development only.
+    #[error(
         "a production genesis needs a limit over a window on every {kind} that a permit lets out, and `{asset}` of wallet \
          `{wallet}` has none: add one whose `scope` has nothing but asset, wallet, network and tier, and whose conditions \
          leave nothing of it out"
@@ -342,6 +347,7 @@ impl LoadError {
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)
             | Problem::LoneObserver(_)
+            | Problem::NoThawDelay
             | Problem::Uncapped { .. }
             | Problem::ColdWalletPays { .. } => Tag::BundleMalformed,
         }

@@ -56,6 +56,9 @@ pub fn write_roster(roster: &RosterFile) -> String {
                 flow(&record.members)
             )?;
         }
+        if let Some(delay) = roster.thaw_delay {
+            writeln!(out, "thaw-delay: {delay}")?;
+        }
         Ok(())
     })
 }

@@ -54,18 +54,24 @@ impl fmt::Display for Sent {
 type Told<'c> = Pin<Box<dyn Future<Output = std::result::Result<(), ClientError>> + Send + 'c>>;
 
 impl Both<'_> {
+    /// Sends to the signer; when it first journaled the statement, under the log key's signature.
+    pub(crate) async fn submit(&self, envelope: &Envelope) -> Result<UtcSeconds> {
+        let people = connect::people(self.layout, self.person.as_str()).await?;
+        let answer = people.submit_statement(envelope).await;
+        let answer = answer.map_err(|error| Failure::answered("signer", &error))?;
+        let (key, statement) = (trust::log_key(self.genesis)?, envelope.statement_digest());
+        Acknowledgement::verify(&answer, &key, self.genesis.hash(), statement)
+            .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))
+    }
+
     /// Sends to the signer and verifies its acknowledgement, then `tell`s the orchestrator.
     pub(crate) async fn send(
         &self,
         envelope: &Envelope,
         tell: impl for<'c> FnOnce(&'c Client, &'c Envelope) -> Told<'c>,
     ) -> Result<Sent> {
-        let people = connect::people(self.layout, self.person.as_str()).await?;
-        let answer = people.submit_statement(envelope).await;
-        let answer = answer.map_err(|error| Failure::answered("signer", &error))?;
-        let (key, statement) = (trust::log_key(self.genesis)?, envelope.statement_digest());
-        let in_force_since = Acknowledgement::verify(&answer, &key, self.genesis.hash(), statement)
-            .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))?;
+        let in_force_since = self.submit(envelope).await?;
+        let statement = envelope.statement_digest();
         let told = match connect::orchestrator(self.layout, self.person.as_str()).await {
             Ok(client) => tell(&client, envelope)
                 .await

@@ -233,6 +233,7 @@ mod tests {
             },
             officers: vec![],
             observers: vec![],
+            thaw_delay: None,
         })
         .unwrap()
     }

@@ -33,6 +33,7 @@ mod dev;
 mod environment;
 mod failure;
 mod files;
+mod freeze;
 mod init;
 mod keys;
 mod lookalikes;
@@ -95,6 +96,9 @@ enum Command {
     /// Sign and bring what a chain has, as an observer.
     #[command(subcommand)]
     Observe(observe::Observe),
+    /// Stop signatures as an officer, see what is stopped, and let go as an admin.
+    #[command(subcommand)]
+    Freeze(freeze::Freeze),
     /// Check policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -133,6 +137,7 @@ impl Command {
             Self::Withdraw(withdraw) => withdraw.run(output).await,
             Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Observe(observe) => done(observe.run(output).await),
+            Self::Freeze(freeze) => done(freeze.run(output).await),
             Self::Policy(PolicyCommand::Check(check)) => done(check.run(output)),
             Self::Policy(PolicyCommand::Test(test)) => done(test.run(output)),
             Self::Audit(audit) => done(audit.run(output).await),

@@ -8,7 +8,8 @@ use countersign_proto::{
     limits::MAX_PEOPLE_RESPONSE_BYTES,
     signer::v1::{
         ActivateBundleRequest, ActivatedBundle, BundleFile, FetchBundlesRequest, FetchCheckpointRequest,
-        FetchEntriesRequest, FetchReceiptRequest, SubmitStatementRequest, people_client::PeopleClient as Wire,
+        FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, SubmitStatementRequest,
+        people_client::PeopleClient as Wire,
     },
     v1::Entry,
 };
@@ -129,6 +130,15 @@ impl PeopleClient {
             entries: answer.entries,
             checkpoint: answer.checkpoint,
         })
+    }
+
+    /// The freezes in force, as the signer says. Verify the list with the log key.
+    pub async fn freezes(&self) -> Result<Vec<u8>, ClientError> {
+        let answer = call(self.timeout, Allowed, || {
+            let mut people = self.people.clone();
+            async move { people.list_freezes(ListFreezesRequest {}).await }
+        });
+        Ok(answer.await?.list)
     }
 
     /// The receipt file of one withdrawal.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{StatementError, TransactionBinding};
+use countersign_approval::{Request, StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
 use countersign_chains::Network;
 use countersign_policy::{
@@ -13,11 +13,14 @@ use countersign_types::{
 };
 
 use crate::{
-    AuthorizationRecord, Case, Decision, DecisionEntry, Observatory, Observed, Outcome, OutcomeKind, Reason, SeatCount,
-    binding,
+    AuthorizationRecord, Case, Decision, DecisionEntry, FreezeFact, LedgerFacts, Observatory, Observed, Outcome,
+    OutcomeKind, Reason, SeatCount, binding,
     entry::AuthorizationScope,
+    explain::explain,
+    freeze::{self, Frozen},
     lineage::{self, Place, Surroundings},
     matter::Matter,
+    replace::Replacements,
     review::{self, Review, Reviewed},
     spend::Spend,
 };
@@ -47,6 +50,11 @@ struct Draft<'a> {
     case: &'a Case<'a>,
     withdrawal: WithdrawalId,
     observed: Observed,
+    replaced: Replacements,
+    /// The request under the fee ceiling that its replacements leave.
+    request: Request,
+    /// The freezes that stop it.
+    frozen: Vec<FreezeFact>,
     effects: Option<EffectsText>,
     trace: Vec<Evaluation>,
     reviewed: Option<Reviewed>,
@@ -61,11 +69,24 @@ fn denied(reasons: Vec<Reason>, is_final: bool) -> Outcome {
 
 impl<'a> Draft<'a> {
     fn new(case: &'a Case<'a>) -> Self {
-        let request = case.verified.envelope().payload();
+        let payload = case.verified.envelope().payload();
+        let withdrawal = WithdrawalId::of(countersign_types::RequestDigest::of(payload));
+        let replaced = Replacements::of(case, withdrawal);
+        let frozen = Frozen {
+            request: case.request,
+            initiator: case.verified.signer(),
+            parsed: case.reading.parsed().ok(),
+        };
         Self {
             case,
-            withdrawal: WithdrawalId::of(countersign_types::RequestDigest::of(request)),
+            withdrawal,
             observed: observatory(case).observe(case.statements),
+            request: Request {
+                fee_ceiling: replaced.ceiling().clone(),
+                ..case.request.clone()
+            },
+            replaced,
+            frozen: frozen.matching(&case.ledger.freezes),
             effects: None,
             trace: Vec::new(),
             reviewed: None,
@@ -81,6 +102,7 @@ impl<'a> Draft<'a> {
         let parsed = self.parsed()?;
         self.certify_facts()?;
         let text = self.bind(parsed)?;
+        self.certify_thawed()?;
         let place = self.place(parsed)?;
         let obligations = self.evaluate(parsed)?;
         self.review(&text, &obligations, place.waiting.as_ref())?;
@@ -174,14 +196,23 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// No freeze in force stops it. The effects text stands by now: what is stopped can be seen.
+    fn certify_thawed(&self) -> Result<(), Outcome> {
+        let reasons = freeze::reasons(&self.frozen);
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(denied(reasons, false))
+    }
+
     /// The bytes do what the request asks for, and nothing else.
     fn bind(&mut self, parsed: &ParsedTransaction) -> Result<EffectsText, Outcome> {
         let case = self.case;
         let registry = case.active.registry();
-        let text = binding::effects_text(case.request, parsed, registry)
+        let text = binding::effects_text(&self.request, parsed, registry)
             .map_err(|error| denied(vec![Reason::new(Tag::TransactionTooLarge, error.to_string())], false))?;
         self.effects = Some(text.clone());
-        let mismatches = binding::mismatches(case.request, case.reading.transaction(), parsed, &text, registry);
+        let mismatches = binding::mismatches(&self.request, case.reading.transaction(), parsed, &text, registry);
         if mismatches.is_empty() {
             Ok(text)
         } else {
@@ -250,7 +281,7 @@ impl<'a> Draft<'a> {
             withdrawal: self.withdrawal,
             initiator: case.verified.signer(),
             effects: text,
-            fee_ceiling: &case.request.fee_ceiling,
+            replaced: &self.replaced,
             policy: case.active.policy_digest(),
             roster: case.active.roster(),
             obligations,
@@ -313,7 +344,10 @@ impl<'a> Draft<'a> {
             seats,
             not_before: self.not_before,
             statements: self.reviewed.map(|reviewed| reviewed.considered).unwrap_or_default(),
-            ledger: case.ledger.clone(),
+            ledger: LedgerFacts {
+                freezes: self.frozen,
+                ..case.ledger.clone()
+            },
             authorization: self.authorization,
             trace: trace_digest(&self.trace),
         };
@@ -412,44 +446,6 @@ fn facts<'f>(
         usage: &case.ledger.usage,
         ..Context::unknown()
     })
-}
-
-/// A policy reason in words, with the numbers compared.
-fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransaction) -> Reason {
-    let effect = reason
-        .effect
-        .and_then(|at| parsed.effects().get(usize::try_from(at).ok()?));
-    let mut message = reason.tag.meaning().to_owned();
-    if let Some(effect) = effect {
-        message.push_str(&format!(": {}", effect.kind()));
-        if let Some(amount) = effect.amount() {
-            message.push_str(&format!(" of {amount}"));
-        }
-        if let Some(asset) = effect.asset() {
-            message.push_str(&format!(" {asset}"));
-        }
-        if let Some(destination) = effect.destination() {
-            message.push_str(&format!(" to {destination}"));
-        }
-    }
-    if let Some(detail) = &reason.detail {
-        let number = |amount: Option<Amount>| amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string());
-        let unit = match (&detail.asset, detail.currency) {
-            (Some(asset), _) => format!(" of {asset}"),
-            (None, Some(currency)) => format!(" of 0.00000001 {currency}"),
-            (None, None) => String::new(),
-        };
-        message.push_str(&format!(
-            "; {} against {}{unit}",
-            number(detail.value),
-            number(detail.bound)
-        ));
-    }
-    Reason {
-        tag: reason.tag,
-        rule: reason.rule.clone(),
-        message,
-    }
 }
 
 /// JSON writes these as one or two bytes, so that the bound in characters is one in bytes.

@@ -14,6 +14,8 @@ use countersign_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::{FreezeEntry, FreezeFact, ThawEntry};
+
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
@@ -36,6 +38,12 @@ pub enum Entry {
     /// Signatures were made; they are released only after this entry is durable.
     #[serde(rename = "signature/1")]
     Signature(SignatureEntry),
+    /// A freeze came into force.
+    #[serde(rename = "freeze/1")]
+    Freeze(FreezeEntry),
+    /// A quorum thawed a freeze.
+    #[serde(rename = "thaw/1")]
+    Thaw(ThawEntry),
 }
 
 impl Entry {
@@ -274,6 +282,9 @@ pub struct LedgerFacts {
     /// known keep their bytes.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The freezes in force. An entry names those that stop the withdrawal, and is without the field where none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<FreezeFact>,
 }
 
 /// An authorized attempt, as the decision sees it.

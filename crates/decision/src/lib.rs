@@ -23,12 +23,16 @@ mod case;
 mod chain;
 mod decide;
 mod entry;
+mod explain;
+mod freeze;
+mod freeze_list;
 mod lineage;
 mod matter;
 mod observed;
 mod reading;
 mod receipt;
 mod receipt_file;
+mod replace;
 mod review;
 mod spend;
 #[cfg(feature = "testing")]
@@ -42,6 +46,8 @@ pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,
     GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
+pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry};
+pub use freeze_list::{FreezeList, ListedFreeze};
 pub use lineage::Fate;
 pub use matter::{unspent, usage_queries};
 pub use observed::{Observatory, Observed, is_about};

@@ -205,7 +205,12 @@ impl Verifier {
                 Entry::Request(entry) | Entry::Statement(entry) => {
                     logged.insert(entry.statement, entry.first_seen_at);
                 }
-                Entry::Genesis(_) | Entry::Activation(_) | Entry::Decision(_) | Entry::Signature(_) => {}
+                Entry::Genesis(_)
+                | Entry::Activation(_)
+                | Entry::Decision(_)
+                | Entry::Signature(_)
+                | Entry::Freeze(_)
+                | Entry::Thaw(_) => {}
             }
         }
         let statements = std::iter::once(&self.json.request).chain(&self.json.statements);
@@ -442,6 +447,8 @@ fn signature_of<'e>(entries: &'e [Entry], decision: &DecisionEntry) -> Option<&'
     entries.iter().rev().find_map(|entry| match entry {
         Entry::Signature(signature) if signature.authorization == authorization => Some(signature),
         Entry::Signature(_)
+        | Entry::Freeze(_)
+        | Entry::Thaw(_)
         | Entry::Genesis(_)
         | Entry::Activation(_)
         | Entry::Request(_)
@@ -453,16 +460,26 @@ fn signature_of<'e>(entries: &'e [Entry], decision: &DecisionEntry) -> Option<&'
 fn as_decision(entry: &Entry) -> Option<&DecisionEntry> {
     match entry {
         Entry::Decision(decision) => Some(decision),
-        Entry::Genesis(_) | Entry::Activation(_) | Entry::Request(_) | Entry::Statement(_) | Entry::Signature(_) => {
-            None
-        }
+        Entry::Genesis(_)
+        | Entry::Activation(_)
+        | Entry::Request(_)
+        | Entry::Statement(_)
+        | Entry::Signature(_)
+        | Entry::Freeze(_)
+        | Entry::Thaw(_) => None,
     }
 }
 
 fn last_signature(entries: &[Entry]) -> Option<&SignatureEntry> {
     entries.iter().rev().find_map(|entry| match entry {
         Entry::Signature(signature) => Some(signature),
-        Entry::Genesis(_) | Entry::Activation(_) | Entry::Request(_) | Entry::Statement(_) | Entry::Decision(_) => None,
+        Entry::Genesis(_)
+        | Entry::Activation(_)
+        | Entry::Request(_)
+        | Entry::Statement(_)
+        | Entry::Decision(_)
+        | Entry::Freeze(_)
+        | Entry::Thaw(_) => None,
     })
 }
 

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{
-    Approval, Body, Cancel, FeeCeiling, Rejection, Roster, Seating, StatementError, Verified, fill_seats,
-};
+use countersign_approval::{Approval, Body, Cancel, Rejection, Roster, Seating, StatementError, Verified, fill_seats};
 use countersign_policy::Obligations;
 use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
 
-use crate::{ConsideredStatement, Observatory, Reason, Seen};
+use crate::{ConsideredStatement, Observatory, Reason, Seen, replace::Replacements};
 
 /// What approvals must be about to count.
 pub(crate) struct Review<'a> {
@@ -18,7 +16,7 @@ pub(crate) struct Review<'a> {
     pub(crate) withdrawal: WithdrawalId,
     pub(crate) initiator: &'a PrincipalId,
     pub(crate) effects: &'a EffectsText,
-    pub(crate) fee_ceiling: &'a FeeCeiling,
+    pub(crate) replaced: &'a Replacements,
     pub(crate) policy: PolicyDigest,
     pub(crate) roster: &'a Roster,
     pub(crate) obligations: &'a Obligations,
@@ -44,6 +42,8 @@ enum Voice {
     Cancels(PrincipalId),
     /// Says nothing for or against it: its facts were taken in already.
     Observes,
+    /// Raises the fee ceiling: it was raised already.
+    Replaces,
 }
 
 impl Review<'_> {
@@ -83,7 +83,7 @@ impl Review<'_> {
                     reviewed.ended.push(Reason::new(Tag::WithdrawalCancelled, message));
                     Ok(())
                 }
-                Ok(Voice::Observes) => Ok(()),
+                Ok(Voice::Observes | Voice::Replaces) => Ok(()),
                 Err(reason) => Err(reason),
             };
             reviewed.considered.push(ConsideredStatement {
@@ -139,11 +139,14 @@ impl Review<'_> {
                 let discount = self.observatory.discount(seen, header, observation);
                 discount.map_or(Ok(Voice::Observes), Err)
             }
+            Body::Replace(_) => {
+                let discount = self.replaced.discount(seen.digest).cloned();
+                discount.map_or(Ok(Voice::Replaces), Err)
+            }
             Body::Request(_)
             | Body::Activation(_)
             | Body::Freeze(_)
             | Body::Thaw(_)
-            | Body::Replace(_)
             | Body::Price(_)
             | Body::Screening(_)
             | Body::AddressBook(_) => Err(Reason::new(
@@ -166,7 +169,7 @@ impl Review<'_> {
             let message = format!("`{person}` approved other effects than the bytes have");
             return Err(Reason::new(Tag::ApprovalEffectsMismatch, message));
         }
-        if item.fee_ceiling != *self.fee_ceiling {
+        if item.fee_ceiling != *self.replaced.ceiling() {
             let message = format!("`{person}` approved a fee ceiling of {}", item.fee_ceiling.amount);
             return Err(Reason::new(Tag::ApprovalFeeCeilingMismatch, message));
         }

@@ -11,15 +11,16 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::{
-    Activation, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling, Genesis,
-    GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, QuorumRecord, Rejection, RejectionItem,
-    Request, RosterFile, ServiceRecord, SshSigner, Statement, StatementSigner, TemplateKind, TransactionBinding, seal,
+    Activation, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling, Freeze,
+    Genesis, GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, QuorumRecord, Rejection,
+    RejectionItem, Replace, Request, RosterFile, ServiceRecord, SshSigner, Statement, StatementSigner, TemplateKind,
+    Thaw, TransactionBinding, seal,
 };
 use countersign_bundle::{Bundle, Manifest, write_roster, write_wallets};
 use countersign_chains::evm::{GasPrice, TransferDraft};
 use countersign_types::{
-    Amount, BundleDigest, Destination, EffectsText, PublicKey, RequestDigest, StatementNonce, Tier, Timestamp,
-    TransactionDigest, UtcSeconds, Validity, WalletNetwork, WalletRecord, WithdrawalId,
+    Amount, BundleDigest, Destination, EffectsText, FreezeId, PublicKey, RequestDigest, StatementNonce, Tier,
+    Timestamp, TransactionDigest, UtcSeconds, Validity, WalletNetwork, WalletRecord, WithdrawalId,
 };
 
 pub mod solana;
@@ -46,7 +47,7 @@ pub struct World {
     /// When statements of this world are issued.
     pub issued_at: Timestamp,
     roster: RosterFile,
-    next_nonce: std::cell::Cell<u8>,
+    next_nonce: std::cell::Cell<u16>,
 }
 
 /// What a withdrawal asks for; [`Ask::default`] pays the customer 1 ETH, which takes two of the treasury.
@@ -138,6 +139,8 @@ pub fn ceiling() -> FeeCeiling {
 pub const WALLET_SEED: [u8; 32] = [7; 32];
 /// Its public key.
 pub const WALLET_KEY: &str = "secp256k1:02989c0b76cb563971fdc9bef31ec06c3560f3249d6ee9e5d83c57625596e05f6f";
+/// How long a quorum's thaw takes.
+pub const THAW_DELAY: countersign_types::Duration = countersign_types::Duration::from_secs(600);
 /// The log key's seed.
 pub const LOG_SEED: [u8; 32] = [9; 32];
 
@@ -204,6 +207,7 @@ pub fn roster() -> RosterFile {
         },
         officers: ids(&["dave"]),
         observers: Vec::new(),
+        thaw_delay: Some(THAW_DELAY),
     }
 }
 
@@ -293,6 +297,9 @@ impl World {
     pub fn header(&self) -> Header {
         let nonce = self.next_nonce.get();
         self.next_nonce.set(nonce.wrapping_add(1));
+        let [high, low] = nonce.to_be_bytes();
+        let mut nonce_bytes = [low; 16];
+        nonce_bytes[0] ^= high;
         let issued_at: UtcSeconds = self.issued_at.to_seconds();
         let expires_at = self
             .issued_at
@@ -301,7 +308,7 @@ impl World {
         Header {
             deployment: self.genesis.hash(),
             epoch: countersign_approval::FIRST_EPOCH,
-            nonce: StatementNonce::from_bytes([nonce; 16]),
+            nonce: StatementNonce::from_bytes(nonce_bytes),
             validity: Validity::new(issued_at, expires_at).expect("a validity"),
         }
     }
@@ -386,6 +393,34 @@ impl World {
                 reason: "changed plans".to_owned(),
             }),
         )
+    }
+
+    /// A freeze of `all` or of a kind and a name, as [`FreezeScope`] writes them.
+    pub fn freeze(&self, officer: &str, scope: &str) -> Envelope {
+        let body = Freeze {
+            scope: scope.parse().expect("a scope"),
+            reason: "something is wrong".to_owned(),
+        };
+        self.sign(officer, Body::Freeze(body))
+    }
+
+    /// One admin's voice for a thaw.
+    pub fn thaw(&self, admin: &str, freeze: FreezeId) -> Envelope {
+        let reason = "it was nothing".to_owned();
+        self.sign(admin, Body::Thaw(Thaw { freeze, reason }))
+    }
+
+    /// A higher fee ceiling of a withdrawal.
+    pub fn replace(&self, signer: &str, request: &Envelope, fee_wei: u128) -> Envelope {
+        let body = Replace {
+            withdrawal: withdrawal(request),
+            fee_ceiling: FeeCeiling {
+                asset: ETH.parse().expect("an asset"),
+                amount: Amount::from(fee_wei),
+            },
+            reason: "stuck".to_owned(),
+        };
+        self.sign(signer, Body::Replace(body))
     }
 
     /// An admin's activation of files that have a manifest.

@@ -144,6 +144,26 @@ impl Batch {
             }
             Write::Attempt { .. } => self.attempt(write, at),
             Write::Signed { .. } => self.signed(write, at),
+            Write::Freeze { freeze, scope, cause } => {
+                let row = vec![
+                    freeze.as_bytes().into(),
+                    scope.to_string().into(),
+                    cause.as_str().into(),
+                    at.unix_millis().into(),
+                ];
+                self.insert("freezes (id, scope, cause, since)", [row]);
+            }
+            Write::Thaw { freeze, at } => {
+                // The trigger refuses to set it twice.
+                self.update("UPDATE freezes SET thaws_at = ").bind(at.unix_millis());
+                self.sql.push(" WHERE id = ").bind(freeze.as_bytes()).end();
+            }
+            Write::Mark { topic, name } => {
+                let now = at.unix_millis();
+                let row = vec![topic.as_str().into(), name.as_str().into(), now.into(), now.into()];
+                let again = " ON CONFLICT (topic, name) DO UPDATE SET last_at = excluded.last_at";
+                self.insert_or("marks (topic, name, made_at, last_at)", [row], again);
+            }
             Write::Bundle { .. } => self.bundle(write, at)?,
             Write::Spend { .. } | Write::Aged { .. } | Write::Released { .. } | Write::Backfill { .. } => {}
         }

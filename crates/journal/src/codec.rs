@@ -180,6 +180,16 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         } => {
             to.tag(9).text(observer).text(network).number(*sequence);
         }
+        Write::Freeze { freeze, scope, cause } => {
+            to.tag(10).digest(freeze.as_bytes());
+            to.text(scope).text(cause);
+        }
+        Write::Thaw { freeze, at } => {
+            to.tag(11).digest(freeze.as_bytes()).time(*at);
+        }
+        Write::Mark { topic, name } => {
+            to.tag(12).text(topic).text(name);
+        }
         Write::Spend { .. } => encode_spend(to, write),
         Write::Aged { request, number } => {
             to.tag(21).digest(request.as_bytes()).number(u64::from(*number));
@@ -295,7 +305,7 @@ mod tests {
 
     use countersign_signer::LateCharge;
     use countersign_types::{
-        Amount, AuthorizationId, BundleDigest, CounterId, EntryDigest, SignedTransaction, StatementDigest,
+        Amount, AuthorizationId, BundleDigest, CounterId, EntryDigest, FreezeId, SignedTransaction, StatementDigest,
         StatementNonce, Tag, TransactionDigest,
     };
     use data_encoding::HEXLOWER;
@@ -470,6 +480,25 @@ mod tests {
         ]
     }
 
+    fn every_freeze_write() -> Vec<Write> {
+        let freeze = FreezeId::from_bytes([17; 32]);
+        vec![
+            Write::Freeze {
+                freeze,
+                scope: "wallet eth-hot".parse().unwrap(),
+                cause: "a cause".to_owned(),
+            },
+            Write::Thaw {
+                freeze,
+                at: Timestamp::from_unix_millis(1_780_000_000_001),
+            },
+            Write::Mark {
+                topic: "a topic".to_owned(),
+                name: "alice".to_owned(),
+            },
+        ]
+    }
+
     fn encoded(writes: &[Write]) -> Vec<u8> {
         let entries = [LogEntry {
             bytes: b"entry".to_vec(),
@@ -526,10 +555,20 @@ mod tests {
     }
 
     #[test]
+    fn golden_freeze_writes() {
+        let content = content_digest(&encoded(&every_freeze_write()));
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "c6b4ee070c5c4a5d7b0dcc1b0d15a63dc0214f5b4a01d1845b3be4184c749ad3"
+        );
+    }
+
+    #[test]
     fn each_write_counts() {
         let mut all = every_write();
         all.extend(every_counter_write());
         all.extend(every_observer_write());
+        all.extend(every_freeze_write());
         for left_out in 0..all.len() {
             let mut writes = all.clone();
             writes.remove(left_out);

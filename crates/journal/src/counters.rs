@@ -78,6 +78,9 @@ pub(crate) async fn apply(
             Write::Statement { .. }
             | Write::Subject { .. }
             | Write::Sequence { .. }
+            | Write::Freeze { .. }
+            | Write::Thaw { .. }
+            | Write::Mark { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }
@@ -224,6 +227,9 @@ impl Ledger {
             Write::Statement { .. }
             | Write::Subject { .. }
             | Write::Sequence { .. }
+            | Write::Freeze { .. }
+            | Write::Thaw { .. }
+            | Write::Mark { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }

@@ -37,6 +37,7 @@ mod database;
 mod error;
 mod fail;
 mod follow;
+mod freezes;
 mod log;
 mod open;
 mod owner;

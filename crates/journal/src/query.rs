@@ -60,7 +60,8 @@ pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result
     let mut sql = Sql::new(
         "SELECT ended_by, (SELECT digest FROM bundles ORDER BY version DESC LIMIT 1) AS bundle, \
          (SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
-         WHERE statement_subjects.request = withdrawals.request AND digest <> withdrawals.statement) AS statements \
+         WHERE statement_subjects.request = withdrawals.request AND digest <> withdrawals.statement) AS statements, \
+         (SELECT coalesce(max(seq), 0) FROM freezes) AS freezes \
          FROM withdrawals WHERE request = ",
     );
     sql.bind(request.as_bytes());
@@ -71,6 +72,7 @@ pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result
             bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
             ended: ending(&row)?,
             statements: from_sql(row.number("statements")?)?,
+            freezes: from_sql(row.number("freezes")?)?,
         })
     })
     .transpose()

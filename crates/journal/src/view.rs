@@ -8,6 +8,7 @@ use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNo
 use crate::{
     codec::{BadValue, account_nonce, bytes32, conflict_key_text, from_sql, parse_conflict_key},
     error::StepError,
+    freezes,
     records::{push_record, record_of, statements_of},
     sql::{Link, Row, Sql},
     usage::{MAX_WINDOWS, Sought, push_spends, spends_of},
@@ -46,6 +47,10 @@ pub(crate) async fn load_view(
         sequences: Default::default(),
         usage: Default::default(),
         spends: Vec::new(),
+        freezes: Vec::new(),
+        freezes_made: 0,
+        marks: Default::default(),
+        made: Default::default(),
     };
     let sought = Sought::of(reads, now);
     if sought.windows() > MAX_WINDOWS {
@@ -53,7 +58,7 @@ pub(crate) async fn load_view(
             "more than {MAX_WINDOWS} windows in one proposal"
         )));
     }
-    let sql = query(reads, &sought);
+    let sql = query(reads, &sought, now);
     if sql.is_empty() {
         return Ok(view);
     }
@@ -64,6 +69,7 @@ pub(crate) async fn load_view(
     }
     for row in &rows {
         add_row(&mut view, row)?;
+        freezes::add_row(&mut view, row)?;
     }
     view.usage = sought.usage(&rows)?;
     view.spends = spends_of(reads, &rows)?;
@@ -71,12 +77,13 @@ pub(crate) async fn load_view(
 }
 
 /// Everything that the reads ask for, in one round trip where the database can.
-fn query(reads: &Reads, sought: &Sought) -> Sql {
+fn query(reads: &Reads, sought: &Sought, now: Timestamp) -> Sql {
     let mut sql = Sql::default();
     if let Some(request) = reads.request {
         push_record(&mut sql, request);
     }
     push_lookups(&mut sql, reads);
+    freezes::push(&mut sql, reads, now);
     sought.push(&mut sql, reads.request);
     push_spends(&mut sql, reads);
     sql
@@ -91,6 +98,8 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.voices.len(),
         reads.sequences.len(),
         reads.usage.len(),
+        reads.marks.len(),
+        reads.made.len(),
     ];
     let total = counts.into_iter().fold(0, usize::saturating_add);
     if total > MAX_READS {
@@ -267,7 +276,7 @@ fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
 #[cfg(test)]
 mod tests {
     use countersign_policy::UsageQuery;
-    use countersign_types::{ConflictKey, CounterId};
+    use countersign_types::{ConflictKey, CounterId, FreezeId};
 
     use super::*;
     use crate::tests::{Place, account_nonce, nonce_of, payment, reference, request, signer, statement_digest, tenant};
@@ -303,8 +312,12 @@ mod tests {
             ],
             usage: vec![usage("a", "24h"), usage("b", "24h"), usage("b", "7d")],
             spends_since: None,
+            freezes: true,
+            marks: vec!["thaw a".to_owned(), "thaw b".to_owned()],
+            made: vec![FreezeId::of(b"a"), FreezeId::of(b"b")],
         };
-        let sql = query(&reads, &Sought::of(&reads, crate::tests::at(crate::tests::START)));
+        let now = crate::tests::at(crate::tests::START);
+        let sql = query(&reads, &Sought::of(&reads, now), now);
         let mut searches = 0;
         for statement in sql.texts() {
             let explain = Sql::new(&format!("EXPLAIN QUERY PLAN {statement}"));

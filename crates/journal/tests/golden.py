@@ -59,3 +59,10 @@ writes = [
     b"\x09" + text("node-a") + text("solana:localnet") + u64(16),
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
+
+writes = [
+    b"\x0a" + digest(17) + text("wallet eth-hot") + text("a cause"),
+    b"\x0b" + digest(17) + i64(AT + 1),
+    b"\x0c" + text("a topic") + text("alice"),
+]
+print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

@@ -1,9 +1,9 @@
 //! Why the signing core did not answer with a decision. Every one of them is a no.
 
-use countersign_approval::{Environment, StatementError};
+use countersign_approval::{Environment, FreezeScope, StatementError};
 use countersign_chains::AssembleError;
 use countersign_decision::{AcknowledgementError, ChainError, EntryError, ReceiptError, SpendError};
-use countersign_types::{KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
+use countersign_types::{FreezeId, KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
 
 use crate::{BackendError, JournalError, SignatureError};
 
@@ -30,6 +30,15 @@ pub enum SignerError {
     /// One person has said enough about one withdrawal.
     #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
     TooTalkative(PrincipalId),
+    /// A freeze of something that the bundle in force does not know: a misspelt name would stop nothing.
+    #[error("the bundle in force knows no {0}; nothing was frozen")]
+    UnknownScope(FreezeScope),
+    /// No such freeze is in force.
+    #[error("no freeze {0} is in force")]
+    NoFreeze(FreezeId),
+    /// So many freezes are in force that everything is frozen.
+    #[error("{0} freezes are in force already: everything is frozen, and one more changes nothing")]
+    TooManyFreezes(usize),
     /// No bundle is in force.
     #[error("no bundle is activated")]
     NoBundle,
@@ -90,6 +99,9 @@ impl SignerError {
             Self::NotPermitted { .. } => Tag::StatementNotPermitted,
             Self::NonceReused(_) => Tag::StatementNonceReused,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
+            Self::UnknownScope(_) => Tag::FreezeUnknownScope,
+            Self::NoFreeze(_) => Tag::FreezeNotFound,
+            Self::TooManyFreezes(_) => Tag::MessageTooLarge,
             Self::NoBundle => Tag::BundleNoneActive,
             Self::Chain(error) => error.tag(),
             Self::Journal(error) => error.tag(),

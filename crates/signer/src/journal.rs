@@ -4,13 +4,14 @@
 //! transaction, reads the clock after it holds the lock, lets the decision see the effects of every proposal before it, and
 //! commits a group of proposals at once. A denial is an entry, not a rollback.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_core::future::BoxFuture;
 
+use countersign_approval::FreezeScope;
 use countersign_policy::{Charge, Usage, UsageQuery};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, PaymentReference,
+    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, FreezeId, PaymentReference,
     PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
     TenantId, Timestamp, TransactionDigest,
 };
@@ -88,6 +89,12 @@ pub struct Reads {
     pub spends_since: Option<Timestamp>,
     /// How far these observers are in their order on these networks.
     pub sequences: Vec<(PrincipalId, ChainId)>,
+    /// The freezes in force. They are read with `request` as well.
+    pub freezes: bool,
+    /// Who made marks under these topics.
+    pub marks: Vec<String>,
+    /// Freezes that were made, in force or not.
+    pub made: Vec<FreezeId>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -122,6 +129,35 @@ pub struct LedgerView {
     pub spends: Vec<SpendRecord>,
     /// The highest sequence of the observers asked for; those who have said nothing yet are absent.
     pub sequences: BTreeMap<(PrincipalId, ChainId), u64>,
+    /// The freezes in force, those that end first before the others, then in the order in which they were made; at most
+    /// [`MAX_READ_FREEZES`].
+    pub freezes: Vec<FreezeRecord>,
+    /// How many freezes were ever made; it never falls.
+    pub freezes_made: u64,
+    /// The marks asked for: topic, then name and when it was made; at most [`MAX_READ_MARKS`] of a topic.
+    pub marks: BTreeMap<String, BTreeMap<String, Timestamp>>,
+    /// Which of the freezes asked for were made.
+    pub made: BTreeSet<FreezeId>,
+}
+
+/// The most freezes that a view has: one more than a decision tells apart.
+pub const MAX_READ_FREEZES: usize = countersign_decision::MAX_FREEZES + 1;
+/// The most marks that a view has of one topic: every member of the largest quorum.
+pub const MAX_READ_MARKS: usize = 64;
+
+/// A freeze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeRecord {
+    /// Its name.
+    pub id: FreezeId,
+    /// What it stops.
+    pub scope: FreezeScope,
+    /// What made it, in words.
+    pub cause: String,
+    /// When it was journaled.
+    pub since: Timestamp,
+    /// When it ends; `None` until a quorum has thawed it.
+    pub thaws_at: Option<Timestamp>,
 }
 
 /// The bundle in force.
@@ -155,7 +191,7 @@ pub struct WithdrawalRecord {
 }
 
 /// What a decision rests on besides the bytes. A signature is made, recorded and released only on the basis that its
-/// decision saw (docs/adr/0008); freezes join here.
+/// decision saw (docs/adr/0008).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basis {
     /// The bundle in force.
@@ -164,6 +200,8 @@ pub struct Basis {
     pub ended: Option<Tag>,
     /// How many statements about the withdrawal are journaled. None is ever removed: as many are the same ones.
     pub statements: u64,
+    /// How many freezes were ever made. None is ever removed, and whether a new one stops this withdrawal is decided anew.
+    pub freezes: u64,
 }
 
 impl Basis {
@@ -173,6 +211,7 @@ impl Basis {
             bundle: view.bundle.as_ref().map(|bundle| bundle.digest),
             ended: view.withdrawal.as_ref().and_then(|record| record.ended),
             statements: u64::try_from(view.about.len()).unwrap_or(u64::MAX),
+            freezes: view.freezes_made,
         }
     }
 }
@@ -353,6 +392,29 @@ pub enum Write {
     Backfill {
         /// The charges.
         charges: Vec<LateCharge>,
+    },
+    /// A freeze: from this commit on nothing that it stops is signed. Its name is new.
+    Freeze {
+        /// Its name.
+        freeze: FreezeId,
+        /// What it stops.
+        scope: FreezeScope,
+        /// What made it, in words.
+        cause: String,
+    },
+    /// The end of a freeze; it is set once.
+    Thaw {
+        /// The freeze.
+        freeze: FreezeId,
+        /// From when on it is not in force.
+        at: Timestamp,
+    },
+    /// Somebody has spoken on a topic, or something came up. The first time stays, and the last one is kept beside it.
+    Mark {
+        /// The topic.
+        topic: String,
+        /// Who, or what.
+        name: String,
     },
     /// The signatures of an attempt.
     Signed {

@@ -23,6 +23,7 @@ mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
+mod freezes;
 mod journal;
 mod past;
 mod people;

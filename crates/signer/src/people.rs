@@ -14,7 +14,9 @@ use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId}
 
 use crate::{
     Activated, JournaledStatement, LateCharge, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle,
-    Verdict, WithdrawalHistory, Write, past,
+    Verdict, WithdrawalHistory, Write,
+    freezes::{Thawing, certify_freeze, certify_thaw, officer_freeze},
+    past,
     pipeline::MAX_ROUNDS,
     prepare::{room, subjects},
     propose,
@@ -39,12 +41,12 @@ impl Signer {
         for _ in 0..MAX_ROUNDS {
             let bundle = self.active()?;
             let verified = Arc::new(verify(&envelope, bundle.roster())?);
-            let is_cancel = self.certify_kind(&bundle, &verified).await?;
+            let effect = self.certify_kind(&bundle, &verified).await?;
             let intake = Intake {
                 deployment: self.genesis.hash(),
                 bundle: bundle.digest(),
                 verified: Arc::clone(&verified),
-                is_cancel,
+                effect,
             };
             let reads = intake.reads();
             let decide = move |view: &LedgerView, now: Timestamp| {
@@ -60,41 +62,59 @@ impl Signer {
         Err(SignerError::Contended)
     }
 
-    /// Only statements about withdrawals are taken here; a cancel needs the initiator or an officer. Returns whether a
-    /// withdrawal ends with it.
-    async fn certify_kind(&self, bundle: &Bundle, verified: &Verified) -> Result<bool, SignerError> {
+    /// What a statement does beyond being journaled; the refusal of one that its signer may not make, or that is not taken
+    /// here.
+    async fn certify_kind(&self, bundle: &Bundle, verified: &Verified) -> Result<Effect, SignerError> {
         let refuse = |reason| SignerError::NotPermitted {
             signer: verified.signer().clone(),
             reason,
         };
         match &verified.statement().body {
-            Body::Approval(_) | Body::Rejection(_) => Ok(false),
-            Body::Cancel(cancel) => {
-                let person = verified.signer();
-                let is_officer = bundle.roster().is_officer(person);
-                let Some(history) = self.journal.history(cancel.withdrawal.request()).await? else {
-                    // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
-                    let ahead = is_officer.then_some(false);
-                    return ahead.ok_or(SignerError::NotFound(cancel.withdrawal));
-                };
-                let may_cancel = is_officer || {
-                    let request = verify(&Envelope::parse(&history.request.envelope)?, bundle.roster())?;
-                    person == request.signer() || bundle.roster().initiating_people(request.signer()).contains(person)
-                };
-                if may_cancel {
-                    Ok(true)
-                } else {
-                    Err(refuse("only the initiator or an officer cancels"))
-                }
-            }
+            Body::Approval(_) | Body::Rejection(_) => Ok(Effect::Heard),
+            Body::Cancel(cancel) => match self.standing(bundle, verified, cancel.withdrawal).await? {
+                Standing::OfTheWithdrawal => Ok(Effect::Ends),
+                // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
+                Standing::Ahead => Ok(Effect::Heard),
+                Standing::None => Err(refuse("only the initiator or an officer cancels")),
+            },
+            // The decision counts it.
+            Body::Replace(replace) => match self.standing(bundle, verified, replace.withdrawal).await? {
+                Standing::OfTheWithdrawal | Standing::Ahead => Ok(Effect::Heard),
+                Standing::None => Err(refuse("only the initiator or an officer raises a fee ceiling")),
+            },
+            Body::Freeze(freeze) => certify_freeze(bundle, verified.signer(), freeze).map(|()| Effect::Freezes),
+            Body::Thaw(thaw) => certify_thaw(bundle, verified.signer(), thaw).map(Effect::Thaws),
             Body::Request(_) => Err(refuse("a request comes with its transaction, through the orchestrator")),
             Body::Activation(_) => Err(refuse("an activation comes with its bundle")),
             Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
-            Body::Freeze(_) | Body::Thaw(_) | Body::Replace(_) => Err(refuse("this signer takes none of this kind")),
             Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
                 Err(refuse("an attestation comes with the withdrawal that it is about"))
             }
         }
+    }
+
+    /// What somebody may say about a withdrawal as its initiator, as one of the people who operate it, or as an officer.
+    async fn standing(
+        &self,
+        bundle: &Bundle,
+        verified: &Verified,
+        withdrawal: WithdrawalId,
+    ) -> Result<Standing, SignerError> {
+        let (roster, person) = (bundle.roster(), verified.signer());
+        let is_officer = roster.is_officer(person);
+        let Some(history) = self.journal.history(withdrawal.request()).await? else {
+            let ahead = is_officer.then_some(Standing::Ahead);
+            return ahead.ok_or(SignerError::NotFound(withdrawal));
+        };
+        let may_speak = is_officer || {
+            let request = verify(&Envelope::parse(&history.request.envelope)?, roster)?;
+            person == request.signer() || roster.initiating_people(request.signer()).contains(person)
+        };
+        Ok(if may_speak {
+            Standing::OfTheWithdrawal
+        } else {
+            Standing::None
+        })
     }
 
     /// Certifies and activates the next bundle inside the journal's transaction.
@@ -250,8 +270,29 @@ struct Intake {
     deployment: GenesisHash,
     bundle: BundleDigest,
     verified: Arc<Verified>,
-    /// A cancel by somebody who may, of a withdrawal that has a record.
-    is_cancel: bool,
+    effect: Effect,
+}
+
+/// What a statement does beyond being journaled.
+enum Effect {
+    /// Decisions count it.
+    Heard,
+    /// It ends withdrawals that have records.
+    Ends,
+    /// It freezes.
+    Freezes,
+    /// It counts towards a thaw.
+    Thaws(Thawing),
+}
+
+/// What a person is to a withdrawal.
+enum Standing {
+    /// Its initiator, one of its people, or an officer.
+    OfTheWithdrawal,
+    /// An officer, and the withdrawal is not known yet.
+    Ahead,
+    /// Nobody who may speak for it.
+    None,
 }
 
 impl Intake {
@@ -264,6 +305,11 @@ impl Intake {
                 .iter()
                 .map(|withdrawal| (withdrawal.request(), signer.clone()))
                 .collect(),
+            freezes: true,
+            marks: match &self.effect {
+                Effect::Thaws(thawing) => vec![thawing.topic()],
+                Effect::Heard | Effect::Ends | Effect::Freezes => Vec::new(),
+            },
             ..Reads::default()
         }
     }
@@ -287,18 +333,24 @@ impl Intake {
         if view.nonce_owners.contains_key(&nonce) {
             return Err(SignerError::NonceReused(nonce.0));
         }
+        // Freezes and thaws are about no withdrawal, so they have no voices to be counted.
         let room = room(verified.envelope().kind());
         if view.voices.values().any(|said| *said >= room) {
             return Err(SignerError::TooTalkative(nonce.0));
         }
         let mut changes = Changes::default();
         changes.statement(verified, subjects(verified), now)?;
-        if self.is_cancel {
-            let ended = subjects(verified).into_iter().map(|withdrawal| Write::Ended {
-                request: withdrawal.request(),
-                tag: Tag::WithdrawalCancelled,
-            });
-            changes.writes.extend(ended);
+        match &self.effect {
+            Effect::Heard => {}
+            Effect::Ends => {
+                let ended = subjects(verified).into_iter().map(|withdrawal| Write::Ended {
+                    request: withdrawal.request(),
+                    tag: Tag::WithdrawalCancelled,
+                });
+                changes.writes.extend(ended);
+            }
+            Effect::Freezes => officer_freeze(verified, view, now, &mut changes)?,
+            Effect::Thaws(thawing) => thawing.count(verified.signer(), view, now, &mut changes)?,
         }
         Ok(Verdict {
             entries: changes.entries,

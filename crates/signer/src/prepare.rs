@@ -143,6 +143,9 @@ impl Prepared {
                 .filter_map(sequence)
                 .map(|(source, _)| source)
                 .collect(),
+            freezes: true,
+            marks: Vec::new(),
+            made: Vec::new(),
         }
     }
 }
@@ -243,11 +246,13 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Cancel => 12,
         // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
         Kind::Observation => 16,
+        // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
+        Kind::Replace => 12,
+        // Freezes and thaws are about no withdrawal, and have bounds of their own.
         Kind::Request
         | Kind::Activation
         | Kind::Freeze
         | Kind::Thaw
-        | Kind::Replace
         | Kind::Price
         | Kind::Screening
         | Kind::AddressBook => 0,

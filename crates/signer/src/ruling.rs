@@ -13,6 +13,7 @@ use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, Genesis
 use crate::{
     Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
+    freezes::freeze_fact,
     prepare::{Prepared, first_sight, subjects},
 };
 
@@ -93,11 +94,10 @@ impl Bench {
             now,
             sign_within: self.sign_within,
         });
-        // What is signed stays signed, whatever the policy says by now; only an end keeps it in.
+        // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in.
         let ending = ending(&decision);
-        if ending.is_none()
-            && let Some(signed) = record.and_then(|record| signed_attempt(record, prepared))
-        {
+        let is_stopped = ending.is_some() || !decision.entry.ledger.freezes.is_empty();
+        if !is_stopped && let Some(signed) = record.and_then(|record| signed_attempt(record, prepared)) {
             return Ok(Verdict::unchanged(signed));
         }
         if record.is_none() && !nonce_is_free(view, &prepared.verified) {
@@ -444,6 +444,7 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
         ended: record.and_then(|record| record.ended),
         attempts: attempt_facts(attempts),
         usage: view.usage.clone(),
+        freezes: view.freezes.iter().map(freeze_fact).collect(),
     }
 }
 

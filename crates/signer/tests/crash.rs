@@ -21,11 +21,11 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use countersign_approval::Envelope;
-use countersign_decision::testing::{Ask, withdrawal};
+use countersign_approval::{Envelope, Freeze};
+use countersign_decision::testing::{Ask, THAW_DELAY, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, ResumeScope, SignerError};
-use countersign_types::{PayloadDigest, RequestDigest, SignedTransaction, Tag};
+use countersign_types::{FreezeId, PayloadDigest, RequestDigest, SignedTransaction, Tag};
 use proptest::prelude::*;
 use support::faults::Fault;
 use support::{Mood, Rig, assert_signed};
@@ -180,6 +180,10 @@ enum Op {
     Token { works: bool },
     /// An officer cancels.
     Cancel { which: usize },
+    /// An officer freezes.
+    Freeze { scope: &'static str },
+    /// Two admins thaw everything, and the delay passes.
+    Thaw,
     /// A member of the treasury approves: nobody is asked to, and it changes what the decision saw.
     Approve { which: usize },
     /// Time passes.
@@ -197,6 +201,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(|works| Op::Token { works }),
         1 => (0_usize..2).prop_map(|which| Op::Cancel { which }),
         1 => (0_usize..2).prop_map(|which| Op::Approve { which }),
+        1 => prop::sample::select(vec!["all", "wallet eth-hot", "tenant main", "initiator dave"])
+            .prop_map(|scope| Op::Freeze { scope }),
+        1 => Just(Op::Thaw),
         1 => (0_u8..40).prop_map(|secs| Op::Wait { secs }),
         1 => Just(Op::Restart),
         1 => Just(Op::Resume),
@@ -210,6 +217,8 @@ struct Play {
     released: BTreeMap<Vec<u8>, SignedTransaction>,
     owner: Option<usize>,
     cancelled: [bool; 2],
+    /// Everything that is frozen: the name, and whether it stops these withdrawals.
+    frozen: Vec<(FreezeId, bool)>,
 }
 
 fn bumped(which: usize, gwei: u8) -> Ask {
@@ -231,6 +240,7 @@ impl Play {
             released: BTreeMap::new(),
             owner: None,
             cancelled: [false; 2],
+            frozen: Vec::new(),
         }
     }
 
@@ -254,6 +264,22 @@ impl Play {
                     assert_eq!(error.tag(), Tag::MessageTooLarge);
                 }
             }
+            Op::Freeze { scope } => {
+                let freeze = self.rig.world.freeze("dave", scope);
+                self.rig.signer.record_statement(&freeze.to_bytes()).await.unwrap();
+                // `dave` operates the initiator and is not it.
+                let stops = scope != "initiator dave";
+                self.frozen.push((Freeze::id(freeze.statement_digest()), stops));
+            }
+            Op::Thaw => {
+                for (freeze, _) in std::mem::take(&mut self.frozen) {
+                    for admin in ["alice", "bob"] {
+                        let thaw = self.rig.world.thaw(admin, freeze);
+                        self.rig.signer.record_statement(&thaw.to_bytes()).await.unwrap();
+                    }
+                }
+                self.rig.advance(i64::from(THAW_DELAY.secs()));
+            }
             Op::Wait { secs } => self.rig.advance(i64::from(secs)),
             Op::Restart => self.rig = self.rig.restart().await,
             Op::Resume => drop(self.rig.signer.resume(ResumeScope::All).await.unwrap()),
@@ -273,6 +299,8 @@ impl Play {
             None => self.rig = self.rig.restart().await,
             Some(Ok(Answer::Signed { transaction, .. })) => {
                 assert!(!self.cancelled[which], "released after a cancel was acknowledged");
+                let is_frozen = self.frozen.iter().any(|(_, stops)| *stops);
+                assert!(!is_frozen, "released after a freeze was acknowledged");
                 let owner = *self.owner.get_or_insert(which);
                 assert_eq!(owner, which, "one nonce for two withdrawals");
                 let first = self.released.entry(ask.unsigned()).or_insert(transaction.clone());
@@ -297,7 +325,8 @@ impl Play {
                 .requests
                 .iter()
                 .position(|envelope| withdrawal(envelope).request() == *request);
-            let is_stopped = self.cancelled[which.unwrap()];
+            let is_frozen = self.frozen.iter().any(|(_, stops)| *stops);
+            let is_stopped = is_frozen || self.cancelled[which.unwrap()];
             assert!(
                 is_stopped || seen.signed.contains_key(payload),
                 "an authorization was lost"

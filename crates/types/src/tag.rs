@@ -118,6 +118,13 @@ tags! {
     LineageTooManyAttempts = "lineage/too-many-attempts", Exhausted, "the withdrawal has reached its bound of attempts";
     WithdrawalCancelled = "withdrawal/cancelled", Denied, "the withdrawal was cancelled";
 
+    ReplaceNotRaised = "replace/not-raised", Denied, "the fee ceiling is not above the one so far, or in another asset";
+
+    // Freezes.
+    FreezeActive = "freeze/active", Denied, "a freeze in force stops the withdrawal; it can be signed once a quorum has thawed it";
+    FreezeNotFound = "freeze/not-found", NotFound, "no freeze of this name is in force";
+    FreezeUnknownScope = "freeze/unknown-scope", Denied, "the bundle in force knows nothing of this name";
+
     // Policy.
     PermitUncovered = "permit/uncovered", Denied, "no permit covers an effect";
     ForbidMatched = "forbid/matched", Denied, "a forbid matches an effect or an aggregate";

@@ -24,4 +24,5 @@ mod approvals;
 mod bundles;
 mod bytes;
 mod callers;
+mod freezes;
 mod lineage;

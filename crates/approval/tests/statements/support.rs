@@ -292,6 +292,7 @@ pub(crate) fn roster_file() -> RosterFile {
         },
         officers: ids(&["dave"]),
         observers: vec![],
+        thaw_delay: None,
     }
 }
 

@@ -74,6 +74,7 @@ impl People {
             },
             officers: vec![PrincipalId::parse(OFFICER)?],
             observers: Vec::new(),
+            thaw_delay: None,
         })
     }
 }

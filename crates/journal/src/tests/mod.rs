@@ -20,6 +20,7 @@ macro_rules! on_each_database {
 
 mod counters;
 mod crash;
+mod freezes;
 mod group;
 mod model;
 mod observers;

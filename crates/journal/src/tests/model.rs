@@ -362,6 +362,7 @@ async fn assert_agrees(journal: &SqlJournal, model: &Model) {
             bundle: Some(bundle_digest(1)),
             ended: record.ended,
             statements: about.len() as u64,
+            freezes: 0,
         });
         assert_eq!(basis, expected);
     }

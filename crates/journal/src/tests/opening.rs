@@ -183,10 +183,10 @@ async fn another_log_is_refused() {
 async fn another_schema_version_is_refused() {
     let place = Place::new();
     closed(&place).await;
-    tamper(&place, "UPDATE schema_version SET version = 4").await;
+    tamper(&place, "UPDATE schema_version SET version = 5").await;
     assert!(matches!(
         refusal(&place).await,
-        OpenError::UnknownSchema { found: 4, known: 3 }
+        OpenError::UnknownSchema { found: 5, known: 4 }
     ));
 }
 
@@ -195,7 +195,7 @@ async fn another_schema_version_is_refused() {
 async fn an_older_schema_is_brought_up_to_date() {
     let place = Place::new();
     closed(&place).await;
-    let first_version = "DROP TABLE counter_entries; DROP TABLE counters; DROP TABLE charges; DROP TABLE spends; DROP TABLE observer_sequences; \
+    let first_version = "DROP TABLE counter_entries; DROP TABLE counters; DROP TABLE charges; DROP TABLE spends; DROP TABLE observer_sequences; DROP TABLE freezes; DROP TABLE marks; \
                          UPDATE schema_version SET version = 1";
     tamper(&place, first_version).await;
     let journal = place.open().await;

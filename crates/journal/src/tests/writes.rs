@@ -167,6 +167,7 @@ async fn the_life_of_a_withdrawal_reads_back(place: Place) {
         bundle: Some(bundle_digest(1)),
         ended: None,
         statements: 2,
+        freezes: 0,
     };
     assert_eq!(journal.basis(request("a")).await.unwrap(), Some(unstopped.clone()));
     assert_eq!(journal.basis(request("b")).await.unwrap(), None);

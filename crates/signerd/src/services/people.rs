@@ -9,8 +9,8 @@ use countersign_proto::{
     signer::v1::{
         ActivateBundleRequest, ActivateBundleResponse, FetchBundlesRequest, FetchBundlesResponse,
         FetchCheckpointRequest, FetchCheckpointResponse, FetchEntriesRequest, FetchEntriesResponse,
-        FetchReceiptRequest, FetchReceiptResponse, SubmitStatementRequest, SubmitStatementResponse,
-        people_server::People,
+        FetchReceiptRequest, FetchReceiptResponse, ListFreezesRequest, ListFreezesResponse, SubmitStatementRequest,
+        SubmitStatementResponse, people_server::People,
     },
 };
 use countersign_signer::Signer;
@@ -131,5 +131,15 @@ impl People for PeopleService {
         let signer = Arc::clone(&self.signer);
         let receipt = run(place, "fetch_receipt", async move { signer.receipt(id).await }).await?;
         Ok(Response::new(FetchReceiptResponse { receipt }))
+    }
+
+    async fn list_freezes(
+        &self,
+        request: Request<ListFreezesRequest>,
+    ) -> Result<Response<ListFreezesResponse>, Status> {
+        let Admitted { place, .. } = Admitted::of(request)?;
+        let signer = Arc::clone(&self.signer);
+        let list = run(place, "list_freezes", async move { signer.freezes().await }).await?;
+        Ok(Response::new(ListFreezesResponse { list }))
     }
 }

@@ -1,0 +1,70 @@
+//! Freezes and marks, as a decision sees them.
+
+use countersign_signer::{FreezeRecord, LedgerView, MAX_READ_FREEZES, MAX_READ_MARKS, Reads};
+use countersign_types::{FreezeId, Timestamp};
+
+use crate::{
+    codec::{BadValue, from_sql},
+    error::StepError,
+    records::{column_time, column32},
+    sql::{Row, Sql},
+    view::select,
+};
+
+const FREEZE: i64 = 401;
+const FREEZES_MADE: i64 = 402;
+const MARK: i64 = 403;
+const MADE: i64 = 404;
+
+/// Whatever reads a withdrawal reads the freezes: no decision about one can forget them.
+pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
+    if reads.freezes || reads.request.is_some() {
+        select(
+            sql,
+            FREEZE,
+            "id, scope, cause, since, thaws_at FROM freezes WHERE thaws_at > ",
+        );
+        sql.bind(now.unix_millis()).push(" ORDER BY thaws_at, seq LIMIT ");
+        sql.bind(i64::try_from(MAX_READ_FREEZES).unwrap_or(i64::MAX));
+        select(sql, FREEZES_MADE, "coalesce(max(seq), 0) AS made FROM freezes");
+    }
+    for topic in &reads.marks {
+        select(sql, MARK, "topic, name, made_at FROM marks WHERE topic = ");
+        sql.bind(topic.as_str()).push(" ORDER BY name LIMIT ");
+        sql.bind(i64::try_from(MAX_READ_MARKS).unwrap_or(i64::MAX));
+    }
+    if !reads.made.is_empty() {
+        select(sql, MADE, "id FROM freezes WHERE id IN ");
+        sql.list(reads.made.iter().map(FreezeId::as_bytes));
+    }
+    sql.end();
+}
+
+pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
+    match row.number("kind")? {
+        FREEZE => view.freezes.push(freeze(row)?),
+        FREEZES_MADE => view.freezes_made = from_sql(row.number("made")?)?,
+        MARK => {
+            let topic = view.marks.entry(row.text("topic")?.to_owned()).or_default();
+            topic.insert(row.text("name")?.to_owned(), column_time(row, "made_at")?);
+        }
+        MADE => {
+            view.made.insert(FreezeId::from_bytes(column32(row, "id")?));
+        }
+        // What the other lookups of a view read.
+        _ => {}
+    }
+    Ok(())
+}
+
+fn freeze(row: &Row) -> Result<FreezeRecord, StepError> {
+    let thaws_at = row.number("thaws_at")?;
+    Ok(FreezeRecord {
+        id: FreezeId::from_bytes(column32(row, "id")?),
+        scope: row.text("scope")?.parse().map_err(|_| BadValue("freeze scope"))?,
+        cause: row.text("cause")?.to_owned(),
+        since: column_time(row, "since")?,
+        // The end of time: nobody has thawed it.
+        thaws_at: (thaws_at != i64::MAX).then(|| Timestamp::from_unix_millis(thaws_at)),
+    })
+}
