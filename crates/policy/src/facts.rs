@@ -149,6 +149,13 @@ impl DestinationLists {
         self.by_id.get(id)
     }
 
+    /// How many destinations of a list its namesake in `other` lacks; all of them where there is no namesake.
+    pub(crate) fn count_beyond(&self, other: &Self, id: &ListId) -> usize {
+        let (own, other) = (self.list(id), other.list(id));
+        let is_beyond = |destination: &&Destination| other.is_none_or(|other| !other.contains(*destination));
+        own.into_iter().flatten().filter(is_beyond).count()
+    }
+
     /// Whether any list names the destination.
     pub fn is_listed(&self, destination: &Destination) -> bool {
         self.by_id.values().any(|list| list.contains(destination))

@@ -21,6 +21,7 @@
 )]
 
 pub mod analysis;
+pub mod change;
 mod condition;
 mod counter;
 mod error;

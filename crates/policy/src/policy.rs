@@ -31,6 +31,14 @@ pub struct Policy {
     forbids: BTreeMap<RuleId, Forbid>,
 }
 
+/// Everything that a policy is made of.
+pub(crate) struct Kinds<'a> {
+    pub(crate) permits: &'a BTreeMap<RuleId, Permit>,
+    pub(crate) requires: &'a BTreeMap<RuleId, Require>,
+    pub(crate) limits: &'a BTreeMap<RuleId, Limit>,
+    pub(crate) forbids: &'a BTreeMap<RuleId, Forbid>,
+}
+
 impl Policy {
     /// Checks that ids are unique among rules of all kinds, and that there are not too many.
     pub fn new(parts: PolicyParts) -> Result<Self, PolicyError> {
@@ -71,6 +79,23 @@ impl Policy {
     /// The forbids, in order of id.
     pub fn forbids(&self) -> impl Iterator<Item = &Forbid> {
         self.forbids.values()
+    }
+
+    /// Everything that it is made of, so that a comparison leaves nothing out.
+    pub(crate) fn kinds(&self) -> Kinds<'_> {
+        // Whole, without `..`: what is added to policies must be added to comparisons.
+        let Self {
+            permits,
+            requires,
+            limits,
+            forbids,
+        } = self;
+        Kinds {
+            permits,
+            requires,
+            limits,
+            forbids,
+        }
     }
 }
 

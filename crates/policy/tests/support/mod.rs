@@ -1,5 +1,6 @@
 //! Random policies and facts over a universe small enough that rules and effects meet.
 
+mod change;
 pub(crate) mod naive;
 
 use std::collections::{BTreeMap, BTreeSet};
