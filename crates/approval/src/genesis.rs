@@ -164,7 +164,7 @@ fn admins_only(file: &GenesisFile) -> RosterFile {
         services: Vec::new(),
         groups: Vec::new(),
         initiators: Vec::new(),
-        admins: file.admins.clone(),
+        admins: file.admins.clone().into(),
         officers: Vec::new(),
         observers: Vec::new(),
         thaw_delay: None,

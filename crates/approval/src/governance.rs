@@ -79,16 +79,14 @@ impl ActivationError {
     }
 }
 
-/// Certifies that the admin quorum in force signed exactly this activation. One person counts once, whatever the keys.
-/// Headers and the agreed `not_before` meet the clock where the bundle is put in force.
-pub fn certify_activation(
+/// Certifies that every statement is exactly this activation, by whomever, and that all agree on `not_before`, which is
+/// returned. No statements agree on nothing: `None`.
+pub fn certify_subject(
     statements: &[Verified],
     bundle: BundleDigest,
     version: u64,
     previous: Option<BundleDigest>,
-    admins: &Quorum,
-) -> Result<(), ActivationError> {
-    let mut people = BTreeSet::new();
+) -> Result<Option<UtcSeconds>, ActivationError> {
     // Half a quorum for now and half for next month is no quorum for either.
     let agreed = statements.iter().find_map(|first| match &first.statement().body {
         Body::Activation(activation) => Some(activation.not_before),
@@ -112,6 +110,23 @@ pub fn certify_activation(
         if !is_about {
             return Err(ActivationError::OtherBundle(signer.clone()));
         }
+    }
+    Ok(agreed.flatten())
+}
+
+/// Certifies that the admin quorum in force signed exactly this activation. One person counts once, whatever the keys.
+/// Headers and the agreed `not_before` meet the clock where the bundle is put in force.
+pub fn certify_activation(
+    statements: &[Verified],
+    bundle: BundleDigest,
+    version: u64,
+    previous: Option<BundleDigest>,
+    admins: &Quorum,
+) -> Result<(), ActivationError> {
+    certify_subject(statements, bundle, version, previous)?;
+    let mut people = BTreeSet::new();
+    for statement in statements {
+        let signer = statement.signer();
         if !admins.members().contains(signer) {
             return Err(ActivationError::NotAdmin(signer.clone()));
         }

@@ -44,7 +44,7 @@ pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
 pub use freeze::{Freeze, FreezeScope, FreezeScopeError, Thaw};
 pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
-pub use governance::{Activation, ActivationError, Cancel, certify_activation};
+pub use governance::{Activation, ActivationError, Cancel, certify_activation, certify_subject};
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
 pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};
@@ -53,8 +53,8 @@ pub use replace::Replace;
 pub use request::{MAX_ATTRIBUTES, MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};
 pub use review::{Approval, ApprovalItem, FeeCeiling, MAX_ITEMS, Rejection, RejectionItem};
 pub use roster::{
-    DEFAULT_THAW_DELAY, GroupRecord, InitiatorRecord, KeyDirectory, ObserverRecord, PersonRecord, QuorumRecord, Roster,
-    RosterError, RosterFile, ServiceRecord,
+    AdminsRecord, DEFAULT_THAW_DELAY, GroupRecord, InitiatorRecord, KeyDirectory, MAX_TIME_LOCK, ObserverRecord,
+    PersonRecord, QuorumRecord, Roster, RosterError, RosterFile, ServiceRecord,
 };
 pub use seats::{Seating, fill_seats};
 pub use sign::{Ed25519Signer, SealError, SshSigner, StatementSigner, seal};

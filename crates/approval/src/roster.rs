@@ -16,6 +16,8 @@ const MAX_OBSERVED_NETWORKS: usize = 256;
 
 /// How long a quorum's thaw takes where the roster does not say.
 pub const DEFAULT_THAW_DELAY: Duration = Duration::from_secs(86_400);
+/// The longest time-lock of a roster: a mistake in it keeps every admin from correcting it for that long.
+pub const MAX_TIME_LOCK: Duration = Duration::from_secs(30 * 86_400);
 
 /// `roster.yaml`, before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +31,8 @@ pub struct RosterFile {
     pub groups: Vec<GroupRecord>,
     /// Who may initiate, by tenant.
     pub initiators: Vec<InitiatorRecord>,
-    /// Who activates the next bundle.
-    pub admins: QuorumRecord,
+    /// Who activates the next bundle, and how long that takes.
+    pub admins: AdminsRecord,
     /// Who may cancel and freeze alone.
     pub officers: Vec<PrincipalId>,
     /// Whose observations are facts, by network. Without observers of a network nothing about it is known.
@@ -93,6 +95,40 @@ pub struct QuorumRecord {
     pub members: Vec<PrincipalId>,
 }
 
+/// The admins, before they are checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminsRecord {
+    /// How many.
+    pub threshold: u32,
+    /// Of whom.
+    pub members: Vec<PrincipalId>,
+    /// How long a bundle that loosens waits behind the statement that completes its quorum; at most [`MAX_TIME_LOCK`].
+    #[serde(rename = "time-lock", default, skip_serializing_if = "Option::is_none")]
+    pub time_lock: Option<Duration>,
+}
+
+impl AdminsRecord {
+    /// Who, without how long.
+    pub fn quorum(&self) -> QuorumRecord {
+        QuorumRecord {
+            threshold: self.threshold,
+            members: self.members.clone(),
+        }
+    }
+}
+
+/// Nothing waits behind the statement that completes the quorum.
+impl From<QuorumRecord> for AdminsRecord {
+    fn from(quorum: QuorumRecord) -> Self {
+        Self {
+            threshold: quorum.threshold,
+            members: quorum.members,
+            time_lock: None,
+        }
+    }
+}
+
 /// The observers of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +167,7 @@ pub struct Roster {
     groups: BTreeMap<GroupId, BTreeSet<PrincipalId>>,
     initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
     admins: Quorum,
+    time_lock: Duration,
     officers: BTreeSet<PrincipalId>,
     observers: BTreeMap<ChainId, Quorum>,
     thaw_delay: Duration,
@@ -172,6 +209,7 @@ impl Roster {
                 groups: build.groups,
                 initiators: build.initiators,
                 admins,
+                time_lock: file.admins.time_lock.unwrap_or_default(),
                 officers,
                 observers: build.observers,
                 thaw_delay: file.thaw_delay.unwrap_or(DEFAULT_THAW_DELAY),
@@ -217,6 +255,10 @@ impl Roster {
     /// Who activates the next bundle.
     pub fn admins(&self) -> &Quorum {
         &self.admins
+    }
+    /// How long a bundle that loosens waits behind the statement that completes its quorum.
+    pub fn time_lock(&self) -> Duration {
+        self.time_lock
     }
     /// Whether a person may cancel and freeze alone.
     pub fn is_officer(&self, id: &PrincipalId) -> bool {
@@ -365,7 +407,11 @@ impl Build {
         }
     }
 
-    fn admins(&mut self, record: &QuorumRecord) -> Option<Quorum> {
+    fn admins(&mut self, record: &AdminsRecord) -> Option<Quorum> {
+        if record.time_lock.is_some_and(|time_lock| time_lock > MAX_TIME_LOCK) {
+            let problem = format!("a time-lock is at most {MAX_TIME_LOCK}: nobody could correct it for that long");
+            self.errors.push(wrong("admins.time-lock", problem));
+        }
         let members = self.people_of("admins.members", &record.members)?;
         let admins = Quorum::new(record.threshold, members);
         admins

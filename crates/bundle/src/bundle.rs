@@ -37,6 +37,14 @@ pub struct Bundle {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What a comparison with another bundle looks at.
+pub(crate) struct Compared<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) policy: &'a Policy,
+    pub(crate) lists: &'a DestinationLists,
+    pub(crate) names: &'a NamedLists,
+}
+
 /// A destination of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationEntry<'a> {
@@ -139,12 +147,16 @@ impl Bundle {
     }
 
     /// What a genesis of this environment refuses. Development accepts everything that loads; production wants a cap on
-    /// everything that may leave ([`caps`]), cold wallets that pay own ones only, and that no observer makes a fact alone.
+    /// everything that may leave ([`caps`]), cold wallets that pay own ones only, a time-lock on loosenings, and that no observer
+    /// makes a fact alone.
     pub fn check_environment(&self, is_production: bool) -> Result<(), LoadErrors> {
         let mut found = Found::default();
         if is_production {
             for problem in caps::uncapped(&self.registry, &self.policy) {
                 found.push(LoadError::new("policy.yaml", TOP, problem));
+            }
+            if self.roster.time_lock() == Duration::ZERO {
+                found.push(LoadError::new("roster.yaml", TOP, Problem::NoTimeLock));
             }
             let lone = self
                 .roster
@@ -231,6 +243,29 @@ impl Bundle {
     /// How calls and messages are displayed (ERC-7730); for [`Registry::display`], and no part of any decision.
     pub fn descriptors(&self) -> &[Descriptor] {
         &self.descriptors
+    }
+    /// Everything that [`crate::classify`] compares.
+    pub(crate) fn compared(&self) -> Compared<'_> {
+        // Whole, without `..`. What is left out is the content of files that are compared by their digests, so a field that
+        // is read from `policy.yaml` or `destinations.yaml` must not be left out.
+        let Self {
+            manifest,
+            digest: _,
+            policy_digest: _,
+            roster: _,
+            registry: _,
+            policy,
+            lists,
+            names,
+            descriptors: _,
+            files: _,
+        } = self;
+        Compared {
+            manifest,
+            policy,
+            lists,
+            names,
+        }
     }
     /// The files as they were loaded, the manifest among them.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {

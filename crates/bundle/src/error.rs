@@ -228,6 +228,11 @@ pub enum Problem {
     #[error("unknown group `{0}`: the roster has no such group")]
     UnknownGroup(GroupId),
     /// Development only.
+    #[error(
+        "a production genesis needs a time-lock on what loosens: write `admins: {{ threshold: …, members: […], time-lock: 24h }}`"
+    )]
+    NoTimeLock,
+    /// Development only.
     #[error("a production genesis needs a threshold of at least 2 for the observers of `{0}`: one alone makes no fact")]
     LoneObserver(ChainId),
     /// Development only.
@@ -346,6 +351,7 @@ impl LoadError {
             | Problem::UnreachableQuorum { .. }
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)
+            | Problem::NoTimeLock
             | Problem::LoneObserver(_)
             | Problem::NoThawDelay
             | Problem::Uncapped { .. }

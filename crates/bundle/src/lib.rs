@@ -25,6 +25,7 @@ mod assets;
 mod bundle;
 mod caps;
 mod cases;
+mod change;
 mod descriptors;
 mod destinations;
 mod error;
@@ -42,6 +43,7 @@ mod yaml;
 
 pub use bundle::{Bundle, DestinationEntry, KnownDestination};
 pub use cases::{Case, Verdict};
+pub use change::{Change, Class, Finding, classify};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
 pub use manifest::{
     Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_KEY_TABLE_BYTES, Manifest,

@@ -325,7 +325,11 @@ impl Manifest {
     pub fn files(&self) -> &[ManifestFile] {
         &self.files
     }
-    fn file(&self, path: &str) -> Option<&ManifestFile> {
+    /// Under which semantics it is evaluated.
+    pub fn semantics(&self) -> &str {
+        &self.semantics
+    }
+    pub(crate) fn file(&self, path: &str) -> Option<&ManifestFile> {
         self.files.iter().find(|file| file.path == path)
     }
 

@@ -39,11 +39,13 @@ pub fn write_roster(roster: &RosterFile) -> String {
             )?;
         }
         let admins = &roster.admins;
+        let time_lock = admins.time_lock.map(|time_lock| format!(", time-lock: {time_lock}"));
         writeln!(
             out,
-            "admins: {{ threshold: {}, members: {} }}",
+            "admins: {{ threshold: {}, members: {}{} }}",
             admins.threshold,
-            flow(&admins.members)
+            flow(&admins.members),
+            time_lock.unwrap_or_default()
         )?;
         writeln!(out, "officers: {}", flow(&roster.officers))?;
         section(out, "observers", roster.observers.is_empty())?;

@@ -154,6 +154,7 @@ tags! {
     BundleVersionNotNext = "bundle/version-not-next", Denied, "the version is not the one after the bundle in force";
     BundlePreviousMismatch = "bundle/previous-mismatch", Denied, "the bundle does not continue the bundle in force";
     BundleNoneActive = "bundle/none-active", Failed, "no bundle is activated";
+    BundleTimeLocked = "bundle/time-locked", Pending, "the quorum signed, and the time-lock of the bundle in force has not run out";
 
     // Keys, journal, time: failed, and so also no.
     BackendUnavailable = "backend/unavailable", Failed, "the key backend did not answer";

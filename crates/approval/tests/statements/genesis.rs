@@ -15,7 +15,7 @@ fn file() -> GenesisFile {
         id: "000102030405060708090a0b0c0d0e0f".parse().unwrap(),
         environment: Environment::Production,
         people: roster_file().people,
-        admins: roster_file().admins,
+        admins: roster_file().admins.quorum(),
         log_origin: "log.example.com/countersign".to_owned(),
         log_key: log_key(),
     }

@@ -254,15 +254,19 @@ fn quorums_are_reachable_and_never_empty() {
             "`mallory` is not a person of the roster",
         ),
     ] {
-        let admins = QuorumRecord {
+        let admins = AdminsRecord {
             threshold,
             members: ids(members),
+            time_lock: None,
         };
         assert_eq!(
             problem(|file| file.admins = admins),
             (path.to_owned(), message.to_owned())
         );
     }
+    let week = problem(|file| file.admins.time_lock = Some(countersign_types::Duration::from_secs(30 * 86_400 + 1)));
+    let too_long = "a time-lock is at most 30d: nobody could correct it for that long";
+    assert_eq!(week, ("admins.time-lock".to_owned(), too_long.to_owned()));
     let twice = problem(|file| file.officers = ids(&["dave", "dave"]));
     assert_eq!(twice, ("officers".to_owned(), "`dave` is listed twice".to_owned()));
 }

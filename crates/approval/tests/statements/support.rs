@@ -286,9 +286,10 @@ pub(crate) fn roster_file() -> RosterFile {
             tenant: "main".parse().unwrap(),
             principals: ids(&["alice", "bot"]),
         }],
-        admins: QuorumRecord {
+        admins: AdminsRecord {
             threshold: 2,
             members: ids(&["alice", "bob", "carol"]),
+            time_lock: None,
         },
         officers: ids(&["dave"]),
         observers: vec![],

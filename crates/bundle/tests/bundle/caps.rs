@@ -2,7 +2,7 @@
 
 use countersign_bundle::Bundle;
 
-use crate::support::{dev, seal};
+use crate::support::{Files, dev, seal};
 
 const CAPS: &str = r#"
   - { id: eth-day, effects: [transfer], assets: [ETH], scope: [], window: 24h, hard: "500 ETH" }
@@ -12,7 +12,7 @@ const CAPS: &str = r#"
 
 /// The dev policy with the caps changed, and what production says of it.
 fn production(changes: &[(&str, &str)]) -> Result<(), String> {
-    let mut files = dev();
+    let mut files = timed();
     let mut policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
     policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
     for (from, to) in changes {
@@ -23,6 +23,31 @@ fn production(changes: &[(&str, &str)]) -> Result<(), String> {
     let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
     assert!(bundle.check_environment(false).is_ok(), "development takes what loads");
     bundle.check_environment(true).map_err(|errors| errors.to_string())
+}
+
+/// The dev bundle with a time-lock.
+fn timed() -> Files {
+    let mut files = dev();
+    let roster = String::from_utf8(files["roster.yaml"].clone()).unwrap();
+    let admins = "admins: { threshold: 2, members: [alice, bob, carol]";
+    assert_eq!(roster.matches(admins).count(), 1);
+    let roster = roster.replace(admins, &format!("{admins}, time-lock: 24h"));
+    files.insert("roster.yaml".to_owned(), roster.into_bytes());
+    files
+}
+
+#[test]
+fn what_loosens_waits() {
+    let mut files = dev();
+    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    assert!(bundle.check_environment(false).is_ok());
+    let errors = bundle.check_environment(true).map_err(|errors| errors.to_string());
+    let expected = "roster.yaml:1:1: a production genesis needs a time-lock on what loosens: write `admins: { threshold: \u{2026}, \
+                    members: [\u{2026}], time-lock: 24h }`";
+    assert_eq!(errors, Err(expected.to_owned()));
 }
 
 fn uncapped(kind: &str, asset: &str) -> Result<(), String> {
@@ -100,7 +125,7 @@ fn every_permitted_kind_and_asset_and_the_fees_need_one() {
 
 #[test]
 fn a_cold_wallet_pays_own_wallets_only() {
-    let mut files = dev();
+    let mut files = timed();
     let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
     let policy = text("policy.yaml").replace("limits:\n", &format!("limits:{CAPS}"));
     let wallets = text("wallets.yaml").replace("tier: hot", "tier: cold");

@@ -14,9 +14,11 @@
 mod bitcoin;
 mod caps;
 mod cases;
+mod change;
 mod descriptors;
 mod dev;
 mod docs;
+mod examples;
 mod file_mutations;
 mod hostile;
 mod language_mutations;

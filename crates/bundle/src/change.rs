@@ -1,0 +1,191 @@
+//! What the step from one bundle to the next does: tightens, loosens, or both (docs/adr/0023).
+//!
+//! Promises: what is called a tightening decides no transaction more leniently. Rules and list entries are compared
+//! ([`countersign_policy::change`]); every other file, and every name that people read, loosens by being another one.
+
+use std::{collections::BTreeSet, fmt};
+
+use countersign_policy::change::{self, Direction, Ruleset, Subject};
+use serde::{Deserialize, Serialize};
+
+use crate::{Bundle, Manifest, bundle::Compared};
+
+const POLICY: &str = "policy.yaml";
+const DESTINATIONS: &str = "destinations.yaml";
+
+/// What a change is as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Only the text changed: nothing is decided otherwise.
+    None,
+    /// Nothing is decided more leniently.
+    Tightening,
+    /// Something may be, and nothing is known to be decided more strictly.
+    Loosening,
+    /// Some of each.
+    Both,
+}
+
+impl Class {
+    /// The word in reports and log entries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tightening => "tightening",
+            Self::Loosening => "loosening",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether one officer may put it in force, at once. What changes nothing needs no haste.
+    pub fn is_pure_tightening(self) -> bool {
+        match self {
+            Self::Tightening => true,
+            Self::None | Self::Loosening | Self::Both => false,
+        }
+    }
+}
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file.
+    pub file: String,
+    /// The rule or the list in it; absent where the whole file is meant.
+    pub subject: Option<String>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Why, in one line.
+    pub why: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = match self.direction {
+            Direction::Tightens => "tightens",
+            Direction::Loosens => "loosens ",
+        };
+        write!(f, "{direction}  {}", self.file)?;
+        if let Some(subject) = &self.subject {
+            write!(f, ", {subject}")?;
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+/// Every change from one bundle to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    findings: Vec<Finding>,
+}
+
+impl Change {
+    /// Each change: rules, lists, names, then whole files.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The changes of one direction.
+    pub fn going(&self, direction: Direction) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.direction == direction)
+    }
+
+    /// What they are together.
+    pub fn class(&self) -> Class {
+        let has = |direction| self.going(direction).next().is_some();
+        match (has(Direction::Tightens), has(Direction::Loosens)) {
+            (false, false) => Class::None,
+            (true, false) => Class::Tightening,
+            (false, true) => Class::Loosening,
+            (true, true) => Class::Both,
+        }
+    }
+}
+
+/// Compares two bundles. Versions and predecessors are not part of it.
+pub fn classify(old: &Bundle, new: &Bundle) -> Change {
+    // Whole, without `..`: what is added to bundles must be compared here too, or belong to a file that is.
+    let Compared {
+        manifest,
+        policy,
+        lists,
+        names,
+    } = new.compared();
+    let before = old.compared();
+    let old_rules = Ruleset {
+        policy: before.policy,
+        lists: before.lists,
+    };
+    let mut findings: Vec<Finding> = change::compare(old_rules, Ruleset { policy, lists })
+        .iter()
+        .map(of_rules)
+        .collect();
+    for (id, entries) in names {
+        let was = |at| before.names.get(id).and_then(|old| old.get(at));
+        let renamed = entries
+            .iter()
+            .filter(|(at, name)| was(*at).is_some_and(|old| old != *name));
+        let count = renamed.count();
+        if count > 0 {
+            findings.push(Finding {
+                file: DESTINATIONS.to_owned(),
+                subject: Some(format!("list {id}")),
+                direction: Direction::Loosens,
+                why: format!("entries renamed: {count}; people read the names"),
+            });
+        }
+    }
+    findings.extend(of_files(before.manifest, manifest));
+    Change { findings }
+}
+
+fn of_rules(finding: &change::Finding) -> Finding {
+    let (file, subject) = match &finding.subject {
+        Subject::Rule(kind, id) => (POLICY, format!("{kind} {id}")),
+        Subject::List(id) => (DESTINATIONS, format!("list {id}")),
+    };
+    Finding {
+        file: file.to_owned(),
+        subject: Some(subject),
+        direction: finding.direction(),
+        why: finding.why(),
+    }
+}
+
+/// Files other than the two whose content is compared.
+fn of_files(old: &Manifest, new: &Manifest) -> Vec<Finding> {
+    let digest = |manifest: &Manifest, path: &str| manifest.file(path).map(|file| (file.digest(), file.component()));
+    let paths: BTreeSet<&str> = old.files().iter().chain(new.files()).map(|file| file.path()).collect();
+    let mut findings = Vec::new();
+    let mut note = |path: &str, why: &str| {
+        findings.push(Finding {
+            file: path.to_owned(),
+            subject: None,
+            direction: Direction::Loosens,
+            why: why.to_owned(),
+        });
+    };
+    for path in paths.into_iter().filter(|path| ![POLICY, DESTINATIONS].contains(path)) {
+        match (digest(old, path), digest(new, path)) {
+            (Some(old), Some(new)) if old == new => {}
+            (Some(_), Some(_)) => note(
+                path,
+                "the file is another one; only rules and list entries are compared",
+            ),
+            (None, Some(_)) => note(path, "the file is new; only rules and list entries are compared"),
+            (Some(_), None) | (None, None) => note(path, "the file is gone; only rules and list entries are compared"),
+        }
+    }
+    if old.semantics() != new.semantics() {
+        note(crate::MANIFEST_PATH, "the semantics are others");
+    }
+    findings
+}

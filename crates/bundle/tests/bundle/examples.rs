@@ -1,0 +1,127 @@
+//! The bundles of `policies/`: they load under a production genesis, their tests hold, and no rule is left untested.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use countersign_bundle::{Bundle, Case, Verdict};
+use countersign_policy::Outcome;
+use countersign_types::Tag;
+
+use crate::support::{Files, seal};
+
+const FILES: [&str; 8] = [
+    "assets.yaml",
+    "destinations.yaml",
+    "networks/bitcoin.yaml",
+    "networks/ethereum.yaml",
+    "networks/solana.yaml",
+    "policy.yaml",
+    "roster.yaml",
+    "wallets.yaml",
+];
+
+fn read(name: &str, path: &str) -> Vec<u8> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    fs::read(root.join(name).join(path)).unwrap()
+}
+
+fn load(name: &str) -> Bundle {
+    let files: Files = FILES
+        .iter()
+        .map(|path| ((*path).to_owned(), read(name, path)))
+        .collect();
+    Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap()
+}
+
+fn verdicts(name: &str, bundle: &Bundle) -> Vec<Verdict> {
+    let cases = Case::load("tests/policy.yaml", &read(name, "tests/policy.yaml"), bundle);
+    let cases = cases.map_err(|errors| errors.to_string()).unwrap();
+    cases.iter().map(|case| case.run(bundle)).collect()
+}
+
+/// Every rule, as `permit x`, and what it takes to have tested it.
+fn rules(bundle: &Bundle) -> BTreeSet<String> {
+    let policy = bundle.policy();
+    let mut rules = BTreeSet::new();
+    rules.extend(policy.permits().map(|rule| format!("permit {} covers", rule.id())));
+    rules.extend(policy.requires().map(|rule| format!("require {} asks", rule.id())));
+    rules.extend(policy.forbids().map(|rule| format!("forbid {} denies", rule.id())));
+    for limit in policy.limits() {
+        rules.insert(format!("limit {} denies", limit.id()));
+        if limit.meter().soft.is_some() {
+            rules.insert(format!("limit {} asks", limit.id()));
+        }
+    }
+    rules
+}
+
+/// What the tests of a bundle made its rules do.
+fn done(verdicts: &[Verdict]) -> BTreeSet<String> {
+    let mut done = BTreeSet::new();
+    for evaluation in verdicts.iter().map(|verdict| &verdict.evaluation) {
+        let is_allowed = matches!(evaluation.outcome, Outcome::Allow(_));
+        let permits = evaluation.effects.iter().flat_map(|effect| &effect.permits);
+        done.extend(
+            permits
+                .filter(|_| is_allowed)
+                .map(|rule| format!("permit {rule} covers")),
+        );
+        let requires = evaluation.requires.iter().filter(|_| is_allowed);
+        done.extend(requires.map(|require| format!("require {} asks", require.rule)));
+        let soft = evaluation
+            .limits
+            .iter()
+            .filter(|limit| is_allowed && limit.over_soft.is_some());
+        done.extend(soft.map(|limit| format!("limit {} asks", limit.rule)));
+        for reason in &evaluation.reasons {
+            let kind = match reason.tag {
+                Tag::ForbidMatched => "forbid",
+                Tag::LimitWindowExceeded | Tag::LimitPerTransactionExceeded => "limit",
+                _ => continue,
+            };
+            done.extend(reason.rule.iter().map(|rule| format!("{kind} {rule} denies")));
+        }
+    }
+    done
+}
+
+#[test]
+fn they_load_under_a_production_genesis() {
+    for name in ["exchange-hot", "treasury"] {
+        let refused = load(name).check_environment(true).map_err(|errors| errors.to_string());
+        assert_eq!(refused, Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn their_tests_hold_and_make_every_rule_do_what_it_is_for() {
+    for name in ["exchange-hot", "treasury"] {
+        let bundle = load(name);
+        let verdicts = verdicts(name, &bundle);
+        let differences: Vec<String> = verdicts
+            .iter()
+            .filter_map(|verdict| Some(format!("{}: {}", verdict.name, verdict.difference.as_ref()?)))
+            .collect();
+        assert!(differences.is_empty(), "{name}\n{}", differences.join("\n"));
+        let untested: Vec<String> = rules(&bundle).difference(&done(&verdicts)).cloned().collect();
+        assert!(untested.is_empty(), "{name}: {untested:?}");
+    }
+}
+
+/// The networks are the templates of `chains/`, so that a correction there is not forgotten here.
+#[test]
+fn their_networks_are_the_templates() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../chains");
+    for (file, template) in [
+        ("networks/bitcoin.yaml", "bitcoin/networks/bitcoin.yaml"),
+        ("networks/ethereum.yaml", "evm/networks/ethereum.yaml"),
+        ("networks/solana.yaml", "solana/networks/mainnet.yaml"),
+    ] {
+        for name in ["exchange-hot", "treasury"] {
+            assert_eq!(
+                read(name, file),
+                fs::read(root.join(template)).unwrap(),
+                "{name} {file}"
+            );
+        }
+    }
+}
