@@ -34,6 +34,6 @@ pub use people::{Activated, Entries, PeopleClient};
 pub use withdrawal::{Attempt, Reason, State, Withdrawal};
 
 pub use countersign_proto::{
-    signer::v1::{ActivatedBundle, BundleFile},
+    signer::v1::{ActivatedBundle, BundleFile, SeenStatement},
     v1::{Entry, MissingApprovals, PendingApproval},
 };

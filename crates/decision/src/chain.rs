@@ -1,14 +1,17 @@
-//! The chain of bundles: from the genesis to the bundle in force, each activated by the quorum of the one before.
+//! The chain of bundles: from the genesis to the bundle in force, each activated by those whom the one before entitles: an
+//! officer alone and at once where nothing is decided more leniently, the admin quorum behind the time-lock for everything
+//! else (docs/adr/0023).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    ActivationError, Body, Envelope, Environment, Genesis, KeyDirectory, StatementError, Verified, certify_activation,
-    verify,
+    ActivationError, Body, Envelope, Environment, Genesis, Quorum, StatementError, Verified, certify_activation,
+    certify_subject, verify,
 };
-use countersign_bundle::{Bundle, LoadErrors};
-use countersign_types::{BundleDigest, StatementDigest, Tag, Timestamp};
+use countersign_bundle::{Bundle, Class, LoadErrors, classify};
+use countersign_types::{BundleDigest, Duration, PrincipalId, StatementDigest, Tag, Timestamp, UtcSeconds};
+use serde::{Deserialize, Serialize};
 
 /// The most statements of one activation: every admin of the largest quorum.
 const MAX_ACTIVATION_STATEMENTS: usize = 64;
@@ -42,6 +45,12 @@ pub enum ChainError {
     /// A statement takes effect later.
     #[error("the activation takes effect at {0}, not before")]
     NotBefore(Timestamp),
+    /// The quorum is complete, and its time-lock runs.
+    #[error("the quorum signed; the time-lock of the bundle in force runs until {0}")]
+    TimeLocked(Timestamp),
+    /// A statement was first seen behind the activation that it is said to carry.
+    #[error("a statement was first seen at {0}, behind the activation")]
+    SeenLater(Timestamp),
     /// Too many statements.
     #[error("{0} activation statements; at most {MAX_ACTIVATION_STATEMENTS} are accepted")]
     TooManyStatements(usize),
@@ -57,10 +66,20 @@ impl ChainError {
             Self::PreviousMismatch => Tag::BundlePreviousMismatch,
             Self::Statement(error) => error.tag(),
             Self::Activation(error) => error.tag(),
-            Self::NotBefore(_) => Tag::StatementNotYetValid,
+            Self::NotBefore(_) | Self::SeenLater(_) => Tag::StatementNotYetValid,
+            Self::TimeLocked(_) => Tag::BundleTimeLocked,
             Self::TooManyStatements(_) => Tag::MessageTooLarge,
         }
     }
+}
+
+/// A statement with the moment the signer first journaled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenStatement {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// The signer's clock at first sight.
+    pub first_seen_at: Timestamp,
 }
 
 /// A bundle with what activated it, as it is stored and sent.
@@ -68,107 +87,299 @@ impl ChainError {
 pub struct ActivatedBundle {
     /// Every file, the manifest among them.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The envelopes of the admins' statements.
-    pub statements: Vec<Vec<u8>>,
+    /// The statements that counted, each with its first sight.
+    pub statements: Vec<SeenStatement>,
     /// When the signer activated it.
+    pub activated_at: Timestamp,
+}
+
+/// On whose word a bundle came into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authority {
+    /// The admins of the genesis, for version 1: at once.
+    Genesis,
+    /// The admins of the bundle before, behind its time-lock.
+    Quorum,
+    /// One officer of the bundle before, for a pure tightening: at once.
+    Officer,
+}
+
+/// A step of a chain that was verified.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The bundle.
+    pub bundle: Arc<Bundle>,
+    /// The statements that counted.
+    pub statements: Vec<Verified>,
+    /// What the step from the bundle before does; absent for version 1.
+    pub class: Option<Class>,
+    /// On whose word.
+    pub authority: Authority,
+    /// When the authority was complete: first sight of the officer's statement, or of the one that completed the quorum.
+    pub complete_at: Timestamp,
+    /// When it came into force.
     pub activated_at: Timestamp,
 }
 
 /// A verified chain of bundles.
 #[derive(Debug, Clone)]
 pub struct BundleChain {
-    bundles: Vec<Arc<Bundle>>,
+    steps: Vec<Step>,
 }
 
 impl BundleChain {
-    /// Verifies every step from the genesis: nothing is believed because a server said so.
+    /// Verifies every step from the genesis: nothing is believed because a server said so. The class of each step is
+    /// computed again, and with it who had to sign and how long it had to wait.
     pub fn verify(genesis: &Genesis, epoch: u64, activated: &[ActivatedBundle]) -> Result<Self, ChainError> {
-        let mut bundles: Vec<Arc<Bundle>> = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
         for step in activated {
-            let previous = bundles.last().map(Arc::as_ref);
-            let (bundle, _) = certify_next(genesis, epoch, previous, step)?;
-            bundles.push(Arc::new(bundle));
+            let previous = steps.last().map(|step| step.bundle.as_ref());
+            steps.push(certify_next(genesis, epoch, previous, step)?);
         }
-        Ok(Self { bundles })
+        Ok(Self { steps })
     }
 
     /// The bundle in force.
     pub fn active(&self) -> Option<&Arc<Bundle>> {
-        self.bundles.last()
+        self.steps.last().map(|step| &step.bundle)
     }
 
     /// A bundle of the chain.
     pub fn bundle(&self, digest: BundleDigest) -> Option<&Arc<Bundle>> {
-        self.bundles.iter().find(|bundle| bundle.digest() == digest)
+        let step = self.steps.iter().find(|step| step.bundle.digest() == digest);
+        step.map(|step| &step.bundle)
+    }
+
+    /// Every step, from version 1 on.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 }
 
-/// Loads a bundle and certifies that the quorum in force (the genesis's, for version 1) activated it at its moment.
+/// Loads a bundle and certifies that whoever is entitled by the bundle in force (the genesis's admins, for version 1)
+/// activated it at its moment. Every statement of the step must count.
 pub fn certify_next(
     genesis: &Genesis,
     epoch: u64,
     previous: Option<&Bundle>,
     step: &ActivatedBundle,
-) -> Result<(Bundle, Vec<Verified>), ChainError> {
-    let bundle = Bundle::load(&step.files).map_err(ChainError::Load)?;
-    let is_production = genesis.environment() == Environment::Production;
-    bundle
-        .check_environment(is_production)
-        .map_err(ChainError::Environment)?;
-    let expected = previous.map_or(1, |previous| previous.version().saturating_add(1));
-    if bundle.version() != expected {
-        return Err(ChainError::VersionNotNext {
-            found: bundle.version(),
-            expected,
-        });
-    }
-    if bundle.previous() != previous.map(Bundle::digest) {
-        return Err(ChainError::PreviousMismatch);
-    }
-    let (statements, admins) = match previous {
-        Some(previous) => (
-            verify_statements(genesis, epoch, step, previous.roster())?,
-            previous.roster().admins(),
-        ),
-        None => (verify_statements(genesis, epoch, step, genesis)?, genesis.admins()),
-    };
-    certify_activation(
-        &statements,
-        bundle.digest(),
-        bundle.version(),
-        bundle.previous(),
-        admins,
-    )?;
-    Ok((bundle, statements))
+) -> Result<Step, ChainError> {
+    let bundle = Arc::new(Bundle::load(&step.files).map_err(ChainError::Load)?);
+    let candidate = Candidate::follow(genesis, epoch, previous, bundle)?;
+    candidate.certify(&step.statements, step.activated_at)
 }
 
-/// The distinct statements of a step, each valid at its moment.
-fn verify_statements(
-    genesis: &Genesis,
+/// A bundle that may come into force next.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a> {
+    genesis: &'a Genesis,
     epoch: u64,
-    step: &ActivatedBundle,
-    directory: &impl KeyDirectory,
-) -> Result<Vec<Verified>, ChainError> {
-    if step.statements.len() > MAX_ACTIVATION_STATEMENTS {
-        return Err(ChainError::TooManyStatements(step.statements.len()));
+    previous: Option<&'a Bundle>,
+    bundle: Arc<Bundle>,
+    class: Option<Class>,
+}
+
+impl<'a> Candidate<'a> {
+    /// Certifies that a bundle follows the one in force and is safe under the genesis, and computes what the step does.
+    pub fn follow(
+        genesis: &'a Genesis,
+        epoch: u64,
+        previous: Option<&'a Bundle>,
+        bundle: Arc<Bundle>,
+    ) -> Result<Self, ChainError> {
+        let is_production = genesis.environment() == Environment::Production;
+        bundle
+            .check_environment(is_production)
+            .map_err(ChainError::Environment)?;
+        let expected = previous.map_or(1, |previous| previous.version().saturating_add(1));
+        if bundle.version() != expected {
+            return Err(ChainError::VersionNotNext {
+                found: bundle.version(),
+                expected,
+            });
+        }
+        if bundle.previous() != previous.map(Bundle::digest) {
+            return Err(ChainError::PreviousMismatch);
+        }
+        Ok(Self {
+            genesis,
+            epoch,
+            previous,
+            class: previous.map(|previous| classify(previous, &bundle).class()),
+            bundle,
+        })
     }
-    let mut verified = Vec::new();
-    let mut seen: BTreeSet<StatementDigest> = BTreeSet::new();
-    for bytes in &step.statements {
-        let statement = verify(&Envelope::parse(bytes)?, directory)?;
-        statement
-            .statement()
-            .header
-            .certify(genesis.hash(), epoch, step.activated_at)?;
-        if let Body::Activation(activation) = &statement.statement().body
-            && let Some(not_before) = activation.not_before
-            && step.activated_at < not_before.to_timestamp()
+
+    /// The bundle.
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// Certifies that these statements, all of them, put the bundle in force at a moment.
+    pub fn certify(&self, statements: &[SeenStatement], now: Timestamp) -> Result<Step, ChainError> {
+        let statements = self.verify(statements, now)?;
+        self.conclude(&statements, now)
+    }
+
+    /// Out of everything that was said about the bundle, what puts it in force now: an officer where one may, or else the
+    /// admins who agree on when. What has expired, and whoever may not, is left aside.
+    pub fn choose(&self, pool: &[SeenStatement], now: Timestamp) -> Result<Step, ChainError> {
+        let said: Vec<(Verified, Timestamp)> = pool
+            .iter()
+            .filter_map(|seen| self.verify(std::slice::from_ref(seen), now).ok()?.pop())
+            .collect();
+        let moments: BTreeSet<_> = said.iter().map(|(verified, _)| moment(verified)).collect();
+        let mut nearest = None;
+        for wanted in moments {
+            for is_entitled in [Self::is_officer, Self::is_admin] {
+                let of_one_mind = |(verified, _): &&(Verified, Timestamp)| {
+                    moment(verified) == wanted && is_entitled(self, verified.signer())
+                };
+                let chosen: Vec<_> = said.iter().filter(of_one_mind).cloned().collect();
+                match self.conclude(&chosen, now) {
+                    Ok(step) => return Ok(step),
+                    Err(error) if chosen.is_empty() => drop(error),
+                    Err(error) => nearest = Some(nearer(nearest, error)),
+                }
+            }
+        }
+        // Nobody said anything that counts: what a quorum of nobody lacks.
+        nearest.map_or_else(|| self.conclude(&[], now), Err)
+    }
+
+    fn is_officer(&self, person: &PrincipalId) -> bool {
+        self.previous
+            .is_some_and(|previous| previous.roster().is_officer(person))
+    }
+
+    fn is_admin(&self, person: &PrincipalId) -> bool {
+        self.admins().members().contains(person)
+    }
+
+    fn admins(&self) -> &Quorum {
+        self.previous
+            .map_or(self.genesis.admins(), |previous| previous.roster().admins())
+    }
+
+    /// On whose word, since when.
+    fn conclude(&self, statements: &[(Verified, Timestamp)], now: Timestamp) -> Result<Step, ChainError> {
+        let verified: Vec<Verified> = statements.iter().map(|(verified, _)| verified.clone()).collect();
+        let (digest, version, previous) = (self.bundle.digest(), self.bundle.version(), self.bundle.previous());
+        let not_before = certify_subject(&verified, digest, version, previous)?;
+        if let Some(not_before) = not_before.map(UtcSeconds::to_timestamp)
+            && now < not_before
         {
-            return Err(ChainError::NotBefore(not_before.to_timestamp()));
+            return Err(ChainError::NotBefore(not_before));
         }
-        if seen.insert(statement.digest()) {
-            verified.push(statement);
-        }
+        let officers = statements
+            .iter()
+            .filter(|(verified, _)| self.is_officer(verified.signer()));
+        let by_officer = officers.map(|(_, seen)| *seen).min();
+        let may_officer = self.class.is_some_and(Class::is_pure_tightening);
+        let (authority, complete_at) = match (by_officer, self.previous) {
+            (Some(seen), Some(_)) if may_officer => {
+                let others = verified.iter().map(Verified::signer);
+                let mut others = others.filter(|signer| !self.is_officer(signer) && !self.is_admin(signer));
+                if let Some(stranger) = others.next() {
+                    return Err(ActivationError::NotAdmin(stranger.clone()).into());
+                }
+                (Authority::Officer, seen)
+            }
+            (Some(_) | None, in_force) => {
+                certify_activation(&verified, digest, version, previous, self.admins())?;
+                let complete_at = self.complete_at(statements).unwrap_or(now);
+                let time_lock = in_force.map_or(Duration::ZERO, |in_force| in_force.roster().time_lock());
+                let opens_at = complete_at.after(time_lock);
+                if now < opens_at {
+                    return Err(ChainError::TimeLocked(opens_at));
+                }
+                let authority = in_force.map_or(Authority::Genesis, |_| Authority::Quorum);
+                (authority, complete_at)
+            }
+        };
+        Ok(Step {
+            bundle: Arc::clone(&self.bundle),
+            statements: verified,
+            class: self.class,
+            authority,
+            complete_at,
+            activated_at: now,
+        })
     }
-    Ok(verified)
+
+    /// First sight of the statement that completed the quorum: each person counts from their first one.
+    fn complete_at(&self, statements: &[(Verified, Timestamp)]) -> Option<Timestamp> {
+        let mut first: BTreeMap<&PrincipalId, Timestamp> = BTreeMap::new();
+        for (verified, seen) in statements {
+            let held = first.entry(verified.signer()).or_insert(*seen);
+            *held = (*held).min(*seen);
+        }
+        let mut moments: Vec<Timestamp> = first.into_values().collect();
+        moments.sort_unstable();
+        let last = usize::try_from(self.admins().threshold()).ok()?.checked_sub(1)?;
+        moments.get(last).copied()
+    }
+
+    /// The distinct statements, each valid when it was first seen and at this moment.
+    fn verify(&self, statements: &[SeenStatement], now: Timestamp) -> Result<Vec<(Verified, Timestamp)>, ChainError> {
+        if statements.len() > MAX_ACTIVATION_STATEMENTS {
+            return Err(ChainError::TooManyStatements(statements.len()));
+        }
+        let mut verified = Vec::new();
+        let mut seen: BTreeSet<StatementDigest> = BTreeSet::new();
+        for SeenStatement {
+            envelope,
+            first_seen_at,
+        } in statements
+        {
+            let envelope = Envelope::parse(envelope)?;
+            let statement = match self.previous {
+                Some(previous) => verify(&envelope, previous.roster())?,
+                None => verify(&envelope, self.genesis)?,
+            };
+            if *first_seen_at > now {
+                return Err(ChainError::SeenLater(*first_seen_at));
+            }
+            for at in [*first_seen_at, now] {
+                statement
+                    .statement()
+                    .header
+                    .certify(self.genesis.hash(), self.epoch, at)?;
+            }
+            if seen.insert(statement.digest()) {
+                verified.push((statement, *first_seen_at));
+            }
+        }
+        Ok(verified)
+    }
+}
+
+/// From when an activation wants to be in force; other kinds say nothing about it, and count for nothing.
+fn moment(verified: &Verified) -> Option<UtcSeconds> {
+    if let Body::Activation(activation) = &verified.statement().body {
+        return activation.not_before;
+    }
+    None
+}
+
+/// Of two reasons why not yet, the one that is nearer to a yes.
+fn nearer(held: Option<ChainError>, other: ChainError) -> ChainError {
+    let distance = |error: &ChainError| match error {
+        ChainError::TimeLocked(_) => 0,
+        ChainError::NotBefore(_) => 1,
+        ChainError::Activation(ActivationError::QuorumShort { .. }) => 2,
+        ChainError::Load(_)
+        | ChainError::Environment(_)
+        | ChainError::VersionNotNext { .. }
+        | ChainError::PreviousMismatch
+        | ChainError::Statement(_)
+        | ChainError::Activation(_)
+        | ChainError::SeenLater(_)
+        | ChainError::TooManyStatements(_) => 3,
+    };
+    match held {
+        Some(held) if distance(&held) <= distance(&other) => held,
+        Some(_) | None => other,
+    }
 }

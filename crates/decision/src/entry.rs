@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::Kind;
+use countersign_approval::{Kind, Verified};
+use countersign_bundle::Class;
 use countersign_policy::Usage;
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
@@ -14,7 +15,7 @@ use countersign_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{FreezeEntry, FreezeFact, ThawEntry};
+use crate::{Authority, FreezeEntry, FreezeFact, Step, ThawEntry};
 
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,10 +102,32 @@ pub struct ActivationEntry {
     pub bundle: BundleDigest,
     /// The bundle it replaces.
     pub previous: Option<BundleDigest>,
-    /// The admins' statements.
+    /// What the step from the bundle before does; absent for version 1.
+    pub class: Option<Class>,
+    /// On whose word it came into force.
+    pub authority: Authority,
+    /// The statements that counted.
     pub statements: Vec<StatementDigest>,
+    /// First sight of the officer's statement, or of the one that completed the quorum: the time-lock counts from here.
+    pub complete_at: Timestamp,
     /// When it came into force.
     pub activated_at: Timestamp,
+}
+
+impl ActivationEntry {
+    /// What the log says of a step.
+    pub fn of(step: &Step) -> Self {
+        Self {
+            version: step.bundle.version(),
+            bundle: step.bundle.digest(),
+            previous: step.bundle.previous(),
+            class: step.class,
+            authority: step.authority,
+            statements: step.statements.iter().map(Verified::digest).collect(),
+            complete_at: step.complete_at,
+            activated_at: step.activated_at,
+        }
+    }
 }
 
 /// A statement at its first sight.

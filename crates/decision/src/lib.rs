@@ -40,7 +40,7 @@ pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use case::{Case, Decision, Outcome, Seen};
-pub use chain::{ActivatedBundle, BundleChain, ChainError, certify_next};
+pub use chain::{ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next};
 pub use decide::{MAX_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,

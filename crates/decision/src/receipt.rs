@@ -15,8 +15,8 @@ use countersign_types::{
 };
 
 use crate::{
-    ActivatedBundle, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError, Observatory, Reading,
-    Seen, SignatureEntry, decide,
+    ActivatedBundle, ActivationEntry, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError,
+    Observatory, Reading, Seen, SeenStatement, SignatureEntry, decide,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
 };
 
@@ -102,6 +102,22 @@ impl Receipt {
     }
 }
 
+/// Every bundle of the receipt came into force when and as the log says: the moments of the file alone would let it claim that
+/// a time-lock had run out.
+fn verify_activations(chain: &BundleChain, entries: &[Entry]) -> Result<(), ReceiptError> {
+    for step in chain.steps() {
+        let expected = ActivationEntry::of(step);
+        let is_logged = |entry: &Entry| matches!(entry, Entry::Activation(entry) if *entry == expected);
+        if !entries.iter().any(is_logged) {
+            return Err(broken(format!(
+                "the activation of bundle {} is not in the log as the receipt has it",
+                expected.bundle
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// A decision taken again, and what it made of the bytes.
 struct Recomputed {
     decision: Decision,
@@ -125,6 +141,7 @@ impl Verifier {
         self.verify_inclusion(&checkpoint)?;
         let chain = self.verify_chain()?;
         self.verify_statement_entries(&entries)?;
+        verify_activations(&chain, &entries)?;
         let last = last_decision(&entries);
         let recomputed = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => {
@@ -190,7 +207,14 @@ impl Verifier {
                     .iter()
                     .map(|(path, blob)| (path.clone(), blob.0.clone()))
                     .collect(),
-                statements: bundle.statements.iter().map(|blob| blob.0.clone()).collect(),
+                statements: bundle
+                    .statements
+                    .iter()
+                    .map(|statement| SeenStatement {
+                        envelope: statement.envelope.0.clone(),
+                        first_seen_at: statement.first_seen_at,
+                    })
+                    .collect(),
                 activated_at: bundle.activated_at,
             })
             .collect();
@@ -213,7 +237,10 @@ impl Verifier {
                 | Entry::Thaw(_) => {}
             }
         }
-        let statements = std::iter::once(&self.json.request).chain(&self.json.statements);
+        let activating = self.json.bundles.iter().flat_map(|bundle| &bundle.statements);
+        let statements = std::iter::once(&self.json.request)
+            .chain(&self.json.statements)
+            .chain(activating);
         for statement in statements {
             let envelope = Envelope::parse(&statement.envelope.0).map_err(|error| broken(error.to_string()))?;
             if logged.get(&envelope.statement_digest()) != Some(&statement.first_seen_at) {

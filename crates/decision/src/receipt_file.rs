@@ -34,7 +34,7 @@ impl From<Blob> for String {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BundleJson {
     pub(crate) files: BTreeMap<String, Blob>,
-    pub(crate) statements: Vec<Blob>,
+    pub(crate) statements: Vec<StatementJson>,
     pub(crate) activated_at: Timestamp,
 }
 
@@ -164,7 +164,14 @@ fn bundle_json(bundle: &ActivatedBundle) -> BundleJson {
             .iter()
             .map(|(path, bytes)| (path.clone(), Blob(bytes.clone())))
             .collect(),
-        statements: bundle.statements.iter().cloned().map(Blob).collect(),
+        statements: bundle
+            .statements
+            .iter()
+            .map(|statement| StatementJson {
+                envelope: Blob(statement.envelope.clone()),
+                first_seen_at: statement.first_seen_at,
+            })
+            .collect(),
         activated_at: bundle.activated_at,
     }
 }

@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::{
-    Activation, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling, Freeze,
-    Genesis, GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, QuorumRecord, Rejection,
+    Activation, AdminsRecord, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling, Freeze,
+    Genesis, GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, Rejection,
     RejectionItem, Replace, Request, RosterFile, ServiceRecord, SshSigner, Statement, StatementSigner, TemplateKind,
     Thaw, TransactionBinding, seal,
 };
@@ -201,9 +201,10 @@ pub fn roster() -> RosterFile {
             tenant: "main".parse().expect("a tenant"),
             principals: ids(&["payout-service"]),
         }],
-        admins: QuorumRecord {
+        admins: AdminsRecord {
             threshold: 2,
             members: ids(&["alice", "bob", "carol"]),
+            time_lock: None,
         },
         officers: ids(&["dave"]),
         observers: Vec::new(),
@@ -268,7 +269,7 @@ impl World {
             id: StatementNonce::from_bytes([1; 16]),
             environment: Environment::Development,
             people: roster.people.iter().take(3).cloned().collect(),
-            admins: roster.admins.clone(),
+            admins: roster.admins.quorum(),
             log_origin: "countersign.test/log".to_owned(),
             log_key: ed25519_text(LOG_SEED),
         };

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use countersign_approval::{Activation, Body, Envelope, FIRST_EPOCH, Genesis, Header};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::{World, bundle_files, sealed};
-use countersign_decision::{ActivatedBundle, BundleChain, ChainError};
+use countersign_decision::{ActivatedBundle, BundleChain, ChainError, SeenStatement};
 use countersign_types::{BundleDigest, Duration, GenesisHash, Tag, Timestamp};
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -33,10 +33,19 @@ fn at(world: &World) -> Timestamp {
     world.issued_at.after(Duration::from_secs(1))
 }
 
+/// First seen as the bundle comes into force.
+fn seen(world: &World, statements: &[Envelope]) -> Vec<SeenStatement> {
+    let seen = |envelope: &Envelope| SeenStatement {
+        envelope: envelope.to_bytes(),
+        first_seen_at: at(world),
+    };
+    statements.iter().map(seen).collect()
+}
+
 fn step(world: &World, files: &Files, statements: &[Envelope]) -> ActivatedBundle {
     ActivatedBundle {
         files: files.clone(),
-        statements: statements.iter().map(Envelope::to_bytes).collect(),
+        statements: seen(world, statements),
         activated_at: at(world),
     }
 }
@@ -94,7 +103,7 @@ impl Chain {
     }
 
     fn resign(&mut self, at: usize, statements: &[Envelope]) {
-        self.steps[at].statements = statements.iter().map(Envelope::to_bytes).collect();
+        self.steps[at].statements = seen(&self.world, statements);
     }
 }
 

@@ -18,12 +18,12 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Envelope, verify};
+use countersign_approval::{Envelope, FIRST_EPOCH, Verified, verify};
 use countersign_audit::{Checkpoint, Frontier, InclusionProof, LeafHash, SignedCheckpoint, TreeSize, VerifierKey};
 use countersign_decision::testing::{Ask, LOG_SEED, WALLET_SEED, World, sealed};
 use countersign_decision::{
-    ActivatedBundle, DecisionEntry, Entry, GenesisEntry, ProvenEntry, Receipt, ReceiptFile, ReceiptStatement,
-    SignatureEntry, SignedFile, StatementEntry,
+    ActivatedBundle, ActivationEntry, BundleChain, DecisionEntry, Entry, GenesisEntry, ProvenEntry, Receipt,
+    ReceiptFile, ReceiptStatement, SeenStatement, SignatureEntry, SignedFile, StatementEntry,
 };
 use countersign_types::{AuthorizationId, ChainFacts, PayloadDigest, RawSignature, SigningBytes, Tag, Timestamp};
 use ed25519_dalek::Signer as _;
@@ -56,6 +56,37 @@ fn statement_entry(world: &World, fixture: &Fixture, envelope: &Envelope, at: Ti
     } else {
         Entry::Statement(entry)
     }
+}
+
+/// Version 1, signed by two admins of the genesis.
+fn first_bundle(world: &World, files: &BTreeMap<String, Vec<u8>>) -> ActivatedBundle {
+    let statement = |admin| SeenStatement {
+        envelope: world.activation(admin, files).to_bytes(),
+        first_seen_at: world.issued_at,
+    };
+    ActivatedBundle {
+        files: files.clone(),
+        statements: vec![statement("alice"), statement("bob")],
+        activated_at: world.issued_at,
+    }
+}
+
+/// What the log says of version 1.
+fn activation_entries(world: &World, bundles: &[ActivatedBundle]) -> Vec<Entry> {
+    let chain = BundleChain::verify(&world.genesis, FIRST_EPOCH, bundles).unwrap();
+    let step = &chain.steps()[0];
+    let statement = |verified: &Verified| {
+        Entry::Statement(StatementEntry {
+            statement: verified.digest(),
+            kind: verified.envelope().kind(),
+            signer: verified.signer().clone(),
+            withdrawals: vec![],
+            first_seen_at: world.issued_at,
+        })
+    };
+    let mut entries: Vec<Entry> = step.statements.iter().map(statement).collect();
+    entries.push(Entry::Activation(ActivationEntry::of(step)));
+    entries
 }
 
 fn decision(entry: &DecisionEntry) -> Entry {
@@ -124,12 +155,9 @@ impl Draft {
         entries.push(decision(&allowed.entry));
         let (signed, signature) = sign(&fixture, &allowed.entry);
         entries.push(signature);
-        let activation = |admin| world.activation(admin, &world.files).to_bytes();
-        let bundles = vec![ActivatedBundle {
-            files: world.files.clone(),
-            statements: vec![activation("alice"), activation("bob")],
-            activated_at: world.issued_at,
-        }];
+        let bundles = vec![first_bundle(&world, &world.files)];
+        // Last, where a log has them first: what verifies a receipt looks for them, not at where they stand.
+        entries.extend(activation_entries(&world, &bundles));
         Self {
             unsigned: Some(fixture.unsigned.clone()),
             fixture,
@@ -189,7 +217,7 @@ impl Draft {
         let mut file = ReceiptFile {
             withdrawal: self.fixture.withdrawal(),
             genesis: world.genesis_bytes.clone(),
-            epoch: countersign_approval::FIRST_EPOCH,
+            epoch: FIRST_EPOCH,
             bundles: self.bundles.clone(),
             request: statement(&(self.fixture.request.clone(), self.fixture.first_seen_at)),
             unsigned: self.unsigned.clone(),
@@ -391,11 +419,30 @@ fn one_change_is_refused() {
             |d| {
                 let world = World::new();
                 let files = sealed(1, None, policy_with("10 ETH", "9 ETH"));
-                let activation = |admin| world.activation(admin, &files).to_bytes();
-                d.bundles[0].statements = vec![activation("alice"), activation("bob")];
-                d.bundles[0].files = files.clone();
+                d.bundles = vec![first_bundle(&world, &files)];
+                let activated = activation_entries(&world, &d.bundles);
+                let first = d.entries.len() - activated.len();
+                d.entries.splice(first.., activated);
             },
             "not in the chain",
+        ),
+        (
+            "an activation at another moment than the log has",
+            |d| d.bundles[0].activated_at = later(d.bundles[0].activated_at, 1),
+            "is not in the log as the receipt has it",
+        ),
+        (
+            "an activation whose statement was seen at another moment",
+            |d| {
+                let seen = &mut d.bundles[0].statements[0].first_seen_at;
+                *seen = Timestamp::from_unix_millis(seen.unix_millis() - 1);
+            },
+            "is not in the log as the receipt has it",
+        ),
+        (
+            "an activation that the log lacks",
+            |d| drop(d.entries.pop()),
+            "is not in the log as the receipt has it",
         ),
         (
             "a bundle that one admin activated",

@@ -48,9 +48,12 @@ pub(crate) async fn load_proven_entries(
 ) -> Result<Vec<ProvenEntry>, StepError> {
     let damaged = |error: &dyn std::error::Error| JournalError::Damaged(error.to_string());
     let size = TreeSize::new(size).map_err(|error| damaged(&error))?;
-    let mut sql =
-        Sql::new("SELECT position, bytes FROM log_subjects JOIN log_entries USING (position) WHERE request = ");
-    sql.bind(request.as_bytes()).push(" ORDER BY position");
+    let mut sql = Sql::new(
+        "SELECT position, bytes FROM log_entries WHERE position IN (SELECT position FROM log_subjects WHERE request = ",
+    );
+    // A bundle that came into force is a subject of its own, which every receipt needs.
+    sql.bind(request.as_bytes())
+        .push(" OR request IN (SELECT digest FROM bundles)) ORDER BY position");
     let rows = link.rows(sql).await?;
     let mut entries = Vec::new();
     let mut required = BTreeSet::new();

@@ -121,12 +121,13 @@ async fn load_files(link: &mut Link<'_>, version: i64) -> Result<BTreeMap<String
     rows.iter().map(file).collect()
 }
 
-async fn load_activations(link: &mut Link<'_>, version: i64) -> Result<Vec<Vec<u8>>, StepError> {
-    let mut sql =
-        Sql::new("SELECT envelope FROM bundle_statements JOIN statements ON digest = statement WHERE version = ");
+async fn load_activations(link: &mut Link<'_>, version: i64) -> Result<Vec<JournaledStatement>, StepError> {
+    let mut sql = Sql::new(
+        "SELECT envelope, first_seen_at FROM bundle_statements JOIN statements ON digest = statement WHERE version = ",
+    );
     sql.bind(version).push(" ORDER BY position");
     let rows = link.rows(sql).await?;
-    rows.iter().map(|row| Ok(row.bytes("envelope")?.to_vec())).collect()
+    rows.iter().map(journaled).collect()
 }
 
 /// Everything about one withdrawal. The caller holds a read transaction.

@@ -467,7 +467,8 @@ impl<R> Verdict<R> {
     }
 }
 
-/// An entry for the audit log, and the withdrawal whose receipt needs it.
+/// An entry for the audit log, and the withdrawals whose receipts need it. Every receipt needs what is said about bundles
+/// that came into force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// The entry's bytes, at most `countersign_audit::MAX_ENTRY_BYTES`.
@@ -548,8 +549,8 @@ pub struct StoredBundle {
     pub digest: BundleDigest,
     /// Its files, the manifest among them.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The envelopes of the statements that activated it.
-    pub statements: Vec<Vec<u8>>,
+    /// The statements that activated it.
+    pub statements: Vec<JournaledStatement>,
     /// When it came into force.
     pub activated_at: Timestamp,
 }

@@ -17,6 +17,7 @@
     )
 )]
 
+mod activation;
 mod admission;
 mod authorization;
 mod backend;

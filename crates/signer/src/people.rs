@@ -1,24 +1,22 @@
 //! What the second listener does: statements of people, activations, and everything that auditors read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_approval::{Body, Envelope, Genesis, Verified, verify};
 use countersign_audit::{KeyName, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    Acknowledgement, ActivatedBundle, ActivationEntry, ChainError, Entry, EntryError, ProvenEntry, ReceiptError,
-    ReceiptFile, ReceiptStatement, SignedFile, certify_next,
+    Acknowledgement, ActivatedBundle, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement, SeenStatement,
+    SignedFile,
 };
 use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    Activated, JournaledStatement, LateCharge, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle,
-    Verdict, WithdrawalHistory, Write,
+    JournaledStatement, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
+    WithdrawalHistory, Write, activation,
     freezes::{Thawing, certify_freeze, certify_thaw, officer_freeze},
-    past,
     pipeline::MAX_ROUNDS,
-    prepare::{room, subjects},
+    prepare::{about, room, subjects},
     propose,
     ruling::Changes,
 };
@@ -85,7 +83,10 @@ impl Signer {
             Body::Freeze(freeze) => certify_freeze(bundle, verified.signer(), freeze).map(|()| Effect::Freezes),
             Body::Thaw(thaw) => certify_thaw(bundle, verified.signer(), thaw).map(Effect::Thaws),
             Body::Request(_) => Err(refuse("a request comes with its transaction, through the orchestrator")),
-            Body::Activation(_) => Err(refuse("an activation comes with its bundle")),
+            Body::Activation(activation) => {
+                activation::certify_statement(verified, activation, bundle)?;
+                Ok(Effect::Heard)
+            }
             Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
             Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
                 Err(refuse("an attestation comes with the withdrawal that it is about"))
@@ -117,98 +118,7 @@ impl Signer {
         })
     }
 
-    /// Certifies and activates the next bundle inside the journal's transaction.
-    pub async fn activate(
-        &self,
-        files: BTreeMap<String, Vec<u8>>,
-        statements: Vec<Vec<u8>>,
-    ) -> Result<Activated, SignerError> {
-        let candidate = Bundle::load(&files).map_err(ChainError::Load)?;
-        self.certify_keys(&candidate)?;
-        for _ in 0..MAX_ROUNDS {
-            let previous = self.active().ok();
-            self.certify_ahead(previous.as_deref(), &files, &statements).await?;
-            let reads = Reads {
-                spends_since: previous
-                    .as_ref()
-                    .filter(|_| past::is_asked(&candidate))
-                    .map(|_| past::since(self.now())),
-                ..Reads::default()
-            };
-            match self
-                .activate_after(previous, reads, (files.clone(), statements.clone()))
-                .await?
-            {
-                Some(activated) => return Ok(activated),
-                None => self.refresh().await?,
-            }
-        }
-        Err(SignerError::Contended)
-    }
-
-    /// What will be refused is refused before it costs the journal's lock a bundle to load and signatures to verify.
-    async fn certify_ahead(
-        &self,
-        previous: Option<&Bundle>,
-        files: &BTreeMap<String, Vec<u8>>,
-        statements: &[Vec<u8>],
-    ) -> Result<(), SignerError> {
-        let stand = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.bundle.clone()));
-        let ((epoch, active), now) = propose(self.journal.as_ref(), Reads::default(), stand).await?;
-        let is_current = active.map(|active| active.digest) == previous.map(Bundle::digest);
-        let step = ActivatedBundle {
-            files: files.clone(),
-            statements: statements.to_vec(),
-            activated_at: now,
-        };
-        // Under a stale predecessor every answer would be wrong: `activate_after` finds it out and starts over.
-        if is_current {
-            certify_next(&self.genesis, epoch, previous, &step)?;
-        }
-        Ok(())
-    }
-
-    /// `None` where `previous` is not in force.
-    async fn activate_after(
-        &self,
-        previous: Option<Arc<Bundle>>,
-        reads: Reads,
-        (files, statements): (BTreeMap<String, Vec<u8>>, Vec<Vec<u8>>),
-    ) -> Result<Option<Activated>, SignerError> {
-        let genesis = self.genesis.clone();
-        let decide = move |view: &LedgerView, now: Timestamp| {
-            let in_force = view.bundle.as_ref().map(|bundle| bundle.digest);
-            if in_force != previous.as_deref().map(Bundle::digest) {
-                return Verdict::unchanged(Ok(None));
-            }
-            let step = ActivatedBundle {
-                files: files.clone(),
-                statements: statements.clone(),
-                activated_at: now,
-            };
-            match certify_next(&genesis, view.epoch, previous.as_deref(), &step) {
-                Ok((bundle, verified)) => match past::late_charges(view, previous.as_deref(), &bundle, now) {
-                    Ok(late) => activation(bundle, verified, (&files, late), now),
-                    Err(error) => Verdict::unchanged(Err(error)),
-                },
-                Err(error) => Verdict::unchanged(Err(error.into())),
-            }
-        };
-        let (activated, at) = propose(self.journal.as_ref(), reads, decide).await?;
-        let Some((bundle, first)) = activated? else {
-            return Ok(None);
-        };
-        let bundle = Arc::new(bundle);
-        self.learn(Arc::clone(&bundle), true);
-        let acknowledgement = self.acknowledge(&first, at)?;
-        Ok(Some(Activated {
-            version: bundle.version(),
-            digest: bundle.digest(),
-            acknowledgement,
-        }))
-    }
-
-    fn acknowledge(&self, verified: &Verified, first_seen_at: Timestamp) -> Result<Vec<u8>, SignerError> {
+    pub(crate) fn acknowledge(&self, verified: &Verified, first_seen_at: Timestamp) -> Result<Vec<u8>, SignerError> {
         let acknowledgement = Acknowledgement {
             deployment: self.genesis.hash(),
             statement: verified.digest(),
@@ -258,7 +168,7 @@ impl Signer {
             after = last.version;
             bundles.extend(page.into_iter().map(|stored| ActivatedBundle {
                 files: stored.files,
-                statements: stored.statements,
+                statements: stored.statements.into_iter().map(seen).collect(),
                 activated_at: stored.activated_at,
             }));
         }
@@ -301,9 +211,9 @@ impl Intake {
         Reads {
             statements: vec![self.verified.digest()],
             nonces: vec![(signer.clone(), self.verified.statement().header.nonce)],
-            voices: subjects(&self.verified)
-                .iter()
-                .map(|withdrawal| (withdrawal.request(), signer.clone()))
+            voices: about(&self.verified)
+                .into_iter()
+                .map(|subject| (subject, signer.clone()))
                 .collect(),
             freezes: true,
             marks: match &self.effect {
@@ -360,60 +270,11 @@ impl Intake {
     }
 }
 
-type ActivationReply = Result<Option<(Bundle, Verified)>, SignerError>;
-
-/// Entries and changes of an activation. Its statements are journaled with it.
-fn activation(
-    bundle: Bundle,
-    verified: Vec<Verified>,
-    (files, late): (&BTreeMap<String, Vec<u8>>, Vec<LateCharge>),
-    now: Timestamp,
-) -> Verdict<ActivationReply> {
-    match activation_changes(&bundle, &verified, (files, late), now) {
-        Ok(changes) => match verified.into_iter().next() {
-            Some(first) => Verdict {
-                entries: changes.entries,
-                writes: changes.writes,
-                reply: Ok(Some((bundle, first))),
-            },
-            None => Verdict::unchanged(Err(SignerError::NoBundle)),
-        },
-        Err(error) => Verdict::unchanged(Err(error.into())),
+fn seen(statement: JournaledStatement) -> SeenStatement {
+    SeenStatement {
+        envelope: statement.envelope,
+        first_seen_at: statement.first_seen_at,
     }
-}
-
-fn activation_changes(
-    bundle: &Bundle,
-    verified: &[Verified],
-    (files, late): (&BTreeMap<String, Vec<u8>>, Vec<LateCharge>),
-    now: Timestamp,
-) -> Result<Changes, EntryError> {
-    let mut changes = Changes::default();
-    for statement in verified {
-        changes.statement(statement, subjects(statement), now)?;
-    }
-    let statements: Vec<_> = verified.iter().map(Verified::digest).collect();
-    let entry = Entry::Activation(ActivationEntry {
-        version: bundle.version(),
-        bundle: bundle.digest(),
-        previous: bundle.previous(),
-        statements: statements.clone(),
-        activated_at: now,
-    });
-    changes.entries.push(LogEntry {
-        bytes: entry.to_bytes()?,
-        subjects: Vec::new(),
-    });
-    changes.writes.push(Write::Bundle {
-        version: bundle.version(),
-        digest: bundle.digest(),
-        files: files.clone(),
-        statements,
-    });
-    if !late.is_empty() {
-        changes.writes.push(Write::Backfill { charges: late });
-    }
-    Ok(changes)
 }
 
 fn write_receipt(

@@ -7,9 +7,11 @@ use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verifi
 use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, usage_queries};
 use countersign_policy::UsageQuery;
-use countersign_types::{ChainFacts, ChainId, GenesisHash, PrincipalId, StatementDigest, Tag, Timestamp, WithdrawalId};
+use countersign_types::{
+    ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
+};
 
-use crate::{JournalError, JournaledStatement, Reads, SignerError, submission::Decoded};
+use crate::{JournalError, JournaledStatement, Reads, SignerError, activation, submission::Decoded};
 
 /// What a preparation starts from.
 pub(crate) struct Ingredients {
@@ -241,7 +243,7 @@ fn certify(
 /// decision's entry outgrow the log, and whoever has approved too often can still reject and cancel.
 pub(crate) fn room(kind: Kind) -> u64 {
     match kind {
-        Kind::Approval => 4,
+        Kind::Approval | Kind::Activation => 4,
         Kind::Rejection => 8,
         Kind::Cancel => 12,
         // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
@@ -250,13 +252,20 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Replace => 12,
         // Freezes and thaws are about no withdrawal, and have bounds of their own.
         Kind::Request
-        | Kind::Activation
         | Kind::Freeze
         | Kind::Thaw
         | Kind::Price
         | Kind::Screening
         | Kind::AddressBook => 0,
     }
+}
+
+/// What the journal files a statement under: the withdrawals that it names, or the bundle that it would put in force.
+pub(crate) fn about(verified: &Verified) -> Vec<RequestDigest> {
+    if let Body::Activation(activation) = &verified.statement().body {
+        return vec![activation::subject(activation.bundle)];
+    }
+    subjects(verified).iter().map(WithdrawalId::request).collect()
 }
 
 /// The withdrawals that a statement names. An observation names none: it is about those that need what it says.

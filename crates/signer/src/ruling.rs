@@ -14,7 +14,7 @@ use crate::{
     Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
     freezes::freeze_fact,
-    prepare::{Prepared, first_sight, subjects},
+    prepare::{Prepared, about, first_sight, subjects},
 };
 
 /// The most decisions of one withdrawal in the log, those that authorize or end it aside.
@@ -330,7 +330,10 @@ impl Changes {
         withdrawals: Vec<WithdrawalId>,
         now: Timestamp,
     ) -> Result<(), EntryError> {
-        let about: Vec<_> = withdrawals.iter().map(WithdrawalId::request).collect();
+        let about = match withdrawals.is_empty() {
+            true => about(verified),
+            false => withdrawals.iter().map(WithdrawalId::request).collect(),
+        };
         let entry = statement_entry(verified, withdrawals, now);
         let is_request = verified.envelope().request_digest().is_some();
         let entry = if is_request {

@@ -95,7 +95,10 @@ async fn bundles_read_back(place: Place) {
             ("manifest.json".to_owned(), format!("manifest {version}").into_bytes()),
             ("policy.yaml".to_owned(), b"rules".to_vec()),
         ]),
-        statements: vec![envelope(&format!("activation-{version}"))],
+        statements: vec![JournaledStatement {
+            envelope: envelope(&format!("activation-{version}")),
+            first_seen_at: at(START + version as i64),
+        }],
         activated_at: at(START + version as i64),
     };
     assert_eq!(journal.active_bundle().await.unwrap(), Some(stored(3)));

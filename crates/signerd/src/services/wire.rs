@@ -8,12 +8,12 @@ use countersign_proto::{
     fields::FieldError,
     limits::{MAX_BUNDLE_BYTES, MAX_PEOPLE_RESPONSE_BYTES},
     signer::v1::{
-        ActivatedBundle, Allowed, AuthorizeResponse, BundleFile, Denied, EvaluateResponse, Malformed, Pending, Signed,
-        authorize_response, evaluate_response,
+        ActivatedBundle, Allowed, AuthorizeResponse, BundleFile, Denied, EvaluateResponse, Malformed, Pending,
+        SeenStatement, Signed, authorize_response, evaluate_response,
     },
     v1,
 };
-use countersign_signer::{Answer, Page, StoredBundle};
+use countersign_signer::{Answer, JournaledStatement, Page, StoredBundle};
 use countersign_types::{GroupId, Tag, Timestamp};
 use tonic::Status;
 
@@ -119,7 +119,8 @@ pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> Vec<ActivatedBundle> {
     let mut room = MAX_PEOPLE_RESPONSE_BYTES.saturating_sub(FRAMING_BYTES);
     let mut page = Vec::new();
     for bundle in bundles.into_iter().take(MAX_BUNDLES) {
-        let contents = bundle.files.values().chain(&bundle.statements);
+        let statements = bundle.statements.iter().map(|statement| &statement.envelope);
+        let contents = bundle.files.values().chain(statements);
         let size = contents.map(Vec::len).fold(0, usize::saturating_add);
         if size > room && !page.is_empty() {
             break;
@@ -135,8 +136,15 @@ fn activated_bundle(bundle: StoredBundle) -> ActivatedBundle {
     ActivatedBundle {
         version: bundle.version,
         files: files.collect(),
-        statements: bundle.statements.into_iter().map(fields::statement).collect(),
+        statements: bundle.statements.into_iter().map(seen_statement).collect(),
         activated_at_ms: bundle.activated_at.unix_millis(),
+    }
+}
+
+fn seen_statement(statement: JournaledStatement) -> SeenStatement {
+    SeenStatement {
+        statement: Some(fields::statement(statement.envelope)),
+        first_seen_at_ms: statement.first_seen_at.unix_millis(),
     }
 }
 

@@ -208,7 +208,10 @@ fn stored(version: u64, size: usize) -> StoredBundle {
         version,
         digest: BundleDigest::of(b"x"),
         files: BTreeMap::from([("manifest.json".to_owned(), vec![0; size])]),
-        statements: vec![b"s".to_vec()],
+        statements: vec![JournaledStatement {
+            envelope: b"s".to_vec(),
+            first_seen_at: Timestamp::from_unix_millis(8),
+        }],
         activated_at: Timestamp::from_unix_millis(9),
     }
 }
@@ -232,7 +235,10 @@ fn a_page_of_bundles_fits_its_answer_and_is_never_empty() {
     let expected = ActivatedBundle {
         version: 4,
         files: vec![file("manifest.json", 2)],
-        statements: vec![fields::statement(b"s".to_vec())],
+        statements: vec![SeenStatement {
+            statement: Some(fields::statement(b"s".to_vec())),
+            first_seen_at_ms: 8,
+        }],
         activated_at_ms: 9,
     };
     assert_eq!(page, [expected]);

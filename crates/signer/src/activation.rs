@@ -1,0 +1,275 @@
+//! Putting bundles in force: what people say about the next one is journaled first, and the bundle comes into force once it
+//! is enough (docs/adr/0023).
+//!
+//! An activation's statements are journaled whether or not they suffice yet, because delays count from their first sight.
+//! Nothing comes into force by itself: whoever holds the files asks again when the time-lock has run out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis, Verified, verify};
+use countersign_bundle::Bundle;
+use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
+use countersign_types::{BundleDigest, RequestDigest, StatementDigest, Timestamp};
+
+use crate::{
+    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
+    pipeline::MAX_ROUNDS, past, prepare::room, propose, ruling::Changes,
+};
+
+/// What the journal files statements about a bundle under. Subjects are digests of one length, each over text that names its
+/// kind, so a bundle's is never that of a request.
+pub(crate) fn subject(bundle: BundleDigest) -> RequestDigest {
+    RequestDigest::from_bytes(*bundle.as_bytes())
+}
+
+/// Certifies that somebody who counts speaks about the bundle that comes next.
+pub(crate) fn certify_statement(
+    verified: &Verified,
+    activation: &Activation,
+    in_force: &Bundle,
+) -> Result<(), ChainError> {
+    let expected = in_force.version().saturating_add(1);
+    if activation.version != expected {
+        return Err(ChainError::VersionNotNext {
+            found: activation.version,
+            expected,
+        });
+    }
+    if activation.previous != Some(in_force.digest()) {
+        return Err(ChainError::PreviousMismatch);
+    }
+    certify_signer(verified, in_force)
+}
+
+fn certify_signer(verified: &Verified, in_force: &Bundle) -> Result<(), ChainError> {
+    let (signer, roster) = (verified.signer(), in_force.roster());
+    if roster.admins().members().contains(signer) || roster.is_officer(signer) {
+        return Ok(());
+    }
+    Err(ActivationError::NotAdmin(signer.clone()).into())
+}
+
+impl Signer {
+    /// Journals the statements, and puts the bundle in force if they suffice now, with those that were journaled before.
+    /// Until then the answer is what is missing: more admins, or time.
+    pub async fn activate(
+        &self,
+        files: BTreeMap<String, Vec<u8>>,
+        statements: Vec<Vec<u8>>,
+    ) -> Result<Activated, SignerError> {
+        let bundle = Arc::new(Bundle::load(&files).map_err(ChainError::Load)?);
+        self.certify_keys(&bundle)?;
+        let files = Arc::new(files);
+        for _ in 0..MAX_ROUNDS {
+            let previous = self.active().ok();
+            let has_past = previous.is_some() && past::is_asked(&bundle);
+            let round = Round {
+                genesis: self.genesis.clone(),
+                spends_since: has_past.then(|| past::since(self.now())),
+                previous,
+                bundle: Arc::clone(&bundle),
+                files: Arc::clone(&files),
+                said: self.journal.statements(subject(bundle.digest())).await?,
+                handed: Vec::new(),
+            };
+            let Some(handed) = self.certify_ahead(&round, &statements).await? else {
+                self.refresh().await?;
+                continue;
+            };
+            let round = Round { handed, ..round };
+            let reads = round.reads();
+            let decide = move |view: &LedgerView, now: Timestamp| {
+                let verdict = round.decide(view, now);
+                verdict.unwrap_or_else(|error| Verdict::unchanged(Err(error)))
+            };
+            match propose(self.journal.as_ref(), reads, decide).await?.0? {
+                Some(step) => return self.conclude(step),
+                None => self.refresh().await?,
+            }
+        }
+        Err(SignerError::Contended)
+    }
+
+    fn conclude(&self, step: Step) -> Result<Activated, SignerError> {
+        let Some(first) = step.statements.first() else {
+            return Err(SignerError::NoBundle);
+        };
+        self.learn(Arc::clone(&step.bundle), true);
+        // With its own statement's first sight, which may lie behind the time-lock.
+        let acknowledgement = self.acknowledge(first, step.complete_at)?;
+        Ok(Activated {
+            version: step.bundle.version(),
+            digest: step.bundle.digest(),
+            acknowledgement,
+        })
+    }
+
+    /// What will be refused is refused before it costs the journal's lock signatures to verify. `None` under a stale
+    /// predecessor: every answer would be wrong.
+    async fn certify_ahead(&self, round: &Round, statements: &[Vec<u8>]) -> Result<Option<Vec<Verified>>, SignerError> {
+        let stand = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.bundle.clone()));
+        let ((epoch, active), now) = propose(self.journal.as_ref(), Reads::default(), stand).await?;
+        if active.map(|active| active.digest) != round.previous.as_deref().map(Bundle::digest) {
+            return Ok(None);
+        }
+        round.candidate(epoch)?;
+        let known = known(&round.said)?;
+        let mut handed = Vec::new();
+        let mut seen = BTreeSet::new();
+        for bytes in statements {
+            let verified = round.certify_handed(bytes)?;
+            verified.statement().header.certify(self.genesis.hash(), epoch, now)?;
+            if !known.contains(&verified.digest()) && seen.insert(verified.digest()) {
+                handed.push(verified);
+            }
+        }
+        Ok(Some(handed))
+    }
+}
+
+fn known(said: &[JournaledStatement]) -> Result<BTreeSet<StatementDigest>, SignerError> {
+    let digest = |statement: &JournaledStatement| Ok(Envelope::parse(&statement.envelope)?.statement_digest());
+    said.iter().map(digest).collect()
+}
+
+/// One attempt at an activation, under the bundle in force.
+struct Round {
+    genesis: Genesis,
+    previous: Option<Arc<Bundle>>,
+    bundle: Arc<Bundle>,
+    files: Arc<BTreeMap<String, Vec<u8>>>,
+    /// What is journaled about the bundle.
+    said: Vec<JournaledStatement>,
+    /// What is not yet.
+    handed: Vec<Verified>,
+    /// From when on the counters of the bundle look back, where it has new ones.
+    spends_since: Option<Timestamp>,
+}
+
+type Reply = Result<Option<Step>, SignerError>;
+
+impl Round {
+    fn reads(&self) -> Reads {
+        let about = subject(self.bundle.digest());
+        let signer = |verified: &Verified| verified.signer().clone();
+        Reads {
+            request: Some(about),
+            statements: self.handed.iter().map(Verified::digest).collect(),
+            nonces: self
+                .handed
+                .iter()
+                .map(|verified| (signer(verified), verified.statement().header.nonce))
+                .collect(),
+            voices: self.handed.iter().map(|verified| (about, signer(verified))).collect(),
+            spends_since: self.spends_since,
+            ..Reads::default()
+        }
+    }
+
+    fn candidate(&self, epoch: u64) -> Result<Candidate<'_>, ChainError> {
+        Candidate::follow(&self.genesis, epoch, self.previous.as_deref(), Arc::clone(&self.bundle))
+    }
+
+    /// A statement that is handed in with the bundle is about it, and by somebody who counts.
+    fn certify_handed(&self, bytes: &[u8]) -> Result<Verified, SignerError> {
+        let envelope = Envelope::parse(bytes)?;
+        let verified = match &self.previous {
+            Some(previous) => verify(&envelope, previous.roster())?,
+            None => verify(&envelope, &self.genesis)?,
+        };
+        let is_about = matches!(&verified.statement().body, Body::Activation(activation)
+            if activation.bundle == self.bundle.digest()
+                && activation.version == self.bundle.version()
+                && activation.previous == self.bundle.previous());
+        if !is_about {
+            return Err(ChainError::from(ActivationError::OtherBundle(verified.signer().clone())).into());
+        }
+        if let Some(previous) = &self.previous {
+            certify_signer(&verified, previous)?;
+        }
+        Ok(verified)
+    }
+
+    /// `None` where the ledger is not the one that the round was prepared under.
+    fn decide(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Reply>, SignerError> {
+        let in_force = view.bundle.as_ref().map(|bundle| bundle.digest);
+        let known = known(&self.said)?;
+        let is_current = in_force == self.previous.as_deref().map(Bundle::digest)
+            && view.about.iter().copied().collect::<BTreeSet<_>>() == known
+            && view.statements.is_empty();
+        if !is_current {
+            return Ok(Verdict::unchanged(Ok(None)));
+        }
+        let mut changes = self.first_sights(view, now)?;
+        let answer = match self.candidate(view.epoch)?.choose(&self.pool(now), now) {
+            Ok(step) => {
+                let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
+                changes.activation(&step, &self.files)?;
+                if !late.is_empty() {
+                    changes.writes.push(Write::Backfill { charges: late });
+                }
+                Ok(Some(step))
+            }
+            Err(error) => Err(error.into()),
+        };
+        Ok(Verdict {
+            entries: changes.entries,
+            writes: changes.writes,
+            reply: answer,
+        })
+    }
+
+    /// The records of the statements that are seen now.
+    fn first_sights(&self, view: &LedgerView, now: Timestamp) -> Result<Changes, SignerError> {
+        let mut changes = Changes::default();
+        let room = room(countersign_approval::Kind::Activation);
+        for verified in &self.handed {
+            let header = &verified.statement().header;
+            let signer = verified.signer();
+            header.certify(self.genesis.hash(), view.epoch, now)?;
+            if view.nonce_owners.contains_key(&(signer.clone(), header.nonce)) {
+                return Err(SignerError::NonceReused(signer.clone()));
+            }
+            let voice = (subject(self.bundle.digest()), signer.clone());
+            if view.voices.get(&voice).is_some_and(|said| *said >= room) {
+                return Err(SignerError::TooTalkative(signer.clone()));
+            }
+            changes.statement(verified, Vec::new(), now)?;
+        }
+        Ok(changes)
+    }
+
+    /// Everything that is said about the bundle, as it is once this is journaled.
+    fn pool(&self, now: Timestamp) -> Vec<SeenStatement> {
+        let said = self.said.iter().map(|statement| SeenStatement {
+            envelope: statement.envelope.clone(),
+            first_seen_at: statement.first_seen_at,
+        });
+        let handed = self.handed.iter().map(|verified| SeenStatement {
+            envelope: verified.envelope().to_bytes(),
+            first_seen_at: now,
+        });
+        said.chain(handed).collect()
+    }
+}
+
+impl Changes {
+    /// A bundle comes into force.
+    fn activation(&mut self, step: &Step, files: &BTreeMap<String, Vec<u8>>) -> Result<(), EntryError> {
+        let entry = ActivationEntry::of(step);
+        let statements = entry.statements.clone();
+        let entry = Entry::Activation(entry);
+        self.entries.push(LogEntry {
+            bytes: entry.to_bytes()?,
+            subjects: vec![subject(step.bundle.digest())],
+        });
+        self.writes.push(Write::Bundle {
+            version: step.bundle.version(),
+            digest: step.bundle.digest(),
+            files: files.clone(),
+            statements,
+        });
+        Ok(())
+    }
+}
