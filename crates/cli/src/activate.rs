@@ -18,10 +18,19 @@ use crate::{
     trust::Trust,
 };
 
-/// An activation is handed in at once.
-const VALIDITY: Duration = Duration::from_secs(3_600);
+/// Time for the others to sign, and to activate once a time-lock has run out.
+const GRACE: Duration = Duration::from_secs(3 * 86_400);
 
-/// Sign a bundle with admins' keys and activate it at the signer.
+/// How long an activation statement counts: the bundle comes into force behind the time-lock of the one before.
+pub(crate) fn validity(in_force: Option<&Bundle>) -> Duration {
+    let time_lock = in_force.map(|bundle| bundle.roster().time_lock()).unwrap_or_default();
+    Duration::from_secs(GRACE.secs().saturating_add(time_lock.secs()))
+}
+
+/// Activate a bundle at the signer: with what was approved before, and with the keys that are named here.
+///
+/// Statements are journaled even where they do not suffice yet. What is missing is the answer then: more admins, or time
+/// (exit 4); repeat the command without keys when the time-lock has run out.
 ///
 /// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
 /// force, as verified from the genesis. The environment's own copy under `bundle/` follows.
@@ -34,8 +43,8 @@ pub(crate) struct Activate {
     /// The bundle's files: roster.yaml, wallets.yaml, assets.yaml, destinations.yaml, policy.yaml, networks/*.yaml.
     #[arg(long, value_name = "BUNDLE_DIR")]
     files: PathBuf,
-    /// An admin's private key file; once for each admin who signs.
-    #[arg(long = "key", value_name = "FILE", required = true)]
+    /// The private key file of an admin or officer who signs now; once for each.
+    #[arg(long = "key", value_name = "FILE", required_unless_present = "person")]
     keys: Vec<PathBuf>,
     /// Whose certificate connects; the owner of the first key if not given.
     #[arg(long = "as", value_name = "PERSON")]
@@ -91,7 +100,8 @@ impl Activate {
         let bundle = Bundle::load(&contents)
             .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))?;
         let sent = contents.iter().map(|(path, data)| file(path, data)).collect();
-        let statements = statements(&bundle, trust.genesis.hash(), &keys)?;
+        let validity = validity(trust.active().ok().map(AsRef::as_ref));
+        let statements = statements(&bundle, (trust.genesis.hash(), validity), &keys)?;
         let answer = people.activate_bundle(sent, &statements).await;
         answer.map_err(|error| Failure::answered("signer", &error))?;
         let after = Trust::fetch_through(layout, &people).await?;
@@ -152,10 +162,14 @@ fn file(path: &str, data: &[u8]) -> BundleFile {
 }
 
 /// The activation statement of each key.
-pub(crate) fn statements(bundle: &Bundle, deployment: GenesisHash, keys: &[SigningKey]) -> Result<Vec<Envelope>> {
+pub(crate) fn statements(
+    bundle: &Bundle,
+    (deployment, validity): (GenesisHash, Duration),
+    keys: &[SigningKey],
+) -> Result<Vec<Envelope>> {
     let signed = |key: &SigningKey| {
         let statement = Statement {
-            header: clock::header(deployment, VALIDITY)?,
+            header: clock::header(deployment, validity)?,
             body: Body::Activation(Activation {
                 bundle: bundle.digest(),
                 version: bundle.version(),

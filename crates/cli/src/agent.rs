@@ -147,7 +147,7 @@ fn read_frame(from: &mut impl Read) -> io::Result<Vec<u8>> {
 mod tests {
     use std::{path::Path, process::Command};
 
-    use countersign_approval::{Body, Cancel, Envelope, GroupRecord, PersonRecord, QuorumRecord, Roster, RosterFile};
+    use countersign_approval::{AdminsRecord, Body, Cancel, Envelope, GroupRecord, PersonRecord, Roster, RosterFile};
     use countersign_approval::{Statement, seal, verify};
     use countersign_types::{Duration as Span, GenesisHash, GroupId, PrincipalId, RequestDigest, WithdrawalId};
     use proptest::prelude::*;
@@ -227,9 +227,10 @@ mod tests {
                 members: alice(),
             }],
             initiators: vec![],
-            admins: QuorumRecord {
+            admins: AdminsRecord {
                 threshold: 1,
                 members: alice(),
+                time_lock: None,
             },
             officers: vec![],
             observers: vec![],

@@ -25,6 +25,7 @@ mod agent;
 mod approvals;
 mod audit;
 mod beside;
+mod bundle;
 mod bundle_files;
 mod certificates;
 mod clock;
@@ -84,9 +85,8 @@ struct Arguments {
 enum Command {
     Init(init::Init),
     Dev(dev::Dev),
-    /// Activate bundles.
     #[command(subcommand)]
-    Bundle(BundleCommand),
+    Bundle(bundle::BundleCommand),
     /// Submit, follow and cancel withdrawals, as the service that initiates them.
     #[command(subcommand)]
     Withdraw(withdraw::Withdraw),
@@ -112,11 +112,6 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum BundleCommand {
-    Activate(activate::Activate),
-}
-
-#[derive(Debug, Subcommand)]
 enum TxCommand {
     Decode(transaction::Decode),
 }
@@ -133,7 +128,7 @@ impl Command {
         match self {
             Self::Init(init) => done(init.run(output).await),
             Self::Dev(dev) => done(dev.run(output).await),
-            Self::Bundle(BundleCommand::Activate(activate)) => done(activate.run(output).await),
+            Self::Bundle(bundle) => done(bundle.run(output).await),
             Self::Withdraw(withdraw) => withdraw.run(output).await,
             Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Observe(observe) => done(observe.run(output).await),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use countersign_approval::Genesis;
 use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
-use countersign_client::{ActivatedBundle as Sent, PeopleClient};
-use countersign_decision::{ActivatedBundle, BundleChain};
+use countersign_client::{ActivatedBundle as Sent, PeopleClient, SeenStatement as SentStatement};
+use countersign_decision::{ActivatedBundle, BundleChain, SeenStatement};
 use countersign_types::{BundleDigest, Tag, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,11 @@ impl Trust {
         Self { genesis, chain }
     }
 
+    /// Every bundle that was in force.
+    pub(crate) fn chain(&self) -> &BundleChain {
+        &self.chain
+    }
+
     /// The bundle in force.
     pub(crate) fn active(&self) -> Result<&Arc<Bundle>> {
         let none = || Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
@@ -113,12 +118,16 @@ async fn fetch_chain(people: &PeopleClient) -> Result<Vec<ActivatedBundle>> {
 fn activated_bundle(bundle: Sent) -> ActivatedBundle {
     ActivatedBundle {
         files: bundle.files.into_iter().map(|file| (file.path, file.data)).collect(),
-        statements: bundle
-            .statements
-            .into_iter()
-            .map(|statement| statement.envelope)
-            .collect(),
+        statements: bundle.statements.into_iter().map(seen_statement).collect(),
         activated_at: Timestamp::from_unix_millis(bundle.activated_at_ms),
+    }
+}
+
+/// An absent statement is one of no bytes, which verifies as nothing.
+fn seen_statement(seen: SentStatement) -> SeenStatement {
+    SeenStatement {
+        envelope: seen.statement.map(|statement| statement.envelope).unwrap_or_default(),
+        first_seen_at: Timestamp::from_unix_millis(seen.first_seen_at_ms),
     }
 }
 

@@ -1,8 +1,8 @@
 //! An environment folder as `init` makes it, without the processes: for the tests of every command.
 
-use countersign_approval::Genesis;
+use countersign_approval::{Envelope, Genesis};
 use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
-use countersign_decision::{ActivatedBundle, BundleChain};
+use countersign_decision::{ActivatedBundle, BundleChain, SeenStatement};
 use countersign_types::PrincipalId;
 
 use super::{bundle, create_folders, people, write_genesis};
@@ -57,11 +57,17 @@ impl Fixture {
             let manifest = Manifest::build(version, previous, &contents).unwrap();
             contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
             let bundle = Bundle::load(&contents).unwrap();
-            let statements = activate::statements(&bundle, self.genesis.hash(), &keys).unwrap();
+            let statements =
+                activate::statements(&bundle, (self.genesis.hash(), activate::validity(None)), &keys).unwrap();
+            let now = clock::now().unwrap();
+            let seen = |envelope: &Envelope| SeenStatement {
+                envelope: envelope.to_bytes(),
+                first_seen_at: now,
+            };
             activated.push(ActivatedBundle {
                 files: contents.clone(),
-                statements: statements.iter().map(|envelope| envelope.to_bytes()).collect(),
-                activated_at: clock::now().unwrap(),
+                statements: statements.iter().map(seen).collect(),
+                activated_at: now,
             });
             previous = Some(bundle.digest());
         }

@@ -1,6 +1,6 @@
 //! The people and the service of a development environment, with their keys.
 
-use countersign_approval::{GroupRecord, InitiatorRecord, PersonRecord, QuorumRecord, RosterFile, ServiceRecord};
+use countersign_approval::{AdminsRecord, GroupRecord, InitiatorRecord, PersonRecord, RosterFile, ServiceRecord};
 use countersign_types::{GroupId, IdError, PrincipalId, TenantId};
 
 use super::{INITIATOR, TENANT};
@@ -68,9 +68,10 @@ impl People {
                 tenant: TenantId::parse(TENANT)?,
                 principals: vec![self.service.id.clone()],
             }],
-            admins: QuorumRecord {
+            admins: AdminsRecord {
                 threshold: ADMIN_THRESHOLD,
                 members,
+                time_lock: None,
             },
             officers: vec![PrincipalId::parse(OFFICER)?],
             observers: Vec::new(),

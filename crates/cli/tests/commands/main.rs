@@ -9,6 +9,7 @@
     reason = "tests fail by panicking, and run the binary"
 )]
 
+mod bundles;
 mod transactions;
 
 use std::{

@@ -1,0 +1,193 @@
+//! `countersign bundle …`: the next version, from a proposal to its place in the history.
+//!
+//! The bundle in force is the one of the chain that is verified here, from the genesis. What a change does is computed here
+//! too, by the code that the signer decides with: nobody is told by a server what they sign.
+
+mod approve;
+mod diff;
+mod history;
+mod propose;
+mod rollback;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use countersign_bundle::{Bundle, Class, Finding, MANIFEST_PATH, Manifest, classify};
+use countersign_decision::BundleChain;
+use countersign_types::{BundleDigest, Duration, PrincipalId};
+use serde::Serialize;
+
+use crate::{
+    activate, bundle_files,
+    environment::{Environment, Layout},
+    failure::{Failure, Result},
+    output::{Output, harmless},
+    trust::Trust,
+};
+
+/// Propose, compare, approve and activate bundles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    Propose(propose::Propose),
+    Diff(diff::Diff),
+    Approve(approve::Approve),
+    Activate(activate::Activate),
+    History(history::History),
+    Rollback(rollback::Rollback),
+}
+
+impl BundleCommand {
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        match self {
+            Self::Propose(propose) => propose.run(output).await,
+            Self::Diff(diff) => diff.run(output).await,
+            Self::Approve(approve) => approve.run(output).await,
+            Self::Activate(activate) => activate.run(output).await,
+            Self::History(history) => history.run(output).await,
+            Self::Rollback(rollback) => rollback.run(output).await,
+        }
+    }
+}
+
+/// Who asks the signer for the bundles in force.
+#[derive(Debug, Args)]
+struct Asking {
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Whose certificate connects.
+    #[arg(long = "as", value_name = "PERSON")]
+    person: PrincipalId,
+}
+
+impl Asking {
+    async fn trust(&self) -> Result<(Layout, Trust)> {
+        let layout = Environment::open(&self.dir)?.layout();
+        let trust = Trust::fetch(&layout, self.person.as_str()).await?;
+        Ok((layout, trust))
+    }
+}
+
+/// What a change does: `{"class","findings":[{"file","subject","direction","why"}]}`.
+#[derive(Debug, Serialize)]
+struct Differences {
+    class: Class,
+    findings: Vec<Finding>,
+}
+
+impl Differences {
+    fn of(old: &Bundle, new: &Bundle) -> Self {
+        let change = classify(old, new);
+        Self {
+            class: change.class(),
+            findings: change.findings().to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Differences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "class     {}", self.class)?;
+        for finding in &self.findings {
+            write!(f, "\n{}", harmless(&finding.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A bundle that follows the one in force: `{"version","bundle","previous","class","findings","needs":{…}}`.
+#[derive(Debug, Serialize)]
+struct Proposal {
+    version: u64,
+    bundle: BundleDigest,
+    previous: BundleDigest,
+    #[serde(flatten)]
+    differences: Differences,
+    needs: Needs,
+}
+
+/// Who must sign, and how long it takes: `{"officer","admins","time_lock"}`.
+#[derive(Debug, Serialize)]
+struct Needs {
+    /// Whether one officer may do it alone and at once.
+    officer: bool,
+    /// How many admins it takes otherwise.
+    admins: u32,
+    /// How long it waits behind the last of them.
+    time_lock: Duration,
+}
+
+impl Proposal {
+    fn of(in_force: &Bundle, next: &Bundle) -> Self {
+        let differences = Differences::of(in_force, next);
+        let needs = Needs {
+            officer: differences.class.is_pure_tightening(),
+            admins: in_force.roster().admins().threshold(),
+            time_lock: in_force.roster().time_lock(),
+        };
+        Self {
+            version: next.version(),
+            bundle: next.digest(),
+            previous: in_force.digest(),
+            differences,
+            needs,
+        }
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "version   {}", self.version)?;
+        writeln!(f, "bundle    {}", self.bundle)?;
+        writeln!(f, "follows   {}", self.previous)?;
+        writeln!(f, "{}", self.differences)?;
+        let Needs {
+            officer,
+            admins,
+            time_lock,
+        } = &self.needs;
+        let alone = if *officer { "one officer, at once; or " } else { "" };
+        write!(f, "needs     {alone}{admins} admins, and then {time_lock}")
+    }
+}
+
+/// The files with the manifest that makes them the next version. A manifest that is there must be that one.
+fn next_version(
+    mut contents: BTreeMap<String, Vec<u8>>,
+    in_force: &Bundle,
+) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
+    contents.remove(MANIFEST_PATH);
+    let version = in_force.version().saturating_add(1);
+    let manifest = Manifest::build(version, Some(in_force.digest()), &contents);
+    let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
+    contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
+    Ok((loaded(&contents)?, contents))
+}
+
+fn loaded(contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
+    Bundle::load(contents)
+        .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))
+}
+
+/// What the environment refuses is refused before anybody signs it.
+fn certify_environment(trust: &Trust, bundle: &Bundle) -> Result<()> {
+    let is_production = match trust.genesis.environment() {
+        countersign_approval::Environment::Production => true,
+        countersign_approval::Environment::Development => false,
+    };
+    bundle
+        .check_environment(is_production)
+        .map_err(|errors| Failure::refused(errors.tag(), format!("the genesis refuses the bundle:\n{errors}")))
+}
+
+/// The files of a version that was in force.
+fn files_of(chain: &BundleChain, version: u64) -> Result<BTreeMap<String, Vec<u8>>> {
+    let step = chain.steps().iter().find(|step| step.bundle.version() == version);
+    let step = step.ok_or_else(|| Failure::usage(format!("version {version} was never in force")))?;
+    Ok(step.bundle.files().clone())
+}
+
+/// Reads a folder as the next version, whatever manifest lies in it.
+fn read_next(folder: &std::path::Path, trust: &Trust) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
+    next_version(bundle_files::read(folder)?, trust.active()?)
+}

@@ -1,0 +1,91 @@
+//! `countersign bundle approve`: an admin's or an officer's word for the next version, before anybody activates it.
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+use countersign_approval::{Activation, Body};
+use countersign_decision::Acknowledgement;
+use countersign_types::{StatementDigest, UtcSeconds};
+use serde::Serialize;
+
+use super::{Asking, Proposal, certify_environment, read_next};
+use crate::{
+    activate,
+    approvals::Printed,
+    connect,
+    failure::{Failure, Result},
+    output::Output,
+    signing::{Draft, Signed, SigningOptions},
+    trust,
+};
+
+/// Sign the activation of the next version and have the signer journal it: time-locks count from there.
+///
+/// What is signed is the digest that is computed here, from these files and the bundle in force. It is said to be journaled
+/// only when the signer's acknowledgement verifies under the log key of the genesis.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {version, bundle, previous, class, findings, needs, statement, first_seen_at}; with --print-message {file, command}"
+)]
+pub(crate) struct Approve {
+    #[command(flatten)]
+    asking: Asking,
+    /// The bundle's files.
+    #[arg(long, value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+    /// Not in force before this moment (RFC 3339); whoever signs must say the same.
+    #[arg(long, value_name = "TIME")]
+    not_before: Option<UtcSeconds>,
+    #[command(flatten)]
+    signing: SigningOptions,
+}
+
+/// The result: the proposal, `"statement"` and `"first_seen_at"`.
+#[derive(Debug, Serialize)]
+struct Approved {
+    #[serde(flatten)]
+    proposal: Proposal,
+    statement: StatementDigest,
+    first_seen_at: UtcSeconds,
+}
+
+impl fmt::Display for Approved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.proposal)?;
+        writeln!(f, "statement {}", self.statement)?;
+        write!(f, "journaled {} (acknowledged under the log key)", self.first_seen_at)
+    }
+}
+
+impl Approve {
+    pub(super) async fn run(self, output: Output) -> Result<()> {
+        let (layout, trust) = self.asking.trust().await?;
+        let (next, _) = read_next(&self.files, &trust)?;
+        certify_environment(&trust, &next)?;
+        let draft = Draft {
+            deployment: trust.genesis.hash(),
+            validity: activate::validity(Some(trust.active()?)),
+            body: Body::Activation(Activation {
+                bundle: next.digest(),
+                version: next.version(),
+                previous: next.previous(),
+                not_before: self.not_before,
+            }),
+        };
+        let envelope = match self.signing.sign(&layout, &self.asking.person, draft)? {
+            Signed::Envelope(envelope) => envelope,
+            Signed::Printed { file, command } => return output.report(&Printed { file, command }),
+        };
+        let people = connect::people(&layout, self.asking.person.as_str()).await?;
+        let answer = people.submit_statement(&envelope).await;
+        let answer = answer.map_err(|error| Failure::answered("signer", &error))?;
+        let (key, statement) = (trust::log_key(&trust.genesis)?, envelope.statement_digest());
+        let first_seen_at = Acknowledgement::verify(&answer, &key, trust.genesis.hash(), statement)
+            .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))?;
+        output.report(&Approved {
+            proposal: Proposal::of(trust.active()?, &next),
+            statement,
+            first_seen_at,
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! `countersign bundle diff`: what a change does.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_bundle::{MANIFEST_PATH, Manifest};
+use countersign_types::PrincipalId;
+
+use super::{Asking, Differences, loaded, read_next};
+use crate::{
+    bundle_files,
+    failure::{Failure, Result},
+    output::Output,
+};
+
+/// Compare a bundle with the one in force, or with another folder: what tightens, what loosens, and why.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {class, findings: [{file, subject, direction, why}]}; class is tightening, loosening, both or none"
+)]
+pub(crate) struct Diff {
+    /// The bundle's files.
+    #[arg(long, value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+    /// Another folder to compare with, without asking anybody.
+    #[arg(long, value_name = "BUNDLE_DIR", conflicts_with_all = ["dir", "person"])]
+    from: Option<PathBuf>,
+    /// The environment.
+    #[arg(long, value_name = "DIR", requires = "person")]
+    dir: Option<PathBuf>,
+    /// Whose certificate connects.
+    #[arg(long = "as", value_name = "PERSON", requires = "dir")]
+    person: Option<PrincipalId>,
+}
+
+impl Diff {
+    pub(super) async fn run(self, output: Output) -> Result<()> {
+        let differences = match (self.from, self.dir, self.person) {
+            (Some(from), None, None) => Differences::of(&first(&from)?, &first(&self.files)?),
+            (None, Some(dir), Some(person)) => {
+                let (_, trust) = Asking { dir, person }.trust().await?;
+                let (next, _) = read_next(&self.files, &trust)?;
+                Differences::of(trust.active()?, &next)
+            }
+            (_, _, _) => {
+                let message =
+                    "say what to compare with: `--from BUNDLE_DIR`, or `--dir DIR --as PERSON` for the bundle in force";
+                return Err(Failure::usage(message));
+            }
+        };
+        output.report(&differences)
+    }
+}
+
+/// A folder by itself. Versions are no part of a comparison, so any will do.
+fn first(folder: &std::path::Path) -> Result<countersign_bundle::Bundle> {
+    let mut contents = bundle_files::read(folder)?;
+    contents.remove(MANIFEST_PATH);
+    let manifest = Manifest::build(1, None, &contents).map_err(|error| Failure::refused(error.tag(), error))?;
+    contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
+    loaded(&contents)
+}

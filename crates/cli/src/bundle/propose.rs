@@ -1,0 +1,36 @@
+//! `countersign bundle propose`: files become the next version.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_bundle::MANIFEST_PATH;
+
+use super::{Asking, Proposal, certify_environment, read_next};
+use crate::{failure::Result, files, output::Output};
+
+/// Make the files of a folder the next version: check them, write their manifest.json, and say what would change.
+///
+/// The manifest names the bundle in force as its predecessor. It is written again when another one came into force.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {version, bundle, previous, class, findings: [{file, subject, direction, why}], needs: {officer, admins, time_lock}}"
+)]
+pub(crate) struct Propose {
+    #[command(flatten)]
+    asking: Asking,
+    /// The bundle's files.
+    #[arg(long, value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+}
+
+impl Propose {
+    pub(super) async fn run(self, output: Output) -> Result<()> {
+        let (_, trust) = self.asking.trust().await?;
+        let (next, contents) = read_next(&self.files, &trust)?;
+        certify_environment(&trust, &next)?;
+        if let Some(manifest) = contents.get(MANIFEST_PATH) {
+            files::write(&self.files.join(MANIFEST_PATH), manifest)?;
+        }
+        output.report(&Proposal::of(trust.active()?, &next))
+    }
+}

@@ -1,0 +1,78 @@
+//! Bundles on the command line, as far as no signer is asked.
+
+use std::{fs, path::Path};
+
+use crate::{assert_fails, code, dev_bundle, json, path, run, text};
+
+const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
+
+#[test]
+fn the_example_bundles_hold_together_and_decide_what_their_tests_say() {
+    for (name, tests) in [("exchange-hot", 40), ("treasury", 32)] {
+        let bundle = Path::new(POLICIES).join(name);
+        let bundle_path = bundle.to_str().unwrap();
+        let output = run(&["policy", "check", bundle_path]);
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        let file = bundle.join("tests/policy.yaml");
+        let output = run(&[
+            "--output",
+            "json",
+            "policy",
+            "test",
+            bundle_path,
+            file.to_str().unwrap(),
+        ]);
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        assert!(json(&output.stdout)["tests"].as_u64().unwrap() >= tests, "{name}");
+    }
+}
+
+#[test]
+fn a_difference_between_two_folders_needs_nobody() {
+    let (old, new) = (dev_bundle(), dev_bundle());
+    let (from, to) = (old.path().to_str().unwrap(), new.path().to_str().unwrap());
+    let diff = ["--output", "json", "bundle", "diff", "--files", to, "--from", from];
+    assert_eq!(json(&run(&diff).stdout)["class"], "none");
+    let policy = path(&new, "policy.yaml");
+    let before = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, before.replace("hard: \"8 ETH\"", "hard: \"7 ETH\"")).unwrap();
+    let report = json(&run(&diff).stdout);
+    assert_eq!(report["class"], "tightening");
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["file"], &finding["subject"], &finding["direction"]),
+        (
+            &"policy.yaml".into(),
+            &"limit eth-per-transaction".into(),
+            &"tightens".into()
+        )
+    );
+    fs::write(&policy, before.replace("hard: \"8 ETH\"", "hard: \"9 ETH\"")).unwrap();
+    let output = run(&["bundle", "diff", "--files", to, "--from", from]);
+    assert_eq!(
+        text(&output.stdout),
+        "class     loosening\nloosens   policy.yaml, limit eth-per-transaction: `hard` is higher, or is gone for a unit\n"
+    );
+}
+
+#[test]
+fn what_to_compare_with_must_be_said_once() {
+    let bundle = dev_bundle();
+    let folder = bundle.path().to_str().unwrap();
+    assert_fails(&["bundle", "diff", "--files", folder], 2, &["say what to compare with"]);
+    assert_fails(
+        &[
+            "bundle", "diff", "--files", folder, "--from", folder, "--dir", folder, "--as", "alice",
+        ],
+        2,
+        &["cannot be used with"],
+    );
+    assert_fails(
+        &["bundle", "diff", "--files", folder, "--from", "/nowhere"],
+        1,
+        &["cannot read"],
+    );
+    for command in ["propose", "approve", "history", "rollback"] {
+        assert_fails(&["bundle", command], 2, &["--dir"]);
+    }
+}
