@@ -12,7 +12,7 @@ use countersign_decision::{
 use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    JournaledStatement, LedgerView, LogEntry, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
+    JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
     WithdrawalHistory, Write, activation,
     freezes::{Thawing, certify_freeze, certify_thaw, officer_freeze},
     pipeline::MAX_ROUNDS,
