@@ -232,7 +232,7 @@ impl<'a> Candidate<'a> {
         let moments: BTreeSet<_> = said.iter().map(|(verified, _)| moment(verified)).collect();
         let mut nearest = None;
         for wanted in moments {
-            for is_entitled in [Self::is_officer, Self::is_admin] {
+            for is_entitled in [Self::is_entitled_officer, Self::is_admin] {
                 let of_one_mind = |(verified, _): &&(Verified, Timestamp)| {
                     moment(verified) == wanted && is_entitled(self, verified.signer())
                 };
@@ -248,9 +248,18 @@ impl<'a> Candidate<'a> {
         nearest.map_or_else(|| self.conclude(&[], now), Err)
     }
 
+    /// Whether one officer is enough.
+    fn may_officer(&self) -> bool {
+        self.class.is_some_and(Class::is_pure_tightening)
+    }
+
     fn is_officer(&self, person: &PrincipalId) -> bool {
         self.previous
             .is_some_and(|previous| previous.roster().is_officer(person))
+    }
+
+    fn is_entitled_officer(&self, person: &PrincipalId) -> bool {
+        self.may_officer() && self.is_officer(person)
     }
 
     fn is_admin(&self, person: &PrincipalId) -> bool {
@@ -276,9 +285,8 @@ impl<'a> Candidate<'a> {
             .iter()
             .filter(|(verified, _)| self.is_officer(verified.signer()));
         let by_officer = officers.map(|(_, seen)| *seen).min();
-        let may_officer = self.class.is_some_and(Class::is_pure_tightening);
         let (authority, complete_at) = match (by_officer, self.previous) {
-            (Some(seen), Some(_)) if may_officer => {
+            (Some(seen), Some(_)) if self.may_officer() => {
                 let others = verified.iter().map(Verified::signer);
                 let mut others = others.filter(|signer| !self.is_officer(signer) && !self.is_admin(signer));
                 if let Some(stranger) = others.next() {

@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::{
-    Activation, AdminsRecord, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling, Freeze,
-    Genesis, GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, Rejection,
+    Activation, AdminsRecord, Approval, ApprovalItem, Body, Cancel, Ed25519Signer, Envelope, Environment, FeeCeiling,
+    Freeze, Genesis, GenesisFile, GroupRecord, Header, InitiatorRecord, Payment, PersonRecord, Rejection,
     RejectionItem, Replace, Request, RosterFile, ServiceRecord, SshSigner, Statement, StatementSigner, TemplateKind,
     Thaw, TransactionBinding, seal,
 };

@@ -35,6 +35,9 @@ struct Draft {
     fixture: Fixture,
     bundles: Vec<ActivatedBundle>,
     entries: Vec<Entry>,
+    /// What the log has of the bundles: here behind the other entries, where a log has it before them. What verifies a receipt
+    /// looks for it, not at where it stands.
+    activation: Vec<Entry>,
     unsigned: Option<Vec<u8>>,
     signed: Option<SignedFile>,
     log_seed: [u8; 32],
@@ -62,12 +65,12 @@ fn statement_entry(world: &World, fixture: &Fixture, envelope: &Envelope, at: Ti
 fn first_bundle(world: &World, files: &BTreeMap<String, Vec<u8>>) -> ActivatedBundle {
     let statement = |admin| SeenStatement {
         envelope: world.activation(admin, files).to_bytes(),
-        first_seen_at: world.issued_at,
+        first_seen_at: later(world.issued_at, 10),
     };
     ActivatedBundle {
         files: files.clone(),
         statements: vec![statement("alice"), statement("bob")],
-        activated_at: world.issued_at,
+        activated_at: later(world.issued_at, 10),
     }
 }
 
@@ -81,7 +84,7 @@ fn activation_entries(world: &World, bundles: &[ActivatedBundle]) -> Vec<Entry> 
             kind: verified.envelope().kind(),
             signer: verified.signer().clone(),
             withdrawals: vec![],
-            first_seen_at: world.issued_at,
+            first_seen_at: later(world.issued_at, 10),
         })
     };
     let mut entries: Vec<Entry> = step.statements.iter().map(statement).collect();
@@ -156,11 +159,10 @@ impl Draft {
         let (signed, signature) = sign(&fixture, &allowed.entry);
         entries.push(signature);
         let bundles = vec![first_bundle(&world, &world.files)];
-        // Last, where a log has them first: what verifies a receipt looks for them, not at where they stand.
-        entries.extend(activation_entries(&world, &bundles));
         Self {
             unsigned: Some(fixture.unsigned.clone()),
             fixture,
+            activation: activation_entries(&world, &bundles),
             bundles,
             entries,
             signed: Some(signed),
@@ -183,10 +185,14 @@ impl Draft {
         }
     }
 
+    fn logged(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().chain(&self.activation)
+    }
+
     /// Logs the entries, honestly or not, under a checkpoint of the log key.
     fn write(&self) -> Vec<u8> {
         let world = &self.fixture.world;
-        let bytes: Vec<Vec<u8>> = self.entries.iter().map(|entry| entry.to_bytes().unwrap()).collect();
+        let bytes: Vec<Vec<u8>> = self.logged().map(|entry| entry.to_bytes().unwrap()).collect();
         let (mut log, mut nodes) = (Frontier::empty(), BTreeMap::new());
         for entry in &bytes {
             for node in log.append(LeafHash::of(entry).unwrap()).unwrap() {
@@ -244,7 +250,7 @@ fn a_receipt_is_recomputed() {
     assert_eq!(receipt.decision.unwrap(), draft.fixture.decide().entry);
     assert!(receipt.effects.unwrap().as_str().contains("(1 ETH)"));
     assert_eq!(receipt.withdrawal, draft.fixture.withdrawal());
-    assert_eq!(receipt.entries, 6);
+    assert_eq!(receipt.entries, 9);
     assert_eq!(receipt.as_of, later(draft.fixture.now, 1_000));
 }
 
@@ -420,9 +426,7 @@ fn one_change_is_refused() {
                 let world = World::new();
                 let files = sealed(1, None, policy_with("10 ETH", "9 ETH"));
                 d.bundles = vec![first_bundle(&world, &files)];
-                let activated = activation_entries(&world, &d.bundles);
-                let first = d.entries.len() - activated.len();
-                d.entries.splice(first.., activated);
+                d.activation = activation_entries(&world, &d.bundles);
             },
             "not in the chain",
         ),
@@ -441,7 +445,7 @@ fn one_change_is_refused() {
         ),
         (
             "an activation that the log lacks",
-            |d| drop(d.entries.pop()),
+            |d| drop(d.activation.pop()),
             "is not in the log as the receipt has it",
         ),
         (

@@ -13,8 +13,8 @@ use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryE
 use countersign_types::{BundleDigest, RequestDigest, StatementDigest, Timestamp};
 
 use crate::{
-    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
-    pipeline::MAX_ROUNDS, past, prepare::room, propose, ruling::Changes,
+    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, past,
+    pipeline::MAX_ROUNDS, prepare::room, propose, ruling::Changes,
 };
 
 /// What the journal files statements about a bundle under. Subjects are digests of one length, each over text that names its

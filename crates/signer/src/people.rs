@@ -12,8 +12,8 @@ use countersign_decision::{
 use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict,
-    WithdrawalHistory, Write, activation,
+    JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
+    activation,
     freezes::{Thawing, certify_freeze, certify_thaw, officer_freeze},
     pipeline::MAX_ROUNDS,
     prepare::{about, room, subjects},

@@ -251,12 +251,7 @@ pub(crate) fn room(kind: Kind) -> u64 {
         // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
         Kind::Replace => 12,
         // Freezes and thaws are about no withdrawal, and have bounds of their own.
-        Kind::Request
-        | Kind::Freeze
-        | Kind::Thaw
-        | Kind::Price
-        | Kind::Screening
-        | Kind::AddressBook => 0,
+        Kind::Request | Kind::Freeze | Kind::Thaw | Kind::Price | Kind::Screening | Kind::AddressBook => 0,
     }
 }
 

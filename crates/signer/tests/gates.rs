@@ -457,8 +457,8 @@ async fn activations_race_and_recover() {
         Some(Bundle::load(&second).unwrap().digest()),
         bundle_files(&rig.world.roster()),
     );
-    // The look ahead takes two points; the fourth is behind the commit.
-    rig.key.faults.arm(3, Fault::Fails);
+    // What was said before and the look ahead take two points each; the sixth is behind the commit.
+    rig.key.faults.arm(5, Fault::Fails);
     let lost = rig.activate(&["alice", "bob"], third.clone()).await.unwrap_err();
     assert!(matches!(lost, SignerError::Journal(JournalError::InDoubt(_))), "{lost}");
     let again = rig.activate(&["alice", "bob"], third.clone()).await.unwrap_err();

@@ -1,0 +1,162 @@
+//! Bundles from the command line through the signer: proposed, compared, approved, waiting, activated, listed, rolled back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use countersign_integration::Deployment;
+use serde_json::{Value, json};
+
+/// Long enough that nothing is early by accident, short enough to wait for.
+const TIME_LOCK: Duration = Duration::from_secs(4);
+
+struct Desk {
+    deployment: Deployment,
+    /// The files that people edit.
+    files: PathBuf,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let mut deployment = Deployment::init().unwrap();
+        deployment.start_signer().await.unwrap();
+        let files = deployment.path("bundle");
+        Self { deployment, files }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.files.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {file}:\n{text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+
+    /// Runs `bundle …`; what it prints, or the error that it reports.
+    fn bundle(&self, command: &str, person: &str, more: &[&str], code: i32) -> Value {
+        let fixed = ["--output", "json", "bundle", command, "--as", person];
+        let output = self.deployment.countersign([&fixed, more].concat(), true).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{command}: {error}");
+        let text = if code == 0 { &output.stdout } else { &output.stderr };
+        serde_json::from_slice(text).unwrap_or_else(|_| panic!("{command}: {error}"))
+    }
+
+    fn files(&self) -> &str {
+        self.files.to_str().unwrap()
+    }
+
+    fn approve(&self, person: &str) -> Value {
+        self.bundle("approve", person, &["--files", self.files()], 0)
+    }
+
+    fn activate(&self, code: i32) -> Value {
+        self.bundle("activate", "alice", &["--files", self.files()], code)
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_from_its_proposal_to_its_rollback() {
+    let desk = Desk::open().await;
+    let files = desk.files().to_owned();
+
+    // A time-lock from now on: an environment of `init` has none, so the quorum's word is enough.
+    desk.edit(
+        "roster.yaml",
+        "admins: { threshold: 2, members: [\"alice\", \"bob\", \"carol\"] }",
+        "admins: { threshold: 2, members: [\"alice\", \"bob\", \"carol\"], time-lock: 4s }",
+    );
+    let proposal = desk.bundle("propose", "alice", &["--files", &files], 0);
+    assert_eq!(
+        (&proposal["version"], &proposal["class"]),
+        (&json!(2), &json!("loosening"))
+    );
+    assert_eq!(
+        proposal["needs"],
+        json!({ "officer": false, "admins": 2, "time_lock": "0s" })
+    );
+    desk.approve("alice");
+    assert_eq!(desk.activate(3)["error"]["tag"], "bundle/quorum-short");
+    desk.approve("bob");
+    assert_eq!(desk.activate(0)["version"], 2);
+
+    // What loosens waits.
+    desk.edit("policy.yaml", "hard: \"8 ETH\"", "hard: \"9 ETH\"");
+    let diff = desk.bundle("diff", "carol", &["--files", &files], 0);
+    assert_eq!(diff["class"], "loosening");
+    assert_eq!(diff["findings"][0]["subject"], "limit eth-per-transaction");
+    desk.bundle("propose", "alice", &["--files", &files], 0);
+    for admin in ["alice", "bob"] {
+        let approved = desk.approve(admin);
+        assert_eq!(approved["needs"]["time_lock"], "4s");
+    }
+    assert_eq!(desk.activate(4)["error"]["tag"], "bundle/time-locked");
+    thread::sleep(TIME_LOCK);
+    assert_eq!(desk.activate(0)["version"], 3);
+
+    // One officer tightens at once.
+    desk.edit("policy.yaml", "hard: \"9 ETH\"", "hard: \"7 ETH\"");
+    let tighter = desk.bundle("propose", "dave", &["--files", &files], 0);
+    assert_eq!(tighter["needs"]["officer"], true);
+    let key = desk.deployment.path("people/dave/id_ed25519");
+    let activated = desk.bundle(
+        "activate",
+        "dave",
+        &["--files", &files, "--key", key.to_str().unwrap()],
+        0,
+    );
+    assert_eq!(activated["version"], 4);
+
+    // An older version again is a new bundle, and takes what a bundle takes.
+    let older = desk.deployment.path("older");
+    let older = older.to_str().unwrap();
+    let back = desk.bundle("rollback", "alice", &["--to", "3", "--files", older], 0);
+    assert_eq!((&back["version"], &back["class"]), (&json!(5), &json!("loosening")));
+    let refused = desk.bundle(
+        "activate",
+        "dave",
+        &["--files", older, "--key", key.to_str().unwrap()],
+        3,
+    );
+    assert_eq!(refused["error"]["tag"], "bundle/quorum-short");
+    let again = desk.bundle("rollback", "alice", &["--to", "3", "--files", older], 2);
+    assert!(
+        again["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("holds a bundle already")
+    );
+    desk.bundle("rollback", "alice", &["--to", "9", "--files", "/nowhere"], 2);
+
+    let history = desk.bundle("history", "dave", &[], 0);
+    let versions = history["versions"].as_array().unwrap();
+    let told: Vec<Value> = versions
+        .iter()
+        .map(|version| {
+            json!([
+                version["version"],
+                version["class"],
+                version["authority"],
+                version["signers"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!([1, null, "genesis", ["alice", "bob"]]),
+            json!([2, "loosening", "quorum", ["alice", "bob"]]),
+            json!([3, "loosening", "quorum", ["alice", "bob"]]),
+            json!([4, "tightening", "officer", ["dave"]]),
+        ]
+    );
+    let waited = versions[2]["activated_at"].as_i64().unwrap() - versions[2]["complete_at"].as_i64().unwrap();
+    assert!(waited >= 4_000, "{waited} ms");
+}
