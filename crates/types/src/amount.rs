@@ -105,12 +105,19 @@ impl Amount {
     /// The shortest decimal text of this amount (`1.5`, `0.00042`, `3`).
     pub fn to_decimal(self, decimals: Decimals) -> String {
         let places = usize::from(decimals.0);
-        let digits = format!("{:0>width$}", self.0.to_string(), width = places.saturating_add(1));
-        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(places));
-        match fraction.trim_end_matches('0') {
-            "" => whole.to_owned(),
-            fraction => format!("{whole}.{fraction}"),
+        let units = self.to_string();
+        // At least one digit stands before the point.
+        let zeros = places.saturating_add(1).saturating_sub(units.len());
+        let mut digits = "0".repeat(zeros);
+        digits.push_str(&units);
+        let (_, fraction) = digits.split_at(digits.len().saturating_sub(places));
+        let kept = fraction.trim_end_matches('0').len();
+        let point = digits.len().saturating_sub(places);
+        digits.truncate(point.saturating_add(kept));
+        if kept > 0 {
+            digits.insert(point, '.');
         }
+        digits
     }
 }
 
@@ -120,7 +127,11 @@ fn all_digits(text: &str) -> bool {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        // Nearly all amounts fit, and the narrow type is written without divisions of 256 bits.
+        match u128::try_from(self.0) {
+            Ok(units) => fmt::Display::fmt(&units, f),
+            Err(_) => fmt::Display::fmt(&self.0, f),
+        }
     }
 }
 impl FromStr for Amount {

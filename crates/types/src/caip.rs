@@ -1,6 +1,6 @@
 //! CAIP-2 chain ids and CAIP-19 asset ids.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,11 @@ fn is_namespace(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// A network, as `namespace:reference` (CAIP-2).
+/// A network, as `namespace:reference` (CAIP-2). Shared text: every effect and destination holds one, so a copy costs a count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChainId {
-    text: String,
+    text: Arc<str>,
     colon: usize,
 }
 
@@ -64,16 +64,20 @@ impl FromStr for ChainId {
             return Err(CaipError::BadChainId);
         }
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             colon: namespace.len(),
         })
     }
 }
 
-/// An asset, as `chain/namespace:reference` (CAIP-19): `eip155:1/slip44:60`, `eip155:1/erc20:0x…`.
+/// An asset, as `chain/namespace:reference` (CAIP-19): `eip155:1/slip44:60`, `eip155:1/erc20:0x…`. A copy costs a count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AssetId {
+pub struct AssetId(Arc<Asset>);
+
+/// Ordered by chain, then namespace, then reference.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Asset {
     chain: ChainId,
     namespace: String,
     reference: String,
@@ -89,26 +93,26 @@ impl AssetId {
         if !is_namespace(namespace) || !is_reference {
             return Err(CaipError::BadAssetId);
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Asset {
             chain: chain.clone(),
             namespace: namespace.to_owned(),
             reference: reference.to_owned(),
-        })
+        })))
     }
 
     /// The network that the asset lives on.
     pub fn chain(&self) -> &ChainId {
-        &self.chain
+        &self.0.chain
     }
 
     /// The asset namespace (`slip44`, `erc20`).
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        &self.0.namespace
     }
 
     /// The reference within the asset namespace.
     pub fn reference(&self) -> &str {
-        &self.reference
+        &self.0.reference
     }
 }
 
@@ -122,7 +126,14 @@ impl FromStr for AssetId {
 }
 impl fmt::Display for AssetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.chain, self.namespace, self.reference)
+        let Asset {
+            chain,
+            namespace,
+            reference,
+        } = &*self.0;
+        [chain.as_str(), "/", namespace, ":", reference]
+            .iter()
+            .try_for_each(|part| f.write_str(part))
     }
 }
 impl fmt::Display for ChainId {

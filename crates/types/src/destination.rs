@@ -65,7 +65,9 @@ impl FromStr for Destination {
 }
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.chain, self.address)
+        [self.chain.as_str(), ":", &self.address]
+            .iter()
+            .try_for_each(|part| f.write_str(part))
     }
 }
 string_conversions!(Destination: DestinationError);

@@ -18,7 +18,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Amount, AssetId, AssetRegistry, ChainId, Effect, EffectsDigest, WalletId};
+use crate::{Amount, AssetId, AssetRegistry, ChainId, Destination, Effect, EffectsDigest, WalletId};
 
 /// The longest effects text: an approver must be able to read it, and an approval carries up to 100 of them.
 pub const MAX_EFFECTS_TEXT_BYTES: usize = 64 * 1024;
@@ -56,14 +56,18 @@ impl EffectsText {
     ) -> Result<Self, EffectsTextError> {
         let mut lines: Vec<String> = effects.iter().filter_map(|effect| line(effect, assets)).collect();
         lines.sort_unstable();
-        let mut text = format!("effects/v1\nnetwork {network}\nwallet {wallet}\n");
-        for line in lines {
-            text.push_str(&line);
-            text.push('\n');
-        }
         let (asset, max) = fee_ceiling;
-        text.push_str(&format!("fee at most {}\n", quantity(asset, max, assets)));
-        Self::parse(text)
+        let mut ceiling = Line::new("fee at most ");
+        ceiling.quantity(asset, max, assets);
+        let head = ["effects/v1\nnetwork ", network.as_str(), "\nwallet ", wallet.as_str()];
+        let lines = lines.iter().map(String::as_str).chain([ceiling.0.as_str(), ""]);
+        Self::parse(
+            [head.concat().as_str()]
+                .into_iter()
+                .chain(lines)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
     }
 
     /// Takes a text that a statement carries. Its meaning is only ever compared with what [`Self::render`] writes.
@@ -112,14 +116,16 @@ fn line(effect: &Effect, assets: &AssetRegistry) -> Option<String> {
     if effect.is_own_change() {
         return None;
     }
-    Some(match effect {
+    let mut line = Line::new(effect.kind().as_str());
+    match effect {
         Effect::Fee { .. } => return None,
         Effect::Transfer {
             asset,
             amount,
             destination,
         } => {
-            format!("transfer {} to {destination}", quantity(asset, *amount, assets))
+            line.say(&[" "]).quantity(asset, *amount, assets);
+            line.say(&[" to "]).place(destination);
         }
         Effect::Internal {
             asset,
@@ -128,53 +134,91 @@ fn line(effect: &Effect, assets: &AssetRegistry) -> Option<String> {
             destination,
             change: _,
         } => {
-            format!(
-                "internal {} to wallet {wallet} at {destination}",
-                quantity(asset, *amount, assets)
-            )
+            line.say(&[" "]).quantity(asset, *amount, assets);
+            line.say(&[" to wallet ", wallet.as_str(), " at "]).place(destination);
         }
         Effect::Allowance { asset, amount, spender } => {
-            format!("allowance {} for {spender}", quantity(asset, *amount, assets))
+            line.say(&[" "]).quantity(asset, *amount, assets);
+            line.say(&[" for "]).place(spender);
         }
         Effect::AuthorityChange { subject, scope, holder } => {
-            format!("authority-change {scope} of {subject} to {}", or_none(holder.as_ref()))
+            line.say(&[" ", scope.as_str(), " of "]).place(subject);
+            line.say(&[" to "]).place_or_none(holder.as_ref());
         }
         Effect::CodeChange { subject, change, code } => {
-            format!(
-                "code-change {change} at {} with {}",
-                or_none(subject.as_ref()),
-                blob(code)
-            )
+            line.say(&[" ", change.as_str(), " at "])
+                .place_or_none(subject.as_ref());
+            line.say(&[" with ", &blob(code)]);
         }
-        Effect::DelayedAuthorization { mechanism } => format!("delayed-authorization through {mechanism}"),
+        Effect::DelayedAuthorization { mechanism } => {
+            line.say(&[" through "]).place(mechanism);
+        }
         Effect::ContractCall {
             contract,
             selector,
             args,
         } => {
-            format!("contract-call {contract} selector {selector} args {}", blob(args))
+            line.say(&[" "]).place(contract);
+            line.say(&[" selector ", &selector.to_string(), " args ", &blob(args)]);
         }
         Effect::Opaque { what, target, bytes } => {
-            format!("opaque {what} to {} {}", or_none(target.as_ref()), blob(bytes))
+            line.say(&[" ", what.as_str(), " to "]).place_or_none(target.as_ref());
+            line.say(&[" ", &blob(bytes)]);
         }
-        Effect::PersonalMessage { bytes } => format!("personal-message {}", quoted(bytes)),
-    })
-}
-
-/// Base units and CAIP-19 id, and in parentheses what a person reads; a symbol comes from the signed registry only.
-fn quantity(asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> String {
-    match assets.asset(asset) {
-        Some(record) => format!(
-            "{amount} {asset} ({} {})",
-            amount.to_decimal(record.decimals),
-            record.symbol
-        ),
-        None => format!("{amount} {asset} (unregistered asset)"),
+        Effect::PersonalMessage { bytes } => {
+            line.say(&[" ", &quoted(bytes)]);
+        }
     }
+    Some(line.0)
 }
 
-fn or_none<T: ToString>(value: Option<&T>) -> String {
-    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+/// A line while it is written.
+struct Line(String);
+
+impl Line {
+    fn new(start: &str) -> Self {
+        // Longer than a transfer with two of the longest usual ids.
+        let mut text = String::with_capacity(256);
+        text.push_str(start);
+        Self(text)
+    }
+
+    fn say(&mut self, words: &[&str]) -> &mut Self {
+        self.0.extend(words.iter().copied());
+        self
+    }
+
+    fn place(&mut self, place: &Destination) -> &mut Self {
+        self.say(&[place.chain().as_str(), ":", place.address()])
+    }
+
+    fn place_or_none(&mut self, place: Option<&Destination>) -> &mut Self {
+        match place {
+            Some(place) => self.place(place),
+            None => self.say(&["none"]),
+        }
+    }
+
+    /// Base units and CAIP-19 id, and in parentheses what a person reads; a symbol comes from the signed registry only.
+    fn quantity(&mut self, asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> &mut Self {
+        let chain = asset.chain().as_str();
+        self.say(&[
+            &amount.to_string(),
+            " ",
+            chain,
+            "/",
+            asset.namespace(),
+            ":",
+            asset.reference(),
+        ]);
+        match assets.asset(asset) {
+            Some(record) => {
+                let units = amount.to_decimal(record.decimals);
+                self.say(&[" (", &units, " ", record.symbol.as_str(), ")"])
+            }
+            None => self.say(&[" (unregistered asset)"]),
+        }
+    }
 }
 
 /// Printable ASCII and line ends as they are read, in quotes that the message cannot close; anything else as bytes.
@@ -209,7 +253,7 @@ fn blob(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AssetRecord, Destination, Selector};
+    use crate::{AssetRecord, Selector};
 
     fn assets() -> AssetRegistry {
         AssetRegistry::new([AssetRecord {

@@ -2,7 +2,7 @@
 //!
 //! Names that people choose are restricted to lower-case ASCII: U+202E and homoglyphs cannot be written at all.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The most characters this identifier may have.
@@ -94,7 +94,7 @@ macro_rules! text_id {
                 if !$check(&text) {
                     return Err(IdError::BadCharacter { what: $what, text: quote(&text, $max), allowed: $allowed });
                 }
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The identifier as text.
@@ -122,7 +122,7 @@ macro_rules! text_id {
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
     )+};
