@@ -24,8 +24,8 @@ const WEIGHT_OF_BASE: u64 = 4;
 
 /// Inputs minus outputs, within every bound of the network.
 pub(crate) fn certify_fee(tx: &Transaction, spends: &[Spend], network: &BitcoinNetwork) -> Result<u64, ParseError> {
-    let inputs = sum(spends.iter().map(|spend| &spend.spent))?;
-    let outputs = sum(tx.output.iter())?;
+    let inputs = sum(spends.iter().map(|spend| &spend.spent), network)?;
+    let outputs = sum(tx.output.iter(), network)?;
     let found = inputs
         .checked_sub(outputs)
         .ok_or(ParseError::OutputsOverInputs { inputs, outputs })?;
@@ -53,15 +53,23 @@ pub(crate) fn certify_fee(tx: &Transaction, spends: &[Spend], network: &BitcoinN
     }
 }
 
-fn sum<'a>(mut outputs: impl Iterator<Item = &'a TxOut>) -> Result<u64, ParseError> {
-    outputs
-        .try_fold(0_u64, |sum, output| sum.checked_add(output.value.to_sat()))
-        .ok_or(ParseError::AmountOverflow)
+/// Nodes hold every output, every spent output and both sums against the network's maximum.
+fn sum<'a>(mut outputs: impl Iterator<Item = &'a TxOut>, network: &BitcoinNetwork) -> Result<u64, ParseError> {
+    let max = network.max_money_sat();
+    let within = |found: u64| match found <= max {
+        true => Ok(found),
+        false => Err(ParseError::OverMaxMoney { found, max }),
+    };
+    outputs.try_fold(0_u64, |sum, output| {
+        let found = within(output.value.to_sat())?;
+        within(sum.checked_add(found).ok_or(ParseError::AmountOverflow)?)
+    })
 }
 
 /// The virtual size of the signed transaction with signatures of the greatest length.
 pub(crate) fn signed_vbytes(tx: &Transaction, spends: &[Spend]) -> Option<u64> {
-    let mut base = u64::try_from(serialize(tx).len()).ok()?;
+    // Unsigned: no input has a witness yet.
+    let mut base = u64::try_from(tx.base_size()).ok()?;
     let mut witness = 0_u64;
     for spend in spends {
         let size = Size::of(&spend.unlock)?;

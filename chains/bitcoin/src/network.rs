@@ -32,7 +32,7 @@ pub enum NetworkError {
     #[error("a network with taproot needs a bech32 prefix")]
     TaprootWithoutSegwit,
     /// A bound of zero allows nothing, or everything.
-    #[error("dust-sat, max-fee-sat and max-fee-rate-sat-vb are at least 1")]
+    #[error("max-money-sat, dust-sat, max-fee-sat and max-fee-rate-sat-vb are at least 1")]
     ZeroBound,
     /// A share of nothing, or of more than all.
     #[error("max-fee-percent is 1 to 100, not {0}")]
@@ -56,6 +56,7 @@ pub struct BitcoinNetwork {
     has_taproot: bool,
     p2pkh: u8,
     p2sh: u8,
+    max_money_sat: u64,
     dust_sat: u64,
     fees: FeeBounds,
 }
@@ -79,6 +80,7 @@ struct Record {
     name: String,
     native: NativeRecord,
     addresses: AddressRecord,
+    max_money_sat: u64,
     dust_sat: u64,
     max_fee_sat: u64,
     max_fee_rate_sat_vb: u64,
@@ -119,6 +121,11 @@ impl BitcoinNetwork {
     /// The one asset: what outputs hold and what fees are paid in.
     pub fn native(&self) -> &AssetRecord {
         &self.native
+    }
+
+    /// No output and no sum is more (`MAX_MONEY` of the network's consensus), in base units.
+    pub fn max_money_sat(&self) -> u64 {
+        self.max_money_sat
     }
 
     /// The smallest spendable output that is signed on this network, in base units.
@@ -167,7 +174,13 @@ impl TryFrom<Record> for BitcoinNetwork {
         if addresses.taproot && addresses.bech32.is_none() {
             return Err(NetworkError::TaprootWithoutSegwit);
         }
-        if record.dust_sat == 0 || record.max_fee_sat == 0 || record.max_fee_rate_sat_vb == 0 {
+        let bounds = [
+            record.max_money_sat,
+            record.dust_sat,
+            record.max_fee_sat,
+            record.max_fee_rate_sat_vb,
+        ];
+        if bounds.contains(&0) {
             return Err(NetworkError::ZeroBound);
         }
         if !(1..=100).contains(&record.max_fee_percent) {
@@ -187,6 +200,7 @@ impl TryFrom<Record> for BitcoinNetwork {
             chain: record.chain,
             name: record.name,
             native,
+            max_money_sat: record.max_money_sat,
             dust_sat: record.dust_sat,
             fees: FeeBounds {
                 max_sat: record.max_fee_sat,

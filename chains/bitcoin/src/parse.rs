@@ -136,6 +136,14 @@ pub enum ParseError {
         /// The network's bound.
         max: u64,
     },
+    /// An amount, or a sum of amounts, that no valid block can have.
+    #[error("an output or a sum of outputs is {found} base units; the network's consensus knows no more than {max}")]
+    OverMaxMoney {
+        /// The first amount or running sum over it.
+        found: u64,
+        /// The network's `MAX_MONEY`.
+        max: u64,
+    },
     /// Amounts over 64 bits.
     #[error("the amounts are over 64 bits")]
     AmountOverflow,
@@ -165,6 +173,7 @@ impl ParseError {
             | Self::FeeTooHigh { .. }
             | Self::FeeRateTooHigh { .. }
             | Self::FeeShareTooHigh { .. }
+            | Self::OverMaxMoney { .. }
             | Self::AmountOverflow
             | Self::Whole(_) => Tag::TransactionMalformed,
         }

@@ -28,8 +28,8 @@ pub(crate) const STRANGER: [u8; 32] = [0x4a; 32];
 /// Bitcoin, with bounds that Core's vectors stay under.
 const NETWORK: &str = r#"{"bitcoin": {
     "chain": "bip122:000000000019d6689c085ae165831e93", "name": "Bitcoin", "native": {"symbol": "BTC", "slip44": 0},
-    "addresses": {"bech32": "bc", "taproot": true, "p2pkh": 0, "p2sh": 5}, "dust-sat": 1, "max-fee-sat": 10000000,
-    "max-fee-rate-sat-vb": 10000000, "max-fee-percent": 100
+    "addresses": {"bech32": "bc", "taproot": true, "p2pkh": 0, "p2sh": 5}, "max-money-sat": 2100000000000000,
+    "dust-sat": 1, "max-fee-sat": 10000000, "max-fee-rate-sat-vb": 10000000, "max-fee-percent": 100
 }}"#;
 
 pub(crate) fn world() -> World {

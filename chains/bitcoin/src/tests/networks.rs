@@ -277,6 +277,11 @@ fn one_change_of_a_record_and_its_error() {
             yaml.replace("bech32: bc, ", ""),
             "needs a bech32 prefix",
         ),
+        (
+            "no money",
+            yaml.replace("max-money-sat: 2100000000000000", "max-money-sat: 0"),
+            "at least 1",
+        ),
         ("no dust", yaml.replace("dust-sat: 546", "dust-sat: 0"), "at least 1"),
         (
             "no fee",

@@ -11,6 +11,8 @@ use super::fixtures::{
 use crate::{AddressError, MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES, ParseError, Place, PsbtError};
 
 const INPUT: Place = Place::Input(0);
+/// Of Bitcoin: 21 million.
+const MAX_MONEY: u64 = 2_100_000_000_000_000;
 
 /// The payment with a field more, or another one, in its input.
 fn with_input(key: &[u8], value: &[u8]) -> Vec<u8> {
@@ -249,6 +251,10 @@ fn one_change_of_the_psbt_and_its_error() {
     }
 }
 
+fn over_max(found: u64) -> ParseError {
+    ParseError::OverMaxMoney { found, max: MAX_MONEY }
+}
+
 fn utxo(sat: u64, script: ScriptBuf) -> Vec<u8> {
     serialize(&output(sat, script))
 }
@@ -438,9 +444,36 @@ fn one_change_of_the_transaction_and_its_error() {
             malformed,
         ),
         (
+            "all the money there can be",
+            drafted(|draft| {
+                draft.tx.output[0].value = bitcoin::Amount::from_sat(600);
+                draft.tx.output[1].value = bitcoin::Amount::from_sat(MAX_MONEY - 600);
+            }),
+            ParseError::OutputsOverInputs {
+                inputs: 100_000,
+                outputs: MAX_MONEY,
+            },
+            malformed,
+        ),
+        (
+            "more money than there can be",
+            drafted(|draft| draft.tx.output[1].value = bitcoin::Amount::from_sat(MAX_MONEY + 1)),
+            over_max(MAX_MONEY + 1),
+            malformed,
+        ),
+        (
+            "together more than there can be",
+            drafted(|draft| {
+                draft.tx.output[0].value = bitcoin::Amount::from_sat(600);
+                draft.tx.output[1].value = bitcoin::Amount::from_sat(MAX_MONEY - 599);
+            }),
+            over_max(MAX_MONEY + 1),
+            malformed,
+        ),
+        (
             "amounts over 64 bits",
             drafted(|draft| draft.tx.output[1].value = bitcoin::Amount::from_sat(u64::MAX)),
-            ParseError::AmountOverflow,
+            over_max(u64::MAX),
             malformed,
         ),
     ];
