@@ -18,6 +18,10 @@ pub struct Registry {
     networks: BTreeMap<ChainId, Network>,
     wallets: WalletRegistry,
     assets: AssetRegistry,
+    /// The assets of EVM networks by their contract.
+    contracts: evm::Contracts,
+    /// The assets of Solana networks by their mint.
+    mints: solana::Mints,
     /// The accounts of the wallets that are on an EVM network.
     accounts: BTreeMap<WalletId, evm::Account>,
     /// The accounts of the wallets that are on a Bitcoin network.
@@ -41,8 +45,11 @@ impl Registry {
     /// Checks the records together, adds native assets that are not listed, and derives the own addresses.
     pub fn new(networks: Vec<Network>, wallets: WalletRegistry, assets: AssetRegistry) -> Result<Self, RegistryError> {
         let networks = unique(networks)?;
+        let assets = with_native_assets(&networks, &assets)?;
         let mut registry = Self {
-            assets: with_native_assets(&networks, &assets)?,
+            contracts: evm::Contracts::new(&assets),
+            mints: solana::Mints::new(&assets),
+            assets,
             networks,
             ..Self::default()
         };
@@ -141,6 +148,7 @@ impl Registry {
             Site::Evm(sender) => {
                 let known = evm::Known {
                     assets: &self.assets,
+                    contracts: &self.contracts,
                     own: &self.own,
                 };
                 Ok(evm::parse(unsigned, &sender, &known)?)
@@ -155,7 +163,7 @@ impl Registry {
             }
             Site::Solana(sender) => {
                 let known = solana::Known {
-                    assets: &self.assets,
+                    mints: &self.mints,
                     own: &self.own,
                     facts,
                 };
@@ -191,6 +199,7 @@ impl Registry {
             Site::Evm(sender) => {
                 let known = evm::Known {
                     assets: &self.assets,
+                    contracts: &self.contracts,
                     own: &self.own,
                 };
                 Ok(evm::display(unsigned, &sender, &known, descriptors)?)

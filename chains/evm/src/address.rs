@@ -89,7 +89,7 @@ pub(crate) fn parse_address(text: &str) -> Result<Address, AddressError> {
         return Err(AddressError::BadShape);
     }
     let address: Address = text.parse().map_err(|_| AddressError::BadShape)?;
-    if address.to_checksum(None) != text {
+    if address.to_checksum_buffer(None).as_str() != text {
         return Err(AddressError::BadChecksum);
     }
     Ok(address)
@@ -103,7 +103,7 @@ pub fn parse_destination(chain: &ChainId, text: &str) -> Result<Destination, Add
 }
 
 pub(crate) fn destination(chain: &ChainId, address: Address) -> Result<Destination, AddressError> {
-    Ok(Destination::new(chain, &address.to_checksum(None))?)
+    Ok(Destination::new(chain, address.to_checksum_buffer(None).as_str())?)
 }
 
 /// Why wallet keys do not make an account.
@@ -124,6 +124,8 @@ pub enum AccountError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     address: Address,
+    /// The address with its checksum.
+    text: String,
     key: KeyId,
     verifying: VerifyingKey,
 }
@@ -142,6 +144,7 @@ impl Account {
         let address = address_of(&verifying).ok_or(AccountError::NotAPoint(id))?;
         Ok(Self {
             address,
+            text: address.to_checksum(None),
             key: id,
             verifying,
         })
@@ -149,7 +152,7 @@ impl Account {
 
     /// The account as a destination on one network.
     pub fn destination(&self, chain: &ChainId) -> Result<Destination, AddressError> {
-        destination(chain, self.address)
+        Ok(Destination::new(chain, &self.text)?)
     }
 
     /// The wallet key.

@@ -54,7 +54,7 @@ pub fn assemble(
     let hash = signable.signing_hash();
     let signature = recoverable(only_ecdsa(signatures)?, hash, key)?;
     match signable {
-        Signable::Transaction(tx) => {
+        Signable::Transaction(tx, _) => {
             let bytes = tx.signed_bytes(&signature);
             certify(&tx, &bytes, key)?;
             let txid = keccak256(&bytes).to_string();

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, TxKind};
 use countersign_types::{Amount, AssetId, AssetRegistry, CodeChangeKind, Destination, Effect, OpaqueKind, WalletId};
 
 use crate::{
-    AddressError, EvmNetwork, ParseError, Sender,
+    AddressError, Contracts, EvmNetwork, ParseError, Sender,
     address::{certify_spendable, destination, parse_address},
     authorization::Delegation,
     calls::{Message, Scene},
@@ -29,6 +29,8 @@ pub(crate) const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
 pub struct Known<'a> {
     /// The assets. A contract that is not listed is just a contract, whatever it calls itself.
     pub assets: &'a AssetRegistry,
+    /// The same assets by the address of their contract.
+    pub contracts: &'a Contracts,
     /// The addresses of all own wallets, derived from their public keys.
     pub own: &'a BTreeMap<Destination, WalletId>,
 }

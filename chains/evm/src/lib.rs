@@ -30,6 +30,7 @@ mod address;
 mod assemble;
 mod authorization;
 mod calls;
+mod contracts;
 mod display;
 mod draft;
 mod effects;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use address::{Account, AccountError, AddressError, Reserved, parse_destination};
 pub use assemble::{AssembleError, assemble};
+pub use contracts::Contracts;
 pub use display::{Descriptor, DescriptorError, Display, DisplayLine, MAX_DESCRIPTOR_BYTES, display};
 pub use draft::{DraftError, GasPrice, TransferDraft};
 pub use effects::{AssetError, ERC20, ERC721, ERC1155, Known, certify_asset};

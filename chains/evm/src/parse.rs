@@ -2,8 +2,8 @@
 
 use alloy_rlp::Error as RlpError;
 use countersign_types::{
-    CaipError, ChainId, ConflictKey, Effect, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts,
-    SigningBytes, SigningPayload, Tag, TemplateKind, TransactionDigest, WalletId,
+    ChainId, ConflictKey, Effect, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes,
+    SigningPayload, Tag, TemplateKind, TransactionDigest, WalletId,
 };
 
 use crate::{
@@ -135,9 +135,6 @@ pub enum ParseError {
     /// The recipient of a token transfer is the token's own contract.
     #[error("the tokens would go to the token's own contract, which cannot send them on")]
     TokenToItself,
-    /// An asset that cannot be written as CAIP-19.
-    #[error(transparent)]
-    Asset(#[from] CaipError),
     /// The parse is not whole.
     #[error(transparent)]
     Whole(#[from] ParsedTransactionError),
@@ -165,7 +162,6 @@ impl ParseError {
             | Self::NonceExhausted
             | Self::GasLimitTooHigh { .. }
             | Self::FeeOverflow
-            | Self::Asset(_)
             | Self::Whole(_) => Tag::TransactionMalformed,
             Self::TooLarge { .. } => Tag::TransactionTooLarge,
             Self::NotMinimal(_) | Self::NotCanonical => Tag::TransactionNotCanonical,
@@ -249,7 +245,7 @@ fn derive(
         fee_units: None,
     };
     Ok(match signable {
-        Signable::Transaction(tx) => {
+        Signable::Transaction(tx, _) => {
             let delegations = recover_delegations(tx, sender)?;
             Outcome {
                 effects: derive_effects(tx, &delegations, sender, known)?,

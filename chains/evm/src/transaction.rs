@@ -86,14 +86,10 @@ impl Unsigned {
 
     /// The unsigned encoding, which is also the preimage of the signing hash.
     pub(crate) fn signing_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.fields().encode_for_signing(&mut bytes);
+        let fields = self.fields();
+        let mut bytes = Vec::with_capacity(fields.payload_len_for_signature());
+        fields.encode_for_signing(&mut bytes);
         bytes
-    }
-
-    /// The Keccak-256 that is signed.
-    pub(crate) fn signing_hash(&self) -> B256 {
-        self.fields().signature_hash()
     }
 
     /// The signed encoding: legacy with `v = 35 + 2·chainId + parity` (EIP-155), the other types with the parity.

@@ -6,7 +6,7 @@ use countersign_types::{ChainId, Destination, DestinationError, KeyId, PublicKey
 use ed25519_dalek::VerifyingKey;
 use sha2::{Digest as _, Sha256};
 
-use crate::programs;
+use crate::{base58, programs};
 
 /// What ends the seeds of a program derived address.
 const DERIVED_MARKER: &[u8] = b"ProgramDerivedAddress";
@@ -62,7 +62,7 @@ impl Address {
 
     /// The account on a network.
     pub(crate) fn on(self, chain: &ChainId) -> Result<Destination, AddressError> {
-        Ok(Destination::new(chain, &self.to_string())?)
+        Ok(Destination::new(chain, &base58::encode(&self.0))?)
     }
 
     /// Refuses an address that nobody can spend from.
@@ -103,7 +103,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&bs58::encode(self.0).into_string())
+        f.write_str(&base58::encode(&self.0))
     }
 }
 
@@ -117,7 +117,7 @@ impl FromStr for Address {
         let mut bytes = [0; 32];
         let written = bs58::decode(text).onto(&mut bytes);
         let address = Self(bytes);
-        if written != Ok(32) || address.to_string() != text {
+        if written != Ok(32) || base58::encode(&address.0) != text {
             return Err(AddressError::BadShape);
         }
         Ok(address)

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, AssetRegistry, AuthorityScope, ChainFacts, ChainId, Destination, Effect, OpaqueKind, Selector,
-    WalletId,
+    Amount, AssetId, AuthorityScope, ChainFacts, ChainId, Destination, Effect, OpaqueKind, Selector, WalletId,
 };
 
 use crate::{
-    Address, AddressError, ParseError, Sender, SolanaNetwork,
+    Address, AddressError, Mints, ParseError, Sender, SolanaNetwork,
     associated::{self, Opening},
     budget::{self, Budget},
     call::{Call, Unread},
@@ -23,8 +22,8 @@ pub const TOKEN: &str = "token";
 /// What a parser may know beside the sender.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The assets. A mint that is not listed is just an account, whatever it calls itself.
-    pub assets: &'a AssetRegistry,
+    /// The assets by their mint. One that is not listed is just an account, whatever it calls itself.
+    pub mints: &'a Mints,
     /// The addresses of all own wallets, derived from their public keys.
     pub own: &'a BTreeMap<Destination, WalletId>,
     /// What observers attested. A message cannot show that its blockhash is the value that its nonce account stores: with
@@ -226,9 +225,8 @@ impl<'a> Scene<'a> {
 
     /// The registered asset of a mint, if its decimals are those that the instruction states.
     pub(crate) fn token(&self, mint: Address, decimals: u8) -> Result<AssetId, Unread> {
-        let id = AssetId::new(self.chain, TOKEN, &mint.to_string()).map_err(ParseError::Asset)?;
-        match self.known.assets.asset(&id) {
-            Some(record) if u8::from(record.decimals) == decimals => Ok(id),
+        match self.known.mints.registered(self.chain, mint) {
+            Some((asset, registered)) if u8::from(registered) == decimals => Ok(asset.clone()),
             Some(_) | None => Err(Unread::Opaque),
         }
     }

@@ -16,7 +16,7 @@
 //! - An instruction of a known program that moves nothing the taxonomy names (mint, burn, freeze, allocate) is a
 //!   `ContractCall` too. One that cannot be read, has other accounts than it must have, is signed by somebody else, or
 //!   touches an account of a lookup table that nobody can name is `Opaque`. Named are the accounts at indices that a quorum
-//!   of observers attested at a finalised slot; instructions on them read as if they were written out.
+//!   of observers attested at a finalised block; instructions on them read as if they were written out.
 //! - The destination of a token transfer is the token account's owner where the chain itself proves it: the same message
 //!   opens that owner's associated token account (`CreateIdempotent` where it may be there already), which fails, and with
 //!   it the whole message, if the account is anybody else's. Otherwise the destination is the token account itself, which
@@ -55,6 +55,7 @@
 mod address;
 mod assemble;
 mod associated;
+mod base58;
 mod budget;
 mod bytes;
 mod call;
@@ -63,6 +64,7 @@ mod effects;
 mod facts;
 mod loader;
 mod message;
+mod mints;
 mod network;
 mod parse;
 mod programs;
@@ -83,5 +85,6 @@ pub use draft::{ComputeBudget, DraftError, Lifetime, TokenProgram, TokenTerms, T
 pub use effects::{AssetError, Known, TOKEN, certify_asset};
 pub use facts::wanted_facts;
 pub use message::MAX_MESSAGE_BYTES;
+pub use mints::Mints;
 pub use network::{MAX_NAME_LEN, NAMESPACE, NetworkError, SolanaNetwork};
 pub use parse::{ParseError, Sender, parse};

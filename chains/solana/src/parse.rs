@@ -1,7 +1,7 @@
 //! From unsigned bytes to effects, conflict keys and signing payload.
 
 use countersign_types::{
-    CaipError, ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes, SigningPayload, Tag,
+    ParsedTransaction, ParsedTransactionError, ParsedTransactionParts, SigningBytes, SigningPayload, Tag,
     TransactionDigest, WalletId,
 };
 
@@ -86,21 +86,18 @@ pub enum ParseError {
     ForeignNonce,
     /// The message is built on another value than observers saw in its nonce account.
     #[error(
-        "the message is not built on the value that the nonce account `{nonce}` stores at slot {slot}; build it again on that \
+        "the message is not built on the value that the nonce account `{nonce}` stores at height {height}; build it again on that \
          value"
     )]
     StaleNonce {
         /// The nonce account.
         nonce: Address,
-        /// The finalised slot of the attestation.
-        slot: u64,
+        /// The height of the attestation.
+        height: u64,
     },
     /// An address that is refused.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// An asset that cannot be written as CAIP-19.
-    #[error(transparent)]
-    Asset(#[from] CaipError),
     /// The parse is not whole.
     #[error(transparent)]
     Whole(#[from] ParsedTransactionError),
@@ -127,7 +124,6 @@ impl ParseError {
             | Self::NonceNotFirst
             | Self::BadNonce
             | Self::ForeignNonce
-            | Self::Asset(_)
             | Self::Whole(_) => Tag::TransactionMalformed,
             Self::TooLarge { .. } => Tag::TransactionTooLarge,
             Self::NotMinimal | Self::NotCanonical => Tag::TransactionNotCanonical,
@@ -156,7 +152,8 @@ pub fn parse(unsigned: &[u8], sender: &Sender<'_>, known: &Known<'_>) -> Result<
     let accounts = accounts(&message, chain, known.facts)?;
     let calls = Call::all(&message, &accounts)?;
     let scene = Scene::new(&calls, sender, known);
-    let payload = SigningBytes::Ed25519Message(message.encode());
+    // What is signed is the encoding of what was read, and decoding made sure that these bytes are it.
+    let payload = SigningBytes::Ed25519Message(unsigned.to_vec());
     Ok(ParsedTransaction::new(ParsedTransactionParts {
         network: chain.clone(),
         wallet: sender.wallet.clone(),

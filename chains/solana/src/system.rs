@@ -231,7 +231,7 @@ pub(crate) fn conflict_keys(
     if stored.value != value {
         return Err(ParseError::StaleNonce {
             nonce,
-            slot: stored.slot,
+            height: stored.height,
         });
     }
     Ok(vec![ConflictKey::NonceAccount { account, value }])

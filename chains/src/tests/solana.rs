@@ -211,7 +211,7 @@ fn wanted_facts_are_the_familys_and_need_a_wallet_on_the_network() {
             .unwrap()
     );
     let mut contents = LookupTable {
-        slot: 1,
+        height: 1,
         addresses: vec![[0; 32]; 2],
     };
     contents.addresses.push(*key(2).as_bytes().first_chunk().unwrap());

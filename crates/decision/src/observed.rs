@@ -218,7 +218,7 @@ type Addresses = Vec<[u8; 32]>;
 /// one; where two quorums go different ways, nothing is agreed from there on.
 fn agreed_table(mut said: Vec<(u64, &Addresses)>, quorum: &Quorum) -> Option<LookupTable> {
     let mut addresses = Vec::new();
-    let mut slot = None;
+    let mut height = None;
     loop {
         let mut groups: BTreeMap<[u8; 32], Vec<(u64, &Addresses)>> = BTreeMap::new();
         for (height, table) in said {
@@ -228,11 +228,11 @@ fn agreed_table(mut said: Vec<(u64, &Addresses)>, quorum: &Quorum) -> Option<Loo
         }
         let mut agreeing = groups.into_iter().filter(|(_, group)| is_quorum(group.len(), quorum));
         let (Some((address, group)), None) = (agreeing.next(), agreeing.next()) else {
-            let slot = slot?;
-            return Some(LookupTable { slot, addresses });
+            let height = height?;
+            return Some(LookupTable { height, addresses });
         };
         addresses.push(address);
-        slot = group.iter().map(|(height, _)| *height).min();
+        height = group.iter().map(|(at, _)| *at).min();
         said = group;
     }
 }
@@ -256,7 +256,7 @@ fn nonces(voices: &[Voice<'_>], quorum: &Quorum) -> BTreeMap<Destination, NonceA
         }
         let ((authority, value), heights) = the_one(groups, |heights| is_quorum(heights.len(), quorum))?;
         let stored = NonceAccount {
-            slot: heights.into_iter().min()?,
+            height: heights.into_iter().min()?,
             authority: authority.clone(),
             value,
         };

@@ -16,20 +16,20 @@ pub enum FactKey {
     NonceAccount(Destination),
 }
 
-/// The contents of an address lookup table at a finalised slot. Tables only grow, so what stood at an index stays there.
+/// The contents of an address lookup table at a finalised block. Tables only grow, so what stood at an index stays there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupTable {
-    /// The finalised slot at which it was read.
-    pub slot: u64,
+    /// The height of the finalised block at which it was read.
+    pub height: u64,
     /// The addresses, by index; at most [`MAX_TABLE_ADDRESSES`].
     pub addresses: Vec<[u8; 32]>,
 }
 
-/// What a durable nonce account stores at a finalised slot.
+/// What a durable nonce account stores at a finalised block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NonceAccount {
-    /// The finalised slot at which it was read.
-    pub slot: u64,
+    /// The height of the finalised block at which it was read.
+    pub height: u64,
     /// Who may advance it.
     pub authority: Destination,
     /// The stored nonce, which takes the place of a recent blockhash.

@@ -18,7 +18,7 @@ const NETWORK: &str = r#"{"solana": {
 const HOT: [u8; 32] = [7; 32];
 pub(crate) const DECIMALS: u8 = 6;
 pub(crate) const NONCE_VALUE: [u8; 32] = [0x5a; 32];
-const ATTESTED_AT_SLOT: u64 = 9;
+const ATTESTED_AT_HEIGHT: u64 = 9;
 
 /// An account that nobody holds the key of, for all that the machine knows.
 fn account(byte: u8) -> String {
@@ -102,11 +102,11 @@ impl Site {
     pub(crate) fn attest(&mut self) {
         let addresses = [&self.accounts.stranger, &self.accounts.mint, &self.accounts.customer].map(|text| bytes(text));
         let table = LookupTable {
-            slot: ATTESTED_AT_SLOT,
+            height: ATTESTED_AT_HEIGHT,
             addresses: addresses.to_vec(),
         };
         let nonce = NonceAccount {
-            slot: ATTESTED_AT_SLOT,
+            height: ATTESTED_AT_HEIGHT,
             authority: self.destination(&self.world.address()),
             value: NONCE_VALUE,
         };

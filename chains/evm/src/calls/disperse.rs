@@ -34,7 +34,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
-        let Some(asset) = self.asset(token, Standard::Erc20)? else {
+        let Some(asset) = self.asset(token, Standard::Erc20) else {
             return Ok(());
         };
         for (to, amount) in payouts {

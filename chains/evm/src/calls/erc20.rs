@@ -22,7 +22,7 @@ impl Scene<'_> {
         let Some((to, amount)) = abi::read(call.args, 2, |args| Some((args.address()?, args.amount()?))) else {
             return self.malformed(call);
         };
-        match self.asset(call.contract, Standard::Erc20)? {
+        match self.asset(call.contract, Standard::Erc20) {
             Some(asset) => self.token_transfer(call.contract, asset, amount, to),
             None => self.contract_call(call),
         }
@@ -37,7 +37,7 @@ impl Scene<'_> {
         let Some((from, to, amount)) = read else {
             return self.malformed(call);
         };
-        let registered = self.registered(call.contract)?;
+        let registered = self.registered(call.contract);
         let Some((standard, asset)) = registered else {
             return self.contract_call(call);
         };
@@ -68,7 +68,7 @@ impl Scene<'_> {
         let Some((spender, amount)) = abi::read(call.args, 2, |args| Some((args.address()?, args.amount()?))) else {
             return self.malformed(call);
         };
-        match self.registered(call.contract)? {
+        match self.registered(call.contract) {
             Some((Standard::Erc20, asset)) => self.allowance(asset, amount, spender),
             // The second argument is a token's id; the zero address takes an approval back.
             Some((Standard::Erc721, asset)) => {
@@ -88,7 +88,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
-        match self.asset(call.contract, Standard::Erc20)? {
+        match self.asset(call.contract, Standard::Erc20) {
             Some(asset) => self.allowance(asset, Amount::MAX, spender),
             None => Ok(()),
         }
@@ -100,7 +100,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
-        match self.asset(call.contract, Standard::Erc20)? {
+        match self.asset(call.contract, Standard::Erc20) {
             Some(asset) => self.allowance(asset, amount, spender),
             None => Ok(()),
         }

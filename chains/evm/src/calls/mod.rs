@@ -17,8 +17,9 @@ use alloy_primitives::{Address, U256};
 use countersign_types::{Amount, AssetId, ChainId, Destination, Effect, OpaqueKind, Selector};
 
 use crate::{
-    ERC20, ERC721, ERC1155, EvmNetwork, Known, ParseError,
+    EvmNetwork, Known, ParseError,
     address::{certify_spendable, destination},
+    contracts::Standard,
 };
 
 use function::Function;
@@ -26,14 +27,6 @@ pub(crate) use safe::{Inner, Operation};
 
 /// How deep calls inside calls are decoded (a Safe that calls a multicall of multicalls). Below, they are `Opaque`.
 pub(crate) const MAX_DEPTH: usize = 4;
-
-/// The kinds of contracts whose functions are taken at their word, because the registry names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standard {
-    Erc20,
-    Erc721,
-    Erc1155,
-}
 
 /// One message from one account to another, on chain or inside another call.
 #[derive(Debug, Clone, Copy)]
@@ -140,34 +133,18 @@ impl<'a> Scene<'a> {
     }
 
     /// The asset that a contract is, if the registry names it under exactly one standard.
-    fn registered(&self, contract: Address) -> Result<Option<(Standard, AssetId)>, ParseError> {
-        let address = contract.to_checksum(None);
-        let mut found = None;
-        for (standard, namespace) in [
-            (Standard::Erc20, ERC20),
-            (Standard::Erc721, ERC721),
-            (Standard::Erc1155, ERC1155),
-        ] {
-            let id = AssetId::new(self.chain, namespace, &address)?;
-            if self.known.assets.asset(&id).is_none() {
-                continue;
-            }
-            if found.is_some() {
-                // Two opinions on what its functions mean are none.
-                return Ok(None);
-            }
-            found = Some((standard, id));
-        }
-        Ok(found)
+    fn registered(&self, contract: Address) -> Option<(Standard, AssetId)> {
+        let (standard, asset) = self.known.contracts.registered(self.chain, contract)?;
+        Some((standard, asset.clone()))
     }
 
     /// The asset of a contract that is registered as `standard`.
-    fn asset(&self, contract: Address, standard: Standard) -> Result<Option<AssetId>, ParseError> {
-        let registered = self.registered(contract)?;
-        Ok(registered.and_then(|(found, asset)| (found == standard).then_some(asset)))
+    fn asset(&self, contract: Address, standard: Standard) -> Option<AssetId> {
+        let (found, asset) = self.registered(contract)?;
+        (found == standard).then_some(asset)
     }
 
-    pub(crate) fn registered_erc20(&self, contract: Address) -> Result<Option<AssetId>, ParseError> {
+    pub(crate) fn registered_erc20(&self, contract: Address) -> Option<AssetId> {
         self.asset(contract, Standard::Erc20)
     }
 

@@ -24,7 +24,7 @@ impl Scene<'_> {
         let Some(route) = read else {
             return self.malformed(call);
         };
-        match self.asset(call.contract, Standard::Erc721)? {
+        match self.asset(call.contract, Standard::Erc721) {
             Some(asset) => self.foreign_transfer(call, route, asset, Amount::from_base_units(1)),
             None => self.contract_call(call),
         }
@@ -35,7 +35,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
-        let Some(asset) = self.asset(call.contract, Standard::Erc1155)? else {
+        let Some(asset) = self.asset(call.contract, Standard::Erc1155) else {
             return Ok(());
         };
         if !self.is_ours(from, call.actor)? {
@@ -54,7 +54,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         let amount = if is_approved { Amount::MAX } else { Amount::ZERO };
-        match self.registered(call.contract)? {
+        match self.registered(call.contract) {
             Some((Standard::Erc721 | Standard::Erc1155, asset)) => self.allowance(asset, amount, operator),
             Some((Standard::Erc20, _)) | None => self.contract_call(call),
         }

@@ -19,7 +19,7 @@ impl Scene<'_> {
             return self.malformed(call);
         };
         self.contract_call(call)?;
-        match self.asset(call.contract, Standard::Erc20)? {
+        match self.asset(call.contract, Standard::Erc20) {
             Some(asset) => self.transfer(asset, amount, call.contract),
             None => Ok(()),
         }

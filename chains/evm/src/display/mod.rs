@@ -54,7 +54,7 @@ pub fn display(
         value,
     };
     Ok(match &Signable::decode_for(unsigned, sender.network)? {
-        Signable::Transaction(tx) => {
+        Signable::Transaction(tx, _) => {
             let TxKind::Call(to) = tx.to() else {
                 return Ok(None);
             };

@@ -10,7 +10,7 @@ pub use typed_data::{
     MAX_STRUCT_FIELDS, MAX_STRUCT_TYPES, MAX_TYPE_NAME_BYTES, MAX_VALUE_DEPTH, TypedData, TypedDataError,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use countersign_types::{Amount, Effect};
 
 use crate::{EvmNetwork, ParseError, parse::certify_transaction, transaction::Unsigned};
@@ -23,8 +23,8 @@ const TYPED_DATA: u8 = b'{';
 /// What unsigned bytes are. Their first byte says which: no EIP-2718 type uses those of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signable<'a> {
-    /// A transaction.
-    Transaction(Unsigned),
+    /// A transaction, with the hash of its bytes, which is what is signed.
+    Transaction(Unsigned, B256),
     /// A message for people (EIP-191).
     Personal(PersonalMessage<'a>),
     /// Typed data (EIP-712) in its canonical form, for this network and a contract, with the hash that is signed.
@@ -45,7 +45,8 @@ impl<'a> Signable<'a> {
             Some(_) | None => {
                 let tx = Unsigned::decode(unsigned)?;
                 certify_transaction(&tx, network)?;
-                Ok(Self::Transaction(tx))
+                // The bytes are the encoding that is signed: decoding made sure of it.
+                Ok(Self::Transaction(tx, keccak256(unsigned)))
             }
         }
     }
@@ -53,9 +54,8 @@ impl<'a> Signable<'a> {
     /// The Keccak-256 that is signed.
     pub(crate) fn signing_hash(&self) -> B256 {
         match self {
-            Self::Transaction(tx) => tx.signing_hash(),
+            Self::Transaction(_, hash) | Self::TypedData(_, hash) => *hash,
             Self::Personal(message) => message.signing_hash(),
-            Self::TypedData(_, hash) => *hash,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     messages::personal,
     permits::message_with,
 };
-use crate::{Descriptor, DescriptorError, Display, Known, MAX_DESCRIPTOR_BYTES, display};
+use crate::{Contracts, Descriptor, DescriptorError, Display, Known, MAX_DESCRIPTOR_BYTES, display};
 
 const PERMIT: &str = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)";
 const BATCH: &str = "PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)\
@@ -56,6 +56,7 @@ fn read(json: &Json) -> Descriptor {
 fn shown_in(world: &World, unsigned: &[u8], descriptors: &[Descriptor]) -> Option<Display> {
     let known = Known {
         assets: &world.assets,
+        contracts: &Contracts::new(&world.assets),
         own: &world.own,
     };
     display(unsigned, &world.sender(), &known, descriptors).unwrap()

@@ -15,7 +15,7 @@ use countersign_types::{
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 use serde::Deserialize;
 
-use crate::{Account, AssembleError, EvmNetwork, Known, ParseError, Sender, assemble, parse};
+use crate::{Account, AssembleError, Contracts, EvmNetwork, Known, ParseError, Sender, assemble, parse};
 
 /// The private key of EIP-155's own example.
 pub(super) const HOT_KEY: [u8; 32] = [0x46; 32];
@@ -113,6 +113,7 @@ impl World {
     pub(super) fn parse(&self, unsigned: &[u8]) -> Result<ParsedTransaction, ParseError> {
         let known = Known {
             assets: &self.assets,
+            contracts: &Contracts::new(&self.assets),
             own: &self.own,
         };
         parse(unsigned, &self.sender(), &known)

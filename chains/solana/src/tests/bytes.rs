@@ -299,7 +299,7 @@ fn a_nonce_excludes_others_only_at_its_attested_value() {
     let stale = world.parse(&bytes).unwrap_err();
     let expected = ParseError::StaleNonce {
         nonce: nonce(),
-        slot: 1,
+        height: 1,
     };
     assert_eq!((stale.tag(), stale), (Tag::TransactionStaleNonce, expected));
     world.facts = nonce_stores(world.on(nonce()), world.on(thief()), [0x77; 32]);

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Deserialize;
 
 use crate::{
-    Account, Address, Known, ParseError, Sender, SolanaNetwork,
+    Account, Address, Known, Mints, ParseError, Sender, SolanaNetwork,
     message::{Header, Instruction, Lookup, Message},
     parse,
 };
@@ -72,7 +72,7 @@ pub(super) fn sign(seed: &[u8; 32], message: &[u8]) -> RawSignature {
 /// One durable nonce account, attested.
 pub(super) fn nonce_stores(account: Destination, authority: Destination, value: [u8; 32]) -> ChainFacts {
     let nonce = NonceAccount {
-        slot: 1,
+        height: 1,
         authority,
         value,
     };
@@ -124,7 +124,7 @@ impl World {
 
     pub(super) fn parse(&self, unsigned: &[u8]) -> Result<ParsedTransaction, ParseError> {
         let known = Known {
-            assets: &self.assets,
+            mints: &Mints::new(&self.assets),
             own: &self.own,
             facts: &self.facts,
         };
@@ -135,7 +135,7 @@ impl World {
     pub(super) fn attest(&mut self, table: Address, contents: &[Address]) {
         let table = self.on(table);
         let contents = LookupTable {
-            slot: 1,
+            height: 1,
             addresses: contents.iter().map(|address| *address.as_bytes()).collect(),
         };
         self.facts.tables.insert(table, contents);

@@ -15,8 +15,8 @@ use crate::{
 /// More tables or nonce accounts than one transaction can name.
 const MAX_ACCOUNTS: usize = 256;
 
-/// `{"lookup_tables": [{"account", "slot", "addresses"}], "nonce_accounts": [{"account", "slot", "authority", "value"}]}`, all of
-/// it base58 but the slots.
+/// `{"lookup_tables": [{"account", "height", "addresses"}], "nonce_accounts": [{"account", "height", "authority", "value"}]}`, all of
+/// it base58 but the heights.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -30,7 +30,7 @@ struct Claims {
 #[serde(deny_unknown_fields)]
 struct ClaimedTable {
     account: String,
-    slot: u64,
+    height: u64,
     addresses: Vec<String>,
 }
 
@@ -38,13 +38,13 @@ struct ClaimedTable {
 #[serde(deny_unknown_fields)]
 struct ClaimedNonce {
     account: String,
-    slot: u64,
+    height: u64,
     authority: String,
     value: String,
 }
 
 /// Reads claims about a network.
-pub(super) fn read(path: &Path, network: &ChainId, registry: &Registry) -> Result<ChainFacts> {
+pub(crate) fn read(path: &Path, network: &ChainId, registry: &Registry) -> Result<ChainFacts> {
     let claims: Claims = files::read_json(path)?;
     if claims.lookup_tables.len().max(claims.nonce_accounts.len()) > MAX_ACCOUNTS {
         return Err(Failure::file(
@@ -78,14 +78,14 @@ fn lookup_table(claimed: &ClaimedTable) -> Result<LookupTable> {
     }
     let addresses = claimed.addresses.iter().map(|text| bytes(text));
     Ok(LookupTable {
-        slot: claimed.slot,
+        height: claimed.height,
         addresses: addresses.collect::<Result<_>>()?,
     })
 }
 
 fn nonce_account(claimed: &ClaimedNonce, authority: Destination) -> Result<NonceAccount> {
     Ok(NonceAccount {
-        slot: claimed.slot,
+        height: claimed.height,
         authority,
         value: bytes(&claimed.value)?,
     })

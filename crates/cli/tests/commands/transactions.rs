@@ -375,7 +375,7 @@ fn a_nonce_account_excludes_others_once_its_value_is_known() {
     let unknown = report(&bundle, SOLANA, &solana(), &[]);
     assert_eq!(unknown["conflict_keys"], json!([]));
     let claims = json!({ "nonce_accounts": [
-        { "account": NONCE_ACCOUNT, "slot": 5, "authority": SOLANA_ACCOUNT, "value": NONCE }
+        { "account": NONCE_ACCOUNT, "height": 5, "authority": SOLANA_ACCOUNT, "value": NONCE }
     ] });
     let facts = path(&bundle, "facts.json");
     fs::write(&facts, claims.to_string()).unwrap();
@@ -393,8 +393,8 @@ fn a_nonce_account_excludes_others_once_its_value_is_known() {
 #[test]
 fn one_change_of_a_facts_file_and_it_is_refused() {
     let valid = json!({
-        "lookup_tables": [{ "account": OTHER_ACCOUNT, "slot": 5, "addresses": [SOLANA_ACCOUNT] }],
-        "nonce_accounts": [{ "account": NONCE_ACCOUNT, "slot": 5, "authority": SOLANA_ACCOUNT, "value": NONCE }],
+        "lookup_tables": [{ "account": OTHER_ACCOUNT, "height": 5, "addresses": [SOLANA_ACCOUNT] }],
+        "nonce_accounts": [{ "account": NONCE_ACCOUNT, "height": 5, "authority": SOLANA_ACCOUNT, "value": NONCE }],
     });
     let changed = |pointer: &str, to: Value| {
         let mut claims = valid.clone();
@@ -413,7 +413,7 @@ fn one_change_of_a_facts_file_and_it_is_refused() {
         (valid.clone(), 0),
         (json!({}), 0),
         (unknown, 1),
-        (changed("/lookup_tables/0/slot", json!(-1)), 1),
+        (changed("/lookup_tables/0/height", json!(-1)), 1),
         (changed("/lookup_tables/0/addresses/0", json!("abc")), 5),
         (
             changed("/lookup_tables/0/addresses", json!(vec![SOLANA_ACCOUNT; 257])),

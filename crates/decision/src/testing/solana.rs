@@ -227,11 +227,11 @@ pub fn nonce_fact() -> ObservedFact {
 /// What bytes are parsed with once the facts above are attested.
 pub fn honest_facts(height: u64) -> ChainFacts {
     let contents = LookupTable {
-        slot: height,
+        height,
         addresses: vec![address_of(0x30), customer()],
     };
     let stored = NonceAccount {
-        slot: height,
+        height,
         authority: wallet(),
         value: NONCE_VALUE,
     };

@@ -60,7 +60,7 @@ impl Scene<'_> {
             KnownMessage::Permit { owner, spender, amount } => {
                 // Another own wallet's tokens are none of this wallet's policy; a third party's are none of ours.
                 let is_ours = self.is_ours(*owner, signer)?;
-                match self.registered_erc20(contract)?.filter(|_| is_ours) {
+                match self.registered_erc20(contract).filter(|_| is_ours) {
                     Some(asset) => self.allowance(asset, *amount, *spender).map(|()| *owner == signer),
                     None => Ok(false),
                 }
@@ -72,7 +72,7 @@ impl Scene<'_> {
             } if contract == PERMIT2 => {
                 let mut is_whole = !has_witness;
                 for (token, amount) in tokens {
-                    match self.registered_erc20(*token)? {
+                    match self.registered_erc20(*token) {
                         Some(asset) => self.allowance(asset, *amount, *spender)?,
                         None => is_whole = false,
                     }
