@@ -85,20 +85,22 @@ static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| {
     Bundle::load(&files).unwrap_or_else(|errors| panic!("the bundle of the targets:\n{errors}"))
 });
 
+/// What observers would have attested of the seeds' two accounts: the table of `transfer-to-a-looked-up-account`, and the nonce
+/// account of `durable-nonce-transfer`, which stores the nonce that the message is built on and which the wallet may advance.
 static FACTS: LazyLock<ChainFacts> = LazyLock::new(|| {
     let (table, nonce) = (
-        account("2tDxRhHcF6uV4GLrdfLVDGjgHQtrNUHqGYCxM3fi4z8D"),
-        account("US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx"),
+        account("FMUEmtxhU46GzhKF4FW9MLJdQWiLgjiXP9TYRWSrqTpV"),
+        account("7vJDrxN46rmZXKAuVyv2ZRCNRMyRn3d25B5P2pkFcvrn"),
     );
     let addresses = (0..=u8::MAX).map(|n| [n; 32]).collect();
     ChainFacts {
-        tables: BTreeMap::from([(table, LookupTable { slot: 1, addresses })]),
+        tables: BTreeMap::from([(table, LookupTable { height: 1, addresses })]),
         nonces: BTreeMap::from([(
             nonce,
             NonceAccount {
-                slot: 1,
-                authority: account("H3RAxuTVTx8jPNtLmTXGGYHuGZQYXxjKUTfGcnXSxZYt"),
-                value: [9; 32],
+                height: 1,
+                authority: account("H4JcMPicKkHcxxDjkyyrLoQj7Kcibd9t815ak4UvTr9M"),
+                value: [0x77; 32],
             },
         )]),
     }
@@ -121,7 +123,7 @@ pub(crate) fn bundle() -> &'static Bundle {
     &BUNDLE
 }
 
-/// Facts about a lookup table and a nonce account that the seeds use.
+/// Facts about the lookup table and the nonce account of the seeds.
 pub(crate) fn facts() -> &'static ChainFacts {
     &FACTS
 }

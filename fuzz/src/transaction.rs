@@ -1,5 +1,6 @@
 //! Unsigned transactions of each family, through the registry as the signer asks it.
 
+use countersign_chains::evm::{TypedData, TypedDataError};
 use countersign_types::{
     ChainFacts, Effect, EffectsText, EffectsTextError, ParsedTransaction, PayloadDigest, RawSignature, Scheme,
     TransactionDigest, WalletId,
@@ -17,6 +18,28 @@ pub fn evm(bytes: &[u8]) {
         }
         .hold(bytes);
     }
+}
+
+/// Typed data (EIP-712) as wallets are asked for it: whatever is read has one canonical JSON and one hash, and that JSON is held to
+/// what every accepted transaction promises, on both networks.
+pub fn typed_data(bytes: &[u8]) {
+    let Ok(data) = TypedData::from_wallet_json(bytes) else {
+        assert!(TypedData::decode(bytes).is_err(), "canonical, and not what a wallet reads");
+        return;
+    };
+    let canonical = match data.canonical_bytes() {
+        Ok(canonical) => canonical,
+        Err(error) => return assert!(!error.to_string().is_empty(), "an error says something"),
+    };
+    // Written out, a message can be longer than what was asked for, and then nobody signs it.
+    match TypedData::decode(&canonical) {
+        Ok(again) => {
+            assert_eq!(again.canonical_bytes().as_ref(), Ok(&canonical), "another JSON of the same message");
+            assert_eq!(again.signing_hash(), data.signing_hash(), "another hash of the same message");
+        }
+        Err(error) => assert!(matches!(error, TypedDataError::TooLarge { .. }), "not read again: {error}"),
+    }
+    evm(&canonical);
 }
 
 /// PSBTs.
