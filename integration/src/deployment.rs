@@ -89,8 +89,17 @@ impl Deployment {
         Self::init_on(Backend::of_this_machine()?)
     }
 
+    /// The same with three observers of a network, of which two make a fact.
+    pub fn init_observing(network: &str) -> Result<Self> {
+        Self::init_with(Backend::of_this_machine()?, &["--observe", network])
+    }
+
     /// A new deployment on a backend.
     pub fn init_on(backend: Backend) -> Result<Self> {
+        Self::init_with(backend, &[])
+    }
+
+    fn init_with(backend: Backend, more: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("countersign-test-").tempdir()?;
         let deployment = Self {
             binaries: Binaries::locate()?,
@@ -99,7 +108,7 @@ impl Deployment {
             orchestrator: None,
             folder,
         };
-        let made = deployment.countersign(["init", "--backend", backend.flag()], true)?;
+        let made = deployment.countersign([&["init", "--backend", backend.flag()], more].concat(), true)?;
         if !made.status.success() {
             bail!("`countersign init` failed:\n{}", String::from_utf8_lossy(&made.stderr));
         }

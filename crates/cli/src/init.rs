@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_approval::{Environment as GenesisEnvironment, Genesis, GenesisFile, QuorumRecord};
-use countersign_types::{PrincipalId, StatementNonce, TenantId};
+use countersign_types::{ChainId, PrincipalId, StatementNonce, TenantId};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -46,6 +46,10 @@ pub(crate) struct Init {
     /// COUNTERSIGN_PKCS11_MODULE.
     #[arg(long, value_enum, default_value = "pkcs11")]
     backend: Backend,
+    /// Also make three observers (watch-1 to watch-3, two of which make a fact) of this network, with keys, certificates and
+    /// their section of the roster; may be repeated. One of eip155:31337, solana:localnet and regtest's bip122 id.
+    #[arg(long = "observe", value_name = "NETWORK")]
+    observed: Vec<ChainId>,
 }
 
 #[derive(Serialize)]
@@ -79,10 +83,12 @@ impl Init {
             Backend::InsecureDev => None,
         };
         refuse_used(layout.root())?;
+        bundle::certify_observed(&self.observed)?;
         create_folders(&layout)?;
         let steps = Steps {
             children: Children::new(layout.clone(), self.backend),
             backend: self.backend,
+            observed: self.observed,
             layout,
             output,
         };
@@ -94,6 +100,7 @@ impl Init {
 struct Steps {
     layout: Layout,
     backend: Backend,
+    observed: Vec<ChainId>,
     children: Children,
     output: Output,
 }
@@ -103,7 +110,7 @@ impl Steps {
         self.issue_certificates()?;
         self.output
             .progress("people: alice, bob, carol (treasury, admins), dave (officer, operates payout-service)");
-        let people = people::generate(&self.layout)?;
+        let people = people::generate(&self.layout, &self.observed)?;
         self.output
             .progress("their ssh keys and the service key have no passphrase: development only");
         let keys = signer::prepare(self, module).await?;
@@ -142,7 +149,7 @@ impl Steps {
             .progress("certificates: a development CA, servers, orchestrator, pipeline, people, auditor");
         let now = OffsetDateTime::now_utc();
         let authority = Authority::create(&self.layout, now)?;
-        for (name, purpose) in certificates() {
+        for (name, purpose) in certificates(!self.observed.is_empty()) {
             authority.issue(&self.layout, &name, &purpose, now)?;
         }
         Ok(())
@@ -189,7 +196,7 @@ fn names() -> Result<(TenantId, PrincipalId)> {
 }
 
 /// Every certificate of the environment.
-fn certificates() -> Vec<(String, Purpose)> {
+fn certificates(with_observers: bool) -> Vec<(String, Purpose)> {
     let client = |uri: String| Purpose::Client(format!("countersign://{uri}"));
     let orchestrator = "countersign://orchestrator/main".to_owned();
     let mut certificates = vec![
@@ -201,6 +208,10 @@ fn certificates() -> Vec<(String, Purpose)> {
         ("auditor".to_owned(), client("auditor/auditor".to_owned())),
     ];
     certificates.extend(people::NAMES.map(|name| (name.to_owned(), client(format!("person/{name}")))));
+    if with_observers {
+        let observers = people::OBSERVERS.map(|(name, _)| (name.to_owned(), client(format!("observer/{name}"))));
+        certificates.extend(observers);
+    }
     certificates
 }
 

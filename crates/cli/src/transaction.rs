@@ -14,7 +14,10 @@ use countersign_types::{
 };
 use serde::Serialize;
 
-pub(crate) use self::input::{REWRITTEN, Unsigned, read};
+pub(crate) use self::{
+    facts::read as claimed,
+    input::{REWRITTEN, Unsigned, read},
+};
 use crate::{
     beside::Beside,
     bundle_files,
@@ -64,16 +67,16 @@ impl Decode {
             None => only_wallet(&bundle, &self.network)?,
         };
         let registry = bundle.registry();
-        let claimed = match &self.facts {
-            Some(file) => Some(facts::read(file, &self.network, registry)?),
+        let claims = match &self.facts {
+            Some(file) => Some(claimed(file, &self.network, registry)?),
             None => None,
         };
         let Unsigned { bytes, is_rewritten } = input::read_or_listen(&self.file, &self.network)?;
-        let facts = claimed.as_ref().unwrap_or(ChainFacts::none());
-        let parsed = parse_with(registry, &self.network, &wallet, &bytes, facts)?;
+        let facts = claims.as_ref().unwrap_or(ChainFacts::none());
+        let parsed = parse(registry, &self.network, &wallet, &bytes, facts)?;
         let mut decoded = Decoded::of(&parsed, &bytes, &bundle, used)?;
         decoded.rewritten = is_rewritten;
-        decoded.claimed_facts = claimed.is_some();
+        decoded.claimed_facts = claims.is_some();
         output.report(&decoded)
     }
 
@@ -114,17 +117,8 @@ fn only_wallet(bundle: &Bundle, network: &ChainId) -> Result<WalletId> {
     }
 }
 
-/// Parses bytes with a bundle's own networks, wallets and assets, and no facts beside them.
+/// Parses bytes with a bundle's own networks, wallets and assets, and facts that somebody claims.
 pub(crate) fn parse(
-    registry: &Registry,
-    network: &ChainId,
-    wallet: &WalletId,
-    unsigned: &[u8],
-) -> Result<ParsedTransaction> {
-    parse_with(registry, network, wallet, unsigned, ChainFacts::none())
-}
-
-fn parse_with(
     registry: &Registry,
     network: &ChainId,
     wallet: &WalletId,

@@ -71,7 +71,7 @@ fn psbt(line: &Line, received_at: u32, to: ScriptBuf) -> Vec<u8> {
 
 fn submit(line: &Line, reference: &str, bytes: &[u8]) -> crate::line::Said {
     let file = line.file(&format!("{reference}.psbt"), bytes);
-    line.submit("btc-hot", BITCOIN, reference, ["--psbt", &file])
+    line.submit("btc-hot", BITCOIN, reference, &["--psbt", &file])
 }
 
 pub(crate) fn a_listed_customer_is_paid_and_change_comes_back(line: &Line) {

@@ -66,7 +66,7 @@ impl Said {
 
 impl Line {
     pub(crate) async fn start() -> Self {
-        let mut deployment = Deployment::init().unwrap();
+        let mut deployment = Deployment::init_observing(SOLANA).unwrap();
         let bitcoin = deployment.generate_key("btc-hot", "secp256k1").unwrap();
         let solana = deployment.generate_key("sol-hot", "ed25519").unwrap();
         let notary = deployment.generate_key("eth-notary", "secp256k1").unwrap();
@@ -123,7 +123,7 @@ impl Line {
         path.to_str().unwrap().to_owned()
     }
 
-    pub(crate) fn submit(&self, wallet: &str, network: &str, reference: &str, given: [&str; 2]) -> Said {
+    pub(crate) fn submit(&self, wallet: &str, network: &str, reference: &str, given: &[&str]) -> Said {
         let fixed = [
             "withdraw",
             "submit",
@@ -135,12 +135,17 @@ impl Line {
             "--reference",
             reference,
         ];
-        self.countersign(&[&fixed, &given[..]].concat())
+        self.countersign(&[&fixed, given].concat())
     }
 
     /// Submitted, pending, approved 2-of-3, signed, and its receipt verified offline: the raw transaction and its id.
     pub(crate) fn sign(&self, wallet: &str, network: &str, reference: &str, given: [&str; 2]) -> (Vec<u8>, String) {
-        let pending = self.submit(wallet, network, reference, given).expect(4);
+        let pending = self.submit(wallet, network, reference, &given).expect(4);
+        self.approve(&pending)
+    }
+
+    /// The rest of [`Self::sign`], from pending on.
+    pub(crate) fn approve(&self, pending: &Value) -> (Vec<u8>, String) {
         assert_eq!(
             pending["missing"],
             json!([{ "group": "treasury", "required": 2, "filled": 0 }])
@@ -157,6 +162,35 @@ impl Line {
         self.verify(id, &txid);
         let raw = text("signed_transaction").strip_prefix("0x").unwrap();
         (hex::decode(raw).unwrap(), txid)
+    }
+
+    /// Signs facts with an observer's key and brings them to a withdrawal with the observer's certificate.
+    pub(crate) fn observe(&self, observer: &str, network: &str, withdrawal: &str, facts: &Value) {
+        let name = format!("{observer}-{withdrawal}");
+        let file = self.file(&format!("{name}.facts"), facts.to_string().as_bytes());
+        let out = self.deployment.path(&format!("{name}.json"));
+        let out = out.to_str().unwrap();
+        // The count never goes down; that it stays is no step back.
+        let fixed = ["--network", network, "--height", "311", "--sequence", "1"];
+        let sign = ["observe", "sign", "--as", observer, "--facts", &file, "--out", out];
+        self.countersign(&[&sign[..], &fixed].concat()).expect(0);
+        self.countersign(&["observe", "submit", withdrawal, out, "--as", observer])
+            .expect(0);
+    }
+
+    /// The withdrawal as soon as it is so: an observation is stored at once, and judged soon after.
+    pub(crate) fn until(&self, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..300 {
+            let shown = self.countersign(&["withdraw", "show", id]).out;
+            if is_so(&shown) {
+                return shown;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!(
+            "nothing came of `{id}`: {}",
+            self.countersign(&["withdraw", "show", id]).out
+        )
     }
 
     /// Denied, with this tag among the reasons; nothing was signed.

@@ -18,7 +18,7 @@ pub(crate) fn a_message_for_people_is_denied(line: &Line) {
         .countersign(&["tx", "decode", "--network", EVM, "--wallet", "eth-hot", &file])
         .expect(0);
     assert!(decoded["effects"].as_str().unwrap().contains(text), "{decoded}");
-    let said = line.submit("eth-hot", EVM, "message-1", ["--tx", &file]);
+    let said = line.submit("eth-hot", EVM, "message-1", &["--tx", &file]);
     line.deny(said, "permit/uncovered");
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn a_permit_in_typed_data_is_denied(line: &Line) {
             format!("delayed-authorization through {EVM}:{token}"),
         ]
     );
-    let said = line.submit("eth-hot", EVM, "permit-1", ["--typed-data", &file]);
+    let said = line.submit("eth-hot", EVM, "permit-1", &["--typed-data", &file]);
     assert!(said.error.contains("typed data was rewritten"), "{}", said.error);
     let denied = line.deny(said, "forbid/matched");
     assert!(denied.to_string().contains("no-code-or-authority"), "{denied}");

@@ -1,13 +1,20 @@
-//! A transfer of SOL, from the messages that `solders` wrote (`chains/solana/vectors`) with this wallet as their payer.
+//! Transfers of SOL, from the messages that `solders` wrote (`chains/solana/vectors`) with this wallet as their payer: written out,
+//! and to an account in a lookup table, which observers read.
 
 use countersign_integration::workspace_root;
 use ed25519_dalek::{Signature, VerifyingKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::line::{Line, SOLANA};
+use crate::line::{Line, SOLANA, SOLANA_CUSTOMER};
 
 /// The payer in the vectors.
 const PAYER: &str = "ee93a4f66f8d16b819bb9beb9ffccdfcdc1412e87fee6a324c2a99a1e0e67148";
+
+/// The table of the vectors, and another one; 32 bytes in hex.
+const TABLE: &str = "d54207da194977dcf46adbfec2bc2e75b52d5a8a42184fedfdc00024f0e3e8da";
+const OTHER_TABLE: &str = "3131313131313131313131313131313131313131313131313131313131313131";
+/// Neither a customer nor ours.
+const STRANGER: [u8; 32] = [0x30; 32];
 
 fn message(line: &Line, name: &str) -> Vec<u8> {
     let vectors = std::fs::read(workspace_root().join("chains/solana/vectors/messages.json")).unwrap();
@@ -21,19 +28,112 @@ fn message(line: &Line, name: &str) -> Vec<u8> {
 pub(crate) fn a_listed_customer_is_paid(line: &Line) {
     let message = message(line, "transfer");
     let file = line.file("sol-1", &message);
-    let (raw, txid) = line.sign("sol-hot", SOLANA, "sol-1", ["--transaction", &file]);
-    // One signature, and the message as it was submitted.
-    assert_eq!((raw[0], &raw[65..]), (1, &message[..]));
+    let signed = line.sign("sol-hot", SOLANA, "sol-1", ["--transaction", &file]);
+    assert_signed(line, &message, &signed);
+}
+
+/// One signature of the wallet, and the message as it was submitted.
+fn assert_signed(line: &Line, message: &[u8], (raw, txid): &(Vec<u8>, String)) {
+    assert_eq!((raw[0], &raw[65..]), (1, message));
     let signature = Signature::from_slice(&raw[1..65]).unwrap();
     let key = VerifyingKey::from_bytes(&line.solana_key).unwrap();
-    key.verify_strict(&message, &signature).unwrap();
+    key.verify_strict(message, &signature).unwrap();
     assert!((86..=88).contains(&txid.len()), "{txid} is base58 of the signature");
 }
 
 /// SwissBorg lost 41 million to an instruction that nobody read.
 pub(crate) fn a_stake_authorization_behind_a_payment_is_denied(line: &Line) {
     let file = line.file("sol-hidden", &message(line, "stake authorize behind a transfer"));
-    let said = line.submit("sol-hot", SOLANA, "sol-hidden", ["--transaction", &file]);
+    let said = line.submit("sol-hot", SOLANA, "sol-hidden", &["--transaction", &file]);
     let denied = line.deny(said, "forbid/matched");
     assert!(denied.to_string().contains("no-code-or-authority"), "{denied}");
+}
+
+/// A lookup table, in hex, and what it holds.
+struct Table {
+    account: &'static str,
+    holds: [[u8; 32]; 2],
+}
+
+impl Table {
+    fn account(&self) -> String {
+        bs58::encode(hex::decode(self.account).unwrap()).into_string()
+    }
+
+    /// As the initiator claims it to be.
+    fn claim(&self, line: &Line, name: &str) -> String {
+        let addresses = self.holds.map(|address| bs58::encode(address).into_string());
+        let claims = json!({ "lookup_tables": [{ "account": self.account(), "height": 311, "addresses": addresses }] });
+        line.file(name, claims.to_string().as_bytes())
+    }
+
+    /// As an observer's own node has it.
+    fn observe(&self, line: &Line, observer: &str, withdrawal: &str) {
+        let fact = json!({ "lookup-table": {
+            "account": format!("{SOLANA}:{}", self.account()),
+            "addresses": self.holds.map(hex::encode),
+        }});
+        line.observe(observer, SOLANA, withdrawal, &json!([fact]));
+    }
+}
+
+fn customer() -> [u8; 32] {
+    bs58::decode(SOLANA_CUSTOMER).into_vec().unwrap().try_into().unwrap()
+}
+
+/// To the second account of a table: the message has its index and nothing else.
+fn looked_up(line: &Line, table: &str) -> Vec<u8> {
+    let text = hex::encode(message(line, "transfer to a looked-up account"));
+    assert_eq!(
+        (text.matches(TABLE).count(), text.contains(&hex::encode(customer()))),
+        (1, false)
+    );
+    hex::decode(text.replace(TABLE, table)).unwrap()
+}
+
+pub(crate) fn a_customer_behind_a_lookup_table_is_paid_once_observers_say_who_it_is(line: &Line) {
+    let table = Table {
+        account: TABLE,
+        holds: [STRANGER, customer()],
+    };
+    let message = looked_up(line, TABLE);
+    let file = line.file("sol-lookup", &message);
+    let claims = table.claim(line, "sol-lookup.facts");
+    let given = ["--transaction", &file, "--facts", &claims];
+    let waiting = line.submit("sol-hot", SOLANA, "sol-lookup", &given).expect(4);
+    assert_eq!(waiting["reasons"][0]["tag"], "facts/unattested", "{waiting}");
+    let id = waiting["id"].as_str().unwrap();
+
+    table.observe(line, "watch-1", id);
+    let still = line.countersign(&["withdraw", "show", id, "--wait"]).expect(4);
+    assert_eq!(
+        still["reasons"][0]["tag"], "facts/unattested",
+        "one observer is none: {still}"
+    );
+    table.observe(line, "watch-3", id);
+    let attested = line.until(id, |shown| shown["missing"] != json!([]));
+    assert_signed(line, &message, &line.approve(&attested));
+}
+
+/// What the initiator claims is what the request asks for, and nothing else.
+pub(crate) fn a_table_that_observers_read_otherwise_is_denied(line: &Line) {
+    let claimed = Table {
+        account: OTHER_TABLE,
+        holds: [STRANGER, customer()],
+    };
+    let found = Table {
+        account: OTHER_TABLE,
+        holds: [customer(), STRANGER],
+    };
+    let file = line.file("sol-lie", &looked_up(line, OTHER_TABLE));
+    let claims = claimed.claim(line, "sol-lie.facts");
+    let given = ["--transaction", &file, "--facts", &claims];
+    let waiting = line.submit("sol-hot", SOLANA, "sol-lie", &given).expect(4);
+    let id = waiting["id"].as_str().unwrap();
+    for observer in ["watch-1", "watch-2"] {
+        found.observe(line, observer, id);
+    }
+    line.until(id, |shown| shown["state"] == "denied");
+    let said = line.countersign(&["withdraw", "show", id, "--wait"]);
+    line.deny(said, "request/payments-mismatch");
 }

@@ -27,7 +27,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path()).unwrap();
         create_folders(&layout).unwrap();
-        let people = people::generate(&layout).unwrap();
+        let people = people::generate(&layout, &[]).unwrap();
         bundle::write(&layout, &people, WALLET_KEY.parse().unwrap()).unwrap();
         let genesis = write_genesis(&layout, &people, LOG_KEY).unwrap();
         let (tenant, initiator) = super::names().unwrap();

@@ -10,7 +10,7 @@ use countersign_chains::{
     evm::{GasPrice, TransferDraft},
 };
 use countersign_types::{
-    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, Effect, EffectsText, IdError,
+    Amount, AssetId, AttributeName, AttributeValue, ChainFacts, ChainId, Destination, Effect, EffectsText, IdError,
     ParsedTransaction, PaymentReference, Reference, SubjectId, Tag, TenantId, WalletId,
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,11 @@ pub(super) struct Ask {
     /// Solana message. On EVM networks also typed data as wallets take it (JSON of eth_signTypedData_v4).
     #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction", "typed-data"])]
     tx: Option<PathBuf>,
+    /// Lookup tables and nonce accounts of Solana as your own node has them (JSON: docs/transactions.md): the request is for what
+    /// the bytes do with them. It waits until observers attest the same; if they say otherwise, it is denied.
+    #[arg(long, value_name = "FILE", requires = "tx")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    facts: Option<PathBuf>,
     /// Your name of the payment, signed under one request only. Default: the reference; with several payments, the
     /// reference and `/1`, `/2` ….
     #[arg(long)]
@@ -92,6 +97,16 @@ impl Ask {
             }),
             (None, None, _) | (None, _, None) => Err(Failure::usage("name --to and --amount, or --tx")),
         }
+    }
+
+    /// What the bytes do, with the facts that the flags claim.
+    pub(super) fn parse(&self, registry: &Registry, unsigned: &[u8]) -> Result<ParsedTransaction> {
+        let claimed = match &self.facts {
+            Some(file) => Some(transaction::claimed(file, &self.network, registry)?),
+            None => None,
+        };
+        let facts = claimed.as_ref().unwrap_or(ChainFacts::none());
+        transaction::parse(registry, &self.network, &self.wallet, unsigned, facts)
     }
 
     /// Whether the nonce is already inside the bytes.
@@ -303,7 +318,7 @@ mod tests {
 
         fn request(&self, ask: &Ask) -> Result<(Vec<u8>, Request)> {
             let unsigned = ask.unsigned(self.bundle.registry(), 7)?.bytes;
-            let parsed = transaction::parse(self.bundle.registry(), &ask.network, &ask.wallet, &unsigned)?;
+            let parsed = ask.parse(self.bundle.registry(), &unsigned)?;
             let request = ask.request(&TenantId::parse("main").unwrap(), &self.bundle, &parsed)?;
             Ok((unsigned, request))
         }

@@ -85,7 +85,7 @@ impl Submit {
         if unsigned.is_rewritten {
             output.progress(transaction::REWRITTEN);
         }
-        let parsed = transaction::parse(bundle.registry(), network, wallet, &unsigned.bytes)?;
+        let parsed = self.ask.parse(bundle.registry(), &unsigned.bytes)?;
         let request = self.ask.request(environment.tenant(), &bundle, &parsed)?;
         let statement = Statement {
             header: clock::header(environment.genesis()?.hash(), self.valid_for)?,
