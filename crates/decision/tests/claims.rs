@@ -16,11 +16,11 @@
 
 mod support;
 
-use countersign_approval::{TemplateKind, TransactionBinding};
-use countersign_decision::Outcome;
-use countersign_decision::testing::{Ask, STRANGER};
-use countersign_types::Tag;
-use support::{Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, tags};
+use countersign_approval::{Body, FeeCeiling, Payment, Request, TemplateKind, TransactionBinding, verify};
+use countersign_decision::testing::{Ask, STRANGER, World, bundle_files, sealed};
+use countersign_decision::{Case, Decision, LedgerFacts, Outcome, Reading, decide};
+use countersign_types::{ChainFacts, ChainId, Duration, Effect, Tag, TransactionDigest, WalletId};
+use support::{Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, later, tags};
 
 type Change = fn(&mut Fixture);
 
@@ -81,7 +81,7 @@ fn a_nonce_ahead_waits() {
     assert_allowed(&fixture.decide());
 }
 
-/// The three families through the decision: valid bytes of a template, and one mutation of each that leaves it.
+/// Valid bytes of a template, and one mutation that leaves it; requests for the templates of other families are refused.
 #[test]
 fn each_family_has_its_template() {
     let mut evm = Fixture::new();
@@ -105,6 +105,99 @@ fn each_family_has_its_template() {
         assert_eq!(other(template, &mut evm), [mismatch], "{template:?}");
     }
 }
+
+/// The PSBT among the vectors of `chains/bitcoin`, and the same with a lock time: the effects are the same.
+#[test]
+fn a_lock_time_leaves_the_template_of_bitcoin() {
+    let plain = hex(include_str!("../../../chains/bitcoin/vectors/payment.psbt.hex").trim());
+    let mut locked = plain.clone();
+    // It ends the unsigned transaction, which stands behind eight bytes.
+    let at = 8 + usize::from(plain[7]) - 4;
+    assert_eq!(locked[at..at + 4], [0; 4]);
+    locked[at] = 1;
+    let template = || TransactionBinding::Template(TemplateKind::BitcoinInputsAndFee);
+    assert_allowed(&decide_psbt(&plain, template()));
+    let exact = TransactionBinding::Exact(TransactionDigest::of(&locked));
+    assert_allowed(&decide_psbt(&locked, exact));
+    let denied = decide_psbt(&locked, template());
+    assert_denied("a lock time", &denied, Tag::RequestTransactionMismatch);
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// A request for what the PSBT does, from the wallet of its key, which the policy lets pay whom it likes.
+fn decide_psbt(psbt: &[u8], transaction: TransactionBinding) -> Decision {
+    let mut world = World::new();
+    let mut files = bundle_files(&world.roster());
+    let mut append = |path: &str, text: &str| files.get_mut(path).unwrap().extend_from_slice(text.as_bytes());
+    append("wallets.yaml", BITCOIN_WALLET);
+    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replacen("permits:\n", BITCOIN_PERMIT, 1);
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let network = include_bytes!("../../../chains/bitcoin/networks/bitcoin.yaml");
+    files.insert("networks/bitcoin.yaml".to_owned(), network.to_vec());
+    world.files = sealed(1, None, files);
+    let bundle = world.bundle();
+
+    let (network, wallet): (ChainId, WalletId) = (BITCOIN.parse().unwrap(), "btc-hot".parse().unwrap());
+    let registry = bundle.registry();
+    let parsed = registry.parse(&network, &wallet, psbt, ChainFacts::none()).unwrap();
+    let payments = parsed.effects().iter().filter_map(|effect| match effect {
+        Effect::Transfer {
+            asset,
+            amount,
+            destination,
+        } => Some(Payment {
+            reference: "psbt/1".parse().unwrap(),
+            subject: None,
+            asset: asset.clone(),
+            amount: *amount,
+            destination: destination.clone(),
+        }),
+        _ => None,
+    });
+    let request = Request {
+        reference: "psbt".parse().unwrap(),
+        payments: payments.collect(),
+        fee_ceiling: FeeCeiling {
+            asset: registry.fee_asset(&network).unwrap(),
+            amount: 1_000_u64.into(),
+        },
+        wallet,
+        network,
+        transaction,
+        ..Ask::default().request()
+    };
+    let envelope = world.sign("payout-service", Body::Request(Box::new(request.clone())));
+    decide(&Case {
+        deployment: world.genesis.hash(),
+        active: &bundle,
+        first: &bundle,
+        verified: &verify(&envelope, bundle.roster()).unwrap(),
+        request: &request,
+        first_seen_at: later(world.issued_at, 1_000),
+        reading: &Reading::new(&bundle, &request, psbt, ChainFacts::default()),
+        statements: &[],
+        ledger: &LedgerFacts {
+            epoch: countersign_approval::FIRST_EPOCH,
+            ..LedgerFacts::default()
+        },
+        now: later(world.issued_at, 60_000),
+        sign_within: Duration::from_secs(30),
+    })
+}
+
+const BITCOIN: &str = "bip122:000000000019d6689c085ae165831e93";
+/// Of the private key 0x46…46.
+const BITCOIN_WALLET: &str = r#"  - id: btc-hot
+    tier: hot
+    keys: ["secp256k1:024bc2a31265153f07e70e0bab08724e6b85e217f8cd628ceb62974247bb493382"]
+    networks: [{ chain: "bip122:000000000019d6689c085ae165831e93", first-nonce: 0 }]
+"#;
+const BITCOIN_PERMIT: &str = "permits:\n  - { id: bitcoin, effects: [transfer, fee], wallets: [btc-hot] }\n";
 
 fn reasons_of(fixture: &Fixture) -> Vec<Tag> {
     match fixture.decide().outcome {

@@ -19,8 +19,8 @@ mod support;
 use countersign_approval::{Body, Envelope, Header, Observation, ObservedFact, ObservedOutcome, verify};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::solana::{
-    NETWORK, NONCE_VALUE, SolanaAsk, customer, files, honest_facts, nonce_account, nonce_fact, observed_roster, table,
-    table_fact, thief, wallet,
+    NETWORK, NONCE_VALUE, Shape, SolanaAsk, customer, files, honest_facts, nonce_account, nonce_fact, observed_roster,
+    table, table_fact, thief, wallet,
 };
 use countersign_decision::testing::{World, sealed};
 use countersign_decision::{
@@ -610,6 +610,20 @@ fn a_new_attempt_keeps_the_anchor_of_every_live_one() {
     let decision = scene.decide();
     assert_allowed(&decision);
     assert_eq!(decision.entry.authorization.unwrap().attempt, 2);
+}
+
+/// What a template's effects do not say may not vary: here, where the lamports come from.
+#[test]
+fn a_template_is_of_plain_transfers() {
+    let ask = |shape, is_template| SolanaAsk {
+        shape,
+        is_template,
+        ..SolanaAsk::default()
+    };
+    assert_allowed(&Scene::new(ask(Shape::Plain, true)).decide());
+    assert_allowed(&Scene::new(ask(Shape::Seeded, false)).decide());
+    let seeded = Scene::new(ask(Shape::Seeded, true)).decide();
+    assert_denied("a template", &seeded, Tag::RequestTransactionMismatch);
 }
 
 #[test]

@@ -468,7 +468,7 @@ fn a_contract_under_two_standards_is_taken_at_no_word() {
         quirks: std::collections::BTreeSet::new(),
     };
     let records: Vec<_> = world.assets.iter().cloned().chain([twice]).collect();
-    world.assets = countersign_types::AssetRegistry::new(records).unwrap();
+    world.list(countersign_types::AssetRegistry::new(records).unwrap());
     let input = calldata("transfer(address,uint256)", &[account(STRANGER), number(5)]);
     assert_eq!(
         world.effects_of_call(TOKEN, &input),

@@ -13,7 +13,7 @@ use super::{
     messages::personal,
     permits::message_with,
 };
-use crate::{Contracts, Descriptor, DescriptorError, Display, Known, MAX_DESCRIPTOR_BYTES, display};
+use crate::{Descriptor, DescriptorError, Display, Known, MAX_DESCRIPTOR_BYTES, display};
 
 const PERMIT: &str = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)";
 const BATCH: &str = "PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)\
@@ -56,7 +56,7 @@ fn read(json: &Json) -> Descriptor {
 fn shown_in(world: &World, unsigned: &[u8], descriptors: &[Descriptor]) -> Option<Display> {
     let known = Known {
         assets: &world.assets,
-        contracts: &Contracts::new(&world.assets),
+        contracts: &world.contracts,
         own: &world.own,
     };
     display(unsigned, &world.sender(), &known, descriptors).unwrap()
@@ -340,7 +340,7 @@ fn quirks_stand_beside_the_asset() {
         record.quirks = [AssetQuirk::Freezable, AssetQuirk::FeeOnTransfer].into();
         record
     });
-    world.assets = countersign_types::AssetRegistry::new(records).unwrap();
+    world.list(countersign_types::AssetRegistry::new(records).unwrap());
     let call = call_with(
         TOKEN,
         0,

@@ -218,7 +218,7 @@ fn a_token_of_another_network_is_not_this_networks_token() {
         decimals: countersign_types::Decimals::new(6).unwrap(),
         quirks: std::collections::BTreeSet::new(),
     };
-    world.assets = countersign_types::AssetRegistry::new([other]).unwrap();
+    world.list(countersign_types::AssetRegistry::new([other]).unwrap());
     let parsed = world.parse(&token_transfer().encoded_for_signing()).unwrap();
     assert!(matches!(parsed.effects()[0], Effect::ContractCall { .. }));
 }

@@ -67,6 +67,8 @@ pub(super) struct World {
     pub(super) account: Account,
     pub(super) warm: Account,
     pub(super) assets: AssetRegistry,
+    /// Of the assets, made once: tests parse millions of times.
+    pub(super) contracts: Contracts,
     pub(super) own: BTreeMap<Destination, WalletId>,
 }
 
@@ -92,14 +94,22 @@ impl World {
             token("erc721", APES, "BAYC", 0),
             token("erc1155", ITEMS, "ITEMS", 0),
         ];
+        let assets = AssetRegistry::new(assets).unwrap();
         Self {
-            assets: AssetRegistry::new(assets).unwrap(),
+            contracts: Contracts::new(&assets),
+            assets,
             wallet: "eth-hot".parse().unwrap(),
             own: own.into(),
             network,
             account,
             warm,
         }
+    }
+
+    /// Lists other assets.
+    pub(super) fn list(&mut self, assets: AssetRegistry) {
+        self.contracts = Contracts::new(&assets);
+        self.assets = assets;
     }
 
     pub(super) fn sender(&self) -> Sender<'_> {
@@ -113,7 +123,7 @@ impl World {
     pub(super) fn parse(&self, unsigned: &[u8]) -> Result<ParsedTransaction, ParseError> {
         let known = Known {
             assets: &self.assets,
-            contracts: &Contracts::new(&self.assets),
+            contracts: &self.contracts,
             own: &self.own,
         };
         parse(unsigned, &self.sender(), &known)

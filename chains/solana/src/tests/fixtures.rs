@@ -88,6 +88,8 @@ pub(super) struct World {
     pub(super) wallet: WalletId,
     pub(super) account: Account,
     pub(super) assets: AssetRegistry,
+    /// Of the assets, made once: tests parse millions of times.
+    pub(super) mints: Mints,
     pub(super) own: BTreeMap<Destination, WalletId>,
     pub(super) facts: ChainFacts,
 }
@@ -102,8 +104,10 @@ impl World {
             decimals: Decimals::new(6).unwrap(),
             quirks: std::collections::BTreeSet::new(),
         };
+        let assets = AssetRegistry::new([network.native().clone(), token]).unwrap();
         Self {
-            assets: AssetRegistry::new([network.native().clone(), token]).unwrap(),
+            mints: Mints::new(&assets),
+            assets,
             wallet: "sol-hot".parse().unwrap(),
             account: Account::derive(&[PublicKey::Ed25519(*us().as_bytes())]).unwrap(),
             own: [(on(us()), "sol-hot"), (on(warm()), "sol-warm")]
@@ -124,7 +128,7 @@ impl World {
 
     pub(super) fn parse(&self, unsigned: &[u8]) -> Result<ParsedTransaction, ParseError> {
         let known = Known {
-            mints: &Mints::new(&self.assets),
+            mints: &self.mints,
             own: &self.own,
             facts: &self.facts,
         };

@@ -27,6 +27,11 @@ pub const NODES: [&str; 4] = ["node-a", "node-b", "node-c", "node-d"];
 pub const NONCE_VALUE: [u8; 32] = [0x55; 32];
 
 const SYSTEM: [u8; 32] = [0; 32];
+/// The address of the wallet's, the seed `x` and the System program: SHA-256 of the three.
+const SEEDED: [u8; 32] = [
+    0x21, 0x83, 0x68, 0x9f, 0xe0, 0xb7, 0x4e, 0x21, 0x7f, 0xf2, 0xf4, 0xf4, 0x51, 0xff, 0x82, 0x0e, 0xd4, 0x45, 0x46,
+    0x4f, 0x78, 0x5f, 0xdb, 0x2c, 0x5e, 0xcb, 0x88, 0x47, 0x5b, 0x37, 0xf0, 0xf8,
+];
 
 /// Who an address of these fixtures belongs to.
 fn address_of(seed: u8) -> [u8; 32] {
@@ -78,6 +83,8 @@ pub enum Shape {
     LookedUp,
     /// The message takes the place of a durable nonce.
     Durable,
+    /// The lamports come from an account that is derived from the wallet's: the same effects, and no plain transfer.
+    Seeded,
 }
 
 /// A withdrawal of one SOL from `sol-hot`.
@@ -152,6 +159,19 @@ impl SolanaAsk {
                 &[1, 1, 0],
             ]
             .concat(),
+            Shape::Seeded => [
+                &[1, 0, 1, 4],
+                &payer[..],
+                &SEEDED,
+                &customer(),
+                &SYSTEM,
+                &self.blockhash,
+                &[1, 3, 3, 1, 0, 2, 53, 11, 0, 0, 0],
+                &self.amount.to_le_bytes(),
+                &[1, 0, 0, 0, 0, 0, 0, 0, b'x'],
+                &SYSTEM,
+            ]
+            .concat(),
             Shape::Durable => {
                 let blockhashes: Address = "SysvarRecentB1ockHashes11111111111111111111"
                     .parse()
@@ -181,7 +201,7 @@ impl SolanaAsk {
             TransactionBinding::Exact(TransactionDigest::of(&self.unsigned()))
         };
         let effects = match self.shape {
-            Shape::Plain | Shape::LookedUp => Vec::new(),
+            Shape::Plain | Shape::LookedUp | Shape::Seeded => Vec::new(),
             Shape::Durable => vec![format!("delayed-authorization through {}", nonce_account())],
         };
         Request {
