@@ -115,8 +115,8 @@ pub(crate) fn a_customer_behind_a_lookup_table_is_paid_once_observers_say_who_it
     assert_signed(line, &message, &line.approve(&attested));
 }
 
-/// What the initiator claims is what the request asks for, and nothing else.
-pub(crate) fn a_table_that_observers_read_otherwise_is_denied(line: &Line) {
+/// What the initiator claims is what the request asks for: bytes that do something else are refused, and another attempt awaited.
+pub(crate) fn a_table_that_observers_read_otherwise_pays_nobody(line: &Line) {
     let claimed = Table {
         account: OTHER_TABLE,
         holds: [STRANGER, customer()],
@@ -133,7 +133,7 @@ pub(crate) fn a_table_that_observers_read_otherwise_is_denied(line: &Line) {
     for observer in ["watch-1", "watch-2"] {
         found.observe(line, observer, id);
     }
-    line.until(id, |shown| shown["state"] == "denied");
-    let said = line.countersign(&["withdraw", "show", id, "--wait"]);
-    line.deny(said, "request/payments-mismatch");
+    let refused = line.until(id, |shown| shown["state"] == "refused");
+    assert_eq!(refused["reasons"][0]["tag"], "request/payments-mismatch", "{refused}");
+    assert_eq!(refused["attempts"][0]["signed_transaction"], Value::Null);
 }

@@ -50,7 +50,7 @@ pub(super) struct Ask {
     #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction", "typed-data"])]
     tx: Option<PathBuf>,
     /// Lookup tables and nonce accounts of Solana as your own node has them (JSON: docs/transactions.md): the request is for what
-    /// the bytes do with them. It waits until observers attest the same; if they say otherwise, it is denied.
+    /// the bytes do with them. It waits until observers attest the same; if they say otherwise, it is refused.
     #[arg(long, value_name = "FILE", requires = "tx")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     facts: Option<PathBuf>,
