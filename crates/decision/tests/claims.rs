@@ -124,8 +124,8 @@ fn a_lock_time_leaves_the_template_of_bitcoin() {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 /// A request for what the PSBT does, from the wallet of its key, which the policy lets pay whom it likes.

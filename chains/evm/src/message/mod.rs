@@ -24,7 +24,7 @@ const TYPED_DATA: u8 = b'{';
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signable<'a> {
     /// A transaction, with the hash of its bytes, which is what is signed.
-    Transaction(Unsigned, B256),
+    Transaction(Box<Unsigned>, B256),
     /// A message for people (EIP-191).
     Personal(PersonalMessage<'a>),
     /// Typed data (EIP-712) in its canonical form, for this network and a contract, with the hash that is signed.
@@ -46,7 +46,7 @@ impl<'a> Signable<'a> {
                 let tx = Unsigned::decode(unsigned)?;
                 certify_transaction(&tx, network)?;
                 // The bytes are the encoding that is signed: decoding made sure of it.
-                Ok(Self::Transaction(tx, keccak256(unsigned)))
+                Ok(Self::Transaction(Box::new(tx), keccak256(unsigned)))
             }
         }
     }
