@@ -1,6 +1,8 @@
 //! The people and the service of a development environment, with their keys.
 
-use countersign_approval::{AdminsRecord, GroupRecord, InitiatorRecord, ObserverRecord, PersonRecord, RosterFile, ServiceRecord};
+use countersign_approval::{
+    AdminsRecord, GroupRecord, InitiatorRecord, ObserverRecord, PersonRecord, RosterFile, ServiceRecord,
+};
 use countersign_types::{ChainId, GroupId, IdError, PrincipalId, TenantId};
 
 use super::{INITIATOR, TENANT};
