@@ -159,7 +159,10 @@ fn one_change_of_the_records_and_its_error() {
             "forms on an EVM network",
             |records| {
                 let forms = Some(BTreeSet::from([ScriptForm::P2wpkh]));
-                let site = WalletNetwork { first_nonce: 0, forms };
+                let site = WalletNetwork {
+                    forms,
+                    ..WalletNetwork::default()
+                };
                 records.wallets[0].networks = [(chain("eip155:31337"), site)].into();
             },
             |error| matches!(account(error), Some(AccountError::NoScripts(_))),

@@ -147,13 +147,16 @@ impl Bundle {
     }
 
     /// What a genesis of this environment refuses. Development accepts everything that loads; production wants a cap on
-    /// everything that may leave ([`caps`]), cold wallets that pay own ones only, a time-lock on loosenings, and that no observer
-    /// makes a fact alone.
+    /// everything that may leave ([`caps`]), cold wallets that pay own ones only, charges that age once and for a reason, a
+    /// time-lock on loosenings, and that no observer makes a fact alone.
     pub fn check_environment(&self, is_production: bool) -> Result<(), LoadErrors> {
         let mut found = Found::default();
         if is_production {
             for problem in caps::uncapped(&self.registry, &self.policy) {
                 found.push(LoadError::new("policy.yaml", TOP, problem));
+            }
+            for problem in caps::unaging(&self.registry, &self.roster) {
+                found.push(LoadError::new("wallets.yaml", TOP, problem));
             }
             if self.roster.time_lock() == Duration::ZERO {
                 found.push(LoadError::new("roster.yaml", TOP, Problem::NoTimeLock));

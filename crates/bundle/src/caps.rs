@@ -5,11 +5,12 @@
 //! of them and not the wallet, and a limit with any other condition than on kind, wallet, tier, network and asset leaves
 //! something out.
 
+use countersign_approval::Roster;
 use countersign_chains::Registry;
 use countersign_policy::{
     Assets, Ceiling, Condition, Conditions, Effects, Limit, Networks, Policy, ScopeBy, Tiers, Wallets, Window,
 };
-use countersign_types::{AssetId, EffectKind, Tier, WalletRecord};
+use countersign_types::{AgesFrom, AssetId, EffectKind, Tier, WalletRecord};
 
 use crate::error::Problem;
 
@@ -42,6 +43,22 @@ pub(crate) fn uncapped(registry: &Registry, policy: &Policy) -> Vec<Problem> {
             };
             if fee.is_permitted(policy) {
                 problems.extend(fee.problem(policy));
+            }
+        }
+    }
+    problems
+}
+
+/// Wallets whose charges would never age, or age before observers say what became of them.
+pub(crate) fn unaging(registry: &Registry, roster: &Roster) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for wallet in registry.wallets().iter() {
+        for (network, site) in &wallet.networks {
+            let (wallet, network) = (wallet.id.clone(), network.clone());
+            match (site.ages_from, roster.observers(&network)) {
+                (AgesFrom::Mined, Some(_)) | (AgesFrom::Signature, None) => {}
+                (AgesFrom::Mined, None) => problems.push(Problem::NeverAges { wallet, network }),
+                (AgesFrom::Signature, Some(_)) => problems.push(Problem::AgesEarly { wallet, network }),
             }
         }
     }

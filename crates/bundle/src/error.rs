@@ -256,6 +256,28 @@ pub enum Problem {
     },
     /// Development only.
     #[error(
+        "nobody observes network `{network}`, so what wallet `{wallet}` spends there would count in every window for ever: name \
+         observers in roster.yaml, or write `ages-from: signature`"
+    )]
+    NeverAges {
+        /// The wallet.
+        wallet: WalletId,
+        /// The network.
+        network: ChainId,
+    },
+    /// Development only.
+    #[error(
+        "network `{network}` of wallet `{wallet}` has observers, so charges age from what they attest: leave out `ages-from: \
+         signature`"
+    )]
+    AgesEarly {
+        /// The wallet.
+        wallet: WalletId,
+        /// The network.
+        network: ChainId,
+    },
+    /// Development only.
+    #[error(
         "a permit lets cold wallet `{wallet}` make a {kind}: cold wallets pay own wallets only; name the permit's `wallets`"
     )]
     ColdWalletPays {
@@ -355,6 +377,8 @@ impl LoadError {
             | Problem::LoneObserver(_)
             | Problem::NoThawDelay
             | Problem::Uncapped { .. }
+            | Problem::NeverAges { .. }
+            | Problem::AgesEarly { .. }
             | Problem::ColdWalletPays { .. } => Tag::BundleMalformed,
         }
     }

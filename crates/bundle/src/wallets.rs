@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_chains::Network;
 use countersign_types::{
-    ChainId, KeyError, KeyTable, PublicKey, RegistryError, ScriptForm, Tier, WalletId, WalletNetwork, WalletRecord,
-    WalletRegistry,
+    AgesFrom, ChainId, KeyError, KeyTable, PublicKey, RegistryError, ScriptForm, Tier, WalletId, WalletNetwork,
+    WalletRecord, WalletRegistry,
 };
 use serde::Deserialize;
 
@@ -43,6 +43,7 @@ struct RawWalletNetwork {
     chain: String,
     first_nonce: Option<u64>,
     forms: Option<Vec<String>>,
+    ages_from: Option<String>,
 }
 
 /// What a wallet may name.
@@ -158,8 +159,26 @@ fn site(
         Some(words) => forms(doc, path, words, found).map(Some),
         None => Some(None),
     };
-    let (first_nonce, forms) = (first_nonce?, forms?);
-    Some((chain, WalletNetwork { first_nonce, forms }))
+    let ages_from = ages_from(raw.ages_from.as_deref());
+    let ages_from = ages_from.map_err(|problem| found.push(doc.value(&format!("{path}.ages-from"), problem)));
+    let (first_nonce, forms, ages_from) = (first_nonce?, forms?, ages_from.ok()?);
+    let site = WalletNetwork {
+        first_nonce,
+        forms,
+        ages_from,
+    };
+    Some((chain, site))
+}
+
+fn ages_from(word: Option<&str>) -> Result<AgesFrom, Problem> {
+    match word {
+        None | Some("mined") => Ok(AgesFrom::Mined),
+        Some("signature") => Ok(AgesFrom::Signature),
+        Some(other) => Err(Problem::BadWord {
+            word: other.chars().take(64).collect(),
+            allowed: "`mined`, `signature`",
+        }),
+    }
 }
 
 /// Each form once; `None` once an error was found.

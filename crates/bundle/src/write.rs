@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use countersign_approval::RosterFile;
-use countersign_types::WalletRecord;
+use countersign_types::{AgesFrom, WalletRecord};
 
 /// The text of `roster.yaml`.
 pub fn write_roster(roster: &RosterFile) -> String {
@@ -83,6 +83,10 @@ pub fn write_wallets(wallets: &[WalletRecord]) -> String {
                 if let Some(forms) = &site.forms {
                     let forms: Vec<_> = forms.iter().collect();
                     write!(out, ", forms: {}", flow(&forms))?;
+                }
+                match site.ages_from {
+                    AgesFrom::Mined => {}
+                    AgesFrom::Signature => write!(out, ", ages-from: signature")?,
                 }
                 writeln!(out, " }}")?;
             }

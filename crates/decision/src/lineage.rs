@@ -36,7 +36,9 @@ pub enum Fate {
     Live,
     /// It landed and did what it says.
     Settled,
-    /// It cannot do what it says any more.
+    /// It landed and did nothing but pay its fee.
+    Failed,
+    /// It can never land.
     Dead,
 }
 
@@ -79,6 +81,10 @@ impl Surroundings<'_> {
         if let Some(known) = attempts.iter().find(|attempt| attempt.transaction == transaction) {
             // The same bytes again: no new claim, and what they exclude was judged when they were first authorized.
             let attempt = known.number;
+            if matches!(self.fate(known), Fate::Failed | Fate::Dead) {
+                let message = format!("attempt {attempt} has these bytes and cannot land any more");
+                reasons.push(Reason::new(Tag::LineageSettled, message));
+            }
             return placed(reasons, Place { attempt, waiting: None });
         }
         reasons.extend(self.live_beside(parsed));
@@ -128,7 +134,7 @@ impl Surroundings<'_> {
         if let Some(landed) = landed {
             return match landed.outcome {
                 ObservedOutcome::Succeeded => Fate::Settled,
-                ObservedOutcome::Failed => Fate::Dead,
+                ObservedOutcome::Failed => Fate::Failed,
             };
         }
         let is_dead = match &attempt.anchor {

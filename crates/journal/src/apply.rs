@@ -165,7 +165,11 @@ impl Batch {
                 self.insert_or("marks (topic, name, made_at, last_at)", [row], again);
             }
             Write::Bundle { .. } => self.bundle(write, at)?,
-            Write::Spend { .. } | Write::Aged { .. } | Write::Released { .. } | Write::Backfill { .. } => {}
+            Write::Spend { .. }
+            | Write::Aged { .. }
+            | Write::Failed { .. }
+            | Write::Released { .. }
+            | Write::Backfill { .. } => {}
         }
         Ok(())
     }

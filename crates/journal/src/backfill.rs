@@ -8,7 +8,7 @@ use countersign_types::{Amount, CounterId, RequestDigest, Timestamp};
 
 use crate::{
     apply::Batch,
-    charged::{Charged, Stage},
+    charged::{Aging, Charged, Stage},
     counters::{AttemptKey, Sums, push_entries, push_sums},
     error::StepError,
     records::column32,
@@ -68,19 +68,24 @@ pub(crate) async fn apply(link: &mut Link<'_>, batch: &mut Batch, late: &[LateCh
 /// Sums and entries from nothing but the charges.
 pub(crate) fn build(lineages: &Lineages) -> Result<(Sums, BTreeMap<Timestamp, Amount>), StepError> {
     let too_large = || StepError::Refused("a counter would exceed 256 bits".to_owned());
-    let mut agings: Vec<(Timestamp, &RequestDigest, Amount)> = Vec::new();
+    let mut agings: Vec<(Aging, &RequestDigest)> = Vec::new();
     let mut sums = Sums::ZERO;
     for (request, charged) in lineages {
-        agings.extend(charged.agings().map(|(at, amount)| (at, request, amount)));
+        agings.extend(charged.agings().map(|aging| (aging, request)));
         sums.pend = sums.pend.checked_add(charged.held()).ok_or_else(too_large)?;
     }
     agings.sort_unstable();
     let mut aged: BTreeMap<&RequestDigest, Amount> = BTreeMap::new();
     let mut entries = BTreeMap::new();
-    for (at, request, amount) in agings {
-        let before = aged.entry(request).or_default();
-        let more = amount.checked_sub(*before).unwrap_or_default();
-        *before = amount.max(*before);
+    for (Aging { at, has_failed, amount }, request) in agings {
+        let more = if has_failed {
+            amount
+        } else {
+            let before = aged.entry(request).or_default();
+            let more = amount.checked_sub(*before).unwrap_or_default();
+            *before = amount.max(*before);
+            more
+        };
         sums.cum = sums.cum.checked_add(more).ok_or_else(too_large)?;
         entries.insert(at, sums.cum);
     }
@@ -93,8 +98,9 @@ async fn load_stages(link: &mut Link<'_>, late: &[LateCharge]) -> Result<BTreeMa
     let keys: Vec<AttemptKey> = keys.into_iter().collect();
     let mut stages = BTreeMap::new();
     for chunk in keys.chunks(LOOKUP) {
-        let mut sql =
-            Sql::new("SELECT request, number, aged_at, released_at FROM spends WHERE (request, number) IN (VALUES ");
+        let mut sql = Sql::new(
+            "SELECT request, number, aged_at, released_at, failed FROM spends WHERE (request, number) IN (VALUES ",
+        );
         let mut separator = "";
         for (request, number) in chunk {
             let key: [Value; 2] = [request.as_bytes().into(), i64::from(*number).into()];
@@ -103,7 +109,7 @@ async fn load_stages(link: &mut Link<'_>, late: &[LateCharge]) -> Result<BTreeMa
         }
         sql.push(")").uncached();
         for row in link.rows(sql).await? {
-            stages.insert(attempt_key(&row)?, stage(&row)?);
+            stages.insert(attempt_key(&row)?, Stage::of(&row)?);
         }
     }
     Ok(stages)
@@ -118,7 +124,7 @@ pub(crate) async fn load_charges(
     let mut charges: BTreeMap<CounterId, Lineages> = BTreeMap::new();
     for chunk in counters.chunks(LOOKUP) {
         let mut sql = Sql::new(
-            "SELECT counter, request, number, amount, aged_at, released_at FROM charges JOIN spends USING (request, number) \
+            "SELECT counter, request, number, amount, aged_at, released_at, failed FROM charges JOIN spends USING (request, number) \
              WHERE counter IN ",
         );
         sql.list(chunk.iter().map(CounterId::as_bytes)).uncached();
@@ -127,7 +133,10 @@ pub(crate) async fn load_charges(
             let (request, number) = attempt_key(&row)?;
             let amount = Amount::from_be_bytes(column32(&row, "amount")?);
             let lineages = charges.entry(counter).or_default();
-            lineages.entry(request).or_default().set(number, amount, stage(&row)?);
+            lineages
+                .entry(request)
+                .or_default()
+                .set(number, amount, Stage::of(&row)?);
         }
     }
     Ok(charges)
@@ -136,11 +145,4 @@ pub(crate) async fn load_charges(
 fn attempt_key(row: &Row) -> Result<AttemptKey, StepError> {
     let request = RequestDigest::from_bytes(column32(row, "request")?);
     Ok((request, attempt_number(row)?))
-}
-
-fn stage(row: &Row) -> Result<Stage, StepError> {
-    Ok(Stage::of(
-        row.optional_number("aged_at")?,
-        row.optional_number("released_at")?,
-    ))
 }

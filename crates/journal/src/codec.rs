@@ -197,6 +197,9 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         Write::Released { request, number } => {
             to.tag(22).digest(request.as_bytes()).number(u64::from(*number));
         }
+        Write::Failed { request, number } => {
+            to.tag(24).digest(request.as_bytes()).number(u64::from(*number));
+        }
         Write::Backfill { charges } => {
             to.tag(23).list(charges, |to, late| {
                 to.digest(late.request.as_bytes()).number(u64::from(late.number));
@@ -462,6 +465,7 @@ mod tests {
             },
             Write::Aged { request, number },
             Write::Released { request, number },
+            Write::Failed { request, number },
             Write::Backfill { charges: vec![late] },
         ]
     }
@@ -541,7 +545,7 @@ mod tests {
         let content = content_digest(&encoded(&every_counter_write()));
         assert_eq!(
             HEXLOWER.encode(&content),
-            "b7ee61b9a7b8ba31f05af12013d0f6e2ebd318df34039fc229dc10c993c59e25"
+            "e8969c607565c0ccc0dac4c4b6f8f70e4e9b91501e6b15fac6542f7a9d67d2c0"
         );
     }
 

@@ -47,7 +47,12 @@ pub(crate) fn refuse_unwritable(writes: &[Write]) -> Result<(), StepError> {
             ));
         }
     }
-    let is_moving = |write: &Write| matches!(write, Write::Spend { .. } | Write::Aged { .. } | Write::Released { .. });
+    let is_moving = |write: &Write| {
+        matches!(
+            write,
+            Write::Spend { .. } | Write::Aged { .. } | Write::Failed { .. } | Write::Released { .. }
+        )
+    };
     let backfills = writes
         .iter()
         .filter(|write| matches!(write, Write::Backfill { .. }))
@@ -73,7 +78,9 @@ pub(crate) async fn apply(
                 requests.insert(*request);
                 counters.extend(charges.iter().map(|charge| charge.counter));
             }
-            Write::Aged { request, .. } | Write::Released { request, .. } => drop(requests.insert(*request)),
+            Write::Aged { request, .. } | Write::Failed { request, .. } | Write::Released { request, .. } => {
+                requests.insert(*request);
+            }
             Write::Backfill { charges } => backfill::apply(link, batch, charges).await?,
             Write::Statement { .. }
             | Write::Subject { .. }
@@ -123,14 +130,16 @@ impl Sums {
     /// What a lineage stood for before is replaced by what it stands for now.
     fn exchange(&mut self, before: &Charged, after: &Charged) -> Result<(), StepError> {
         let damaged = || JournalError::Damaged("a counter holds less than one of its lineages".to_owned());
-        let aged = after.aged().checked_sub(before.aged()).ok_or_else(damaged)?;
+        let too_large = || StepError::Refused("a counter would exceed 256 bits".to_owned());
+        let (aged, was_aged) = after.aged().zip(before.aged()).ok_or_else(too_large)?;
+        let aged = aged.checked_sub(was_aged).ok_or_else(damaged)?;
         let rest = self.pend.checked_sub(before.held()).ok_or_else(damaged)?;
         let cum = self.cum.checked_add(aged);
         let pend = rest.checked_add(after.held());
         // Together they fit, so that no sum over a window overflows and nothing that was charged cannot age.
         let fits = |(cum, pend): &(Amount, Amount)| cum.checked_add(*pend).is_some();
         let Some((cum, pend)) = cum.zip(pend).filter(fits) else {
-            return Err(StepError::Refused("a counter would exceed 256 bits".to_owned()));
+            return Err(too_large());
         };
         *self = Self { cum, pend };
         Ok(())
@@ -153,7 +162,7 @@ impl Ledger {
         counters: &BTreeSet<CounterId>,
     ) -> Result<Self, StepError> {
         let mut sql = Sql::new(
-            "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, counters.counter AS counter, \
+            "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, failed, counters.counter AS counter, \
              amount, cum, pend FROM spends LEFT JOIN charges ON charges.request = spends.request \
              AND charges.number = spends.number LEFT JOIN counters ON counters.counter = charges.counter \
              WHERE spends.request IN ",
@@ -162,7 +171,7 @@ impl Ledger {
         if !counters.is_empty() {
             // The same columns, so that one loop reads both.
             sql.push(
-                "SELECT NULL AS request, NULL AS number, NULL AS aged_at, NULL AS released_at, counter, NULL AS amount, \
+                "SELECT NULL AS request, NULL AS number, NULL AS aged_at, NULL AS released_at, NULL AS failed, counter, NULL AS amount, \
                  cum, pend FROM counters WHERE counter IN ",
             );
             sql.list(counters.iter().map(CounterId::as_bytes)).end();
@@ -194,7 +203,7 @@ impl Ledger {
         }
         let request = RequestDigest::from_bytes(column32(row, "request")?);
         let number = attempt_number(row)?;
-        let stage = Stage::of(row.optional_number("aged_at")?, row.optional_number("released_at")?);
+        let stage = Stage::of(row)?;
         self.stages.insert((request, number), stage);
         if let Some(counter) = counter {
             let amount = Amount::from_be_bytes(column32(row, "amount")?);
@@ -217,6 +226,16 @@ impl Ledger {
             Write::Aged { request, number } => {
                 self.advance((*request, *number), Stage::Aged(at))?;
                 push_stage(batch, "UPDATE spends SET aged_at = ", (*request, *number), at);
+                Ok(())
+            }
+            Write::Failed { request, number } => {
+                self.advance((*request, *number), Stage::Failed(at))?;
+                push_stage(
+                    batch,
+                    "UPDATE spends SET failed = 1, aged_at = ",
+                    (*request, *number),
+                    at,
+                );
                 Ok(())
             }
             Write::Released { request, number } => {
@@ -250,7 +269,7 @@ impl Ledger {
         let (request, number) = key;
         match self.stages.insert(key, Stage::Outstanding) {
             None | Some(Stage::Outstanding) => {}
-            Some(Stage::Aged(_) | Stage::Released) => return Err(is_final(key)),
+            Some(Stage::Aged(_) | Stage::Failed(_) | Stage::Released) => return Err(is_final(key)),
         }
         let row = vec![
             request.as_bytes().into(),
@@ -285,7 +304,7 @@ impl Ledger {
         let (request, number) = key;
         match self.stages.insert(key, to) {
             Some(Stage::Outstanding) => {}
-            Some(Stage::Aged(_) | Stage::Released) => return Err(is_final(key)),
+            Some(Stage::Aged(_) | Stage::Failed(_) | Stage::Released) => return Err(is_final(key)),
             None => {
                 return Err(StepError::Refused(format!(
                     "attempt {number} of {request} spends nothing that the journal knows"

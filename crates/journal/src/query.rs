@@ -16,7 +16,9 @@ use crate::{
 /// Authorizations without signatures, in the order of their first authorization.
 pub(crate) async fn unfinished(link: &mut Link<'_>, page: Page) -> Result<Vec<Unfinished>, StepError> {
     let mut sql = Sql::new(
-        "SELECT attempts.*, envelope FROM attempts JOIN withdrawals USING (request) \
+        "SELECT attempts.*, charged_at, aged_at, released_at, failed, envelope FROM attempts \
+         LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
+         JOIN withdrawals ON withdrawals.request = attempts.request \
          JOIN statements ON digest = statement WHERE recorded_at IS NULL ORDER BY attempts.seq LIMIT ",
     );
     sql.bind(i64::from(page.limit.min(Page::MAX)))

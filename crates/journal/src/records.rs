@@ -1,12 +1,13 @@
 //! Rows as the records that decisions and readers see.
 
-use countersign_signer::{AttemptRecord, SignedAttempt, WithdrawalRecord};
+use countersign_signer::{AttemptRecord, SignedAttempt, SpendStage, WithdrawalRecord};
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, StatementDigest, Tag,
     Timestamp, TransactionDigest,
 };
 
 use crate::{
+    charged::Stage,
     codec::{BadValue, bytes32, from_sql, parse_conflict_keys, parse_signatures},
     error::StepError,
     sql::{Link, Row, Sql},
@@ -36,10 +37,12 @@ pub(crate) fn push_record(sql: &mut Sql, request: RequestDigest) {
     .bind(request)
     .end()
     .push(format_args!(
-        "SELECT CAST({ATTEMPT} AS BIGINT) AS kind, attempts.* FROM attempts WHERE request = "
+        "SELECT CAST({ATTEMPT} AS BIGINT) AS kind, attempts.*, charged_at, aged_at, released_at, failed FROM attempts \
+         LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
+         WHERE attempts.request = "
     ))
     .bind(request)
-    .push(" ORDER BY number")
+    .push(" ORDER BY attempts.number")
     .end()
     .push(format_args!(
         "SELECT CAST({STATEMENT} AS BIGINT) AS kind, digest FROM statement_subjects JOIN statements USING (seq) \
@@ -106,7 +109,7 @@ pub(crate) async fn load_withdrawal(
     record_of(request, &rows)
 }
 
-/// A row with every column of `attempts`.
+/// A row with every column of `attempts`, and those of its spend.
 pub(crate) fn attempt(row: &Row) -> Result<AttemptRecord, StepError> {
     let number = u32::try_from(row.number("number")?).map_err(|_| BadValue("attempt number"))?;
     Ok(AttemptRecord {
@@ -119,7 +122,20 @@ pub(crate) fn attempt(row: &Row) -> Result<AttemptRecord, StepError> {
         authorized_at: column_time(row, "authorized_at")?,
         sign_by: column_time(row, "sign_by")?,
         signed: signed_attempt(row)?,
+        spend: spend_stage(row)?,
     })
+}
+
+fn spend_stage(row: &Row) -> Result<Option<SpendStage>, StepError> {
+    if row.optional_number("charged_at")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(match Stage::of(row)? {
+        Stage::Outstanding => SpendStage::Outstanding,
+        Stage::Aged(_) => SpendStage::Aged,
+        Stage::Failed(_) => SpendStage::Failed,
+        Stage::Released => SpendStage::Released,
+    }))
 }
 
 fn signed_attempt(row: &Row) -> Result<Option<SignedAttempt>, StepError> {

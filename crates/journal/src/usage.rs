@@ -73,7 +73,7 @@ impl Sought {
         let Some(request) = lineage else {
             return;
         };
-        let charges = "counter, number, amount, aged_at, released_at FROM charges JOIN spends USING (request, number) \
+        let charges = "counter, number, amount, aged_at, released_at, failed FROM charges JOIN spends USING (request, number) \
                        WHERE request = ";
         select(sql, CHARGE, charges);
         sql.bind(request.as_bytes()).push(" AND counter IN ");
@@ -92,7 +92,7 @@ impl Sought {
             }
         }
         let one = |(counter, windows): (&CounterId, &BTreeSet<Window>)| {
-            let lineage = charged.get(counter).map_or(Amount::ZERO, Charged::total);
+            let lineage = charged.get(counter).map_or(Amount::ZERO, Charged::standing);
             let windows = match heads.get(counter) {
                 Some(head) => self.sums(windows, head)?,
                 None => windows.iter().map(|window| (window.clone(), Amount::ZERO)).collect(),
@@ -132,7 +132,7 @@ impl Sought {
 fn add_charge(charged: &mut BTreeMap<CounterId, Charged>, row: &Row) -> Result<(), StepError> {
     let counter = CounterId::from_bytes(column32(row, "counter")?);
     let amount = Amount::from_be_bytes(column32(row, "amount")?);
-    let stage = Stage::of(row.optional_number("aged_at")?, row.optional_number("released_at")?);
+    let stage = Stage::of(row)?;
     let number = attempt_number(row)?;
     charged.entry(counter).or_default().set(number, amount, stage);
     Ok(())

@@ -50,6 +50,7 @@ writes = [
     b"\x14" + attempt + text("facts") + u64(1) + charge,
     b"\x15" + attempt,
     b"\x16" + attempt,
+    b"\x18" + attempt,
     b"\x17" + u64(1) + attempt + charge,
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

@@ -263,6 +263,21 @@ pub struct AttemptRecord {
     pub sign_by: Timestamp,
     /// What was signed, once it is recorded.
     pub signed: Option<SignedAttempt>,
+    /// Where its spend stands; `None` where it was authorized before spends were written.
+    pub spend: Option<SpendStage>,
+}
+
+/// Where the spend of an attempt stands. Every stage but the first is for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpendStage {
+    /// It counts in every window.
+    Outstanding,
+    /// It leaves windows as time passes.
+    Aged,
+    /// It leaves windows as time passes, and does not stand for what a later attempt spends.
+    Failed,
+    /// It was given back.
+    Released,
 }
 
 /// The signatures of an attempt.
@@ -375,6 +390,14 @@ pub enum Write {
     /// An attempt's charges begin to age: it was attested mined, or it was signed and its wallet's charges age from
     /// signature. From now on they leave windows as time passes.
     Aged {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The attempt.
+        number: u32,
+    },
+    /// An attempt landed and did nothing but pay its fee. Its charges age, and a later attempt of the lineage is charged in
+    /// full beside them: what it pays was not paid.
+    Failed {
         /// The withdrawal.
         request: RequestDigest,
         /// The attempt.

@@ -19,6 +19,7 @@
 
 mod activation;
 mod admission;
+mod aging;
 mod authorization;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]

@@ -20,8 +20,9 @@ use futures_util::future::try_join_all;
 use crate::{
     Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
     SignerError, Submission, Unfinished, Verdict, Write,
+    aging::of_signature,
     authorization::Spent,
-    prepare::{Ingredients, Prepared},
+    prepare::{Ingredients, Prepared, ages_from},
     propose,
     ruling::{Bench, Ruling},
     signature::certify,
@@ -153,6 +154,7 @@ impl Signer {
             let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
             match self.rule(&prepared).await? {
                 Ruling::Stale => self.refresh().await?,
+                Ruling::Settled => {}
                 Ruling::Reread(attested) => wanted.facts = Some(attested),
                 Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
@@ -186,10 +188,11 @@ impl Signer {
         let mut wanted = Wanted::default();
         for _ in 0..MAX_ROUNDS {
             let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
-            let bench = self.bench(Arc::clone(&prepared));
+            let bench = self.bench(Arc::clone(&prepared), false);
             let decide = move |view: &LedgerView, now| Verdict::unchanged(bench.rule(view, now).reply);
             match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
                 Ruling::Stale => self.refresh().await?,
+                Ruling::Settled => {}
                 Ruling::Reread(attested) => wanted.facts = Some(attested),
                 Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
@@ -265,16 +268,17 @@ impl Signer {
     }
 
     async fn rule(&self, prepared: &Arc<Prepared>) -> Result<Ruling, SignerError> {
-        let bench = self.bench(Arc::clone(prepared));
+        let bench = self.bench(Arc::clone(prepared), true);
         let decide = move |view: &LedgerView, now| bench.rule(view, now);
         Ok(propose(self.journal.as_ref(), prepared.reads(), decide).await?.0)
     }
 
-    fn bench(&self, prepared: Arc<Prepared>) -> Bench {
+    fn bench(&self, prepared: Arc<Prepared>, settles: bool) -> Bench {
         Bench {
             deployment: self.genesis.hash(),
             sign_within: self.sign_within,
             prepared,
+            settles,
         }
     }
 
@@ -327,6 +331,7 @@ impl Signer {
         };
         let authorization = spent.record().clone();
         let basis = spent.basis().clone();
+        let ages_from = ages_from(spent.bundle(), spent.request());
         let decide = move |view: &LedgerView, now: Timestamp| {
             if Basis::of(view) != basis {
                 return Verdict::unchanged(Recorded::Changed);
@@ -338,7 +343,13 @@ impl Signer {
                 Some(signed) => Verdict::unchanged(Recorded::Signed(signed)),
                 // Too late: it was authorized for a moment, not for whenever the token answers.
                 None if now >= authorization.sign_by => Verdict::unchanged(Recorded::Late),
-                None => recording(request, &authorization, &signatures, &transaction, now),
+                None => {
+                    let mut verdict = recording(request, &authorization, &signatures, &transaction, now);
+                    if let (Recorded::Signed(_), Some(attempt)) = (&verdict.reply, attempt) {
+                        verdict.writes.extend(of_signature(ages_from, request, attempt));
+                    }
+                    verdict
+                }
             }
         };
         Ok(propose(self.journal.as_ref(), reads, decide).await?.0)

@@ -8,7 +8,7 @@ use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, usage_queries};
 use countersign_policy::UsageQuery;
 use countersign_types::{
-    ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
+    AgesFrom, ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, activation, submission::Decoded};
@@ -153,6 +153,11 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// From when on what it spends ages.
+    pub(crate) fn ages_from(&self) -> AgesFrom {
+        ages_from(&self.bundle, &self.request)
+    }
+
     /// Every counter that the policy in force or the one at first sight may look at.
     fn usage_queries(&self) -> Vec<UsageQuery> {
         let Ok(parsed) = self.reading.parsed() else {
@@ -163,6 +168,13 @@ impl Prepared {
             .into_iter()
             .collect()
     }
+}
+
+/// From when on what a request spends ages. A wallet that the bundle lacks signs nothing.
+pub(crate) fn ages_from(bundle: &Bundle, request: &Request) -> AgesFrom {
+    let wallet = bundle.registry().wallets().wallet(&request.wallet);
+    let site = wallet.and_then(|wallet| wallet.networks.get(&request.network));
+    site.map_or(AgesFrom::Mined, |site| site.ages_from)
 }
 
 /// An observer on a network, and where it is in its order. `None` for other statements.

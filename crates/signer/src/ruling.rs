@@ -13,6 +13,7 @@ use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, Genesis
 use crate::{
     Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
+    aging::{of_ended, settlements},
     freezes::freeze_fact,
     prepare::{Prepared, about, first_sight, subjects},
 };
@@ -30,6 +31,8 @@ pub(crate) enum Ruling {
     Reread(ChainFacts),
     /// The decision needs the bundle at first sight, and what was prepared lacks it.
     NeedsBundle(BundleDigest),
+    /// What became of attempts was written down: decide on what is charged now.
+    Settled,
     /// This very attempt is signed already.
     AlreadySigned(u32, SignedAttempt),
     /// Nothing to sign.
@@ -45,6 +48,8 @@ pub(crate) struct Bench {
     pub(crate) deployment: GenesisHash,
     pub(crate) sign_within: Duration,
     pub(crate) prepared: Arc<Prepared>,
+    /// Whether what became of attempts is written down first; a ruling that writes nothing decides on what is charged so far.
+    pub(crate) settles: bool,
 }
 
 impl Bench {
@@ -94,6 +99,12 @@ impl Bench {
             now,
             sign_within: self.sign_within,
         });
+        if let Some(record) = record.filter(|_| self.settles) {
+            let moves = self.moves(record, &decision, now);
+            if !moves.is_empty() {
+                return self.settle(view, &admitted, moves, now);
+            }
+        }
         // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in.
         let ending = ending(&decision);
         let is_stopped = ending.is_some() || !decision.entry.ledger.freezes.is_empty();
@@ -193,6 +204,32 @@ impl Bench {
             entries: ledger.entries,
             writes: ledger.writes,
             reply,
+        })
+    }
+
+    fn moves(&self, record: &WithdrawalRecord, decision: &Decision, now: Timestamp) -> Vec<Write> {
+        let mut moves = settlements(record, &decision.fates);
+        if moves.is_empty() {
+            moves = of_ended(self.prepared.ages_from(), record, now);
+        }
+        moves
+    }
+
+    /// What became of attempts, with the observations that say so. The decision comes after it: it must see what is charged.
+    fn settle(
+        &self,
+        view: &LedgerView,
+        admitted: &Admitted<'_>,
+        moves: Vec<Write>,
+        now: Timestamp,
+    ) -> Result<Verdict<Ruling>, SignerError> {
+        let mut ledger = Changes::default();
+        self.journal_statements(view, admitted, &mut ledger, now)?;
+        ledger.writes.extend(moves);
+        Ok(Verdict {
+            entries: ledger.entries,
+            writes: ledger.writes,
+            reply: Ruling::Settled,
         })
     }
 

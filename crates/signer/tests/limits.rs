@@ -18,9 +18,13 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_decision::{Entry, Receipt, testing::Ask};
-use countersign_signer::{Answer, Journal as _};
-use countersign_types::{Tag, WithdrawalId};
+use countersign_approval::{Envelope, ObservedFact, ObservedOutcome};
+use countersign_decision::{
+    Entry, Receipt,
+    testing::{Ask, World, solana::SolanaAsk},
+};
+use countersign_signer::{Answer, Journal as _, Submission};
+use countersign_types::{Tag, TransactionDigest, WithdrawalId};
 use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
 
 /// A hundredth of an ether.
@@ -248,4 +252,120 @@ async fn a_restart_forgets_nothing() {
     });
     let held: Vec<bool> = usages.map(|usage| usage.contains("100000000000000000")).collect();
     assert_eq!(held, [false, true]);
+}
+
+const SOL_HOUR: &str = r#"id: sol-hour, effects: [transfer], assets: [SOL], scope: [], window: 1h, hard: "0.5 SOL""#;
+
+/// A withdrawal of 0.3 SOL under a template.
+fn sol(reference: &str, blockhash: u8) -> SolanaAsk {
+    SolanaAsk {
+        reference: reference.to_owned(),
+        amount: 300_000_000,
+        blockhash: [blockhash; 32],
+        ..SolanaAsk::default()
+    }
+}
+
+impl Rig {
+    async fn pay_sol(&self, ask: &SolanaAsk, request: &Envelope, observations: &[Envelope]) -> Answer {
+        let submission = Submission {
+            request: request.to_bytes(),
+            unsigned: ask.unsigned(),
+            statements: observations.iter().map(Envelope::to_bytes).collect(),
+        };
+        self.signer.authorize(submission).await.unwrap()
+    }
+
+    fn attest(&self, sequence: u64, fact: &ObservedFact) -> [Envelope; 2] {
+        ["node-a", "node-b"].map(|node| self.world.observation(node, sequence, std::slice::from_ref(fact)))
+    }
+}
+
+fn mined(ask: &SolanaAsk, txid: &str, outcome: ObservedOutcome) -> ObservedFact {
+    ObservedFact::Mined {
+        transaction: TransactionDigest::of(&ask.unsigned()),
+        txid: txid.to_owned(),
+        outcome,
+    }
+}
+
+#[tokio::test]
+async fn a_charge_leaves_its_window_once_observers_saw_it_mined() {
+    let rig = Rig::observed_limited(&[SOL_HOUR]).await;
+    let (first, second) = (sol("sol-1", 1), sol("sol-2", 2));
+    let [request, other] = [&first, &second].map(|ask| rig.world.solana_request(ask));
+    let txid = assert_signed(&rig.pay_sol(&first, &request, &[]).await).txid;
+    rig.advance(2 * 3_600);
+    assert_denied(&rig.pay_sol(&second, &other, &[]).await, Tag::LimitWindowExceeded);
+    let seen = rig.attest(1, &mined(&first, &txid, ObservedOutcome::Succeeded));
+    // One observer is not enough, and its word alone is not kept.
+    let before = rig.log_size().await;
+    assert_signed(&rig.pay_sol(&first, &request, &seen[..1]).await);
+    assert_eq!(rig.log_size().await, before);
+    assert_signed(&rig.pay_sol(&first, &request, &seen).await);
+    assert_eq!(rig.log_size().await, before + 2);
+    // It ages from now on: the journal does not know when it landed.
+    assert_denied(&rig.pay_sol(&second, &other, &[]).await, Tag::LimitWindowExceeded);
+    rig.advance(3_599);
+    assert_denied(&rig.pay_sol(&second, &other, &[]).await, Tag::LimitWindowExceeded);
+    rig.advance(1);
+    assert_signed(&rig.pay_sol(&second, &other, &[]).await);
+    // Saying it again changes nothing.
+    let after = rig.log_size().await;
+    assert_signed(&rig.pay_sol(&first, &request, &seen).await);
+    assert_eq!(rig.log_size().await, after);
+}
+
+#[tokio::test]
+async fn what_is_provably_dead_is_given_back() {
+    let rig = Rig::observed_limited(&[SOL_HOUR]).await;
+    let (first, second) = (sol("sol-1", 1), sol("sol-2", 2));
+    let [request, other] = [&first, &second].map(|ask| rig.world.solana_request(ask));
+    assert_signed(&rig.pay_sol(&first, &request, &[]).await);
+    assert_denied(&rig.pay_sol(&second, &other, &[]).await, Tag::LimitWindowExceeded);
+    let expired = ObservedFact::Expired {
+        transaction: TransactionDigest::of(&first.unsigned()),
+        last_valid_height: 900,
+    };
+    let seen = rig.attest(1, &expired);
+    assert_signed(&rig.pay_sol(&first, &request, &seen).await);
+    let rig = rig.restart().await;
+    assert_signed(&rig.pay_sol(&second, &other, &[]).await);
+    // Its next attempt is charged again.
+    let again = sol("sol-1", 3);
+    assert_denied(&rig.pay_sol(&again, &request, &[]).await, Tag::LimitWindowExceeded);
+}
+
+/// A payment that failed on chain is paid again by the same request: that leaves the wallet now, whatever was charged then.
+#[tokio::test]
+async fn a_retry_of_what_failed_on_chain_is_charged_in_full() {
+    let rig = Rig::observed_limited(&[SOL_HOUR]).await;
+    let (first, again) = (sol("sol-1", 1), sol("sol-1", 2));
+    let request = rig.world.solana_request(&first);
+    let txid = assert_signed(&rig.pay_sol(&first, &request, &[]).await).txid;
+    let seen = rig.attest(1, &mined(&first, &txid, ObservedOutcome::Failed));
+    // What failed paid its fee and is kept whole; both together are too much within the hour.
+    let over = rig.pay_sol(&again, &request, &seen).await;
+    assert!(message(&over).contains("600000000 against 500000000"), "{over:?}");
+    rig.advance(3_600);
+    assert_signed(&rig.pay_sol(&again, &request, &[]).await);
+    let other = sol("sol-2", 3);
+    let request = rig.world.solana_request(&other);
+    assert_denied(&rig.pay_sol(&other, &request, &[]).await, Tag::LimitWindowExceeded);
+}
+
+#[tokio::test]
+async fn where_nobody_observes_charges_age_from_signature() {
+    let rig = Rig::changed(World::new(), &[HOUR], |files| {
+        let wallets = String::from_utf8(files["wallets.yaml"].clone()).unwrap();
+        let wallets = wallets.replace("first-nonce: 0 }", "first-nonce: 0, ages-from: signature }");
+        assert!(wallets.contains("ages-from"));
+        files.insert("wallets.yaml".to_owned(), wallets.into_bytes());
+    })
+    .await;
+    assert_signed(&rig.pay(0, 10).await);
+    rig.advance(3_599);
+    assert_denied(&rig.pay(1, 3).await, Tag::LimitWindowExceeded);
+    rig.advance(1);
+    assert_signed(&rig.pay(1, 3).await);
 }

@@ -59,4 +59,4 @@ pub use transaction::{
     ConflictKey, ConflictKeyError, MAX_EFFECTS, MAX_SIGNING_PAYLOADS, ParsedTransaction, ParsedTransactionError,
     ParsedTransactionParts, RawSignature, SignedTransaction, SigningBytes, SigningPayload, TemplateKind,
 };
-pub use wallet::{ScriptForm, Tier, UnknownForm, WalletNetwork, WalletRecord, WalletRegistry};
+pub use wallet::{AgesFrom, ScriptForm, Tier, UnknownForm, WalletNetwork, WalletRecord, WalletRegistry};

@@ -79,6 +79,18 @@ pub struct WalletNetwork {
     pub first_nonce: u64,
     /// The forms of output that it uses; none where the family's default is meant, or has no forms.
     pub forms: Option<BTreeSet<ScriptForm>>,
+    /// From when on what it spends leaves windows as time passes.
+    pub ages_from: AgesFrom,
+}
+
+/// From when on a charge ages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AgesFrom {
+    /// From when observers attest what became of it: limits bound what leaves.
+    #[default]
+    Mined,
+    /// From its signature, where no observers are: limits bound what is signed.
+    Signature,
 }
 
 /// A wallet of the bundle: it pins its public keys and its networks.

@@ -24,7 +24,10 @@ impl World {
         let chain = network.chain().clone();
         // Bitcoin wallets use every form, taproot too.
         let forms = matches!(network, Network::Bitcoin(_)).then(|| ScriptForm::ALL.into());
-        let site = WalletNetwork { first_nonce: 0, forms };
+        let site = WalletNetwork {
+            forms,
+            ..WalletNetwork::default()
+        };
         let name = |index: usize| format!("wallet-{index}").parse::<WalletId>().unwrap();
         let records = wallets.iter().enumerate().map(|(index, keys)| WalletRecord {
             id: name(index),

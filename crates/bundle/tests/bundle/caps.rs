@@ -10,9 +10,19 @@ const CAPS: &str = r#"
   - { id: fees-day, effects: [fee], scope: [wallet], window: 24h, hard: "3 ETH" }
 "#;
 
+/// The development files with charges that age from signature: nobody observes the network.
+fn aging() -> Files {
+    let mut files = timed();
+    let wallets = String::from_utf8(files["wallets.yaml"].clone()).unwrap();
+    let aging = wallets.replace(" }", ", ages-from: signature }");
+    assert_ne!(aging, wallets);
+    files.insert("wallets.yaml".to_owned(), aging.into_bytes());
+    files
+}
+
 /// The dev policy with the caps changed, and what production says of it.
 fn production(changes: &[(&str, &str)]) -> Result<(), String> {
-    let mut files = timed();
+    let mut files = aging();
     let mut policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
     policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
     for (from, to) in changes {
@@ -38,7 +48,8 @@ fn timed() -> Files {
 
 #[test]
 fn what_loosens_waits() {
-    let mut files = dev();
+    let mut files = aging();
+    files.insert("roster.yaml".to_owned(), dev()["roster.yaml"].clone());
     let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
     let policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
     files.insert("policy.yaml".to_owned(), policy.into_bytes());
@@ -125,7 +136,7 @@ fn every_permitted_kind_and_asset_and_the_fees_need_one() {
 
 #[test]
 fn a_cold_wallet_pays_own_wallets_only() {
-    let mut files = timed();
+    let mut files = aging();
     let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
     let policy = text("policy.yaml").replace("limits:\n", &format!("limits:{CAPS}"));
     let wallets = text("wallets.yaml").replace("tier: hot", "tier: cold");
@@ -139,4 +150,27 @@ fn a_cold_wallet_pays_own_wallets_only() {
     let expected = "policy.yaml:1:1: a permit lets cold wallet `eth-hot` make a transfer: cold wallets pay own wallets only; name the \
                     permit's `wallets`";
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn charges_age_once_and_for_a_reason() {
+    let production = |wallets: &str, observers: &str| {
+        let mut files = timed();
+        let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
+        let policy = text("policy.yaml").replace("limits:\n", &format!("limits:{CAPS}"));
+        let of_wallets = text("wallets.yaml").replace(" }", wallets);
+        let roster = format!("{}{observers}", text("roster.yaml").replace("observers: []\n", ""));
+        files.insert("policy.yaml".to_owned(), policy.into_bytes());
+        files.insert("wallets.yaml".to_owned(), of_wallets.into_bytes());
+        files.insert("roster.yaml".to_owned(), roster.into_bytes());
+        let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string())?;
+        bundle.check_environment(true).map_err(|errors| errors.to_string())
+    };
+    let never = "wallets.yaml:1:1: nobody observes network `eip155:31337`, so what wallet `eth-hot` spends there would count in every \
+                 window for ever: name observers in roster.yaml, or write `ages-from: signature`";
+    assert_eq!(production(" }", ""), Err(never.to_owned()));
+    assert_eq!(production(", ages-from: mined }", ""), Err(never.to_owned()));
+    assert_eq!(production(", ages-from: signature }", ""), Ok(()));
+    let word = production(", ages-from: never }", "").unwrap_err();
+    assert!(word.contains("`never` is not one of `mined`, `signature`"), "{word}");
 }

@@ -53,6 +53,8 @@ enum Op {
     Age { withdrawal: u8, number: u32 },
     /// The attempt's charges are given back.
     Release { withdrawal: u8, number: u32 },
+    /// The attempt landed and failed.
+    Fail { withdrawal: u8, number: u32 },
     /// Counter 2 is defined late: what was spent is charged to it.
     Backfill { amount: u64 },
     /// Only looks.
@@ -66,7 +68,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (withdrawal.clone(), any::<bool>(), proptest::collection::vec(0u64..50, 0..3))
             .prop_map(|(withdrawal, renews, amounts)| Op::Spend { withdrawal, renews, amounts }),
         3 => (withdrawal.clone(), number.clone()).prop_map(|(withdrawal, number)| Op::Age { withdrawal, number }),
-        2 => (withdrawal.clone(), number).prop_map(|(withdrawal, number)| Op::Release { withdrawal, number }),
+        2 => (withdrawal.clone(), number.clone()).prop_map(|(withdrawal, number)| Op::Release { withdrawal, number }),
+        2 => (withdrawal.clone(), number).prop_map(|(withdrawal, number)| Op::Fail { withdrawal, number }),
         1 => (0u64..50).prop_map(|amount| Op::Backfill { amount }),
         2 => withdrawal.prop_map(|withdrawal| Op::Look { withdrawal }),
     ]
@@ -133,6 +136,13 @@ impl Model {
                     number: *number,
                 };
                 (vec![write], self.advance(*withdrawal, *number, Stage::Released))
+            }
+            Op::Fail { withdrawal, number } => {
+                let write = Write::Failed {
+                    request: request(&name(*withdrawal)),
+                    number: *number,
+                };
+                (vec![write], self.advance(*withdrawal, *number, Stage::Failed(at(now))))
             }
             Op::Backfill { amount } => {
                 let mut charges = Vec::new();
@@ -205,12 +215,13 @@ impl Model {
     }
 
     fn lineage_sum(&self, withdrawal: u8, counter: u8, outside: Timestamp) -> u64 {
-        let (mut aged, mut outstanding) = (Vec::new(), 0);
+        let (mut aged, mut outstanding, mut failed) = (Vec::new(), 0, 0);
         for spend in self.spends.iter().filter(|spend| spend.withdrawal == withdrawal) {
             let amount = spend.charges.get(&counter).copied().unwrap_or(0);
             match spend.stage {
                 Stage::Aged(at) => aged.push((at, amount)),
                 Stage::Outstanding => outstanding = amount.max(outstanding),
+                Stage::Failed(at) => failed += if at > outside { amount } else { 0 },
                 Stage::Released => {}
             }
         }
@@ -221,7 +232,7 @@ impl Model {
             counted += more;
             sum += if at > outside { more } else { 0 };
         }
-        sum + outstanding.saturating_sub(counted)
+        failed + sum + outstanding.saturating_sub(counted)
     }
 
     fn assert_agrees(&self, usage: &Usage, lineage: Option<u8>, now: Timestamp) {
@@ -241,7 +252,7 @@ impl Model {
 
     fn lineage_charge(&self, withdrawal: u8, counter: u8) -> u64 {
         let of_lineage = self.spends.iter().filter(|spend| spend.withdrawal == withdrawal);
-        let counted = of_lineage.filter(|spend| spend.stage != Stage::Released);
+        let counted = of_lineage.filter(|spend| matches!(spend.stage, Stage::Outstanding | Stage::Aged(_)));
         let amounts = counted.map(|spend| spend.charges.get(&counter).copied().unwrap_or(0));
         amounts.max().unwrap_or(0)
     }
@@ -263,6 +274,7 @@ fn lineage(op: &Op) -> Option<u8> {
         Op::Spend { withdrawal, .. }
         | Op::Age { withdrawal, .. }
         | Op::Release { withdrawal, .. }
+        | Op::Fail { withdrawal, .. }
         | Op::Look { withdrawal } => Some(*withdrawal),
         Op::Backfill { .. } => None,
     }

@@ -66,6 +66,7 @@ fn recorded(name: &str, number: u32, nonce: u64, authorized_at: i64) -> AttemptR
         authorized_at: at(authorized_at),
         sign_by,
         signed: None,
+        spend: None,
     }
 }
 

@@ -232,8 +232,24 @@ impl Rig {
 
     /// A signer with bundle version 1 in force, its policy with these limits as well.
     pub async fn limited(limits: &[&str]) -> Self {
-        let mut world = World::new();
-        world.files = sealed(1, None, with_limits(&world.files, limits));
+        Self::changed(World::new(), limits, |_| {}).await
+    }
+
+    /// The same with the Solana wallet and its observers.
+    pub async fn observed_limited(limits: &[&str]) -> Self {
+        Self::changed(World::observed(), limits, |_| {}).await
+    }
+
+    /// A signer with bundle version 1 in force, with these limits and other changes.
+    pub async fn changed(
+        mut world: World,
+        limits: &[&str],
+        change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>),
+    ) -> Self {
+        let policy = String::from_utf8(world.files["policy.yaml"].clone()).unwrap();
+        let mut files = with_limits(&world.files, &policy, limits);
+        change(&mut files);
+        world.files = sealed(1, None, files);
         let rig = Self::of(world).await;
         rig.activate(&["alice", "bob"], rig.world.files.clone()).await.unwrap();
         rig
@@ -242,7 +258,8 @@ impl Rig {
     /// Activates the next bundle: the development policy with these limits.
     pub async fn limit(&mut self, limits: &[&str]) -> Result<countersign_signer::Activated, SignerError> {
         let bundle = self.world.bundle();
-        let files = with_limits(&self.world.files, limits);
+        let policy = include_str!("../../../../policies/dev/policy.yaml");
+        let files = with_limits(&self.world.files, policy, limits);
         let files = sealed(bundle.version() + 1, Some(bundle.digest()), files);
         let activated = self.activate(&["alice", "bob"], files.clone()).await?;
         self.world.files = files;
@@ -348,9 +365,8 @@ impl Rig {
     }
 }
 
-/// The files of a bundle with the limits of `policies/dev` and these.
-fn with_limits(files: &BTreeMap<String, Vec<u8>>, limits: &[&str]) -> BTreeMap<String, Vec<u8>> {
-    let policy = include_str!("../../../../policies/dev/policy.yaml");
+/// The files of a bundle with the limits of a policy and these.
+fn with_limits(files: &BTreeMap<String, Vec<u8>>, policy: &str, limits: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let lines: String = limits.iter().map(|limit| format!("  - {{ {limit} }}\n")).collect();
     let policy = policy.replace("limits:\n", &format!("limits:\n{lines}"));
     let mut files = files.clone();
