@@ -81,7 +81,7 @@ impl Surroundings<'_> {
         if let Some(known) = attempts.iter().find(|attempt| attempt.transaction == transaction) {
             // The same bytes again: no new claim, and what they exclude was judged when they were first authorized.
             let attempt = known.number;
-            if matches!(self.fate(known), Fate::Failed | Fate::Dead) {
+            if reasons.is_empty() && matches!(self.fate(known), Fate::Failed | Fate::Dead) {
                 let message = format!("attempt {attempt} has these bytes and cannot land any more");
                 reasons.push(Reason::new(Tag::LineageSettled, message));
             }

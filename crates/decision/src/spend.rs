@@ -396,3 +396,134 @@ fn from_hex(text: &str) -> Result<Vec<u8>, SpendError> {
     };
     pairs.iter().map(byte).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_types::EffectKind;
+
+    use super::*;
+
+    const ETH: &str = "eip155:31337/slip44:60";
+
+    fn place(last: char) -> Destination {
+        format!("eip155:31337:0x000000000000000000000000000000000000000{last}")
+            .parse()
+            .unwrap()
+    }
+
+    /// One effect of each kind.
+    fn effects() -> Vec<Effect> {
+        let (asset, amount): (AssetId, Amount) = (ETH.parse().unwrap(), Amount::from(5_u128));
+        vec![
+            Effect::Transfer {
+                asset: asset.clone(),
+                amount,
+                destination: place('1'),
+            },
+            Effect::Internal {
+                asset: asset.clone(),
+                amount,
+                wallet: "eth-hot".parse().unwrap(),
+                destination: place('2'),
+                change: true,
+            },
+            Effect::Fee {
+                asset: asset.clone(),
+                max: amount,
+            },
+            Effect::Allowance {
+                asset,
+                amount,
+                spender: place('3'),
+            },
+            Effect::AuthorityChange {
+                subject: place('4'),
+                scope: AuthorityScope::Module,
+                holder: Some(place('5')),
+            },
+            Effect::CodeChange {
+                subject: Some(place('6')),
+                change: CodeChangeKind::Upgrade,
+                code: vec![1],
+            },
+            Effect::DelayedAuthorization { mechanism: place('7') },
+            Effect::ContractCall {
+                contract: place('8'),
+                selector: Selector([1, 2, 3, 0xff]),
+                args: vec![0, 0xab],
+            },
+            Effect::Opaque {
+                what: OpaqueKind::Blob,
+                target: Some(place('9')),
+                bytes: vec![2],
+            },
+            Effect::PersonalMessage { bytes: vec![3] },
+        ]
+    }
+
+    /// Whatever a rule looks at comes back.
+    #[test]
+    fn an_effect_keeps_what_rules_see() {
+        let kinds: BTreeSet<EffectKind> = effects().iter().map(Effect::kind).collect();
+        assert_eq!(kinds.len(), EffectKind::ALL.len());
+        for effect in effects() {
+            let json = serde_json::to_string(&Does::of(&effect)).unwrap();
+            let back = serde_json::from_str::<Does>(&json).unwrap().effect().unwrap();
+            assert_eq!(
+                (
+                    back.kind(),
+                    back.asset(),
+                    back.amount(),
+                    back.destination(),
+                    back.is_own_change()
+                ),
+                (
+                    effect.kind(),
+                    effect.asset(),
+                    effect.amount(),
+                    effect.destination(),
+                    effect.is_own_change()
+                ),
+                "{json}"
+            );
+            if effect.kind() == EffectKind::ContractCall {
+                assert_eq!(back, effect);
+            }
+        }
+    }
+
+    fn golden() -> &'static str {
+        let formats = include_str!("../../../docs/formats.md");
+        let mut lines = formats.lines();
+        lines
+            .find(|line| line.starts_with("{\"format\":\"countersign.spend/1\""))
+            .unwrap()
+    }
+
+    #[test]
+    fn golden_spend() {
+        let spend = Spend::parse(golden().as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(spend.to_bytes().unwrap()).unwrap(), golden());
+    }
+
+    #[test]
+    fn anything_else_is_no_spend() {
+        let changes = [
+            ("spend/1", "spend/2"),
+            ("\"tenant\"", "\"tenants\""),
+            ("\"transfer\"", "\"gift\""),
+            ("\"subject\"", "\"customer\""),
+            ("\"1000000000000000000\"", "1000000000000000000"),
+        ];
+        for (from, to) in changes {
+            assert!(golden().contains(from), "{from}");
+            let error = Spend::parse(golden().replacen(from, to, 1).as_bytes()).unwrap_err();
+            assert_eq!(error.tag(), Tag::JournalUnavailable, "{from}: {error}");
+        }
+        for hex in ["0", "0G", "AB", "é"] {
+            from_hex(hex).unwrap_err();
+        }
+        let long = vec![b' '; MAX_SPEND_BYTES + 1];
+        assert_eq!(Spend::parse(&long), Err(SpendError::TooLong(MAX_SPEND_BYTES + 1)));
+    }
+}

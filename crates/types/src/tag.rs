@@ -113,7 +113,7 @@ tags! {
     ConflictKeyGap = "conflict-key/gap", Conflict, "the nonce would leave a gap behind the last one the journal knows";
     LineageAnchorChanged = "lineage/anchor-changed", Denied, "a signed attempt is not provably dead and the new one does not exclude it";
     LineageEffectsChanged = "lineage/effects-changed", Denied, "the attempt pays others than the signed attempts of its lineage";
-    LineageSettled = "lineage/settled", Denied, "an attempt of the lineage is final on chain, so nothing more is signed for it";
+    LineageSettled = "lineage/settled", Denied, "an attempt of the lineage, or these very bytes, are final on chain, so nothing more is signed for it";
     ConflictKeyForeignSpend = "conflict-key/foreign-spend", Denied, "observers saw a transaction that the journal does not know use up this nonce or outpoint";
     LineageTooManyAttempts = "lineage/too-many-attempts", Exhausted, "the withdrawal has reached its bound of attempts";
     WithdrawalCancelled = "withdrawal/cancelled", Denied, "the withdrawal was cancelled";

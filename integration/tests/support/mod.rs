@@ -413,7 +413,7 @@ impl Scene {
     }
 }
 
-fn bundle_files(deployment: &Deployment) -> Files {
+pub(crate) fn bundle_files(deployment: &Deployment) -> Files {
     let folder = deployment.path("bundle");
     let mut files = Files::new();
     for below in ["", "networks"] {
