@@ -183,10 +183,10 @@ async fn another_log_is_refused() {
 async fn another_schema_version_is_refused() {
     let place = Place::new();
     closed(&place).await;
-    tamper(&place, "UPDATE schema_version SET version = 5").await;
+    tamper(&place, "UPDATE schema_version SET version = 6").await;
     assert!(matches!(
         refusal(&place).await,
-        OpenError::UnknownSchema { found: 5, known: 4 }
+        OpenError::UnknownSchema { found: 6, known: 5 }
     ));
 }
 
