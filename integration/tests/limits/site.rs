@@ -35,13 +35,33 @@ impl Site {
         Self { deployment, files }
     }
 
-    /// Another genesis: everybody pins it from now on.
-    pub(crate) fn production(self) -> Self {
+    /// A production genesis, which everybody pins from now on, and a new token: one belongs to one deployment.
+    pub(crate) fn production(mut self) -> Self {
         let path = self.deployment.path("genesis.json");
         let genesis = fs::read_to_string(&path).unwrap();
         let production = genesis.replace("\"development\"", "\"production\"");
         assert_ne!(genesis, production);
         fs::write(path, production).unwrap();
+        let tokens = self.deployment.path("signer/token/tokens");
+        fs::remove_dir_all(&tokens).unwrap();
+        fs::create_dir(&tokens).unwrap();
+        let folder = self.deployment.path("signer");
+        signer(&self.deployment, &["token-init"], &folder);
+        let keygen = ["keygen", "--label", "eth-hot", "--algorithm", "secp256k1"];
+        let generated = signer(&self.deployment, &keygen, &folder);
+        let generated: serde_json::Value = serde_json::from_str(&generated).unwrap();
+        let new = generated["public_key"].as_str().unwrap();
+        let config = self.deployment.path("signer/signer.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let old: String = text
+            .split("keys = [\"")
+            .nth(1)
+            .unwrap()
+            .chars()
+            .take_while(|c| *c != '"')
+            .collect();
+        fs::write(config, text.replace(&old, new)).unwrap();
+        replace(&mut self.files, "wallets.yaml", &old, new);
         self
     }
 
@@ -69,7 +89,7 @@ impl Site {
     /// Makes the journal and starts the signer, without a bundle.
     pub(crate) async fn start(self) -> (Scene, Files) {
         let Self { mut deployment, files } = self;
-        signer(&deployment, "init", &deployment.path("signer"));
+        pin(&deployment, "init", &deployment.path("signer"));
         deployment.start_signer().await.unwrap();
         let files = sealed(files);
         let mut scene = Scene::of(deployment).await;
@@ -103,7 +123,7 @@ pub(crate) fn join(deployment: &Deployment) -> PathBuf {
     let moved = text.replace("../run/signer.json", "../run/signer-2.json");
     assert_ne!(text, moved);
     fs::write(config, moved).unwrap();
-    signer(deployment, "join", &second);
+    pin(deployment, "join", &second);
     second
 }
 
@@ -120,20 +140,23 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// `countersign-signer <command>` in a folder.
-fn signer(deployment: &Deployment, command: &str, folder: &Path) {
+/// `init` or `join` under the genesis of the deployment.
+fn pin(deployment: &Deployment, command: &str, folder: &Path) {
+    let root = deployment.path("genesis.json");
+    signer(deployment, &[command, "--trust-root", root.to_str().unwrap()], folder);
+}
+
+/// `countersign-signer <command>` in a folder, and what it prints.
+fn signer(deployment: &Deployment, command: &[&str], folder: &Path) -> String {
     let program = Binaries::locate().unwrap().path("countersign-signer");
     let output = Command::new(program)
-        .args([command, "--config"])
+        .args(command)
+        .arg("--config")
         .arg(folder.join("signer.toml"))
-        .arg("--trust-root")
-        .arg(deployment.path("genesis.json"))
         .env("SOFTHSM2_CONF", deployment.path("signer/token/softhsm2.conf"))
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{command}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
 }
