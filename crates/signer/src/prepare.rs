@@ -8,7 +8,8 @@ use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, usage_queries};
 use countersign_policy::UsageQuery;
 use countersign_types::{
-    AgesFrom, ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
+    AgesFrom, ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp,
+    WithdrawalId,
 };
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, activation, submission::Decoded};

@@ -62,6 +62,13 @@ impl Site {
             .collect();
         fs::write(config, text.replace(&old, new)).unwrap();
         replace(&mut self.files, "wallets.yaml", &old, new);
+        // What loosens waits.
+        replace(
+            &mut self.files,
+            "roster.yaml",
+            "admins: { threshold: 2,",
+            "admins: { time-lock: 24h, threshold: 2,",
+        );
         self
     }
 
