@@ -29,9 +29,16 @@ pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol,
     Ok((symbol, bounds))
 }
 
-/// So much of one asset of a network: `1.5 ETH`.
+/// So much of one asset of a network: `1.5 ETH`; or of one that the bundle lacks: `7 eip155:1/erc20:0x…`.
 pub(crate) fn quantity(text: &str, network: &ChainId, assets: &AssetRegistry) -> Result<(AssetId, Amount), Problem> {
     let (number, symbol) = text.split_once(' ').ok_or(Problem::BadAmount)?;
+    // An asset that the bundle does not know has no decimals: base units of its id.
+    if let Ok(asset) = symbol.parse::<AssetId>()
+        && asset.chain() == network
+        && assets.asset(&asset).is_none()
+    {
+        return Ok((asset, number.parse().map_err(|_| Problem::BadAmount)?));
+    }
     let symbol = AssetSymbol::parse(symbol).map_err(|_| Problem::BadAmount)?;
     let asset = assets.by_symbol(network, &symbol).ok_or_else(|| unknown(&symbol))?;
     let amount = Amount::parse_decimal(number, asset.decimals).map_err(|error| Problem::AmountDigits {

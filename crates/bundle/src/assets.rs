@@ -10,6 +10,7 @@ use countersign_types::{
 use serde::Deserialize;
 
 use crate::{
+    confusable::Looks,
     error::{Found, Problem},
     yaml::{self, Doc},
 };
@@ -65,8 +66,11 @@ pub(crate) fn load<'a>(
     found: &mut Found,
 ) -> Option<(Doc<'a, AssetsFile>, AssetRegistry)> {
     let doc: Doc<'a, AssetsFile> = yaml::read(FILE, bytes, found)?;
-    let mut records = Vec::new();
+    let (mut records, mut looks) = (Vec::new(), Looks::default());
     for (n, raw) in doc.raw.assets.iter().enumerate() {
+        if let Some(problem) = looks.add("asset", &raw.symbol) {
+            found.push(doc.value(&format!("assets[{n}].symbol"), problem));
+        }
         records.extend(record(&doc, n, raw, networks, found));
     }
     let is_whole = records.len() == doc.raw.assets.len();

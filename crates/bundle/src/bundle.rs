@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use countersign_approval::Roster;
 use countersign_chains::{Network, Registry, evm::Descriptor};
-use countersign_policy::{DestinationLists, Policy};
-use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, WalletId};
+use countersign_policy::{DestinationLists, Policy, analysis::Invariant};
+use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, RuleId, WalletId};
 
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
@@ -14,7 +14,7 @@ use crate::{
     destinations::{self, NamedLists},
     error::Found,
     networks,
-    places::TOP,
+    places::{Place, TOP},
     policy::{self, Loaded, Names},
     reach::Reach,
     registry_error, roster, wallets,
@@ -31,6 +31,9 @@ pub struct Bundle {
     roster: Roster,
     registry: Registry,
     policy: Policy,
+    invariants: Vec<Invariant>,
+    /// Where the id of each rule and invariant stands in `policy.yaml`.
+    places: BTreeMap<RuleId, Place>,
     lists: DestinationLists,
     names: NamedLists,
     descriptors: Vec<Descriptor>,
@@ -127,7 +130,12 @@ impl Bundle {
         reach.certify(&mut found);
         let descriptors = descriptors::load(files, &mut found);
         found.conclude()?;
-        let Loaded { policy, requires: _ } = loaded;
+        let Loaded {
+            policy,
+            invariants,
+            requires: _,
+            ids: places,
+        } = loaded;
         let lists = names
             .iter()
             .map(|(id, entries)| (id.clone(), entries.keys().cloned().collect()));
@@ -139,6 +147,8 @@ impl Bundle {
             roster,
             registry,
             policy,
+            invariants,
+            places,
             lists,
             names,
             descriptors,
@@ -207,6 +217,14 @@ impl Bundle {
     /// The rules.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+    /// What must hold of every withdrawal; it decides nothing.
+    pub fn invariants(&self) -> &[Invariant] {
+        &self.invariants
+    }
+    /// Line and column of a rule's or invariant's id in `policy.yaml`, from 1.
+    pub fn rule_place(&self, id: &RuleId) -> Option<(u32, u32)> {
+        self.places.get(id).copied()
     }
     /// The destination lists, as policy evaluation takes them.
     pub fn destinations(&self) -> &DestinationLists {

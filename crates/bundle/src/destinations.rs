@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     LoadError,
     assets::unknown_network,
+    confusable::Looks,
     error::{Found, Problem},
     yaml::{self, Doc},
 };
@@ -42,9 +43,10 @@ pub(crate) type NamedLists = BTreeMap<ListId, BTreeMap<Destination, String>>;
 pub(crate) fn load(bytes: &[u8], registry: &Registry, found: &mut Found) -> Option<NamedLists> {
     let doc: Doc<'_, DestinationsFile> = yaml::read(FILE, bytes, found)?;
     let mut lists = NamedLists::new();
-    let mut errors = Vec::new();
+    let (mut errors, mut looks) = (Vec::new(), Looks::default());
     for (n, raw) in doc.raw.lists.iter().enumerate() {
         let path = format!("lists[{n}].id");
+        errors.extend(looks.add("list", &raw.id).map(|problem| doc.value(&path, problem)));
         let entries = entries(&doc, n, raw, registry, &mut errors);
         match ListId::parse(raw.id.as_str()) {
             Err(error) => errors.push(doc.value(&path, error)),

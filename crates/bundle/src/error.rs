@@ -227,6 +227,16 @@ pub enum Problem {
     /// A group that the roster does not have.
     #[error("unknown group `{0}`: the roster has no such group")]
     UnknownGroup(GroupId),
+    /// Two names that a person takes for each other.
+    #[error("{what} `{id}` looks like `{other}`: a reviewer would read one and mean the other")]
+    Confusable {
+        /// What kind of thing.
+        what: &'static str,
+        /// The later name.
+        id: String,
+        /// The earlier one.
+        other: String,
+    },
     /// Development only.
     #[error(
         "a production genesis needs a time-lock on what loosens: write `admins: {{ threshold: …, members: […], time-lock: 24h }}`"
@@ -374,6 +384,7 @@ impl LoadError {
             | Problem::UnreachableWallet(_)
             | Problem::UnknownGroup(_)
             | Problem::NoTimeLock
+            | Problem::Confusable { .. }
             | Problem::LoneObserver(_)
             | Problem::NoThawDelay
             | Problem::Uncapped { .. }

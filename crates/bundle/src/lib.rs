@@ -26,10 +26,12 @@ mod bundle;
 mod caps;
 mod cases;
 mod change;
+mod confusable;
 mod descriptors;
 mod destinations;
 mod error;
 mod key_tables;
+mod lints;
 mod manifest;
 mod networks;
 mod places;
@@ -37,6 +39,7 @@ mod policy;
 mod reach;
 mod registry_error;
 mod roster;
+mod setting;
 mod wallets;
 mod write;
 mod yaml;
@@ -45,6 +48,7 @@ pub use bundle::{Bundle, DestinationEntry, KnownDestination};
 pub use cases::{Case, Verdict};
 pub use change::{Change, Class, Finding, classify};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
+pub use lints::{Lint, LintKind, Lints, Severity};
 pub use manifest::{
     Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_KEY_TABLE_BYTES, Manifest,
     ManifestError, ManifestFile,

@@ -7,6 +7,7 @@ use countersign_chains::Network;
 use countersign_types::ChainId;
 
 use crate::{
+    confusable::Looks,
     error::{Found, Problem},
     yaml::{self, Doc},
 };
@@ -17,6 +18,7 @@ const FILE: &str = "roster.yaml";
 pub(crate) fn load(bytes: &[u8], networks: Option<&BTreeMap<ChainId, Network>>, found: &mut Found) -> Option<Roster> {
     let doc: Doc<'_, RosterFile> = yaml::read(FILE, bytes, found)?;
     certify_thresholds(&doc, found)?;
+    certify_names(&doc, found);
     if let Some(networks) = networks {
         certify_networks(&doc, networks, found);
     }
@@ -27,6 +29,39 @@ pub(crate) fn load(bytes: &[u8], networks: Option<&BTreeMap<ChainId, Network>>, 
                 found.push(doc.value(&error.path, Problem::Roster(error.problem)));
             }
             None
+        }
+    }
+}
+
+/// Nobody's name looks like somebody else's.
+fn certify_names(doc: &Doc<'_, RosterFile>, found: &mut Found) {
+    let file = &doc.raw;
+    let people = file
+        .people
+        .iter()
+        .enumerate()
+        .map(|(n, person)| (format!("people[{n}].id"), &person.id));
+    let services = file
+        .services
+        .iter()
+        .enumerate()
+        .map(|(n, service)| (format!("services[{n}].id"), &service.id));
+    let mut looks = Looks::default();
+    for (path, id) in people.chain(services) {
+        if let Some(problem) = looks.add("principal", id.as_str()) {
+            found.push(doc.value(&path, problem));
+        }
+    }
+    let mut looks = Looks::default();
+    for (n, group) in file.groups.iter().enumerate() {
+        if let Some(problem) = looks.add("group", group.id.as_str()) {
+            found.push(doc.value(&format!("groups[{n}].id"), problem));
+        }
+    }
+    let mut looks = Looks::default();
+    for (n, record) in file.initiators.iter().enumerate() {
+        if let Some(problem) = looks.add("tenant", record.tenant.as_str()) {
+            found.push(doc.value(&format!("initiators[{n}].tenant"), problem));
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::{
     LoadError,
     assets::unknown_network,
+    confusable::Looks,
     error::{Found, Problem},
     key_tables,
     yaml::{self, Doc},
@@ -76,8 +77,11 @@ pub(crate) fn load<'a>(
         networks,
         tables: &tables,
     };
-    let mut records = Vec::new();
+    let (mut records, mut looks) = (Vec::new(), Looks::default());
     for (n, raw) in doc.raw.wallets.iter().enumerate() {
+        if let Some(problem) = looks.add("wallet", &raw.id) {
+            found.push(doc.value(&format!("wallets[{n}].id"), problem));
+        }
         records.extend(record(&doc, n, raw, &known, found));
     }
     let is_whole = records.len() == doc.raw.wallets.len();

@@ -14,15 +14,20 @@ use countersign_types::{
     SubjectId, TenantId, Timestamp, UtcSeconds, WalletId,
 };
 
-use self::raw::{CasesFile, RawCase, RawEffect, RawExpect};
+use self::{
+    effects::Effects,
+    raw::{CasesFile, RawCase, RawExpect},
+};
 use crate::{
     Bundle, LoadErrors,
-    amount::{money, quantity},
+    amount::money,
     error::{Found, Problem},
     yaml::{self, Doc},
 };
 
+mod effects;
 mod raw;
+mod write;
 
 const SCHEMA: &str = "countersign.policy-tests/1";
 
@@ -104,6 +109,11 @@ impl Case {
         Ok(cases)
     }
 
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Decides the case under the bundle and compares.
     pub fn run(&self, bundle: &Bundle) -> Verdict {
         let evaluation = self.evaluate(bundle);
@@ -182,13 +192,7 @@ impl Expected {
     fn of(evaluation: &Evaluation) -> Self {
         match &evaluation.outcome {
             Outcome::Allow(obligations) => Self::Allow(seats(obligations), obligations.time_lock()),
-            Outcome::Deny => {
-                let text = |reason: &countersign_policy::Reason| match &reason.rule {
-                    Some(rule) => format!("{} {rule}", reason.tag),
-                    None => reason.tag.to_string(),
-                };
-                Self::Deny(evaluation.reasons.iter().map(text).collect())
-            }
+            Outcome::Deny => Self::Deny(expected_reasons(evaluation)),
         }
     }
 
@@ -226,6 +230,15 @@ impl Expected {
             }
         }
     }
+}
+
+/// The reasons of a denial as a test writes them: the tag, and the rule where there is one.
+fn expected_reasons(evaluation: &Evaluation) -> BTreeSet<String> {
+    let text = |reason: &countersign_policy::Reason| match &reason.rule {
+        Some(rule) => format!("{} {rule}", reason.tag),
+        None => reason.tag.to_string(),
+    };
+    evaluation.reasons.iter().map(text).collect()
 }
 
 fn seats(obligations: &Obligations) -> BTreeMap<String, u64> {
@@ -290,8 +303,14 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
         let place = format!("attributes.{name}");
         Ok((field(&place, name.parse())?, field(&place, value.parse())?))
     });
+    let reader = Effects {
+        network: &network,
+        bundle,
+    };
     let effects = raw.effects.iter().enumerate();
-    let effects = effects.map(|(n, raw)| effect(&format!("effects[{n}]"), raw, &network, bundle));
+    let effects: Vec<CaseEffect> = effects
+        .map(|(n, raw)| reader.read(&format!("effects[{n}]"), raw))
+        .collect::<Result<_, _>>()?;
     Ok(Case {
         name: raw.name.clone(),
         line: 0,
@@ -303,88 +322,9 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
         fee_units: raw.fee_units,
         prices: Prices::new(prices),
         spent,
-        effects: effects.collect::<Result<_, _>>()?,
+        effects,
         expected: expected(&raw.expect)?,
         network,
-    })
-}
-
-fn effect(path: &str, raw: &RawEffect, network: &ChainId, bundle: &Bundle) -> Result<CaseEffect, At> {
-    let place = |name: &str| format!("{path}.{name}");
-    let amount = |name: &str, text: &str| field(&place(name), quantity(text, network, bundle.registry().assets()));
-    let to = || {
-        let text = raw
-            .to
-            .as_ref()
-            .ok_or_else(|| (path.to_owned(), Problem::Empty("the effect needs `to`")))?;
-        field(
-            &place("to"),
-            text.parse::<Destination>().map_err(|error| Problem::BadDestination {
-                address: text.chars().take(128).collect(),
-                error: error.to_string(),
-            }),
-        )
-    };
-    let effect = match (&raw.transfer, &raw.internal, &raw.fee, raw.opaque) {
-        (Some(text), None, None, None) => {
-            let (asset, amount) = amount("transfer", text)?;
-            let destination = to()?;
-            Effect::Transfer {
-                asset,
-                amount,
-                destination,
-            }
-        }
-        (None, Some(text), None, None) => {
-            let (asset, amount) = amount("internal", text)?;
-            let wallet = raw
-                .wallet
-                .as_ref()
-                .ok_or_else(|| (path.to_owned(), Problem::Empty("the effect needs `wallet`")))?;
-            let wallet: WalletId = field(&place("wallet"), wallet.parse())?;
-            let own = bundle.registry().wallet_destination(network, &wallet);
-            let destination = own.ok_or_else(|| (place("wallet"), Problem::Empty("no such wallet on the network")))?;
-            Effect::Internal {
-                asset,
-                amount,
-                wallet,
-                destination,
-                change: false,
-            }
-        }
-        (None, None, Some(text), None) => {
-            let (asset, max) = amount("fee", text)?;
-            Effect::Fee { asset, max }
-        }
-        (None, None, None, Some(true)) => Effect::Opaque {
-            what: OpaqueKind::Calldata,
-            target: raw.to.is_some().then(to).transpose()?,
-            bytes: Vec::new(),
-        },
-        (_, _, _, _) => {
-            let problem =
-                Problem::Empty("an effect is exactly one of `transfer`, `internal`, `fee` and `opaque: true`");
-            return Err((path.to_owned(), problem));
-        }
-    };
-    let books = raw
-        .address_books
-        .as_ref()
-        .map(|books| books.iter().map(|id| id.parse()).collect());
-    Ok(CaseEffect {
-        effect,
-        subject: raw
-            .subject
-            .as_ref()
-            .map(|text| field(&place("subject"), text.parse()))
-            .transpose()?,
-        is_first_seen: raw.first_seen,
-        entry_age: raw
-            .entry_age
-            .as_ref()
-            .map(|text| field(&place("entry-age"), text.parse()))
-            .transpose()?,
-        books: books.map(|books| field(&place("address-books"), books)).transpose()?,
     })
 }
 

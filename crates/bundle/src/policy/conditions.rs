@@ -228,7 +228,7 @@ where
     Ok(text.parse::<V>()?)
 }
 
-fn selector(text: &str) -> Result<Selector, Problem> {
+pub(crate) fn selector(text: &str) -> Result<Selector, Problem> {
     let bytes = text.strip_prefix("0x").filter(|hex| hex.len() == 8);
     let bytes = bytes.and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
     let bytes: Option<[u8; 4]> = bytes.and_then(|bytes| bytes.try_into().ok());

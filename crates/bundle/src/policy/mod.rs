@@ -1,25 +1,28 @@
 //! `policy.yaml`: permits, requires, limits, forbids.
 
 mod conditions;
+mod invariants;
 mod limits;
 mod moments;
 mod raw;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use countersign_policy::{
     AmountMax, AmountOver, Condition, FeeMax, Forbid, Permit, Policy, PolicyError, PolicyParts, Require, Seats,
-    TotalMax, TotalOver,
+    TotalMax, TotalOver, analysis::Invariant,
 };
 use countersign_types::{GroupId, RuleId};
 
-pub(crate) use self::conditions::Names;
+pub(crate) use self::conditions::{Names, selector};
+pub(crate) use self::moments::word_value;
 use self::{
     conditions::Reader,
     limits::Asked,
     raw::{PolicyFile, RawForbid, RawPermit, RawRequire, RawWhen},
 };
 use crate::{
+    confusable::Looks,
     error::{Found, Problem},
     places::Place,
     yaml::{self, Doc},
@@ -30,10 +33,16 @@ const SCHEMA: &str = "countersign.policy/1";
 /// No group has more people (`countersign_approval::MAX_QUORUM_MEMBERS`).
 const MAX_SEATS: u64 = 64;
 
-/// A policy, and where each require asks for its approvals.
+/// The most invariants: each is proven by itself.
+const MAX_INVARIANTS: usize = 64;
+
+/// A policy, what must hold of it, and where each require asks for its approvals.
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
+    pub(crate) invariants: Vec<Invariant>,
     pub(crate) requires: BTreeMap<RuleId, Place>,
+    /// Where the id of each rule and of each invariant stands.
+    pub(crate) ids: BTreeMap<RuleId, Place>,
 }
 
 /// Reads the policy. Every rule is read whatever is wrong with the others.
@@ -43,7 +52,7 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
         return None;
     }
-    let sections = [("breakers", &doc.raw.breakers), ("invariants", &doc.raw.invariants)];
+    let sections = [("breakers", &doc.raw.breakers)];
     for (name, _) in sections.into_iter().filter(|(_, section)| section.is_some()) {
         found.push(doc.key(name, Problem::NotInForce(name)));
     }
@@ -53,7 +62,8 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
             names,
             errors: Vec::new(),
         },
-        ids: BTreeSet::new(),
+        ids: BTreeMap::new(),
+        looks: Looks::default(),
     };
     let parts = PolicyParts {
         permits: rules.each("permits", &doc.raw.permits, Rules::permit),
@@ -61,6 +71,13 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         limits: rules.each("limits", &doc.raw.limits, Rules::limit),
         forbids: rules.each("forbids", &doc.raw.forbids, Rules::forbid),
     };
+    let raw = doc.raw.invariants.as_deref().unwrap_or_default();
+    if raw.len() > MAX_INVARIANTS {
+        let (what, found, max) = ("invariants", raw.len(), MAX_INVARIANTS);
+        rules.fail("invariants", Problem::TooMany { what, found, max });
+    }
+    let invariants = rules.each("invariants", raw, Rules::invariant);
+    let ids = rules.ids;
     let errors = rules.reader.errors;
     let is_whole = errors.is_empty();
     errors.into_iter().for_each(|error| found.push(error));
@@ -72,7 +89,12 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
     };
     let requires = doc.raw.requires.iter().enumerate().filter_map(place).collect();
     match Policy::new(parts) {
-        Ok(policy) => is_whole.then_some(Loaded { policy, requires }),
+        Ok(policy) => is_whole.then_some(Loaded {
+            policy,
+            invariants,
+            requires,
+            ids,
+        }),
         Err(error) => {
             found.push(doc.value("permits", error));
             None
@@ -83,7 +105,8 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
 /// The rules of one file while they are being read.
 struct Rules<'r> {
     reader: Reader<'r, PolicyFile>,
-    ids: BTreeSet<RuleId>,
+    ids: BTreeMap<RuleId, Place>,
+    looks: Looks,
 }
 
 impl Rules<'_> {
@@ -107,9 +130,13 @@ impl Rules<'_> {
     fn id(&mut self, path: &str, text: &str) -> Option<RuleId> {
         let path = format!("{path}.id");
         let id = RuleId::parse(text).map_err(|error| self.fail(&path, error)).ok()?;
-        if !self.ids.insert(id.clone()) {
+        let place = self.reader.doc.places.value(&path);
+        if self.ids.insert(id.clone(), place).is_some() {
             self.fail(&path, PolicyError::DuplicateRule { rule: id });
             return None;
+        }
+        if let Some(problem) = self.looks.add("rule", id.as_str()) {
+            self.fail(&path, problem);
         }
         Some(id)
     }

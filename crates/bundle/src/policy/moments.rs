@@ -133,7 +133,7 @@ fn basis_points(text: &str) -> Option<u16> {
     points.to_string().parse().ok()
 }
 
-fn word_value(text: &str) -> Result<Amount, Problem> {
+pub(crate) fn word_value(text: &str) -> Result<Amount, Problem> {
     let Some(hex) = text.strip_prefix("0x") else {
         return text.parse().map_err(|_| Problem::BadWordValue);
     };

@@ -15,7 +15,7 @@ pub(super) struct PolicyFile {
     pub(super) forbids: Vec<RawForbid>,
     /// Not in force in this version: their presence is an error, never silence.
     pub(super) breakers: Option<IgnoredAny>,
-    pub(super) invariants: Option<IgnoredAny>,
+    pub(super) invariants: Option<Vec<RawInvariant>>,
 }
 
 /// The conditions that every kind of rule may carry. `flatten` would lose positions and strictness, so the fields are
@@ -130,6 +130,23 @@ pub(super) struct RawAttestation {
 pub(super) struct RawForbid {
     pub(super) id: String,
     pub(super) when: RawWhen,
+}
+
+/// What must hold of every withdrawal.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInvariant {
+    pub(super) id: String,
+    pub(super) when: Option<RawWhen>,
+    pub(super) then: RawThen,
+}
+
+/// `deny`, or what is asked for at least.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawThen {
+    Word(String),
+    Asked(RawObligations),
 }
 
 #[derive(Deserialize)]

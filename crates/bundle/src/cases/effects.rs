@@ -1,0 +1,201 @@
+//! The effects of a policy test.
+
+use std::collections::BTreeSet;
+
+use countersign_types::{
+    Amount, AssetId, AuthorityScope, ChainId, CodeChangeKind, Destination, Effect, OpaqueKind, PrincipalId, WalletId,
+};
+
+use super::{At, CaseEffect, field, raw::RawEffect};
+use crate::{
+    Bundle,
+    amount::quantity,
+    error::Problem,
+    policy::{selector, word_value},
+};
+
+/// What every effect of one test is read with.
+pub(super) struct Effects<'a> {
+    pub(super) network: &'a ChainId,
+    pub(super) bundle: &'a Bundle,
+}
+
+const FORMS: &str = "an effect is exactly one of `transfer`, `internal`, `fee`, `allowance`, `call`, `opaque: true`, \
+                     `authority-change: true`, `code-change: true`, `delayed-authorization: true` and `personal-message: true`";
+
+impl Effects<'_> {
+    pub(super) fn read(&self, path: &str, raw: &RawEffect) -> Result<CaseEffect, At> {
+        let one = OneEffect {
+            effects: self,
+            path,
+            raw,
+        };
+        let books = raw.address_books.as_ref();
+        let books = books.map(|books| {
+            books
+                .iter()
+                .map(|id| id.parse())
+                .collect::<Result<BTreeSet<PrincipalId>, _>>()
+        });
+        let place = |name: &str| format!("{path}.{name}");
+        Ok(CaseEffect {
+            effect: one.effect()?,
+            subject: raw
+                .subject
+                .as_ref()
+                .map(|text| field(&place("subject"), text.parse()))
+                .transpose()?,
+            is_first_seen: raw.first_seen,
+            entry_age: raw
+                .entry_age
+                .as_ref()
+                .map(|text| field(&place("entry-age"), text.parse()))
+                .transpose()?,
+            books: books.map(|books| field(&place("address-books"), books)).transpose()?,
+        })
+    }
+}
+
+struct OneEffect<'a> {
+    effects: &'a Effects<'a>,
+    path: &'a str,
+    raw: &'a RawEffect,
+}
+
+impl OneEffect<'_> {
+    fn effect(&self) -> Result<Effect, At> {
+        let raw = self.raw;
+        let amounts = [&raw.transfer, &raw.internal, &raw.fee, &raw.allowance, &raw.call];
+        let flags = [
+            raw.opaque,
+            raw.authority_change,
+            raw.code_change,
+            raw.delayed_authorization,
+            raw.personal_message,
+        ];
+        let named = amounts.iter().filter(|form| form.is_some()).count();
+        let set = flags.iter().filter(|flag| **flag == Some(true)).count();
+        let is_false = flags.contains(&Some(false));
+        if named.saturating_add(set) != 1 || is_false {
+            return Err((self.path.to_owned(), Problem::Empty(FORMS)));
+        }
+        match (&raw.transfer, &raw.internal, &raw.fee, &raw.allowance) {
+            (Some(text), ..) => self.transfer(text),
+            (_, Some(text), ..) => self.internal(text),
+            (_, _, Some(text), _) => {
+                let (asset, max) = self.amount("fee", text)?;
+                Ok(Effect::Fee { asset, max })
+            }
+            (_, _, _, Some(text)) => {
+                let (asset, amount) = self.amount("allowance", text)?;
+                let spender = self.to()?;
+                Ok(Effect::Allowance { asset, amount, spender })
+            }
+            (None, None, None, None) => self.other(),
+        }
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
+    fn amount(&self, name: &str, text: &str) -> Result<(AssetId, Amount), At> {
+        let assets = self.effects.bundle.registry().assets();
+        field(&self.place(name), quantity(text, self.effects.network, assets))
+    }
+
+    fn transfer(&self, text: &str) -> Result<Effect, At> {
+        let (asset, amount) = self.amount("transfer", text)?;
+        let destination = self.to()?;
+        Ok(Effect::Transfer {
+            asset,
+            amount,
+            destination,
+        })
+    }
+
+    fn internal(&self, text: &str) -> Result<Effect, At> {
+        let (asset, amount) = self.amount("internal", text)?;
+        let missing = || (self.path.to_owned(), Problem::Empty("the effect needs `wallet`"));
+        let wallet = self.raw.wallet.as_ref().ok_or_else(missing)?;
+        let wallet: WalletId = field(&self.place("wallet"), wallet.parse())?;
+        let own = self
+            .effects
+            .bundle
+            .registry()
+            .wallet_destination(self.effects.network, &wallet);
+        let absent = || (self.place("wallet"), Problem::Empty("no such wallet on the network"));
+        Ok(Effect::Internal {
+            asset,
+            amount,
+            wallet,
+            destination: own.ok_or_else(absent)?,
+            change: false,
+        })
+    }
+
+    /// What moves no amount that could be named.
+    fn other(&self) -> Result<Effect, At> {
+        let raw = self.raw;
+        if let Some(text) = &raw.call {
+            let words = raw.words.iter().flatten().enumerate();
+            let words = words.map(|(n, word)| field(&self.place(&format!("words[{n}]")), word_value(word)));
+            let words: Vec<Amount> = words.collect::<Result<_, _>>()?;
+            return Ok(Effect::ContractCall {
+                contract: self.to()?,
+                selector: field(&self.place("call"), selector(text))?,
+                args: words.into_iter().flat_map(Amount::to_be_bytes).collect(),
+            });
+        }
+        if raw.authority_change.is_some() {
+            let holder = self.maybe_to()?;
+            let subject = self.own_or_to(holder.as_ref())?;
+            let scope = AuthorityScope::Owner;
+            return Ok(Effect::AuthorityChange { subject, scope, holder });
+        }
+        if raw.code_change.is_some() {
+            return Ok(Effect::CodeChange {
+                subject: self.maybe_to()?,
+                change: CodeChangeKind::Deploy,
+                code: Vec::new(),
+            });
+        }
+        if raw.delayed_authorization.is_some() {
+            let mechanism = self.to()?;
+            return Ok(Effect::DelayedAuthorization { mechanism });
+        }
+        if raw.personal_message.is_some() {
+            return Ok(Effect::PersonalMessage { bytes: Vec::new() });
+        }
+        Ok(Effect::Opaque {
+            what: OpaqueKind::Calldata,
+            target: self.maybe_to()?,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Whose authority changes matters to no rule: any own account stands for it.
+    fn own_or_to(&self, holder: Option<&Destination>) -> Result<Destination, At> {
+        let registry = self.effects.bundle.registry();
+        let mut wallets = registry.wallets().iter();
+        let own = wallets.find_map(|wallet| registry.wallet_destination(self.effects.network, &wallet.id));
+        let missing = || (self.path.to_owned(), Problem::Empty("no wallet is on the network"));
+        own.or_else(|| holder.cloned()).ok_or_else(missing)
+    }
+
+    fn to(&self) -> Result<Destination, At> {
+        self.maybe_to()?
+            .ok_or_else(|| (self.path.to_owned(), Problem::Empty("the effect needs `to`")))
+    }
+
+    fn maybe_to(&self) -> Result<Option<Destination>, At> {
+        let parse = |text: &String| {
+            let destination = text.parse::<Destination>().map_err(|error| Problem::BadDestination {
+                address: text.chars().take(128).collect(),
+                error: error.to_string(),
+            });
+            field(&self.place("to"), destination)
+        };
+        self.raw.to.as_ref().map(parse).transpose()
+    }
+}
