@@ -228,7 +228,12 @@ impl Bundle {
         let all = permits.chain(requires).chain(limits).chain(forbids);
         all.filter_map(|(kind, id)| {
             if !seen.matching.contains(id) {
-                let message = format!("{kind} `{id}` matches nothing that a permit could cover");
+                let guards = if kind == "forbid" {
+                    ", today: it guards against permits to come"
+                } else {
+                    ""
+                };
+                let message = format!("{kind} `{id}` matches nothing that a permit could cover{guards}");
                 return Some(self.at_rule(LintKind::Unreachable, id, message));
             }
             let message =

@@ -99,9 +99,8 @@ enum Command {
     /// Stop signatures as an officer, see what is stopped, and let go as an admin.
     #[command(subcommand)]
     Freeze(freeze::Freeze),
-    /// Check policies.
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(policy::Policy),
     /// Verify receipts and copy the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -116,12 +115,6 @@ enum TxCommand {
     Decode(transaction::Decode),
 }
 
-#[derive(Debug, Subcommand)]
-enum PolicyCommand {
-    Check(policy::Check),
-    Test(policy::Test),
-}
-
 impl Command {
     async fn run(self, output: Output) -> Result<Exit> {
         let done = |result: Result<()>| result.map(|()| Exit::Done);
@@ -133,8 +126,7 @@ impl Command {
             Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Observe(observe) => done(observe.run(output).await),
             Self::Freeze(freeze) => done(freeze.run(output).await),
-            Self::Policy(PolicyCommand::Check(check)) => done(check.run(output)),
-            Self::Policy(PolicyCommand::Test(test)) => done(test.run(output)),
+            Self::Policy(policy) => policy.run(output),
             Self::Audit(audit) => done(audit.run(output).await),
             Self::Receipt(fetch) => done(fetch.run(output).await),
             Self::Tx(TxCommand::Decode(decode)) => done(decode.run(output)),

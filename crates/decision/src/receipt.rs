@@ -9,56 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_approval::{Body, Envelope, Genesis, verify};
 use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
+use countersign_policy::Evaluation;
 use countersign_types::{
-    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Tag, Timestamp, TransactionDigest,
+    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp, TransactionDigest,
     WithdrawalId,
 };
 
 use crate::{
-    ActivatedBundle, ActivationEntry, BundleChain, Case, ChainError, Decision, DecisionEntry, Entry, EntryError,
-    Observatory, Reading, Seen, SeenStatement, SignatureEntry, decide,
+    ActivatedBundle, ActivationEntry, BundleChain, Case, Decision, DecisionEntry, Entry, Observatory, Reading,
+    ReceiptError, Seen, SeenStatement, SignatureEntry, decide,
+    receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
 };
-
-/// Why a receipt does not verify: the first thing that does not hold.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiptError {
-    /// Not the JSON of a receipt.
-    #[error("the receipt cannot be read: {0}")]
-    Unreadable(String),
-    /// Another deployment.
-    #[error("the receipt is of deployment {found}, you trust {trusted}")]
-    OtherDeployment {
-        /// In the receipt.
-        found: String,
-        /// Pinned.
-        trusted: String,
-    },
-    /// The chain of bundles does not hold.
-    #[error("the bundles do not follow from the genesis: {0}")]
-    Chain(#[from] ChainError),
-    /// A log entry is malformed.
-    #[error("a log entry is malformed: {0}")]
-    Entry(#[from] EntryError),
-    /// Something else does not hold.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl ReceiptError {
-    /// The stable tag.
-    pub fn tag(&self) -> Tag {
-        match self {
-            Self::Unreadable(_) | Self::OtherDeployment { .. } | Self::Chain(_) | Self::Entry(_) | Self::Broken(_) => {
-                Tag::ReceiptInvalid
-            }
-        }
-    }
-}
-
-pub(crate) fn broken(what: impl Into<String>) -> ReceiptError {
-    ReceiptError::Broken(what.into())
-}
 
 /// A receipt that verified: what an auditor may rely on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +30,8 @@ pub struct Receipt {
     /// The last decision, recomputed and found in the log; `None` if the receipt is of a withdrawal that never got a
     /// decision that can be recomputed (its bytes are not kept when nothing was authorized).
     pub decision: Option<DecisionEntry>,
+    /// The policy's trace of that decision, under the bundle in force and, if it was another, the one at first sight.
+    pub trace: Vec<Evaluation>,
     /// The effects of the authorized bytes.
     pub effects: Option<EffectsText>,
     /// The transaction id, if it was signed.
@@ -81,24 +45,7 @@ pub struct Receipt {
 impl Receipt {
     /// Verifies a receipt under a genesis that the caller pinned.
     pub fn verify(bytes: &[u8], genesis_bytes: &[u8]) -> Result<Self, ReceiptError> {
-        let genesis = Genesis::parse(genesis_bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
-        if bytes.len() > MAX_RECEIPT_BYTES {
-            return Err(ReceiptError::Unreadable(format!(
-                "it is over {MAX_RECEIPT_BYTES} bytes"
-            )));
-        }
-        let json: ReceiptJson =
-            serde_json::from_slice(bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
-        if json.format != FORMAT {
-            return Err(ReceiptError::Unreadable(format!("its format is not `{FORMAT}`")));
-        }
-        if json.genesis.0 != genesis_bytes {
-            return Err(ReceiptError::OtherDeployment {
-                found: countersign_types::GenesisHash::of(&json.genesis.0).to_string(),
-                trusted: genesis.hash().to_string(),
-            });
-        }
-        Verifier { genesis, json }.verify()
+        opened(bytes, genesis_bytes)?.verify()
     }
 }
 
@@ -118,19 +65,41 @@ fn verify_activations(chain: &BundleChain, entries: &[Entry]) -> Result<(), Rece
     Ok(())
 }
 
+/// A receipt that can be read and is of the pinned deployment.
+pub(crate) fn opened(bytes: &[u8], genesis_bytes: &[u8]) -> Result<Verifier, ReceiptError> {
+    let genesis = Genesis::parse(genesis_bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
+    if bytes.len() > MAX_RECEIPT_BYTES {
+        return Err(ReceiptError::Unreadable(format!(
+            "it is over {MAX_RECEIPT_BYTES} bytes"
+        )));
+    }
+    let json: ReceiptJson =
+        serde_json::from_slice(bytes).map_err(|error| ReceiptError::Unreadable(error.to_string()))?;
+    if json.format != FORMAT {
+        return Err(ReceiptError::Unreadable(format!("its format is not `{FORMAT}`")));
+    }
+    if json.genesis.0 != genesis_bytes {
+        return Err(ReceiptError::OtherDeployment {
+            found: countersign_types::GenesisHash::of(&json.genesis.0).to_string(),
+            trusted: genesis.hash().to_string(),
+        });
+    }
+    Ok(Verifier { genesis, json })
+}
+
 /// A decision taken again, and what it made of the bytes.
 struct Recomputed {
     decision: Decision,
     reading: Reading,
 }
 
-struct Verifier {
+pub(crate) struct Verifier {
     genesis: Genesis,
     json: ReceiptJson,
 }
 
 impl Verifier {
-    fn verify(&self) -> Result<Receipt, ReceiptError> {
+    pub(crate) fn verify(&self) -> Result<Receipt, ReceiptError> {
         let entries = self.parse_entries()?;
         let note =
             SignedCheckpoint::parse(self.json.checkpoint.as_bytes()).map_err(|error| broken(error.to_string()))?;
@@ -162,10 +131,15 @@ impl Verifier {
         };
         let txid = self.verify_signed(&chain, &entries, recomputed.as_ref())?;
         let decision = recomputed.map(|recomputed| recomputed.decision);
+        let trace = decision
+            .as_ref()
+            .map(|decision| decision.trace.clone())
+            .unwrap_or_default();
         Ok(Receipt {
             withdrawal: self.json.withdrawal,
             effects: decision.as_ref().and_then(|decision| decision.effects.clone()),
             decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
+            trace,
             txid,
             as_of: checkpoint.checkpoint().made_at(),
             entries: entries.len(),
@@ -281,6 +255,30 @@ impl Verifier {
         let first = chain
             .bundle(logged.first_bundle)
             .ok_or_else(|| broken("the first bundle is not in the chain"))?;
+        let recomputed = self.decide(active, first, logged, unsigned)?;
+        if recomputed.decision.entry != *logged || logged.withdrawal != self.json.withdrawal {
+            return Err(broken("taking the decision again gives another one than the log has"));
+        }
+        Ok(recomputed)
+    }
+
+    /// The decision under another bundle, with the facts that were recorded; `None` where the receipt has no bytes.
+    pub(crate) fn decide_under(&self, candidate: &Bundle) -> Result<Option<Decision>, ReceiptError> {
+        let entries = self.parse_entries()?;
+        let (Some(unsigned), Some(logged)) = (&self.json.unsigned_transaction, self.shown_decision(&entries)) else {
+            return Ok(None);
+        };
+        let decided = self.decide(candidate, candidate, logged, &unsigned.0)?;
+        Ok(Some(decided.decision))
+    }
+
+    fn decide(
+        &self,
+        active: &Bundle,
+        first: &Bundle,
+        logged: &DecisionEntry,
+        unsigned: &[u8],
+    ) -> Result<Recomputed, ReceiptError> {
         let envelope = Envelope::parse(&self.json.request.envelope.0).map_err(|error| broken(error.to_string()))?;
         let verified = verify(&envelope, active.roster()).map_err(|error| broken(format!("the request: {error}")))?;
         let Body::Request(request) = &verified.statement().body else {
@@ -314,9 +312,6 @@ impl Verifier {
             sign_within: span(logged.decided_at, authorization.sign_by),
         };
         let decision = decide(&case);
-        if decision.entry != *logged || decision.entry.withdrawal != self.json.withdrawal {
-            return Err(broken("taking the decision again gives another one than the log has"));
-        }
         Ok(Recomputed { decision, reading })
     }
 

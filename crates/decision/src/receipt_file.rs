@@ -7,7 +7,7 @@ use countersign_audit::Hash;
 use countersign_types::{RawSignature, Timestamp, WithdrawalId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ActivatedBundle, ReceiptError, receipt::broken};
+use crate::{ActivatedBundle, ReceiptError, receipt_error::broken};
 
 pub(crate) const FORMAT: &str = "countersign.receipt/1";
 /// Larger than a chain of bundles with long lists needs; a bound against hostile files.

@@ -10,8 +10,8 @@ use countersign_policy::{
     Usage, evaluate,
 };
 use countersign_types::{
-    Amount, AttributeName, AttributeValue, ChainId, Destination, Duration, Effect, OpaqueKind, PrincipalId, RuleId,
-    SubjectId, TenantId, Timestamp, UtcSeconds, WalletId,
+    Amount, AttributeName, AttributeValue, ChainId, Duration, Effect, PrincipalId, RuleId, SubjectId, TenantId,
+    Timestamp, UtcSeconds, WalletId,
 };
 
 use self::{

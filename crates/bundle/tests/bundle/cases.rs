@@ -81,7 +81,7 @@ fn mistakes_are_told_with_their_place() {
         (
             "opaque: true,",
             "opaque: false,",
-            "tests/policy.yaml:56:9: an effect is exactly one of `transfer`, `internal`, `fee` and `opaque: true`",
+            "tests/policy.yaml:56:9: an effect is exactly one of `transfer`, `internal`, `fee`, `allowance`, `call`, `opaque: true`, `authority-change: true`, `code-change: true`, `delayed-authorization: true` and `personal-message: true`",
         ),
         (
             "{ allow: {} }",

@@ -329,8 +329,50 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     (
         "policy.yaml",
         "forbids:\n",
-        "invariants: []\nforbids:\n",
-        "policy.yaml:30:1: `invariants` are not in force in this version, and a rule that nobody holds must not look as if somebody did: remove them",
+        "invariants:\n  - { id: i, then: allow }\nforbids:\n",
+        "policy.yaml:31:20: `allow` is not one of `deny`, or `approvals`, `time-lock` and `attestations` to ask for",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "invariants:\n  - { id: i, then: {} }\nforbids:\n",
+        "policy.yaml:31:11: require `i` asks for nothing: give it approvals, a time-lock or attestations",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "invariants:\n  - { id: i, then: { approvals: { nobody: 1 } } }\nforbids:\n",
+        "policy.yaml:31:35: unknown group `nobody`: the roster has no such group",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "invariants:\n  - { id: network-fees, then: deny }\nforbids:\n",
+        "policy.yaml:31:11: rule id `network-fees` is used twice: a tag must name one rule",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "invariants:\n  - { id: i, when: { assets: [BTC] }, then: deny }\nforbids:\n",
+        "policy.yaml:31:30: unknown asset `BTC`: assets.yaml has no asset with this symbol",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "forbids:\n  - { id: netvvork-fees, when: { effects: [fee] } }\n",
+        "policy.yaml:31:11: rule `netvvork-fees` looks like `network-fees`: a reviewer would read one and mean the other",
+    ),
+    (
+        "roster.yaml",
+        "  - { id: treasury, members: [alice, bob, carol] }\n",
+        "  - { id: treasury, members: [alice, bob, carol] }\n  - { id: treasvry, members: [alice] }\n  - { id: trea.sury, members: [alice] }\n  - { id: trea-sury, members: [bob] }\n",
+        "roster.yaml:27:11: group `trea-sury` looks like `trea.sury`: a reviewer would read one and mean the other",
+    ),
+    (
+        "destinations.yaml",
+        "lists:\n",
+        "lists:\n  - { id: custorners, entries: [] }\n",
+        "destinations.yaml:4:9: list `customers` looks like `custorners`: a reviewer would read one and mean the other",
     ),
     (
         "assets.yaml",

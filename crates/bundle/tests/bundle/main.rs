@@ -11,6 +11,7 @@
     reason = "tests fail by panicking, and one of them measures time"
 )]
 
+mod analysis;
 mod bitcoin;
 mod caps;
 mod cases;

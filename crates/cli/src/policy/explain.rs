@@ -1,0 +1,296 @@
+//! `countersign policy explain`: the whole trace of a decision, with the numbers that were compared.
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+use countersign_bundle::Case;
+use countersign_decision::Receipt;
+use countersign_policy::{Comparison, EffectTrace, Evaluation, LimitTrace, Obligations, Outcome, Reason, RequireTrace};
+use countersign_types::{Amount, AssetId, AssetRegistry, Decimals, MONEY_DECIMALS};
+use serde::Serialize;
+
+use super::load;
+use crate::{
+    environment::read_genesis,
+    failure::{Failure, Result},
+    files,
+    output::Output,
+};
+
+/// Shows why policy decides as it does: every effect with the rules that match it, what is asked for and why, every limit
+/// before and after. Either for the tests of a file under a bundle, or for what a receipt proves.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {decisions: [{name, decision}]}; decision is the trace as receipts have it, amounts in base units. A \
+                  receipt has one trace for the bundle in force and one for the bundle at first sight, if that was another"
+)]
+pub(crate) struct Explain {
+    /// The bundle's folder, with or without manifest.json.
+    #[arg(value_name = "BUNDLE_DIR", requires = "tests", required_unless_present = "receipt")]
+    files: Option<PathBuf>,
+    /// The test file (`schema: countersign.policy-tests/1`).
+    #[arg(value_name = "TEST_FILE")]
+    tests: Option<PathBuf>,
+    /// Only the test of this name.
+    #[arg(long, value_name = "NAME", requires = "tests")]
+    test: Option<String>,
+    /// A receipt, verified first.
+    #[arg(long, value_name = "RECEIPT", requires = "trust_root", conflicts_with = "files")]
+    receipt: Option<PathBuf>,
+    /// The genesis file that you pinned, for a receipt.
+    #[arg(long, value_name = "GENESIS")]
+    trust_root: Option<PathBuf>,
+}
+
+/// The result.
+#[derive(Debug, Serialize)]
+struct Explained {
+    decisions: Vec<One>,
+}
+
+#[derive(Debug, Serialize)]
+struct One {
+    name: String,
+    decision: Evaluation,
+    /// For people: what the numbers are in.
+    #[serde(skip)]
+    assets: AssetRegistry,
+}
+
+impl Explain {
+    pub(crate) fn run(self, output: Output) -> Result<()> {
+        let decisions = match (&self.receipt, &self.trust_root, &self.files, &self.tests) {
+            (Some(receipt), Some(genesis), _, _) => of_receipt(receipt, genesis)?,
+            (_, _, Some(files), Some(tests)) => of_tests(files, tests, self.test.as_deref())?,
+            (_, _, _, _) => {
+                return Err(Failure::usage(
+                    "name a bundle and a test file, or a receipt and a trust root",
+                ));
+            }
+        };
+        output.report(&Explained { decisions })
+    }
+}
+
+fn of_receipt(receipt: &PathBuf, genesis: &PathBuf) -> Result<Vec<One>> {
+    read_genesis(genesis)?;
+    let receipt = Receipt::verify(&files::read(receipt)?, &files::read(genesis)?)
+        .map_err(|error| Failure::unverified(error.tag(), format!("the receipt does not verify: {error}")))?;
+    if receipt.trace.is_empty() {
+        return Err(Failure::failed(
+            "the receipt has no decision of the policy that could be taken again",
+        ));
+    }
+    let names = ["under the bundle in force", "under the bundle at first sight"];
+    let one = |(name, decision): (&str, Evaluation)| One {
+        name: format!("{} {name}", receipt.withdrawal),
+        decision,
+        assets: AssetRegistry::default(),
+    };
+    Ok(names.into_iter().zip(receipt.trace.clone()).map(one).collect())
+}
+
+fn of_tests(folder: &PathBuf, tests: &PathBuf, name: Option<&str>) -> Result<Vec<One>> {
+    let (bundle, _) = load(folder)?;
+    let file = tests.display().to_string();
+    let cases = Case::load(&file, &files::read(tests)?, &bundle);
+    let cases = cases.map_err(|errors| Failure::refused(errors.tag(), format!("`{file}` does not load:\n{errors}")))?;
+    let wanted = cases.iter().filter(|case| name.is_none_or(|name| name == case.name()));
+    let one = |case: &Case| One {
+        name: case.name().to_owned(),
+        decision: case.run(&bundle).evaluation,
+        assets: bundle.registry().assets().clone(),
+    };
+    let decisions: Vec<One> = wanted.map(one).collect();
+    if decisions.is_empty() {
+        return Err(Failure::usage(format!("`{file}` has no test of this name")));
+    }
+    Ok(decisions)
+}
+
+/// The decision in one line.
+pub(super) fn outcome(evaluation: &Evaluation) -> String {
+    match &evaluation.outcome {
+        Outcome::Allow(obligations) => format!("allow, asking for {}", asked(obligations)),
+        Outcome::Deny => {
+            let reasons = evaluation.reasons.iter().map(|reason| match &reason.rule {
+                Some(rule) => format!("{} {rule}", reason.tag),
+                None => reason.tag.to_string(),
+            });
+            let mut reasons: Vec<String> = reasons.collect();
+            reasons.dedup();
+            format!("deny, {}", reasons.join(", "))
+        }
+    }
+}
+
+/// What is asked for, in words.
+pub(super) fn asked(obligations: &Obligations) -> String {
+    let seats = obligations
+        .seats()
+        .into_iter()
+        .map(|(group, seats)| format!("{seats} of {group}"));
+    let attested = obligations
+        .attestations()
+        .map(|(kind, by, age)| format!("{kind} by {by} at most {age} old"));
+    let lock = obligations.time_lock();
+    let lock = (lock != countersign_types::Duration::ZERO).then(|| format!("a wait of {lock}"));
+    let parts: Vec<String> = seats.chain(attested).chain(lock).collect();
+    if parts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, one) in self.decisions.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "\n\n" };
+            write!(f, "{separator}{one}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for One {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evaluation {
+            effects,
+            requires,
+            limits,
+            reasons,
+            reasons_left_out,
+            semantics,
+            ..
+        } = &self.decision;
+        writeln!(f, "{}", self.name)?;
+        write!(f, "decision     {} ({semantics})", outcome(&self.decision))?;
+        effects.iter().try_for_each(|effect| write!(f, "\n{}", told(effect)))?;
+        requires
+            .iter()
+            .try_for_each(|require| write!(f, "\n{}", self.require(require)))?;
+        limits
+            .iter()
+            .try_for_each(|limit| write!(f, "\n{}", self.limit(limit)))?;
+        reasons
+            .iter()
+            .try_for_each(|reason| write!(f, "\n{}", self.reason(reason)))?;
+        if *reasons_left_out > 0 {
+            write!(f, "\n             and {reasons_left_out} more reasons")?;
+        }
+        Ok(())
+    }
+}
+
+/// An effect and the rules that matched it.
+fn told(effect: &EffectTrace) -> String {
+    let names = |ids: &[countersign_types::RuleId]| {
+        let names: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let mut text = format!(
+        "effect {:<5} {}: permits {}",
+        effect.index,
+        effect.kind,
+        names(&effect.permits)
+    );
+    for (what, ids) in [("requires", &effect.requires), ("forbids", &effect.forbids)] {
+        if !ids.is_empty() {
+            text.push_str(&format!("; {what} {}", names(ids)));
+        }
+    }
+    text
+}
+
+impl One {
+    fn require(&self, require: &RequireTrace) -> String {
+        let why: Vec<String> = require.over.iter().map(|over| self.compared(over, "over")).collect();
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(" because {}", why.join(", "))
+        };
+        format!(
+            "require      {} asks for {}{why}",
+            require.rule,
+            asked(&require.obligations)
+        )
+    }
+
+    fn limit(&self, limit: &LimitTrace) -> String {
+        let asset = limit.key.asset.as_ref().filter(|_| limit.currency.is_none());
+        let amount = |amount: Option<Amount>| self.amount(amount, asset, limit.currency);
+        let window = limit
+            .window
+            .as_ref()
+            .map_or("in one transaction".to_owned(), |window| format!("over {window}"));
+        let soft = limit
+            .soft
+            .map(|soft| format!(", soft {}", amount(Some(soft))))
+            .unwrap_or_default();
+        let asks = limit
+            .over_soft
+            .as_ref()
+            .map(|o| format!(", asks for {}", asked(o)))
+            .unwrap_or_default();
+        format!(
+            "limit        {} {window}: {} before, {} charged, {} after, at most {}{soft}{asks}",
+            limit.rule,
+            amount(limit.before),
+            amount(limit.charge),
+            amount(limit.after),
+            amount(limit.hard)
+        )
+    }
+
+    fn reason(&self, reason: &Reason) -> String {
+        let rule = reason.rule.as_ref().map(|rule| format!(" {rule}")).unwrap_or_default();
+        let effect = reason
+            .effect
+            .map(|effect| format!(" at effect {effect}"))
+            .unwrap_or_default();
+        let detail = reason
+            .detail
+            .as_ref()
+            .map(|detail| format!(": {}", self.compared(detail, "against")));
+        format!(
+            "reason       {}{rule}{effect}{}",
+            reason.tag,
+            detail.unwrap_or_default()
+        )
+    }
+
+    fn compared(&self, compared: &Comparison, word: &str) -> String {
+        let amount = |amount| self.amount(amount, compared.asset.as_ref(), compared.currency);
+        format!("{} {word} {}", amount(compared.value), amount(compared.bound))
+    }
+
+    /// In units where the asset is known, in base units of its id where it is not, or as a count.
+    fn amount(
+        &self,
+        amount: Option<Amount>,
+        asset: Option<&AssetId>,
+        currency: Option<countersign_policy::Currency>,
+    ) -> String {
+        let Some(amount) = amount else {
+            return "unknown".to_owned();
+        };
+        if let Some(currency) = currency {
+            let places = Decimals::new(MONEY_DECIMALS);
+            return places.map_or_else(
+                |_| amount.to_string(),
+                |places| format!("{} {currency}", amount.to_decimal(places)),
+            );
+        }
+        match asset.map(|asset| (asset, self.assets.asset(asset))) {
+            Some((_, Some(record))) => format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
+            Some((asset, None)) => format!("{amount} base units of {asset}"),
+            None => amount.to_string(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `countersign policy`: does a bundle hold together, does it decide what its tests say, what does it promise, and why?
+
+mod analysed;
+mod check;
+mod explain;
+mod prove;
+mod simulate;
+mod test;
+
+use std::path::Path;
+
+use clap::Subcommand;
+use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
+
+use self::{check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
+use crate::{
+    bundle_files,
+    failure::{Exit, Failure, Result},
+    output::Output,
+};
+
+/// Check, prove, test, explain and simulate policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    Check(Check),
+    Prove(Prove),
+    Test(Test),
+    Explain(Explain),
+    Simulate(Simulate),
+}
+
+impl Policy {
+    pub(crate) fn run(self, output: Output) -> Result<Exit> {
+        match self {
+            Self::Check(check) => check.run(output),
+            Self::Prove(prove) => prove.run(output),
+            Self::Test(test) => test.run(output).map(|()| Exit::Done),
+            Self::Explain(explain) => explain.run(output).map(|()| Exit::Done),
+            Self::Simulate(simulate) => simulate.run(output).map(|()| Exit::Done),
+        }
+    }
+}
+
+/// The bundle of a folder, and whether it came with a manifest.
+fn load(folder: &Path) -> Result<(Bundle, bool)> {
+    let mut contents = bundle_files::read(folder)?;
+    let has_manifest = contents.contains_key(MANIFEST_PATH);
+    if !has_manifest {
+        let manifest = Manifest::build(1, None, &contents);
+        let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
+        contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
+    }
+    let bundle = Bundle::load(&contents)
+        .map_err(|errors| Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display())))?;
+    Ok((bundle, has_manifest))
+}

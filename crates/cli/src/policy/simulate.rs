@@ -1,0 +1,160 @@
+//! `countersign policy simulate`: what a candidate bundle would have decided about withdrawals that were signed.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use countersign_bundle::Bundle;
+use countersign_decision::{Change, Receipt, Replay};
+use countersign_types::WithdrawalId;
+use serde::Serialize;
+
+use super::{
+    explain::{asked, outcome},
+    load,
+};
+use crate::{
+    environment::read_genesis,
+    failure::{Failure, Result},
+    files,
+    output::Output,
+};
+
+/// How often progress is told.
+const PROGRESS_EVERY: usize = 50;
+
+/// Decides past withdrawals again under a candidate bundle, from their receipts, and lists those that would end otherwise.
+///
+/// Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
+/// unknown, and told as unknown. A receipt without bytes (nothing was ever authorized) cannot be decided again.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: {receipts, without_decision, changed: [{withdrawal, change, then, now}]}; change is denied, not-known, \
+                  asks-more or asks-less"
+)]
+pub(crate) struct Simulate {
+    /// The candidate's folder, with or without manifest.json.
+    #[arg(value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+    /// Receipts, or folders of them (`*.json`).
+    #[arg(value_name = "RECEIPT", required = true)]
+    receipts: Vec<PathBuf>,
+    /// The genesis file that you pinned.
+    #[arg(long, value_name = "GENESIS")]
+    trust_root: PathBuf,
+}
+
+/// The result.
+#[derive(Debug, Default, Serialize)]
+struct Simulated {
+    receipts: usize,
+    without_decision: usize,
+    changed: Vec<Changed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed {
+    withdrawal: WithdrawalId,
+    change: &'static str,
+    then: String,
+    now: String,
+}
+
+impl Simulate {
+    pub(crate) fn run(self, output: Output) -> Result<()> {
+        let (candidate, _) = load(&self.files)?;
+        read_genesis(&self.trust_root)?;
+        let genesis = files::read(&self.trust_root)?;
+        let paths = expand(&self.receipts)?;
+        let mut result = Simulated::default();
+        for (n, path) in paths.iter().enumerate() {
+            if n > 0 && n.is_multiple_of(PROGRESS_EVERY) {
+                output.progress(format!("{n} of {} receipts", paths.len()));
+            }
+            result.add(path, &genesis, &candidate)?;
+        }
+        output.report(&result)
+    }
+}
+
+/// The files themselves, and the JSON files of folders, in order.
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            all.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| Failure::file(path, "read", error))?.path();
+            found.extend(Some(entry).filter(|entry| entry.extension().is_some_and(|ext| ext == "json")));
+        }
+        found.sort();
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+impl Simulated {
+    fn add(&mut self, path: &Path, genesis: &[u8], candidate: &Bundle) -> Result<()> {
+        self.receipts = self.receipts.saturating_add(1);
+        let replay = Receipt::replay(&files::read(path)?, genesis, candidate);
+        let replay = replay.map_err(|error| {
+            let why = format!("`{}` does not verify: {error}", path.display());
+            Failure::unverified(error.tag(), why)
+        })?;
+        match replay {
+            None => self.without_decision = self.without_decision.saturating_add(1),
+            Some(replay) => self.changed.extend(changed(&replay)),
+        }
+        Ok(())
+    }
+}
+
+fn changed(replay: &Replay) -> Option<Changed> {
+    let change = match replay.change() {
+        Change::Same => return None,
+        Change::Denied => "denied",
+        Change::NotKnown => "not-known",
+        Change::AsksMore => "asks-more",
+        Change::AsksLess => "asks-less",
+    };
+    let now = match &replay.now {
+        Ok(evaluation) => outcome(evaluation),
+        Err(reasons) => {
+            let reasons: Vec<String> = reasons
+                .iter()
+                .map(|reason| format!("{}: {}", reason.tag, reason.message))
+                .collect();
+            format!("deny, {}", reasons.join("; "))
+        }
+    };
+    Some(Changed {
+        withdrawal: replay.withdrawal,
+        change,
+        then: format!("allow, asking for {}", asked(&replay.then)),
+        now,
+    })
+}
+
+impl fmt::Display for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed = self.changed.len();
+        write!(f, "{} receipts verified, {changed} would end otherwise", self.receipts)?;
+        if self.without_decision > 0 {
+            write!(f, "; {} have no bytes to decide again", self.without_decision)?;
+        }
+        for one in &self.changed {
+            write!(
+                f,
+                "\n{} {}\n    then: {}\n    now:  {}",
+                one.withdrawal, one.change, one.then, one.now
+            )?;
+        }
+        Ok(())
+    }
+}

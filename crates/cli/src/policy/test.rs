@@ -1,0 +1,66 @@
+//! `countersign policy test`: does a bundle decide what its tests say?
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+use countersign_bundle::Case;
+use countersign_types::Tag;
+use serde::Serialize;
+
+use super::load;
+use crate::{
+    failure::{Failure, Result},
+    files,
+    output::Output,
+};
+
+/// Decides the transactions of test files under a bundle and compares each decision with what the test expects.
+#[derive(Debug, Args)]
+#[command(after_help = "JSON: {tests}; a test that does not hold makes the command fail and is named")]
+pub(crate) struct Test {
+    /// The bundle's folder, with or without manifest.json.
+    #[arg(value_name = "BUNDLE_DIR")]
+    files: PathBuf,
+    /// The test files (`schema: countersign.policy-tests/1`).
+    #[arg(value_name = "TEST_FILE", required = true)]
+    tests: Vec<PathBuf>,
+}
+
+/// The result: how many tests were run, all of which held.
+#[derive(Debug, Serialize)]
+struct Tested {
+    tests: usize,
+}
+
+impl fmt::Display for Tested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tests hold", self.tests)
+    }
+}
+
+impl Test {
+    pub(crate) fn run(self, output: Output) -> Result<()> {
+        let (bundle, _) = load(&self.files)?;
+        let mut differences = Vec::new();
+        let mut count: usize = 0;
+        for path in &self.tests {
+            let name = path.display().to_string();
+            let cases = Case::load(&name, &files::read(path)?, &bundle);
+            let cases =
+                cases.map_err(|errors| Failure::refused(errors.tag(), format!("`{name}` does not load:\n{errors}")))?;
+            count = count.saturating_add(cases.len());
+            for verdict in cases.iter().map(|case| case.run(&bundle)) {
+                let told = |difference| format!("{name}:{}: {}: {difference}", verdict.line, verdict.name);
+                differences.extend(verdict.difference.clone().map(told));
+            }
+        }
+        if differences.is_empty() {
+            return output.report(&Tested { tests: count });
+        }
+        let (failed, told) = (differences.len(), differences.join("\n"));
+        Err(Failure::refused(
+            Tag::PolicyTestFailed,
+            format!("{failed} of {count} tests fail:\n{told}"),
+        ))
+    }
+}
