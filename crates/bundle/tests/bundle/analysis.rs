@@ -71,7 +71,7 @@ const LINTS: &[(LintKind, &str, &str, &str)] = &[
         LintKind::Shadowed,
         "forbids:\n",
         "forbids:\n  - { id: too-much, when: { effects: [transfer], amount: { over: { ETH: \"9 ETH\" } } } }\n",
-        "policy.yaml:33:11: warning: lint/shadowed: forbid `too-much` changes no decision about a payment: other rules decide \
+        "policy.yaml:34:11: warning: lint/shadowed: forbid `too-much` changes no decision about a payment: other rules decide \
          all that it matches",
     ),
     (

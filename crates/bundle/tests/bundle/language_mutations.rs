@@ -354,7 +354,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "forbids:\n",
         "invariants:\n  - { id: i, when: { assets: [BTC] }, then: deny }\nforbids:\n",
-        "policy.yaml:31:30: unknown asset `BTC`: assets.yaml has no asset with this symbol",
+        "policy.yaml:31:31: unknown asset `BTC`: assets.yaml has no asset with this symbol",
     ),
     (
         "policy.yaml",

@@ -217,9 +217,9 @@ impl Goal {
 
     /// Whether a permit covers nothing over the bound.
     fn is_capped_by(&self, rule: &Rule<'_>) -> bool {
-        let max = rule.conditions.of(ConditionKind::AmountMax);
-        let max = max.and_then(|condition| self.bound(condition.bounds()?));
-        max.is_some_and(|max| max <= self.bound)
+        let mut kinds = [ConditionKind::AmountMax, ConditionKind::FeeMax].into_iter();
+        let max = |kind| self.bound(rule.conditions.of(kind)?.bounds()?);
+        kinds.any(|kind| max(kind).is_some_and(|max| max <= self.bound))
     }
 
     fn is_provided(&self, rule: &Rule<'_>) -> bool {
