@@ -254,6 +254,45 @@ fn a_receipt_is_recomputed() {
     assert_eq!(receipt.as_of, later(draft.fixture.now, 1_000));
 }
 
+#[test]
+fn a_receipt_is_decided_again_under_a_candidate() {
+    use countersign_decision::Change;
+    let (draft, genesis) = (Draft::new(), World::new().genesis_bytes);
+    let table = [
+        ("treasury: 2", "treasury: 2", Change::Same),
+        ("treasury: 2", "treasury: 3", Change::AsksMore),
+        ("treasury: 2", "treasury: 1", Change::AsksLess),
+        ("hard: \"8 ETH\"", "hard: \"0.5 ETH\"", Change::Denied),
+        // What a window held then was not asked for, so the log has it not.
+        (
+            "window: transaction, hard: \"8 ETH\"",
+            "window: 24h, hard: \"8 ETH\"",
+            Change::NotKnown,
+        ),
+    ];
+    for (from, to, expected) in table {
+        let mut files = World::new().files;
+        let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+        assert_eq!(policy.matches(from).count(), 1, "{from}");
+        files.insert("policy.yaml".to_owned(), policy.replace(from, to).into_bytes());
+        let candidate = countersign_bundle::Bundle::load(&sealed(1, None, files)).unwrap();
+        let replay = Receipt::replay(&draft.write(), &genesis, &candidate).unwrap().unwrap();
+        assert_eq!(replay.change(), expected, "{to}: {:?}", replay.now);
+        assert_eq!(replay.withdrawal, draft.fixture.withdrawal());
+    }
+    let candidate = World::new().bundle();
+    let mut pending = Draft::new();
+    pending.entries.truncate(5);
+    (pending.unsigned, pending.signed) = (None, None);
+    assert_eq!(Receipt::replay(&pending.write(), &genesis, &candidate).unwrap(), None);
+    let mut other = Draft::new();
+    other.decision(5).decided_at = later(other.fixture.now, 1);
+    assert!(
+        Receipt::replay(&other.write(), &genesis, &candidate).is_err(),
+        "it is verified first"
+    );
+}
+
 /// Before anything was authorized there is nothing to recompute, and the receipt says what the log says.
 #[test]
 fn a_pending_withdrawal_has_a_receipt() {

@@ -253,6 +253,69 @@ fn policy_tests_hold_or_name_what_differs() {
 }
 
 #[test]
+fn invariants_are_proven_or_broken_by_a_test_that_decides_again() {
+    let bundle = dev_bundle();
+    let dir = bundle.path().to_str().unwrap();
+    assert_fails(&["policy", "prove", dir], 2, &["no `invariants`"]);
+    let policy = fs::read_to_string(bundle.path().join("policy.yaml")).unwrap();
+    let holding = "invariants:\n  - { id: nothing-to-strangers, when: { to: { unknown: true } }, then: deny }\n";
+    fs::write(bundle.path().join("policy.yaml"), format!("{policy}{holding}")).unwrap();
+    let output = run(&["policy", "prove", dir]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "policy.yaml:35:11: nothing-to-strangers holds\n");
+    let broken = "  - { id: always-three, when: { effects: [transfer] }, then: { approvals: { treasury: 3 } } }\n";
+    fs::write(bundle.path().join("policy.yaml"), format!("{policy}{holding}{broken}")).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let tests = outside.path().to_str().unwrap();
+    let output = run(&["--output", "json", "policy", "prove", dir, "--tests", tests]);
+    assert_eq!(code(&output), 3, "{}", text(&output.stderr));
+    let report = json(&output.stdout);
+    let conclusions: Vec<_> = (0..2).map(|n| report["invariants"][n]["conclusion"].clone()).collect();
+    assert_eq!(conclusions, ["holds", "violated"]);
+    let file = path(&outside, "always-three.yaml");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        report["invariants"][1]["counterexample"]["test"]
+    );
+    assert_eq!(code(&run(&["policy", "test", dir, &file])), 0);
+    let checked = run(&["--output", "json", "policy", "check", dir]);
+    assert_eq!(code(&checked), 3, "what is not proven must not look as if it were");
+    assert_eq!(json(&checked.stdout)["lints"][0]["tag"], "lint/missing-cap");
+    let few = run(&["--output", "json", "policy", "prove", dir, "--steps", "2"]);
+    assert_eq!(
+        (code(&few), &json(&few.stdout)["invariants"][0]["conclusion"]),
+        (3, &"undecided".into())
+    );
+}
+
+#[test]
+fn a_decision_is_explained_with_its_numbers() {
+    let bundle = dev_bundle();
+    let dir = bundle.path().to_str().unwrap();
+    let tests = "../../policies/dev/tests/policy.yaml";
+    let name = "nobody may pay more than the limit";
+    let output = run(&["policy", "explain", dir, tests, "--test", name]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for line in [
+        "decision     deny, limit/per-transaction-exceeded eth-per-transaction (cs-eval/1)",
+        "effect 0     transfer: permits customer-payouts; requires two-of-treasury",
+        "limit        eth-per-transaction in one transaction: 0 ETH before, 8.1 ETH charged, 8.1 ETH after, at most 8 ETH",
+        "reason       limit/per-transaction-exceeded eth-per-transaction: 8.1 ETH against 8 ETH",
+    ] {
+        assert!(said.lines().any(|found| found == line), "{line} in {said}");
+    }
+    let output = run(&["--output", "json", "policy", "explain", dir, tests]);
+    assert_eq!(json(&output.stdout)["decisions"].as_array().unwrap().len(), 6);
+    assert_fails(
+        &["policy", "explain", dir, tests, "--test", "none"],
+        2,
+        &["no test of this name"],
+    );
+    assert_fails(&["policy", "explain"], 2, &["BUNDLE_DIR"]);
+}
+
+#[test]
 fn a_bundle_that_does_not_load_names_file_line_and_column() {
     let table = [
         (
