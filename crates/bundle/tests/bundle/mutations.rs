@@ -69,7 +69,10 @@ fn the_number_of_errors_is_bounded() {
 #[test]
 fn the_documented_errors_are_real() {
     let docs = include_str!("../../../../docs/policy.md");
-    let documented: Vec<&str> = docs.lines().filter(|line| line.starts_with("policy.yaml:")).collect();
+    // What is proven and what is broken stand there too, and are no errors.
+    let is_conclusion = |line: &str| line.ends_with(" holds") || line.ends_with(" violated");
+    let documented = docs.lines().filter(|line| line.starts_with("policy.yaml:"));
+    let documented: Vec<&str> = documented.filter(|line| !is_conclusion(line)).collect();
     assert_eq!(documented.len(), 2);
     for line in documented {
         let mut mutations = policy_mutations::MUTATIONS.iter();

@@ -262,7 +262,7 @@ fn invariants_are_proven_or_broken_by_a_test_that_decides_again() {
     fs::write(bundle.path().join("policy.yaml"), format!("{policy}{holding}")).unwrap();
     let output = run(&["policy", "prove", dir]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "policy.yaml:35:11: nothing-to-strangers holds\n");
+    assert_eq!(text(&output.stdout), "policy.yaml:34:11: nothing-to-strangers holds\n");
     let broken = "  - { id: always-three, when: { effects: [transfer] }, then: { approvals: { treasury: 3 } } }\n";
     fs::write(bundle.path().join("policy.yaml"), format!("{policy}{holding}{broken}")).unwrap();
     let outside = tempfile::tempdir().unwrap();
