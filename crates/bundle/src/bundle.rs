@@ -44,6 +44,7 @@ pub struct Bundle {
 pub(crate) struct Compared<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) policy: &'a Policy,
+    pub(crate) invariants: &'a [Invariant],
     pub(crate) lists: &'a DestinationLists,
     pub(crate) names: &'a NamedLists,
 }
@@ -276,6 +277,9 @@ impl Bundle {
             roster: _,
             registry: _,
             policy,
+            invariants,
+            // Where a rule stands is no matter of what it says.
+            places: _,
             lists,
             names,
             descriptors: _,
@@ -284,6 +288,7 @@ impl Bundle {
         Compared {
             manifest,
             policy,
+            invariants,
             lists,
             names,
         }

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use countersign_policy::change::{self, Direction, Ruleset, Subject};
+use countersign_policy::{
+    analysis::Invariant,
+    change::{self, Direction, Ruleset, Subject},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bundle, Manifest, bundle::Compared};
@@ -116,6 +119,7 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
     let Compared {
         manifest,
         policy,
+        invariants,
         lists,
         names,
     } = new.compared();
@@ -143,6 +147,7 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
             });
         }
     }
+    findings.extend(of_invariants(before.invariants, invariants));
     findings.extend(of_files(before.manifest, manifest));
     Change { findings }
 }
@@ -161,6 +166,18 @@ fn of_rules(finding: &change::Finding) -> Finding {
 }
 
 /// Files other than the two whose content is compared.
+/// Invariants decide nothing, but one that is gone or changed guards the next change no more.
+fn of_invariants(old: &[Invariant], new: &[Invariant]) -> Vec<Finding> {
+    let gone = old.iter().filter(|invariant| !new.contains(invariant));
+    let finding = |invariant: &Invariant| Finding {
+        file: POLICY.to_owned(),
+        subject: Some(format!("invariant {}", invariant.id())),
+        direction: Direction::Loosens,
+        why: "an invariant is removed or changed".to_owned(),
+    };
+    gone.map(finding).collect()
+}
+
 fn of_files(old: &Manifest, new: &Manifest) -> Vec<Finding> {
     let digest = |manifest: &Manifest, path: &str| manifest.file(path).map(|file| (file.digest(), file.component()));
     let paths: BTreeSet<&str> = old.files().iter().chain(new.files()).map(|file| file.path()).collect();

@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use clap::{Args, Subcommand};
 use countersign_bundle::{Bundle, Class, Finding, MANIFEST_PATH, Manifest, classify};
 use countersign_decision::BundleChain;
+use countersign_policy::analysis::{Budget, Loosening, compare};
 use countersign_types::{BundleDigest, Duration, PrincipalId};
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ use crate::{
     environment::{Environment, Layout},
     failure::{Failure, Result},
     output::{Output, harmless},
+    policy::outcome,
     trust::Trust,
 };
 
@@ -68,19 +70,48 @@ impl Asking {
     }
 }
 
-/// What a change does: `{"class","findings":[{"file","subject","direction","why"}]}`.
+/// What a change does: `{"class","findings":[{"file","subject","direction","why"}],"witnesses":[…],"ran_out"}`.
 #[derive(Debug, Serialize)]
 struct Differences {
     class: Class,
     findings: Vec<Finding>,
+    /// Withdrawals for which the new policy is looser, as far as the analysis found any.
+    witnesses: Vec<Witness>,
+    /// Whether the analysis ran out of steps: then there may be more.
+    ran_out: bool,
+}
+
+/// A withdrawal that the new policy allows and the old one did not, or for which it asks less:
+/// `{"withdrawal","then","now","test"}`; `test` is a policy test that holds under the new bundle.
+#[derive(Debug, Serialize)]
+struct Witness {
+    withdrawal: String,
+    then: String,
+    now: String,
+    test: String,
+}
+
+impl Witness {
+    fn of(new: &Bundle, loosening: &Loosening) -> Self {
+        let unknown = "deny, the old bundle knows no such initiator or wallet";
+        Self {
+            withdrawal: loosening.withdrawal.to_string(),
+            then: loosening.old.as_ref().map_or_else(|| unknown.to_owned(), outcome),
+            now: outcome(&loosening.new),
+            test: new.case_yaml("looser than before", &loosening.withdrawal, &loosening.new),
+        }
+    }
 }
 
 impl Differences {
     fn of(old: &Bundle, new: &Bundle) -> Self {
         let change = classify(old, new);
+        let looser = compare(&old.setting(), &new.setting(), Budget::DEFAULT);
         Self {
             class: change.class(),
             findings: change.findings().to_vec(),
+            witnesses: looser.loosenings.iter().map(|found| Witness::of(new, found)).collect(),
+            ran_out: looser.ran_out,
         }
     }
 }
@@ -90,6 +121,19 @@ impl fmt::Display for Differences {
         write!(f, "class     {}", self.class)?;
         for finding in &self.findings {
             write!(f, "\n{}", harmless(&finding.to_string()))?;
+        }
+        for Witness {
+            withdrawal, then, now, ..
+        } in &self.witnesses
+        {
+            write!(f, "\nlooser for")?;
+            withdrawal
+                .lines()
+                .try_for_each(|line| write!(f, "\n    {}", harmless(line)))?;
+            write!(f, "\n    before: {then}\n    after:  {now}")?;
+        }
+        if self.ran_out {
+            write!(f, "\nthe search for withdrawals ran out of steps: there may be more")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use countersign_bundle::MANIFEST_PATH;
 
 use super::{Asking, Proposal, certify_environment, read_next};
-use crate::{failure::Result, files, output::Output};
+use crate::{failure::Result, files, output::Output, policy};
 
 /// Make the files of a folder the next version: check them, write their manifest.json, and say what would change.
 ///
@@ -28,6 +28,7 @@ impl Propose {
         let (_, trust) = self.asking.trust().await?;
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
+        policy::certify(&next)?;
         if let Some(manifest) = contents.get(MANIFEST_PATH) {
             files::write(&self.files.join(MANIFEST_PATH), manifest)?;
         }

@@ -109,7 +109,7 @@ fn of_tests(folder: &PathBuf, tests: &PathBuf, name: Option<&str>) -> Result<Vec
 }
 
 /// The decision in one line.
-pub(super) fn outcome(evaluation: &Evaluation) -> String {
+pub(crate) fn outcome(evaluation: &Evaluation) -> String {
     match &evaluation.outcome {
         Outcome::Allow(obligations) => format!("allow, asking for {}", asked(obligations)),
         Outcome::Deny => {

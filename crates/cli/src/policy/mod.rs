@@ -7,12 +7,15 @@ mod prove;
 mod simulate;
 mod test;
 
+pub(crate) use self::explain::outcome;
 use std::path::Path;
 
 use clap::Subcommand;
-use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
+use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest, Severity};
+use countersign_policy::analysis::Budget;
+use countersign_types::Tag;
 
-use self::{check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
+use self::{analysed::Judged, check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
 use crate::{
     bundle_files,
     failure::{Exit, Failure, Result},
@@ -39,6 +42,23 @@ impl Policy {
             Self::Simulate(simulate) => simulate.run(output).map(|()| Exit::Done),
         }
     }
+}
+
+/// What must not be proposed: a lint that is an error, an invariant that is not proven.
+pub(crate) fn certify(bundle: &Bundle) -> Result<()> {
+    let budget = Budget::DEFAULT;
+    let lints = bundle.lint(budget).findings;
+    let lints = lints
+        .iter()
+        .filter(|lint| lint.kind.severity() == Severity::Error)
+        .map(ToString::to_string);
+    let open = Judged::all(bundle, budget).into_iter().filter(|judged| !judged.holds());
+    let told: Vec<String> = lints.chain(open.map(|judged| judged.to_string())).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let why = format!("the bundle must not be proposed like this:\n{}", told.join("\n"));
+    Err(Failure::refused(Tag::PolicyTestFailed, why).advise("`countersign policy check` and `policy prove` say more"))
 }
 
 /// The bundle of a folder, and whether it came with a manifest.
