@@ -1,6 +1,9 @@
 //! `countersign policy explain`: the whole trace of a decision, with the numbers that were compared.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use countersign_bundle::Case;
@@ -72,7 +75,7 @@ impl Explain {
     }
 }
 
-fn of_receipt(receipt: &PathBuf, genesis: &PathBuf) -> Result<Vec<One>> {
+fn of_receipt(receipt: &Path, genesis: &Path) -> Result<Vec<One>> {
     read_genesis(genesis)?;
     let receipt = Receipt::verify(&files::read(receipt)?, &files::read(genesis)?)
         .map_err(|error| Failure::unverified(error.tag(), format!("the receipt does not verify: {error}")))?;
@@ -90,7 +93,7 @@ fn of_receipt(receipt: &PathBuf, genesis: &PathBuf) -> Result<Vec<One>> {
     Ok(names.into_iter().zip(receipt.trace.clone()).map(one).collect())
 }
 
-fn of_tests(folder: &PathBuf, tests: &PathBuf, name: Option<&str>) -> Result<Vec<One>> {
+fn of_tests(folder: &Path, tests: &Path, name: Option<&str>) -> Result<Vec<One>> {
     let (bundle, _) = load(folder)?;
     let file = tests.display().to_string();
     let cases = Case::load(&file, &files::read(tests)?, &bundle);
