@@ -168,5 +168,6 @@ fn admins_only(file: &GenesisFile) -> RosterFile {
         officers: Vec::new(),
         observers: Vec::new(),
         thaw_delay: None,
+        price_sources: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ mod governance;
 mod key;
 mod kind;
 mod observation;
+mod price_sources;
 mod quorum;
 mod replace;
 mod request;
@@ -48,6 +49,7 @@ pub use governance::{Activation, ActivationError, Cancel, certify_activation, ce
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
 pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};
+pub use price_sources::{BadSpread, PriceSourceRecord, PriceSources, Spread};
 pub use quorum::{MAX_QUORUM_MEMBERS, Quorum, QuorumError};
 pub use replace::Replace;
 pub use request::{MAX_ATTRIBUTES, MAX_PAYMENTS, MAX_REQUEST_EFFECTS, Payment, Request, TransactionBinding};

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{ChainId, Duration, GroupId, PrincipalId, TenantId};
+use countersign_types::{ChainId, Currency, Duration, GroupId, PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, KeyError, KeyRecord, Quorum, QuorumError, quorum::unique};
+use crate::{Fingerprint, KeyError, KeyRecord, PriceSourceRecord, PriceSources, Quorum, QuorumError, quorum::unique};
 
 /// The most people and the most services of a roster.
 const MAX_PRINCIPALS: usize = 1_024;
@@ -41,6 +41,9 @@ pub struct RosterFile {
     /// How long after the statement that completed the quorum a thaw takes effect; [`DEFAULT_THAW_DELAY`] where it is absent.
     #[serde(rename = "thaw-delay", default, skip_serializing_if = "Option::is_none")]
     pub thaw_delay: Option<Duration>,
+    /// Whose quotes make prices, by currency. Without sources in a currency nothing has a worth in it.
+    #[serde(default, rename = "price-sources")]
+    pub price_sources: Vec<PriceSourceRecord>,
 }
 
 /// A person.
@@ -171,6 +174,7 @@ pub struct Roster {
     officers: BTreeSet<PrincipalId>,
     observers: BTreeMap<ChainId, Quorum>,
     thaw_delay: Duration,
+    price_sources: BTreeMap<Currency, PriceSources>,
 }
 
 fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
@@ -188,6 +192,7 @@ impl Roster {
             ("people", file.people.len(), MAX_PRINCIPALS),
             ("services", file.services.len(), MAX_PRINCIPALS),
             ("observers", file.observers.len(), MAX_OBSERVED_NETWORKS),
+            ("price-sources", file.price_sources.len(), Currency::ALL.len()),
         ] {
             if count > max {
                 let problem = format!("{count} {path}; at most {max} are accepted");
@@ -201,6 +206,7 @@ impl Roster {
         let officers = build.people_of("officers", &file.officers);
         let admins = build.admins(&file.admins);
         build.observers(&file.observers);
+        build.price_sources(&file.price_sources);
         match (admins, officers) {
             (Some(admins), Some(officers)) if build.errors.is_empty() => Ok(Self {
                 people: build.people,
@@ -213,6 +219,7 @@ impl Roster {
                 officers,
                 observers: build.observers,
                 thaw_delay: file.thaw_delay.unwrap_or(DEFAULT_THAW_DELAY),
+                price_sources: build.price_sources,
             }),
             _ => Err(build.errors),
         }
@@ -280,6 +287,14 @@ impl Roster {
     pub fn observed_networks(&self) -> impl Iterator<Item = (&ChainId, &Quorum)> {
         self.observers.iter()
     }
+    /// Whether this is a service (not a person).
+    pub fn is_service(&self, id: &PrincipalId) -> bool {
+        self.operators.contains_key(id)
+    }
+    /// Who quotes in a currency, and when their quotes make a price.
+    pub fn price_sources(&self, currency: Currency) -> Option<&PriceSources> {
+        self.price_sources.get(&currency)
+    }
     /// The fingerprints of every key.
     pub fn fingerprints(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
         self.keys.iter().map(|(fingerprint, (owner, _))| (fingerprint, owner))
@@ -300,6 +315,7 @@ struct Build {
     groups: BTreeMap<GroupId, BTreeSet<PrincipalId>>,
     initiators: BTreeMap<TenantId, BTreeSet<PrincipalId>>,
     observers: BTreeMap<ChainId, Quorum>,
+    price_sources: BTreeMap<Currency, PriceSources>,
     errors: Vec<RosterError>,
 }
 
@@ -422,17 +438,8 @@ impl Build {
     fn observers(&mut self, records: &[ObserverRecord]) {
         for (n, record) in records.iter().enumerate() {
             let path = format!("observers[{n}]");
-            self.observing_services(&path, &record.members);
-            let members = unique(record.members.iter().cloned());
-            let Some(members) = self.note(&format!("{path}.members"), members) else {
+            let Some(quorum) = self.voices(&path, record.threshold, &record.members) else {
                 continue;
-            };
-            let quorum = match Quorum::new(record.threshold, members) {
-                Ok(quorum) => quorum,
-                Err(error) => {
-                    self.errors.push(wrong(format!("{path}.threshold"), error));
-                    continue;
-                }
             };
             if self.observers.insert(record.network.clone(), quorum).is_some() {
                 let problem = format!("`{}` is listed twice", record.network);
@@ -441,8 +448,43 @@ impl Build {
         }
     }
 
-    /// Observers are services; whoever operates two of them would be two voices.
-    fn observing_services(&mut self, path: &str, members: &[PrincipalId]) {
+    fn price_sources(&mut self, records: &[PriceSourceRecord]) {
+        for (n, record) in records.iter().enumerate() {
+            let path = format!("price-sources[{n}]");
+            for (m, id) in record.members.iter().enumerate() {
+                if self.initiators.values().any(|principals| principals.contains(id)) {
+                    let problem = format!("`{id}` initiates withdrawals, so it does not value them");
+                    self.errors.push(wrong(format!("{path}.members[{m}]"), problem));
+                }
+            }
+            let Some(quorum) = self.voices(&path, record.threshold, &record.members) else {
+                continue;
+            };
+            let sources = PriceSources {
+                quorum,
+                max_age: record.max_age,
+                max_spread: record.max_spread,
+            };
+            if self.price_sources.insert(record.currency, sources).is_some() {
+                let problem = format!("`{}` is listed twice", record.currency);
+                self.errors.push(wrong(format!("{path}.currency"), problem));
+            }
+        }
+    }
+
+    /// A quorum of services of which no two are one voice.
+    fn voices(&mut self, path: &str, threshold: u32, members: &[PrincipalId]) -> Option<Quorum> {
+        self.voicing_services(path, members);
+        let members = unique(members.iter().cloned());
+        let members = self.note(&format!("{path}.members"), members)?;
+        let quorum = Quorum::new(threshold, members);
+        quorum
+            .map_err(|error| self.errors.push(wrong(format!("{path}.threshold"), error)))
+            .ok()
+    }
+
+    /// Voices are services; whoever operates two of them would be two voices.
+    fn voicing_services(&mut self, path: &str, members: &[PrincipalId]) {
         let mut operated: BTreeMap<PrincipalId, PrincipalId> = BTreeMap::new();
         for (m, id) in members.iter().enumerate() {
             let path = format!("{path}.members[{m}]");

@@ -246,6 +246,9 @@ pub enum Problem {
     #[error("a production genesis needs a threshold of at least 2 for the observers of `{0}`: one alone makes no fact")]
     LoneObserver(ChainId),
     /// Development only.
+    #[error("a production genesis needs price sources in {0} with a threshold of at least 2: one alone makes no price")]
+    LonePriceSource(Currency),
+    /// Development only.
     #[error(
         "a production genesis needs a `thaw-delay` over 0s: a thaw that nobody can object to undoes what officers are for"
     )]
@@ -387,6 +390,7 @@ impl LoadError {
             | Problem::Confusable { .. }
             | Problem::LoneObserver(_)
             | Problem::NoThawDelay
+            | Problem::LonePriceSource(_)
             | Problem::Uncapped { .. }
             | Problem::NeverAges { .. }
             | Problem::AgesEarly { .. }

@@ -1,4 +1,4 @@
-//! `roster.yaml`: people, services, groups, initiators, admins, officers, observers.
+//! `roster.yaml`: people, services, groups, initiators, admins, officers, observers, price sources.
 
 use std::collections::BTreeMap;
 
@@ -69,8 +69,10 @@ fn certify_names(doc: &Doc<'_, RosterFile>, found: &mut Found) {
 fn certify_thresholds(doc: &Doc<'_, RosterFile>, found: &mut Found) -> Option<()> {
     let observers = doc.raw.observers.iter().enumerate();
     let observers = observers.map(|(n, record)| (format!("observers[{n}].threshold"), record.threshold));
+    let sources = doc.raw.price_sources.iter().enumerate();
+    let sources = sources.map(|(n, record)| (format!("price-sources[{n}].threshold"), record.threshold));
     let admins = ("admins.threshold".to_owned(), doc.raw.admins.threshold);
-    for (path, threshold) in std::iter::once(admins).chain(observers) {
+    for (path, threshold) in std::iter::once(admins).chain(observers).chain(sources) {
         if let Err(problem) = doc.places.number(&path, u64::from(threshold), (1, 64)) {
             found.push(doc.value(&path, problem));
             return None;

@@ -61,6 +61,19 @@ pub fn write_roster(roster: &RosterFile) -> String {
         if let Some(delay) = roster.thaw_delay {
             writeln!(out, "thaw-delay: {delay}")?;
         }
+        if !roster.price_sources.is_empty() {
+            section(out, "price-sources", false)?;
+        }
+        for record in &roster.price_sources {
+            let (age, spread) = (record.max_age, quoted(&record.max_spread.to_string()));
+            writeln!(
+                out,
+                "  - {{ currency: {}, threshold: {}, members: {}, max-age: {age}, max-spread: {spread} }}",
+                record.currency,
+                record.threshold,
+                flow(&record.members)
+            )?;
+        }
         Ok(())
     })
 }

@@ -235,6 +235,7 @@ mod tests {
             officers: vec![],
             observers: vec![],
             thaw_delay: None,
+            price_sources: vec![],
         })
         .unwrap()
     }

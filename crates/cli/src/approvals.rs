@@ -1,6 +1,7 @@
 //! `countersign approvals`: for the people who approve. What is shown was decoded here.
 
 mod approve;
+mod attested;
 mod inbox;
 mod reject;
 mod review;

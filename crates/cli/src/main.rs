@@ -23,6 +23,7 @@ mod acknowledged;
 mod activate;
 mod agent;
 mod approvals;
+mod attest;
 mod audit;
 mod beside;
 mod bundle;
@@ -99,6 +100,9 @@ enum Command {
     /// Stop signatures as an officer, see what is stopped, and let go as an admin.
     #[command(subcommand)]
     Freeze(freeze::Freeze),
+    /// Sign and bring prices, screenings and address-book entries, as an attester.
+    #[command(subcommand)]
+    Attest(attest::Attest),
     #[command(subcommand)]
     Policy(policy::Policy),
     /// Verify receipts and copy the audit log.
@@ -126,6 +130,7 @@ impl Command {
             Self::Approvals(approvals) => done(approvals.run(output).await),
             Self::Observe(observe) => done(observe.run(output).await),
             Self::Freeze(freeze) => done(freeze.run(output).await),
+            Self::Attest(attest) => done(attest.run(output).await),
             Self::Policy(policy) => policy.run(output),
             Self::Audit(audit) => done(audit.run(output).await),
             Self::Receipt(fetch) => done(fetch.run(output).await),

@@ -99,6 +99,25 @@ fn expect_kind(envelope: &Envelope, expected: Kind) -> Result<(), ClientError> {
     }
 }
 
+/// A price, a screening or an address-book entry.
+fn expect_attestation(envelope: &Envelope) -> Result<(), ClientError> {
+    match envelope.kind() {
+        Kind::Price | Kind::Screening | Kind::AddressBook => Ok(()),
+        found @ (Kind::Request
+        | Kind::Approval
+        | Kind::Rejection
+        | Kind::Cancel
+        | Kind::Activation
+        | Kind::Observation
+        | Kind::Freeze
+        | Kind::Thaw
+        | Kind::Replace) => Err(ClientError::WrongKind {
+            expected: Kind::Price,
+            found,
+        }),
+    }
+}
+
 /// The withdrawal that a request is.
 fn id_of(request: &Envelope) -> Result<WithdrawalId, ClientError> {
     let digest = request.request_digest().ok_or(ClientError::WrongKind {
@@ -362,6 +381,27 @@ impl Client {
         let answer = call(self.timeout, Allowed, || {
             let (mut client, message) = (self.approvals.clone(), message.clone());
             async move { client.submit_observation(message).await }
+        });
+        same_digest(envelope, answer.await?.statement_digest)
+    }
+}
+
+impl Client {
+    /// Brings a price, a screening or an address-book entry for a withdrawal, as an attester; durable at the orchestrator when this
+    /// returns. May be repeated.
+    pub async fn send_attestation(
+        &self,
+        id: &WithdrawalId,
+        envelope: &Envelope,
+    ) -> Result<StatementDigest, ClientError> {
+        expect_attestation(envelope)?;
+        let message = v1::SubmitAttestationRequest {
+            withdrawal_id: id.to_string(),
+            statement: statement(envelope),
+        };
+        let answer = call(self.timeout, Allowed, || {
+            let (mut client, message) = (self.approvals.clone(), message.clone());
+            async move { client.submit_attestation(message).await }
         });
         same_digest(envelope, answer.await?.statement_digest)
     }

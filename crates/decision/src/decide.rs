@@ -14,9 +14,11 @@ use countersign_types::{
 
 use crate::{
     AuthorizationRecord, Case, Decision, DecisionEntry, FreezeFact, LedgerFacts, Observatory, Observed, Outcome,
-    OutcomeKind, Reason, SeatCount, binding,
+    OutcomeKind, Reason, SeatCount,
+    attested::{Attested, Open, Witnesses},
+    binding,
     entry::AuthorizationScope,
-    explain::explain,
+    explain::{explain, shorten},
     freeze::{self, Frozen},
     lineage::{self, Place, Surroundings},
     matter::Matter,
@@ -35,8 +37,6 @@ pub const MAX_STATEMENTS: usize = 64;
 pub const MAX_OBSERVATIONS: usize = 32;
 /// The most reasons of an entry: it must fit the log. The answer has all of them.
 const MAX_ENTRY_REASONS: usize = 32;
-/// The longest message of an entry's reason, in printable ASCII characters.
-const MAX_MESSAGE_CHARS: usize = 256;
 
 /// Decides a case. The order is the pipeline's (DESIGN.md §7): statement, bytes, lineage, policy, approvals.
 pub fn decide(case: &Case<'_>) -> Decision {
@@ -55,6 +55,7 @@ struct Draft<'a> {
     request: Request,
     /// The freezes that stop it.
     frozen: Vec<FreezeFact>,
+    attested: Attested,
     effects: Option<EffectsText>,
     trace: Vec<Evaluation>,
     reviewed: Option<Reviewed>,
@@ -80,6 +81,7 @@ impl<'a> Draft<'a> {
         Self {
             case,
             withdrawal,
+            attested: witnesses(case, withdrawal).attest(case.statements),
             observed: observatory(case).observe(case.statements),
             request: Request {
                 fee_ceiling: replaced.ceiling().clone(),
@@ -105,7 +107,7 @@ impl<'a> Draft<'a> {
         self.certify_thawed()?;
         let place = self.place(parsed)?;
         let obligations = self.evaluate(parsed)?;
-        self.review(&text, &obligations, place.waiting.as_ref())?;
+        self.review((&text, parsed), &obligations, place.waiting.as_ref())?;
         self.authorize(parsed, &place);
         Ok(Outcome::Allowed)
     }
@@ -247,7 +249,7 @@ impl<'a> Draft<'a> {
         let bundles = std::iter::once(case.active).chain(is_changed.then_some(case.first));
         for bundle in bundles {
             let groups = bundle.roster().groups_of(case.verified.signer());
-            let evaluation = evaluate(bundle.policy(), &facts(case, bundle, &groups, parsed));
+            let evaluation = evaluate(bundle.policy(), &facts(case, (bundle, &groups), parsed, &self.attested));
             match &evaluation.outcome {
                 PolicyOutcome::Allow(asked) => obligations.join(asked),
                 PolicyOutcome::Deny => {
@@ -261,15 +263,33 @@ impl<'a> Draft<'a> {
         // a denial can never change. A template may still get an attempt with a lower fee.
         let is_exact = matches!(case.request.transaction, TransactionBinding::Exact(_));
         if reasons.is_empty() {
-            Ok(obligations)
-        } else {
-            Err(denied(reasons, is_exact && is_denied_at_first_sight))
+            return Ok(obligations);
         }
+        let mut missing = self.missing_prices(parsed);
+        if !missing.is_empty() {
+            missing.extend(reasons);
+            return Err(Outcome::Pending {
+                missing: Vec::new(),
+                not_before: None,
+                reasons: missing,
+            });
+        }
+        // What the policy looks at besides the bytes (prices, books, history, the clock) may be otherwise next time.
+        let is_fixed = !case.first.policy().wants().may_change();
+        Err(denied(reasons, is_exact && is_denied_at_first_sight && is_fixed))
+    }
+
+    /// What would have to be quoted for the policies to compare in money.
+    fn missing_prices(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
+        let case = self.case;
+        let mut currencies = case.active.policy().wants().currencies;
+        currencies.extend(case.first.policy().wants().currencies);
+        self.attested.missing_prices(&currencies, parsed, case.active.roster())
     }
 
     fn review(
         &mut self,
-        text: &EffectsText,
+        (text, parsed): (&EffectsText, &ParsedTransaction),
         obligations: &Obligations,
         waiting: Option<&Reason>,
     ) -> Result<(), Outcome> {
@@ -286,17 +306,24 @@ impl<'a> Draft<'a> {
             roster: case.active.roster(),
             obligations,
             observatory: observatory(case),
+            witnesses: witnesses(case, self.withdrawal),
         };
         let reviewed = review.review(case.statements, case.first_seen_at);
         self.not_before = reviewed.completed_at.map(|at| at.after(obligations.time_lock()));
-        let outcome = open(&reviewed, obligations, (self.not_before, waiting), case.now);
+        let waits = Waits {
+            not_before: self.not_before,
+            place: waiting,
+            attested: self.attested.open(&self.trace, parsed, case.now),
+            prices: self.missing_prices(parsed),
+        };
+        let outcome = open(&reviewed, waits, case.now);
         self.reviewed = Some(reviewed);
         outcome.map_or(Ok(()), Err)
     }
 
     fn authorize(&mut self, parsed: &ParsedTransaction, place: &Place) {
         let groups = self.case.active.roster().groups_of(self.case.verified.signer());
-        let facts = facts(self.case, self.case.active, &groups, parsed);
+        let facts = facts(self.case, (self.case.active, &groups), parsed, &self.attested);
         self.spend = Some(Spend::of(&facts, &self.case.request.tenant));
         let payloads: Vec<PayloadDigest> = parsed
             .signing_payloads()
@@ -373,15 +400,43 @@ fn observatory<'a>(case: &Case<'a>) -> Observatory<'a> {
     }
 }
 
+fn witnesses<'a>(case: &Case<'a>, withdrawal: WithdrawalId) -> Witnesses<'a> {
+    Witnesses {
+        deployment: case.deployment,
+        withdrawal,
+        tenant: &case.request.tenant,
+        roster: case.active.roster(),
+        ledger: case.ledger,
+        now: case.now,
+    }
+}
+
+/// What a decision waits for besides people.
+struct Waits<'a> {
+    /// When the time-lock runs out.
+    not_before: Option<Timestamp>,
+    /// Its turn.
+    place: Option<&'a Reason>,
+    /// What services have not attested, or attest against it.
+    attested: Open,
+    /// Prices that are not known: the policy decided without them, and may ask for less with them.
+    prices: Vec<Reason>,
+}
+
 /// What the statements leave open, or `None` if nothing is.
-fn open(
-    reviewed: &Reviewed,
-    obligations: &Obligations,
-    (not_before, waiting): (Option<Timestamp>, Option<&Reason>),
-    now: Timestamp,
-) -> Option<Outcome> {
+fn open(reviewed: &Reviewed, waits: Waits<'_>, now: Timestamp) -> Option<Outcome> {
     if !reviewed.ended.is_empty() {
         return Some(denied(reviewed.ended.clone(), true));
+    }
+    let Waits {
+        not_before,
+        place,
+        attested,
+        prices,
+    } = waits;
+    // A later word of the service may be another one.
+    if !attested.failed.is_empty() {
+        return Some(denied(attested.failed, false));
     }
     let missing: Vec<_> = reviewed
         .seating
@@ -403,15 +458,12 @@ fn open(
         let message = format!("the time-lock runs until {}", not_before.unwrap_or(now));
         reasons.push(Reason::new(Tag::ApprovalTimeLock, message));
     }
-    reasons.extend(waiting.cloned());
-    // Attestations do not reach the signer yet, so each that is asked for is missing.
-    reasons.extend(obligations.attestations().map(|(kind, by, max_age)| {
-        let message = format!("an attestation of kind `{kind}` by `{by}`, at most {max_age} old, is missing");
-        Reason::new(Tag::AttestationMissing, message)
-    }));
+    reasons.extend(place.cloned());
+    reasons.extend(attested.missing);
     if reasons.is_empty() {
         return None;
     }
+    reasons.extend(prices);
     reasons.extend(reviewed.discounted.iter().cloned());
     Some(Outcome::Pending {
         missing,
@@ -429,9 +481,9 @@ fn seat_counts(reviewed: &Reviewed) -> BTreeMap<GroupId, SeatCount> {
 
 fn facts<'f>(
     case: &'f Case<'_>,
-    bundle: &'f Bundle,
-    initiator_groups: &'f BTreeSet<GroupId>,
+    (bundle, initiator_groups): (&'f Bundle, &'f BTreeSet<GroupId>),
     parsed: &'f ParsedTransaction,
+    attested: &'f Attested,
 ) -> Facts<'f> {
     let matter = Matter {
         bundle,
@@ -440,27 +492,16 @@ fn facts<'f>(
         request: case.request,
         parsed,
     };
-    // What is not known yet (history, prices) counts against the withdrawal.
-    matter.facts(Context {
+    let mut facts = matter.facts(Context {
         now: Some(case.now),
         usage: &case.ledger.usage,
+        prices: attested.prices(),
         ..Context::unknown()
-    })
-}
-
-/// JSON writes these as one or two bytes, so that the bound in characters is one in bytes.
-fn printable(c: char) -> char {
-    match c {
-        ' '..='~' => c,
-        _ => '?',
+    });
+    for fact in &mut facts.effects {
+        fact.destination = attested.destination((fact.effect, fact.subject), bundle, case.ledger, case.now);
     }
-}
-
-fn shorten(reason: Reason) -> Reason {
-    Reason {
-        message: reason.message.chars().take(MAX_MESSAGE_CHARS).map(printable).collect(),
-        ..reason
-    }
+    facts
 }
 
 /// The trace always has a JSON text by its types; an unprintable one would be seen as a changed digest.

@@ -3,7 +3,7 @@
 //! Field order is the order of declaration and there is no floating point, so the same values always give the same
 //! bytes. An entry's type is appended to, never changed: a change is a new `…/2`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Kind, Verified};
 use countersign_bundle::Class;
@@ -308,6 +308,23 @@ pub struct LedgerFacts {
     /// The freezes in force. An entry names those that stop the withdrawal, and is without the field where none does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<FreezeFact>,
+    /// The attestations that no later word of their service has replaced, and since when the journal has what they say. One
+    /// that is not here does not count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standing: BTreeMap<StatementDigest, Timestamp>,
+    /// What the journal knows of destinations; nothing is known where no policy asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destinations: Option<DestinationsRecord>,
+}
+
+/// What the journal knows of the destinations of the bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationsRecord {
+    /// Those that a signed transaction of another withdrawal has paid.
+    pub paid: BTreeSet<Destination>,
+    /// Those that lists of the bundle in force name, and since when the youngest of these entries is in force.
+    pub listed: BTreeMap<Destination, Timestamp>,
 }
 
 /// An authorized attempt, as the decision sees it.

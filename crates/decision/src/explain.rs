@@ -1,8 +1,11 @@
-//! Policy reasons in words.
+//! Reasons in words.
 
 use countersign_types::{Amount, ParsedTransaction};
 
 use crate::Reason;
+
+/// The longest message of an entry's reason, in printable ASCII characters.
+const MAX_MESSAGE_CHARS: usize = 256;
 
 /// A policy reason in words, with the numbers compared.
 pub(crate) fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransaction) -> Reason {
@@ -39,5 +42,20 @@ pub(crate) fn explain(reason: &countersign_policy::Reason, parsed: &ParsedTransa
         tag: reason.tag,
         rule: reason.rule.clone(),
         message,
+    }
+}
+
+/// JSON writes these as one or two bytes, so that the bound in characters is one in bytes.
+fn printable(c: char) -> char {
+    match c {
+        ' '..='~' => c,
+        _ => '?',
+    }
+}
+
+pub(crate) fn shorten(reason: Reason) -> Reason {
+    Reason {
+        message: reason.message.chars().take(MAX_MESSAGE_CHARS).map(printable).collect(),
+        ..reason
     }
 }

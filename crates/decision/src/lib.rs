@@ -18,6 +18,7 @@
 )]
 
 mod acknowledgement;
+mod attested;
 mod binding;
 mod case;
 mod chain;
@@ -41,12 +42,13 @@ mod spend;
 pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
+pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
 pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next};
 pub use decide::{MAX_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
-    ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, Entry, EntryError,
-    GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
+    ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, DestinationsRecord, Entry,
+    EntryError, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
 pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry};
 pub use freeze_list::{FreezeList, ListedFreeze};

@@ -6,7 +6,7 @@ use countersign_approval::{Approval, Body, Cancel, Rejection, Roster, Seating, S
 use countersign_policy::Obligations;
 use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
 
-use crate::{ConsideredStatement, Observatory, Reason, Seen, replace::Replacements};
+use crate::{ConsideredStatement, Observatory, Reason, Seen, attested::Witnesses, replace::Replacements};
 
 /// What approvals must be about to count.
 pub(crate) struct Review<'a> {
@@ -21,6 +21,7 @@ pub(crate) struct Review<'a> {
     pub(crate) roster: &'a Roster,
     pub(crate) obligations: &'a Obligations,
     pub(crate) observatory: Observatory<'a>,
+    pub(crate) witnesses: Witnesses<'a>,
 }
 
 /// What the statements amount to.
@@ -46,9 +47,9 @@ enum Voice {
     Replaces,
 }
 
-impl Review<'_> {
+impl<'a> Review<'a> {
     /// Goes through the statements in the order of first sight.
-    pub(crate) fn review(&self, statements: &[Seen], first_seen_at: Timestamp) -> Reviewed {
+    pub(crate) fn review(&self, statements: &'a [Seen], first_seen_at: Timestamp) -> Reviewed {
         let required: BTreeMap<GroupId, u32> = self
             .obligations
             .approvals()
@@ -125,7 +126,7 @@ impl Review<'_> {
         })
     }
 
-    fn hear(&self, seen: &Seen) -> Result<Voice, Reason> {
+    fn hear(&self, seen: &'a Seen) -> Result<Voice, Reason> {
         let verified = seen
             .verified
             .as_ref()
@@ -143,13 +144,10 @@ impl Review<'_> {
                 let discount = self.replaced.discount(seen.digest).cloned();
                 discount.map_or(Ok(Voice::Replaces), Err)
             }
-            Body::Request(_)
-            | Body::Activation(_)
-            | Body::Freeze(_)
-            | Body::Thaw(_)
-            | Body::Price(_)
-            | Body::Screening(_)
-            | Body::AddressBook(_) => Err(Reason::new(
+            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
+                self.witnesses.discount(seen).map_or(Ok(Voice::Observes), Err)
+            }
+            Body::Request(_) | Body::Activation(_) | Body::Freeze(_) | Body::Thaw(_) => Err(Reason::new(
                 Tag::StatementNotPermitted,
                 format!(
                     "a statement of kind `{}` says nothing about a withdrawal",

@@ -51,7 +51,7 @@ struct SpentEffect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entry_age_secs: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    address_books: Option<BTreeSet<PrincipalId>>,
+    address_books: Option<BTreeMap<PrincipalId, bool>>,
 }
 
 /// An effect without what no rule sees.

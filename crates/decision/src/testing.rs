@@ -23,6 +23,7 @@ use countersign_types::{
     Timestamp, TransactionDigest, UtcSeconds, Validity, WalletNetwork, WalletRecord, WithdrawalId,
 };
 
+pub mod attested;
 pub mod solana;
 
 /// The customer that `policies/dev/destinations.yaml` lists first.
@@ -209,6 +210,7 @@ pub fn roster() -> RosterFile {
         officers: ids(&["dave"]),
         observers: Vec::new(),
         thaw_delay: Some(THAW_DELAY),
+        price_sources: Vec::new(),
     }
 }
 

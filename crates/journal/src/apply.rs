@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use countersign_audit::MAX_ENTRY_BYTES;
-use countersign_signer::{LogEntry, Write};
-use countersign_types::{ConflictKey, PaymentReference, RequestDigest, StatementDigest, Timestamp};
+use countersign_signer::{LastWord, LogEntry, Write};
+use countersign_types::{
+    ConflictKey, Destination, PaymentReference, PrincipalId, RequestDigest, StatementDigest, Timestamp,
+};
 
 use crate::{
     codec::{account_nonce, conflict_key_text, conflict_keys_text, signatures_bytes, to_sql},
@@ -127,6 +129,12 @@ impl Batch {
                 let further = " ON CONFLICT (observer, network) DO UPDATE SET sequence = excluded.sequence";
                 self.insert_or("observer_sequences (observer, network, sequence)", [row], further);
             }
+            Write::LastWord { service, matter, word } => self.last_word(service, matter, word),
+            Write::Paid { request, destinations } => self.paid(*request, destinations),
+            Write::Listed { added, removed } => {
+                self.listed(added, Some(at));
+                self.listed(removed, None);
+            }
             Write::Withdrawal { .. } => self.withdrawal(write, at),
             Write::Ended { request, tag } => {
                 // Assignments read the row as it was: the first end stays.
@@ -172,6 +180,35 @@ impl Batch {
             | Write::Backfill { .. } => {}
         }
         Ok(())
+    }
+
+    fn last_word(&mut self, service: &PrincipalId, matter: &str, word: &LastWord) {
+        let row = vec![
+            service.as_str().into(),
+            matter.into(),
+            word.sequence.to_be_bytes().to_vec().into(),
+            Value::Number(word.since.map(Timestamp::unix_millis)),
+        ];
+        // The trigger refuses to go back.
+        let further =
+            " ON CONFLICT (service, matter) DO UPDATE SET sequence = excluded.sequence, since = excluded.since";
+        self.insert_or("last_words (service, matter, sequence, since)", [row], further);
+    }
+
+    fn paid(&mut self, request: RequestDigest, destinations: &BTreeSet<Destination>) {
+        let rows = destinations.iter();
+        let rows = rows.map(|destination| vec![destination.to_string().into(), request.as_bytes().into()]);
+        let again = " ON CONFLICT (destination) DO UPDATE SET is_shared = CASE \
+                     WHEN paid_destinations.request = excluded.request THEN paid_destinations.is_shared ELSE 1 END";
+        self.insert_or("paid_destinations (destination, request)", rows, again);
+    }
+
+    fn listed(&mut self, destinations: &BTreeSet<Destination>, since: Option<Timestamp>) {
+        let since = since.map(Timestamp::unix_millis);
+        let rows = destinations.iter();
+        let rows = rows.map(|destination| vec![destination.to_string().into(), Value::Number(since)]);
+        let again = " ON CONFLICT (destination) DO UPDATE SET since = excluded.since";
+        self.insert_or("listed_destinations (destination, since)", rows, again);
     }
 
     fn of_withdrawal(&mut self, request: RequestDigest) {

@@ -2,6 +2,8 @@
 //!
 //! Stored data depends on every byte of this file (DESIGN.md §10): the golden test below must never change.
 
+use std::collections::BTreeSet;
+
 use countersign_policy::Charge;
 use countersign_signer::{LogEntry, Write};
 use countersign_types::{ConflictKey, Destination, RawSignature, RequestDigest, Timestamp};
@@ -128,6 +130,13 @@ impl Encoder {
         }
         self
     }
+    fn texts<T: ToString>(&mut self, items: &BTreeSet<T>) -> &mut Self {
+        self.count(items.len());
+        for item in items {
+            self.text(item);
+        }
+        self
+    }
     fn requests(&mut self, requests: &[RequestDigest]) -> &mut Self {
         self.list(requests, |to, request| {
             to.digest(request.as_bytes());
@@ -189,6 +198,18 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         }
         Write::Mark { topic, name } => {
             to.tag(12).text(topic).text(name);
+        }
+        Write::LastWord { service, matter, word } => {
+            to.tag(24).text(service).text(matter).number(word.sequence);
+            to.list(word.since.as_slice(), |to, since| {
+                to.time(*since);
+            });
+        }
+        Write::Paid { request, destinations } => {
+            to.tag(25).digest(request.as_bytes()).texts(destinations);
+        }
+        Write::Listed { added, removed } => {
+            to.tag(26).texts(added).texts(removed);
         }
         Write::Spend { .. } => encode_spend(to, write),
         Write::Aged { request, number } => {
@@ -306,7 +327,7 @@ fn encode_bundle(to: &mut Encoder, write: &Write) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use countersign_signer::LateCharge;
+    use countersign_signer::{LastWord, LateCharge};
     use countersign_types::{
         Amount, AuthorizationId, BundleDigest, CounterId, EntryDigest, FreezeId, SignedTransaction, StatementDigest,
         StatementNonce, Tag, TransactionDigest,
@@ -503,6 +524,27 @@ mod tests {
         ]
     }
 
+    fn every_service_write() -> Vec<Write> {
+        let destination = || ACCOUNT.parse().unwrap();
+        let word = |since| Write::LastWord {
+            service: "book".parse().unwrap(),
+            matter: "address-book main customer-1 somewhere".to_owned(),
+            word: LastWord { sequence: 17, since },
+        };
+        vec![
+            word(Some(Timestamp::from_unix_millis(18))),
+            word(None),
+            Write::Paid {
+                request: RequestDigest::from_bytes([1; 32]),
+                destinations: BTreeSet::from([destination()]),
+            },
+            Write::Listed {
+                added: BTreeSet::from([destination()]),
+                removed: BTreeSet::new(),
+            },
+        ]
+    }
+
     fn encoded(writes: &[Write]) -> Vec<u8> {
         let entries = [LogEntry {
             bytes: b"entry".to_vec(),
@@ -568,11 +610,21 @@ mod tests {
     }
 
     #[test]
+    fn golden_service_writes() {
+        let content = content_digest(&encoded(&every_service_write()));
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "b9ec8e3dbd99eb26857caf03648b06e0ea1e405ee6cc5e3b4a5d04f44df074fb"
+        );
+    }
+
+    #[test]
     fn each_write_counts() {
         let mut all = every_write();
         all.extend(every_counter_write());
         all.extend(every_observer_write());
         all.extend(every_freeze_write());
+        all.extend(every_service_write());
         for left_out in 0..all.len() {
             let mut writes = all.clone();
             writes.remove(left_out);

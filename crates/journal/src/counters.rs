@@ -88,6 +88,9 @@ pub(crate) async fn apply(
             | Write::Freeze { .. }
             | Write::Thaw { .. }
             | Write::Mark { .. }
+            | Write::LastWord { .. }
+            | Write::Paid { .. }
+            | Write::Listed { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }
@@ -249,6 +252,9 @@ impl Ledger {
             | Write::Freeze { .. }
             | Write::Thaw { .. }
             | Write::Mark { .. }
+            | Write::LastWord { .. }
+            | Write::Paid { .. }
+            | Write::Listed { .. }
             | Write::Withdrawal { .. }
             | Write::Ended { .. }
             | Write::Decision { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_signer::{ActiveBundle, LedgerView, Reads};
+use countersign_signer::{ActiveBundle, LastWord, LedgerView, Reads};
 use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNonce, Timestamp};
 
 use crate::{
@@ -45,6 +45,9 @@ pub(crate) async fn load_view(
         about: Vec::new(),
         voices: Default::default(),
         sequences: Default::default(),
+        matters: Default::default(),
+        paid: Default::default(),
+        listed: Default::default(),
         usage: Default::default(),
         spends: Vec::new(),
         freezes: Vec::new(),
@@ -97,6 +100,8 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.nonces.len(),
         reads.voices.len(),
         reads.sequences.len(),
+        reads.matters.len(),
+        reads.destinations.len(),
         reads.usage.len(),
         reads.marks.len(),
         reads.made.len(),
@@ -118,6 +123,9 @@ const STATEMENT: i64 = 5;
 const USED: i64 = 6;
 const VOICE: i64 = 7;
 const SEQUENCE: i64 = 8;
+const MATTER: i64 = 9;
+const PAID: i64 = 10;
+const LISTED: i64 = 11;
 
 /// `SELECT <kind> AS kind, …`: rows of several lookups come together.
 pub(crate) fn select(sql: &mut Sql, kind: i64, rest: &str) {
@@ -169,7 +177,37 @@ fn push_lookups(sql: &mut Sql, reads: &Reads) {
             pairs.map(|(observer, network)| (observer.as_str(), network.as_str().to_owned())),
         );
     }
+    push_services(sql, reads);
     sql.end();
+}
+
+/// What services said last, and what is known of destinations.
+fn push_services(sql: &mut Sql, reads: &Reads) {
+    if !reads.matters.is_empty() {
+        let words =
+            "service AS a, matter AS b, sequence AS owner, since AS c FROM last_words WHERE (service, matter) IN ";
+        select(sql, MATTER, words);
+        let pairs = reads.matters.iter();
+        push_pairs(sql, pairs.map(|(service, matter)| (service.as_str(), matter.clone())));
+    }
+    if reads.destinations.is_empty() {
+        return;
+    }
+    let destinations = || reads.destinations.iter().map(ToString::to_string);
+    select(
+        sql,
+        PAID,
+        "destination AS a FROM paid_destinations WHERE destination IN ",
+    );
+    sql.list(destinations());
+    if let Some(request) = reads.request {
+        sql.push(" AND (is_shared = 1 OR request <> ")
+            .bind(request.as_bytes())
+            .push(")");
+    }
+    let listed = "destination AS a, since AS b FROM listed_destinations WHERE since IS NOT NULL AND destination IN ";
+    select(sql, LISTED, listed);
+    sql.list(destinations());
 }
 
 /// A withdrawal has few statements, so they are read and their signers compared.
@@ -258,10 +296,28 @@ fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
             let sequence = row.bytes("owner")?.try_into().map_err(|_| BadValue("sequence"))?;
             view.sequences.insert((observer, network), u64::from_be_bytes(sequence));
         }
+        MATTER => {
+            let service = row.text("a")?.parse().map_err(|_| BadValue("service"))?;
+            let sequence = row.bytes("owner")?.try_into().map_err(|_| BadValue("sequence"))?;
+            let word = LastWord {
+                sequence: u64::from_be_bytes(sequence),
+                since: row.optional_number("c")?.map(Timestamp::from_unix_millis),
+            };
+            view.matters.insert((service, row.text("b")?.to_owned()), word);
+        }
+        PAID => drop(view.paid.insert(destination(row)?)),
+        LISTED => {
+            let since = Timestamp::from_unix_millis(row.number("b")?);
+            view.listed.insert(destination(row)?, since);
+        }
         // The rows of the withdrawal's record, of counters and of spends.
         _ => {}
     }
     Ok(())
+}
+
+fn destination(row: &Row) -> Result<Destination, StepError> {
+    Ok(row.text("a")?.parse().map_err(|_| BadValue("destination"))?)
 }
 
 fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
@@ -310,6 +366,8 @@ mod tests {
                 (signer(), "eip155:1".parse().unwrap()),
                 (signer(), "eip155:8453".parse().unwrap()),
             ],
+            matters: vec![(signer(), "price a".to_owned()), (signer(), "price b".to_owned())],
+            destinations: vec!["eip155:1:0x1".parse().unwrap(), "eip155:1:0x2".parse().unwrap()],
             usage: vec![usage("a", "24h"), usage("b", "24h"), usage("b", "7d")],
             spends_since: None,
             freezes: true,

@@ -1,4 +1,4 @@
-"""The commits of `golden_commit`, `golden_counter_writes` and `golden_observer_writes` in src/codec.rs, hashed from the
+"""The commits of `golden_commit`, `golden_counter_writes`, `golden_observer_writes` and `golden_service_writes` in src/codec.rs, hashed from the
 description alone: prints content and commit hash of the first and the contents of the others."""
 
 import hashlib
@@ -65,5 +65,14 @@ writes = [
     b"\x0a" + digest(17) + text("wallet eth-hot") + text("a cause"),
     b"\x0b" + digest(17) + i64(AT + 1),
     b"\x0c" + text("a topic") + text("alice"),
+]
+print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
+
+word = b"\x18" + text("book") + text("address-book main customer-1 somewhere") + u64(17)
+writes = [
+    word + u64(1) + i64(18),
+    word + u64(0),
+    b"\x19" + request + u64(1) + text(ACCOUNT),
+    b"\x1a" + u64(1) + text(ACCOUNT) + u64(0),
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

@@ -80,10 +80,26 @@ pub enum StatementKind {
     Cancel,
     /// What an observer's own node has of the chain.
     Observation,
+    /// What a source says that an asset is worth.
+    Price,
+    /// What a service found about a payment.
+    Screening,
+    /// What an address book says of a destination.
+    AddressBook,
 }
 
 impl StatementKind {
-    const ALL: [Self; 4] = [Self::Approval, Self::Rejection, Self::Cancel, Self::Observation];
+    const ALL: [Self; 7] = [
+        Self::Approval,
+        Self::Rejection,
+        Self::Cancel,
+        Self::Observation,
+        Self::Price,
+        Self::Screening,
+        Self::AddressBook,
+    ];
+    /// What attesters bring.
+    pub const ATTESTED: [Self; 3] = [Self::Price, Self::Screening, Self::AddressBook];
 
     /// The word in the payload type; stored.
     pub fn as_str(self) -> &'static str {
@@ -92,6 +108,9 @@ impl StatementKind {
             Self::Rejection => "rejection",
             Self::Cancel => "cancel",
             Self::Observation => "observation",
+            Self::Price => "price",
+            Self::Screening => "screening",
+            Self::AddressBook => "address-book",
         }
     }
 
@@ -142,6 +161,13 @@ struct ItemsBody {
 #[derive(Deserialize)]
 struct Item {
     withdrawal: WithdrawalId,
+}
+
+/// Enough to tell an attestation from a mistake.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read to refuse what lacks it, and used by the signer only")]
+struct AttestationBody {
+    sequence: u64,
 }
 
 /// Enough to tell an observation from a mistake.
@@ -222,7 +248,14 @@ impl StatementAdvice {
         let opened = Opened::parse(envelope)?;
         let kind = match StatementKind::parse(opened.kind()) {
             Some(kind @ (StatementKind::Approval | StatementKind::Rejection)) => kind,
-            Some(StatementKind::Cancel | StatementKind::Observation) | None => {
+            Some(
+                StatementKind::Cancel
+                | StatementKind::Observation
+                | StatementKind::Price
+                | StatementKind::Screening
+                | StatementKind::AddressBook,
+            )
+            | None => {
                 return Err(opened.wrong_kind("an approval or a rejection"));
             }
         };
@@ -265,6 +298,20 @@ impl StatementAdvice {
         Ok(Self {
             digest: opened.digest(),
             kind: StatementKind::Observation,
+            withdrawals: vec![withdrawal],
+        })
+    }
+
+    /// Reads a price, a screening or an address-book entry; who brings it says which withdrawal needs it.
+    pub fn parse_attestation(envelope: &[u8], withdrawal: WithdrawalId) -> Result<Self, AdviceError> {
+        let opened = Opened::parse(envelope)?;
+        let mut kinds = StatementKind::ATTESTED.into_iter();
+        let kind = kinds.find(|kind| kind.as_str() == opened.kind());
+        let kind = kind.ok_or_else(|| opened.wrong_kind("a price, a screening or an address-book entry"))?;
+        let _: Payload<AttestationBody> = opened.read(kind.as_str())?;
+        Ok(Self {
+            digest: opened.digest(),
+            kind,
             withdrawals: vec![withdrawal],
         })
     }
@@ -415,12 +462,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn attestations_are_filed_under_the_withdrawal_they_are_brought_for() {
+        let id = WithdrawalId::of(RequestDigest::of(b"w"));
+        let read =
+            |kind: &str, body: Value| StatementAdvice::parse_attestation(&envelope(kind, &payload(kind, body)), id);
+        for kind in StatementKind::ATTESTED {
+            let advice = read(kind.as_str(), json!({"sequence": 1})).unwrap();
+            assert_eq!((advice.kind, advice.withdrawals), (kind, vec![id]));
+            let lacking = read(kind.as_str(), json!({"asset": "x"})).unwrap_err();
+            assert_eq!(lacking.tag(), Tag::StatementMalformed, "{kind:?}");
+        }
+        for kind in ["approval", "rejection", "cancel", "request", "observation"] {
+            let error = read(kind, json!({"sequence": 1})).unwrap_err();
+            assert_eq!(error.tag(), Tag::StatementUnknownKind, "{kind}");
+        }
+        let price = envelope("price", &payload("price", json!({"sequence": 1})));
+        for other in [
+            StatementAdvice::parse_decision(&price),
+            StatementAdvice::parse_cancel(&price),
+            StatementAdvice::parse_observation(&price, id),
+        ] {
+            assert_eq!(other.unwrap_err().tag(), Tag::StatementUnknownKind);
+        }
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(RequestAdvice::parse(&bytes));
             drop(StatementAdvice::parse_decision(&bytes));
             drop(StatementAdvice::parse_cancel(&bytes));
+            drop(StatementAdvice::parse_attestation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
             drop(StatementAdvice::parse_observation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
         }
     }

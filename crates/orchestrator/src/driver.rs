@@ -162,11 +162,15 @@ async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Resul
     Ok(is_cancelled)
 }
 
-/// What is journaled by itself. Approvals and observations are journaled with the decision that they were brought for.
+/// What is journaled by itself. Approvals, observations and attestations are journaled with the decision that they were brought for.
 fn is_recorded(kind: StatementKind) -> bool {
     match kind {
         StatementKind::Rejection | StatementKind::Cancel => true,
-        StatementKind::Approval | StatementKind::Observation => false,
+        StatementKind::Approval
+        | StatementKind::Observation
+        | StatementKind::Price
+        | StatementKind::Screening
+        | StatementKind::AddressBook => false,
     }
 }
 

@@ -185,3 +185,48 @@ async fn one_mutation_is_refused_with_its_tag() {
     watch.submit_observation(good()).await.unwrap();
     running.stop().await.unwrap();
 }
+
+/// The same for attestations: attesters bring them, and nobody else, and nothing else.
+#[tokio::test]
+async fn attesters_bring_attestations_and_nothing_else() {
+    let world = World::new(two_observers()).await;
+    let running = world.start().await;
+    let mut pipeline = world.pipeline(running.address).await;
+    let id = created(&mut pipeline, "w-1").await.id;
+    let statement = |kind: &str, n: u64| {
+        let body = serde_json::json!({ "sequence": n });
+        Some(support::envelope(kind, support::FAR, body))
+    };
+    let bring = |kind: &str, n: u64| v1::SubmitAttestationRequest {
+        withdrawal_id: id.clone(),
+        statement: statement(kind, n),
+    };
+    for uri in [
+        "countersign://person/alice",
+        "countersign://pipeline/exchange/hot",
+        "countersign://observer/watch-1",
+        "countersign://orchestrator/main",
+    ] {
+        let mut other = world.approvals_as(running.address, uri).await;
+        let refused = other.submit_attestation(bring("price", 1)).await;
+        assert_eq!(tag(refused), Tag::CallerNotAllowed, "{uri}");
+    }
+    let mut desk = world.approvals_as(running.address, "countersign://attester/desk").await;
+    assert_eq!(
+        tag(desk.submit_observation(observation(&id, 1)).await),
+        Tag::CallerNotAllowed
+    );
+    assert_eq!(
+        tag(desk.submit_statement(approval(&[&id])).await),
+        Tag::CallerNotAllowed
+    );
+    assert_eq!(
+        tag(desk.submit_attestation(bring("observation", 1)).await),
+        Tag::StatementUnknownKind
+    );
+    desk.submit_attestation(bring("screening", 1)).await.unwrap();
+    desk.submit_attestation(bring("screening", 1)).await.unwrap();
+    desk.submit_attestation(bring("address-book", 2)).await.unwrap();
+    wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
+    running.stop().await.unwrap();
+}

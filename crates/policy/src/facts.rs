@@ -128,8 +128,9 @@ pub struct DestinationFacts<'a> {
     /// How long ago the youngest entry that names it (in a list of the bundle or an address book) took effect; `None` is
     /// unknown.
     pub entry_age: Option<Duration>,
-    /// The address-book services that attest the destination for this effect's subject; `None` is unknown.
-    pub address_books: Option<&'a BTreeSet<PrincipalId>>,
+    /// The address-book services that say whether they have the destination for this effect's subject, and what they say. A
+    /// service that says nothing is unknown.
+    pub address_books: Option<&'a BTreeMap<PrincipalId, bool>>,
 }
 
 /// The destination lists of a bundle.

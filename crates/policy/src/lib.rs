@@ -36,6 +36,7 @@ mod sums;
 mod testing;
 mod trace;
 mod truth;
+mod wants;
 mod window;
 
 pub use condition::{
@@ -57,4 +58,5 @@ pub use trace::{
     charges,
 };
 pub use truth::Truth;
+pub use wants::Wants;
 pub use window::{CalendarUnit, MAX_ROLLING, MIN_ROLLING, Rolling, Window, WindowError, Zone};

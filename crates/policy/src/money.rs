@@ -37,10 +37,14 @@ impl Prices {
         Currency::ALL.into_iter().filter_map(price)
     }
 
+    /// The price of an asset in a currency; `None` is unknown.
+    pub fn price(&self, asset: &AssetId, currency: Currency) -> Option<Price> {
+        self.by_asset.get(&(asset.clone(), currency)).copied()
+    }
+
     /// What an amount of an asset is worth in a currency; `None` is unknown.
     pub fn value(&self, asset: &AssetRecord, amount: Amount, currency: Currency) -> Option<Amount> {
-        let price = self.by_asset.get(&(asset.id.clone(), currency))?;
-        price.value(amount, asset.decimals)
+        self.price(&asset.id, currency)?.value(amount, asset.decimals)
     }
 }
 

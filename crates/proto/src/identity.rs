@@ -1,6 +1,6 @@
 //! Who calls: the one URI subject alternative name of an mTLS client certificate.
 //!
-//! `countersign://<role>/<id>` for orchestrators, people, auditors and observers, `countersign://pipeline/<tenant>/<principal>` for
+//! `countersign://<role>/<id>` for orchestrators, people, auditors, observers and attesters, `countersign://pipeline/<tenant>/<principal>` for
 //! pipelines. That the chain leads to our CA was verified by rustls before; here the certificate is only read.
 
 use std::{fmt, str::FromStr};
@@ -31,6 +31,8 @@ pub enum Caller {
     Auditor(PrincipalId),
     /// A service that watches a network: brings observations, which are signed separately.
     Observer(PrincipalId),
+    /// A service that quotes prices, screens payments or keeps an address book: brings attestations, which are signed separately.
+    Attester(PrincipalId),
 }
 
 /// Why a certificate names no caller.
@@ -114,6 +116,7 @@ impl FromStr for Caller {
             ["person", id] => principal(id).map(Self::Person),
             ["auditor", id] => principal(id).map(Self::Auditor),
             ["observer", id] => principal(id).map(Self::Observer),
+            ["attester", id] => principal(id).map(Self::Attester),
             ["pipeline", tenant, id] => Ok(Self::Pipeline {
                 tenant: TenantId::parse(*tenant).map_err(|_| bad())?,
                 principal: principal(id)?,
@@ -131,6 +134,7 @@ impl fmt::Display for Caller {
             Self::Person(id) => write!(f, "{SCHEME}person/{id}"),
             Self::Auditor(id) => write!(f, "{SCHEME}auditor/{id}"),
             Self::Observer(id) => write!(f, "{SCHEME}observer/{id}"),
+            Self::Attester(id) => write!(f, "{SCHEME}attester/{id}"),
         }
     }
 }
@@ -168,6 +172,7 @@ mod tests {
             "countersign://person/alice",
             "countersign://auditor/export-1",
             "countersign://observer/watch-1",
+            "countersign://attester/prices-1",
         ] {
             let caller = Caller::from_certificate(&certificate(vec![dns("localhost"), uri(text)])).unwrap();
             assert_eq!(caller.to_string(), text);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis, Verified, verify};
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
-use countersign_types::{BundleDigest, RequestDigest, StatementDigest, Timestamp};
+use countersign_policy::DestinationLists;
+use countersign_types::{BundleDigest, Destination, RequestDigest, StatementDigest, Timestamp};
 
 use crate::{
     Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, past,
@@ -206,6 +207,7 @@ impl Round {
             Ok(step) => {
                 let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
                 changes.activation(&step, &self.files)?;
+                changes.writes.extend(listed(self.previous.as_deref(), &self.bundle));
                 if !late.is_empty() {
                     changes.writes.push(Write::Backfill { charges: late });
                 }
@@ -272,4 +274,24 @@ impl Changes {
         });
         Ok(())
     }
+}
+
+/// What lists name from now on and did not name before, and what none of them names any more.
+fn listed(previous: Option<&Bundle>, bundle: &Bundle) -> Option<Write> {
+    let none = DestinationLists::default();
+    let (old, new) = (previous.map_or(&none, Bundle::destinations), bundle.destinations());
+    let mut added = BTreeSet::new();
+    for id in new.ids() {
+        let before = old.list(id);
+        let entries = new.list(id).into_iter().flatten();
+        added.extend(
+            entries
+                .filter(|entry| before.is_none_or(|before| !before.contains(entry)))
+                .cloned(),
+        );
+    }
+    let before = old.ids().filter_map(|id| old.list(id)).flatten();
+    let removed: BTreeSet<Destination> = before.filter(|entry| !new.is_listed(entry)).cloned().collect();
+    let is_changed = !added.is_empty() || !removed.is_empty();
+    is_changed.then_some(Write::Listed { added, removed })
 }

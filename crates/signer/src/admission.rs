@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Body, Kind, Observation, StatementError, Verified};
-use countersign_decision::{AttemptFact, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about};
+use countersign_decision::{
+    AttemptFact, MAX_ATTESTATIONS, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about, is_wanted,
+};
+use countersign_policy::Wants;
 use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp};
 
 use crate::{
-    LedgerView, SignerError,
-    prepare::{Prepared, room, sequence},
+    LastWord, LedgerView, SignerError,
+    prepare::{Prepared, is_attestation, room, sequence},
+    words::{Matter, replaces, word},
 };
 
 /// The statements of one call at the door.
@@ -17,6 +21,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) view: &'a LedgerView,
     pub(crate) attempts: &'a [AttemptFact],
+    /// What the policies look at.
+    pub(crate) wants: &'a Wants,
     pub(crate) now: Timestamp,
 }
 
@@ -29,6 +35,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) ignored: Vec<Reason>,
     /// How far observers are that are further than the journal knows.
     pub(crate) sequences: BTreeMap<(PrincipalId, ChainId), u64>,
+    /// What services say from now on.
+    pub(crate) words: BTreeMap<Matter, LastWord>,
     nonces: BTreeSet<(PrincipalId, StatementNonce)>,
 }
 
@@ -36,6 +44,11 @@ impl Admitted<'_> {
     fn count(&self, kind: Kind) -> usize {
         let of_kind = |verified: &&&Verified| verified.envelope().kind() == kind;
         self.statements.iter().filter(of_kind).count()
+    }
+
+    fn attestations(&self) -> usize {
+        let is_one = |verified: &&&Verified| is_attestation(verified.envelope().kind());
+        self.statements.iter().filter(is_one).count()
     }
 }
 
@@ -57,6 +70,9 @@ impl<'a> Admission<'a> {
                 && self.view.sequences.get(&source).is_none_or(|known| *known < sequence)
             {
                 admitted.sequences.insert(source, sequence);
+            }
+            if let Some((matter, word)) = word(verified, |matter| self.known(matter, &admitted), self.now) {
+                admitted.words.insert(matter, word);
             }
         }
         admitted
@@ -88,19 +104,17 @@ impl<'a> Admission<'a> {
             | Body::Freeze(_)
             | Body::Thaw(_)
             | Body::Replace(_) => None,
-            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
-                let message = format!("a statement of kind `{kind}` by `{}`", verified.signer());
-                Some(Reason::new(Tag::StatementNotPermitted, message))
-            }
+            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => self.attestation_refusal(verified, admitted),
         }
     }
 
     fn approval_refusal(&self, admitted: &Admitted<'_>) -> Option<Reason> {
-        let journaled = self.prepared.journaled.len().saturating_sub(self.prepared.observations);
-        let here = admitted
-            .statements
-            .len()
-            .saturating_sub(admitted.count(Kind::Observation));
+        let others = self.prepared.observations.saturating_add(self.prepared.attestations);
+        let journaled = self.prepared.journaled.len().saturating_sub(others);
+        let others = admitted
+            .count(Kind::Observation)
+            .saturating_add(admitted.attestations());
+        let here = admitted.statements.len().saturating_sub(others);
         let message = format!("at most {MAX_STATEMENTS} statements of people count");
         (journaled.saturating_add(here) >= MAX_STATEMENTS).then(|| Reason::new(Tag::MessageTooLarge, message))
     }
@@ -141,6 +155,28 @@ impl<'a> Admission<'a> {
             .saturating_add(admitted.count(Kind::Observation));
         let message = format!("at most {MAX_OBSERVATIONS} observations count");
         (total >= MAX_OBSERVATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
+    }
+
+    fn known(&self, matter: &Matter, admitted: &Admitted<'_>) -> Option<LastWord> {
+        let known = admitted.words.get(matter).or_else(|| self.view.matters.get(matter));
+        known.copied()
+    }
+
+    /// An attestation is journaled for a withdrawal that needs it, and never behind a later word of its service on the matter.
+    fn attestation_refusal(&self, verified: &Verified, admitted: &Admitted<'_>) -> Option<Reason> {
+        let (signer, kind) = (verified.signer(), verified.envelope().kind());
+        let prepared = self.prepared;
+        if !is_wanted(verified, self.wants, &prepared.request, prepared.reading.parsed().ok()) {
+            let message = format!("a statement of kind `{kind}` by `{signer}` says nothing that the withdrawal needs");
+            return Some(Reason::new(Tag::AttestationIrrelevant, message));
+        }
+        if !replaces(verified, |matter| self.known(matter, admitted)) {
+            let message = format!("`{signer}` has said something later than a statement of kind `{kind}`");
+            return Some(Reason::new(Tag::AttestationSuperseded, message));
+        }
+        let total = prepared.attestations.saturating_add(admitted.attestations());
+        let message = format!("at most {MAX_ATTESTATIONS} attestations count");
+        (total >= MAX_ATTESTATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
     }
 
     /// How many statements the signer of one has made about the withdrawal, those of this call included.

@@ -24,6 +24,9 @@ pub enum SignerError {
     /// The nonce was used for another statement.
     #[error("`{0}` has already used this nonce for another statement")]
     NonceReused(PrincipalId),
+    /// Its service has said something later on the same matter.
+    #[error("`{0}` has said something later on the same matter already")]
+    Superseded(PrincipalId),
     /// Too many statements in one call.
     #[error("{0} statements; at most {max} are accepted", max = crate::submission::MAX_SUBMITTED_STATEMENTS)]
     TooManyStatements(usize),
@@ -98,6 +101,7 @@ impl SignerError {
             Self::Statement(error) => error.tag(),
             Self::NotPermitted { .. } => Tag::StatementNotPermitted,
             Self::NonceReused(_) => Tag::StatementNonceReused,
+            Self::Superseded(_) => Tag::AttestationSuperseded,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,
             Self::NoFreeze(_) => Tag::FreezeNotFound,

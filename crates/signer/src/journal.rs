@@ -95,6 +95,10 @@ pub struct Reads {
     pub marks: Vec<String>,
     /// Freezes that were made, in force or not.
     pub made: Vec<FreezeId>,
+    /// What services said last on these matters.
+    pub matters: Vec<(PrincipalId, String)>,
+    /// Whether these were paid by another withdrawal than the one asked for, and since when lists name them.
+    pub destinations: Vec<Destination>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -138,6 +142,12 @@ pub struct LedgerView {
     pub marks: BTreeMap<String, BTreeMap<String, Timestamp>>,
     /// Which of the freezes asked for were made.
     pub made: BTreeSet<FreezeId>,
+    /// The last words asked for; matters on which a service has said nothing yet are absent.
+    pub matters: BTreeMap<(PrincipalId, String), LastWord>,
+    /// The destinations asked for that a signed transaction of another withdrawal has paid.
+    pub paid: BTreeSet<Destination>,
+    /// The destinations asked for that lists name, and since when.
+    pub listed: BTreeMap<Destination, Timestamp>,
 }
 
 /// The most freezes that a view has: one more than a decision tells apart.
@@ -158,6 +168,15 @@ pub struct FreezeRecord {
     pub since: Timestamp,
     /// When it ends; `None` until a quorum has thawed it.
     pub thaws_at: Option<Timestamp>,
+}
+
+/// What a service said last on one matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastWord {
+    /// Its number.
+    pub sequence: u64,
+    /// Since when the service says so without a break; `None` where it says that it does not, as a removal from a book.
+    pub since: Option<Timestamp>,
 }
 
 /// The bundle in force.
@@ -322,6 +341,29 @@ pub enum Write {
         network: ChainId,
         /// The highest sequence journaled.
         sequence: u64,
+    },
+    /// What a service says on a matter from now on. Its number never goes back.
+    LastWord {
+        /// The service.
+        service: PrincipalId,
+        /// The matter, as `countersign_decision::matter` writes it.
+        matter: String,
+        /// What it says.
+        word: LastWord,
+    },
+    /// A signed transaction of a withdrawal pays these.
+    Paid {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// Where to.
+        destinations: BTreeSet<Destination>,
+    },
+    /// Lists of the bundle that comes into force name destinations that they did not name before, or no longer.
+    Listed {
+        /// New in some list.
+        added: BTreeSet<Destination>,
+        /// In no list any more.
+        removed: BTreeSet<Destination>,
     },
     /// A withdrawal at its first sight: claims the reference, and nothing else yet.
     Withdrawal {

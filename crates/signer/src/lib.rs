@@ -34,6 +34,7 @@ mod prepare;
 mod ruling;
 mod signature;
 mod submission;
+mod words;
 
 pub use authorization::Authorization;
 pub use backend::{BackendError, KeyBackend, SigningJob};

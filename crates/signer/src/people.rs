@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Genesis, Verified, verify};
+use countersign_approval::{Body, Envelope, Genesis, ScreeningResult, Verified, verify};
 use countersign_audit::{KeyName, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_decision::{
     Acknowledgement, ActivatedBundle, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement, SeenStatement,
-    SignedFile,
+    SignedFile, matter,
 };
 use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
 
@@ -19,6 +19,7 @@ use crate::{
     prepare::{about, room, subjects},
     propose,
     ruling::Changes,
+    words::{Matter, replaces, word},
 };
 
 /// The log key that a genesis pins, as a signed-note verifier.
@@ -88,8 +89,21 @@ impl Signer {
                 Ok(Effect::Heard)
             }
             Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
-            Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
-                Err(refuse("an attestation comes with the withdrawal that it is about"))
+            // What speaks against a payment needs no orchestrator, and neither does an entry whose time starts to run.
+            Body::Screening(screening) if screening.result == ScreeningResult::Fail => {
+                let is_asked = bundle.policy().wants().attesters.contains(verified.signer());
+                is_asked
+                    .then_some(Effect::Heard)
+                    .ok_or_else(|| refuse("no rule asks for its attestations"))
+            }
+            Body::AddressBook(_) => {
+                let is_asked = bundle.policy().wants().books.contains(verified.signer());
+                is_asked
+                    .then_some(Effect::Heard)
+                    .ok_or_else(|| refuse("no rule looks into its address book"))
+            }
+            Body::Price(_) | Body::Screening(_) => {
+                Err(refuse("a quote, or a screening that passed, comes with its withdrawal"))
             }
         }
     }
@@ -220,6 +234,10 @@ impl Intake {
                 Effect::Thaws(thawing) => vec![thawing.topic()],
                 Effect::Heard | Effect::Ends | Effect::Freezes => Vec::new(),
             },
+            matters: matter(&self.verified)
+                .map(|(matter, _)| (signer.clone(), matter))
+                .into_iter()
+                .collect(),
             ..Reads::default()
         }
     }
@@ -248,8 +266,13 @@ impl Intake {
         if view.voices.values().any(|said| *said >= room) {
             return Err(SignerError::TooTalkative(nonce.0));
         }
+        let known = |matter: &Matter| view.matters.get(matter).copied();
+        if matter(verified).is_some() && !replaces(verified, known) {
+            return Err(SignerError::Superseded(nonce.0));
+        }
         let mut changes = Changes::default();
         changes.statement(verified, subjects(verified), now)?;
+        changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
             Effect::Heard => {}
             Effect::Ends => {

@@ -5,7 +5,7 @@
 //!
 //! The basis is what the decision saw: the bundle in force, the statements, no end. A change of it starts the pipeline over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_approval::{Environment, Genesis};
@@ -13,7 +13,8 @@ use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
 use countersign_decision::{AuthorizationRecord, Entry, EntryError, SignatureEntry};
 use countersign_types::{
-    BundleDigest, ChainFacts, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp, WithdrawalId,
+    BundleDigest, ChainFacts, Destination, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp,
+    WithdrawalId,
 };
 use futures_util::future::try_join_all;
 
@@ -330,6 +331,8 @@ impl Signer {
             ..Reads::default()
         };
         let authorization = spent.record().clone();
+        let payments = spent.request().payments.iter();
+        let paid: BTreeSet<Destination> = payments.map(|payment| payment.destination.clone()).collect();
         let basis = spent.basis().clone();
         let ages_from = ages_from(spent.bundle(), spent.request());
         let decide = move |view: &LedgerView, now: Timestamp| {
@@ -348,6 +351,7 @@ impl Signer {
                     if let (Recorded::Signed(_), Some(attempt)) = (&verdict.reply, attempt) {
                         verdict.writes.extend(of_signature(ages_from, request, attempt));
                     }
+                    verdict.writes.extend(paying(&verdict, request, &paid));
                     verdict
                 }
             }
@@ -435,6 +439,15 @@ enum Recorded {
     Late,
     /// The entry could not be written.
     Refused(EntryError),
+}
+
+/// What recorded signatures pay.
+fn paying(verdict: &Verdict<Recorded>, request: RequestDigest, paid: &BTreeSet<Destination>) -> Option<Write> {
+    let is_signed = !verdict.is_unchanged() && !paid.is_empty();
+    is_signed.then(|| Write::Paid {
+        request,
+        destinations: paid.clone(),
+    })
 }
 
 /// The entry and the change that make signatures known.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verified, verify};
 use countersign_bundle::Bundle;
-use countersign_decision::{Observatory, Reading, Reason, Seen, usage_queries};
+use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};
 use countersign_policy::UsageQuery;
 use countersign_types::{
-    AgesFrom, ChainFacts, ChainId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp,
-    WithdrawalId,
+    AgesFrom, ChainFacts, ChainId, Destination, Effect, GenesisHash, ParsedTransaction, PrincipalId, RequestDigest,
+    StatementDigest, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{JournalError, JournaledStatement, Reads, SignerError, activation, submission::Decoded};
@@ -42,6 +42,8 @@ pub(crate) struct Prepared {
     pub(crate) journaled: Vec<Seen>,
     /// How many of them are observations.
     pub(crate) observations: usize,
+    /// How many of them are attestations.
+    pub(crate) attestations: usize,
     /// Verified and about this withdrawal, not journaled about it yet; each observer's in its order. Whether an
     /// observation is about it is the journal's to say.
     pub(crate) fresh: Vec<Verified>,
@@ -74,10 +76,11 @@ impl Prepared {
             }
         };
         let mut journaled = Vec::new();
-        let mut observations = 0_usize;
+        let (mut observations, mut attestations) = (0_usize, 0_usize);
         for statement in from.journaled {
             let (seen, kind) = seen(statement, &from.bundle)?;
             observations = observations.saturating_add(usize::from(kind == Kind::Observation));
+            attestations = attestations.saturating_add(usize::from(is_attestation(kind)));
             journaled.push(seen);
         }
         let (fresh, ignored) = sort_statements(&from.decoded, &from.bundle, &journaled);
@@ -103,6 +106,7 @@ impl Prepared {
             decoded: from.decoded,
             journaled,
             observations,
+            attestations,
             fresh,
             ignored,
         })
@@ -149,6 +153,8 @@ impl Prepared {
             freezes: true,
             marks: Vec::new(),
             made: Vec::new(),
+            matters: self.matters(),
+            destinations: self.destinations(),
         }
     }
 }
@@ -168,6 +174,40 @@ impl Prepared {
         usage_queries(bundles, self.verified.signer(), &self.request, parsed)
             .into_iter()
             .collect()
+    }
+
+    /// What attestations are about, journaled or not.
+    fn matters(&self) -> Vec<(PrincipalId, String)> {
+        let journaled = self.journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
+        let matters = journaled.chain(&self.fresh).filter_map(|verified| {
+            let (matter, _) = matter(verified)?;
+            Some((verified.signer().clone(), matter))
+        });
+        matters.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Everywhere that the bytes pay.
+    fn destinations(&self) -> Vec<Destination> {
+        let parsed = self.reading.parsed();
+        let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
+        let destinations: BTreeSet<&Destination> = effects.iter().filter_map(Effect::destination).collect();
+        destinations.into_iter().cloned().collect()
+    }
+}
+
+/// Whether a statement is one service's word about one matter.
+pub(crate) fn is_attestation(kind: Kind) -> bool {
+    match kind {
+        Kind::Price | Kind::Screening | Kind::AddressBook => true,
+        Kind::Request
+        | Kind::Approval
+        | Kind::Rejection
+        | Kind::Cancel
+        | Kind::Activation
+        | Kind::Observation
+        | Kind::Freeze
+        | Kind::Thaw
+        | Kind::Replace => false,
     }
 }
 
@@ -220,8 +260,12 @@ fn sort_statements(decoded: &Decoded, bundle: &Bundle, journaled: &[Seen]) -> (V
             Err(reason) => ignored.push(reason),
         }
     }
-    // An observer's statements in its own order, whatever order they came in; people's keep theirs.
-    fresh.sort_by_key(|verified| sequence(verified).map(|(_, sequence)| sequence));
+    // An observer's statements in its own order, whatever order they came in; people's keep theirs. Of attestations the latest
+    // first: what it replaces is not admitted beside it.
+    fresh.sort_by_key(|verified| {
+        let observed = sequence(verified).map(|(_, sequence)| sequence);
+        observed.or(matter(verified).map(|(_, sequence)| u64::MAX.saturating_sub(sequence)))
+    });
     (fresh, ignored)
 }
 
@@ -245,11 +289,27 @@ fn certify(
 ) -> Result<Verified, Reason> {
     let refused = |error: &StatementError| Reason::new(error.tag(), error.to_string());
     let verified = verify(envelope.map_err(refused)?, bundle.roster()).map_err(|error| refused(&error))?;
-    if sequence(&verified).is_some() || subjects(&verified).contains(&withdrawal) {
+    if names_none(verified.envelope().kind()) || subjects(&verified).contains(&withdrawal) {
         return Ok(verified);
     }
     let message = format!("a statement of `{}` is not about {withdrawal}", verified.signer());
     Err(Reason::new(Tag::ApprovalOtherWithdrawal, message))
+}
+
+/// Whether statements of the kind name no withdrawal, and are about those that need what they say.
+fn names_none(kind: Kind) -> bool {
+    match kind {
+        Kind::Observation | Kind::Price | Kind::AddressBook => true,
+        Kind::Request
+        | Kind::Approval
+        | Kind::Rejection
+        | Kind::Cancel
+        | Kind::Activation
+        | Kind::Screening
+        | Kind::Freeze
+        | Kind::Thaw
+        | Kind::Replace => false,
+    }
 }
 
 /// How many statements of one person about one withdrawal leave room for another of this kind. One person cannot make a
@@ -264,7 +324,10 @@ pub(crate) fn room(kind: Kind) -> u64 {
         // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
         Kind::Replace => 12,
         // Freezes and thaws are about no withdrawal, and have bounds of their own.
-        Kind::Request | Kind::Freeze | Kind::Thaw | Kind::Price | Kind::Screening | Kind::AddressBook => 0,
+        // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
+        Kind::Price => 16,
+        Kind::Screening | Kind::AddressBook => 48,
+        Kind::Request | Kind::Freeze | Kind::Thaw => 0,
     }
 }
 

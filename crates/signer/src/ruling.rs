@@ -1,21 +1,23 @@
 //! The decision inside the journal's transaction: a pure function of what was prepared, the ledger and the clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::Verified;
 use countersign_decision::{
-    AttemptFact, AuthorizationRecord, Case, Decision, Entry, EntryError, LedgerFacts, Observatory, Outcome, Reason,
-    Seen, StatementEntry, decide,
+    AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
+    Outcome, Reason, Seen, StatementEntry, decide,
 };
 use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
-    Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
+    Answer, AttemptRecord, Basis, LastWord, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict,
+    WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
     aging::{of_ended, settlements},
     freezes::freeze_fact,
     prepare::{Prepared, about, first_sight, subjects},
+    words::{Matter, is_passing, standing},
 };
 
 /// The most decisions of one withdrawal in the log, those that authorize or end it aside.
@@ -73,16 +75,28 @@ impl Bench {
         let Some(first) = known.find(|bundle| bundle.digest() == first_digest) else {
             return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
         };
-        let ledger = ledger_facts(view, prepared);
+        let mut ledger = ledger_facts(view, prepared);
+        let mut wants = prepared.bundle.policy().wants();
+        wants.join(first.policy().wants());
         let admission = Admission {
             deployment: self.deployment,
             prepared,
             view,
             attempts: &ledger.attempts,
+            wants: &wants,
             now,
         };
         let admitted = admission.admit();
         let statements = self.statements(view, &admitted, now);
+        let last = |matter: &Matter| {
+            let word = admitted.words.get(matter).or_else(|| view.matters.get(matter));
+            word.copied()
+        };
+        ledger.standing = standing(&statements, last);
+        ledger.destinations = (wants.history || wants.ages).then(|| DestinationsRecord {
+            paid: view.paid.clone(),
+            listed: view.listed.clone(),
+        });
         if let Some(facts) = self.other_facts(view, &statements, now) {
             return Ok(Verdict::unchanged(Ruling::Reread(facts)));
         }
@@ -178,8 +192,12 @@ impl Bench {
             ledger.statement(&self.prepared.verified, subjects(&self.prepared.verified), now)?;
             ledger.writes.push(self.withdrawal());
         }
-        let fresh = u64::try_from(admitted.statements.len()).unwrap_or(u64::MAX);
-        self.journal_statements(view, &admitted, &mut ledger, now)?;
+        let is_allowed = decision.outcome == Outcome::Allowed;
+        let kept = admitted.statements.iter().copied();
+        let kept: Vec<&Verified> = kept.filter(|verified| is_allowed || !is_passing(verified)).collect();
+        let fresh = u64::try_from(kept.len()).unwrap_or(u64::MAX);
+        self.journal_statements(view, &kept, &mut ledger, now)?;
+        ledger.advance(&admitted);
         let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
         ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
         let mut entry = Vec::new();
@@ -236,12 +254,12 @@ impl Bench {
     fn journal_statements(
         &self,
         view: &LedgerView,
-        admitted: &Admitted<'_>,
+        kept: &[&Verified],
         ledger: &mut Changes,
         now: Timestamp,
     ) -> Result<(), EntryError> {
         let withdrawal = WithdrawalId::of(self.prepared.decoded.digest);
-        for verified in &admitted.statements {
+        for verified in kept {
             let about = match subjects(verified) {
                 named if named.is_empty() => vec![withdrawal],
                 named => named,
@@ -251,14 +269,6 @@ impl Bench {
                 None => ledger.statement(verified, about, now)?,
             }
         }
-        let sequences = admitted.sequences.iter();
-        ledger
-            .writes
-            .extend(sequences.map(|((observer, network), sequence)| Write::Sequence {
-                observer: observer.clone(),
-                network: network.clone(),
-                sequence: *sequence,
-            }));
         Ok(())
     }
 
@@ -393,6 +403,28 @@ impl Changes {
         Ok(())
     }
 
+    /// How far observers and services are now.
+    fn advance(&mut self, admitted: &Admitted<'_>) {
+        let sequences = admitted.sequences.iter();
+        self.writes
+            .extend(sequences.map(|((observer, network), sequence)| Write::Sequence {
+                observer: observer.clone(),
+                network: network.clone(),
+                sequence: *sequence,
+            }));
+        self.words(&admitted.words);
+    }
+
+    /// What services say from now on.
+    pub(crate) fn words(&mut self, words: &BTreeMap<Matter, LastWord>) {
+        self.writes
+            .extend(words.iter().map(|((service, matter), word)| Write::LastWord {
+                service: service.clone(),
+                matter: matter.clone(),
+                word: *word,
+            }));
+    }
+
     /// A journaled statement about one more withdrawal.
     fn subject(
         &mut self,
@@ -485,6 +517,8 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
         attempts: attempt_facts(attempts),
         usage: view.usage.clone(),
         freezes: view.freezes.iter().map(freeze_fact).collect(),
+        standing: BTreeMap::new(),
+        destinations: None,
     }
 }
 

@@ -20,12 +20,14 @@ impl Audience {
     /// Whether the caller may use the listener at all.
     pub fn admits(self, caller: &Caller) -> bool {
         match (self, caller) {
-            (Self::Orchestrators, Caller::Orchestrator(_)) | (Self::People, Caller::Person(_) | Caller::Auditor(_)) => {
-                true
-            }
+            (Self::Orchestrators, Caller::Orchestrator(_))
+            | (Self::People, Caller::Person(_) | Caller::Auditor(_) | Caller::Attester(_)) => true,
             // Observations come with the decisions that need them, through an orchestrator.
             (_, Caller::Observer(_))
-            | (Self::Orchestrators, Caller::Pipeline { .. } | Caller::Person(_) | Caller::Auditor(_))
+            | (
+                Self::Orchestrators,
+                Caller::Pipeline { .. } | Caller::Person(_) | Caller::Auditor(_) | Caller::Attester(_),
+            )
             | (Self::People, Caller::Orchestrator(_) | Caller::Pipeline { .. }) => false,
         }
     }
@@ -33,7 +35,7 @@ impl Audience {
     fn expected(self) -> &'static str {
         match self {
             Self::Orchestrators => "orchestrators",
-            Self::People => "people and auditors",
+            Self::People => "people, attesters and auditors",
         }
     }
 }

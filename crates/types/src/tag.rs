@@ -137,6 +137,11 @@ tags! {
     // Approvals.
     ApprovalMissing = "approval/missing", Pending, "seats of a quorum are not filled yet";
     ApprovalTimeLock = "approval/time-lock", Pending, "the time-lock has not run out yet";
+    AttestationFailed = "attestation/failed", Denied, "a service says that the payment must not be made";
+    AttestationStale = "attestation/stale", Denied, "what the service says is too old";
+    AttestationSuperseded = "attestation/superseded", Denied, "the service has said something later on the same matter already";
+    AttestationIrrelevant = "attestation/irrelevant", Denied, "the attestation says nothing that this withdrawal needs";
+    PriceMissing = "price/missing", Pending, "an amount is compared in money and too few fresh quotes agree on a price";
     AttestationMissing = "attestation/missing", Pending, "an attestation that the policy asks for is missing or stale";
     ApprovalRejected = "approval/rejected", Denied, "a member of a required group rejected the withdrawal";
     ApprovalOtherWithdrawal = "approval/other-withdrawal", Denied, "the statement names other withdrawals";

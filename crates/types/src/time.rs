@@ -37,6 +37,11 @@ impl Timestamp {
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.millis()))
     }
+    /// How long from this moment until another, in whole seconds rounded down; zero where the other comes first.
+    pub fn until(self, later: Self) -> Duration {
+        let millis = later.0.saturating_sub(self.0).max(0);
+        Duration(u32::try_from(millis.div_euclid(1000)).unwrap_or(u32::MAX))
+    }
     /// The whole second that this moment lies in.
     pub fn to_seconds(self) -> UtcSeconds {
         UtcSeconds(self.0.div_euclid(1000))

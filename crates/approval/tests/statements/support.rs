@@ -294,6 +294,7 @@ pub(crate) fn roster_file() -> RosterFile {
         officers: ids(&["dave"]),
         observers: vec![],
         thaw_delay: None,
+        price_sources: vec![],
     }
 }
 

@@ -1,6 +1,6 @@
 //! The effects of a policy test.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use countersign_types::{
     Amount, AssetId, AuthorityScope, ChainId, CodeChangeKind, Destination, Effect, OpaqueKind, PrincipalId, WalletId,
@@ -34,8 +34,8 @@ impl Effects<'_> {
         let books = books.map(|books| {
             books
                 .iter()
-                .map(|id| id.parse())
-                .collect::<Result<BTreeSet<PrincipalId>, _>>()
+                .map(|id| id.parse().map(|id| (id, true)))
+                .collect::<Result<BTreeMap<PrincipalId, bool>, _>>()
         });
         let place = |name: &str| format!("{path}.{name}");
         Ok(CaseEffect {

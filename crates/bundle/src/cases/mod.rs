@@ -56,7 +56,7 @@ struct CaseEffect {
     subject: Option<SubjectId>,
     is_first_seen: Option<bool>,
     entry_age: Option<Duration>,
-    books: Option<BTreeSet<PrincipalId>>,
+    books: Option<BTreeMap<PrincipalId, bool>>,
 }
 
 /// What the decision must be.

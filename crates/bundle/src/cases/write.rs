@@ -182,7 +182,8 @@ impl Written<'_> {
             push("entry-age", age.to_string());
         }
         if let Some(books) = &item.books {
-            let books: Vec<String> = books.iter().map(|book| quoted(book.as_str())).collect();
+            let having = books.iter().filter(|(_, has)| **has);
+            let books: Vec<String> = having.map(|(book, _)| quoted(book.as_str())).collect();
             push("address-books", format!("[{}]", books.join(", ")));
         }
         parts

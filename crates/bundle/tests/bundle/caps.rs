@@ -77,10 +77,11 @@ const ETH_DAY: &str = "id: eth-day, effects: [transfer], assets: [ETH], scope: [
 fn a_policy_with_every_cap_is_accepted() {
     assert_eq!(production(&[]), Ok(()));
     let dollars = "id: eth-day, effects: [transfer], scope: [tier, network, asset], window: 24h, hard: \"500000 USD\"";
+    let said = "roster.yaml:1:1: a production genesis needs price sources in USD with a threshold of at least 2: one alone makes no price";
     assert_eq!(
         production(&[(ETH_DAY, dollars)]),
-        Ok(()),
-        "money caps what is valued in it"
+        Err(said.to_owned()),
+        "money caps what is valued in it, once it has prices"
     );
 }
 

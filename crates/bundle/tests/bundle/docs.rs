@@ -71,7 +71,7 @@ fn every_block_of_rules_loads() {
     assert_eq!(
         seen,
         BTreeMap::from([
-            ("permits", 3),
+            ("permits", 4),
             ("requires", 2),
             ("limits", 2),
             ("forbids", 2),

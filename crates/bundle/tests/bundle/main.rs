@@ -27,4 +27,5 @@ mod manifest;
 mod mutations;
 mod observers;
 mod policy_mutations;
+mod price_sources;
 mod support;

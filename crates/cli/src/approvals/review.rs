@@ -3,20 +3,24 @@
 //! The decision is the signer's own code over the same statement, bytes and bundle. What only the signer's journal knows
 //! (other withdrawals' references, payments and nonces) is taken to be in order: the signer still refuses what is not.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
 use countersign_decision::{
-    Case, DecisionEntry, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide, unspent,
+    Case, DecisionEntry, DestinationsRecord, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide, unspent,
 };
 use countersign_types::{
-    Amount, AssetId, AttributeName, AttributeValue, ConflictKey, Destination, Duration, EffectsText, ParsedTransaction,
-    PolicyDigest, PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
+    Amount, AssetId, AttributeName, AttributeValue, ConflictKey, Destination, Duration, Effect, EffectsText,
+    ParsedTransaction, PolicyDigest, PrincipalId, Tag, Timestamp, TransactionDigest, UtcSeconds, WithdrawalId,
 };
 use serde::Serialize;
 
+use super::attested::{self, Attestation};
 use crate::{
     beside::Beside,
     clock,
@@ -49,6 +53,7 @@ pub(super) struct Reviewed {
     /// What the initiator says of the request. It says nothing about the bytes.
     attributes: BTreeMap<AttributeName, AttributeValue>,
     lookalikes: Vec<Lookalike>,
+    attestations: Vec<Attestation>,
     fee: Fee,
     transaction: TransactionDigest,
     pub(super) policy: PolicyDigest,
@@ -145,7 +150,7 @@ fn review_with(
         statements: &statements,
         ledger: &LedgerFacts {
             usage,
-            ..undisturbed(parsed.ok())
+            ..undisturbed(parsed.ok(), &statements, bundle, now)
         },
         now,
         sign_within: SIGN_WITHIN,
@@ -167,6 +172,7 @@ fn review_with(
         attributes: request.attributes.clone(),
         payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
+        attestations: attested::among(&statements, &decision.entry),
         fee: fee(parsed, bundle)?,
         transaction: reading.transaction(),
         policy: bundle.policy_digest(),
@@ -188,8 +194,14 @@ fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDir
     statements.map(one).collect()
 }
 
-/// A ledger in which the withdrawal's own nonce is the next one, and nothing else happened.
-fn undisturbed(parsed: Option<&ParsedTransaction>) -> LedgerFacts {
+/// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations have been listed for
+/// ever, none was paid before, and nothing else happened.
+fn undisturbed(
+    parsed: Option<&ParsedTransaction>,
+    statements: &[Seen],
+    bundle: &Bundle,
+    now: Timestamp,
+) -> LedgerFacts {
     let nonce = |key: &ConflictKey| match key {
         ConflictKey::AccountNonce { account, nonce } => Some((account.clone(), *nonce)),
         ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
@@ -204,8 +216,21 @@ fn undisturbed(parsed: Option<&ParsedTransaction>) -> LedgerFacts {
     LedgerFacts {
         epoch: clock::epoch(),
         next_nonces,
+        standing: statements.iter().map(|seen| (seen.digest, now)).collect(),
+        destinations: Some(DestinationsRecord {
+            paid: BTreeSet::new(),
+            listed: listed_for_ever(parsed, bundle),
+        }),
         ..LedgerFacts::default()
     }
+}
+
+fn listed_for_ever(parsed: Option<&ParsedTransaction>, bundle: &Bundle) -> BTreeMap<Destination, Timestamp> {
+    let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
+    let destinations = effects.iter().filter_map(Effect::destination);
+    let listed = destinations.filter(|destination| bundle.destinations().is_listed(destination));
+    let always = Timestamp::from_unix_millis(0);
+    listed.map(|destination| (destination.clone(), always)).collect()
 }
 
 fn refuse_denied(outcome: &Outcome) -> Result<()> {
@@ -324,6 +349,9 @@ impl fmt::Display for Reviewed {
         }
         for lookalike in &self.lookalikes {
             writeln!(f, "WARNING      {lookalike}")?;
+        }
+        for attestation in &self.attestations {
+            writeln!(f, "attested     {attestation}")?;
         }
         writeln!(f, "transaction  {}", self.transaction)?;
         writeln!(f, "this fee     at most {}", self.fee.shown)?;

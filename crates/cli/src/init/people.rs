@@ -112,6 +112,7 @@ impl People {
             officers: vec![PrincipalId::parse(OFFICER)?],
             observers: self.observed.iter().map(|network| self.observers_of(network)).collect(),
             thaw_delay: None,
+            price_sources: Vec::new(),
         })
     }
 }

@@ -14,9 +14,11 @@ use crate::{
 fn approving(caller: &Caller) -> Result<(), Status> {
     match caller {
         Caller::Person(_) => Ok(()),
-        Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
-            Err(not_allowed(caller, "use the approvals service"))
-        }
+        Caller::Pipeline { .. }
+        | Caller::Auditor(_)
+        | Caller::Observer(_)
+        | Caller::Attester(_)
+        | Caller::Orchestrator(_) => Err(not_allowed(caller, "use the approvals service")),
     }
 }
 
@@ -24,9 +26,23 @@ fn approving(caller: &Caller) -> Result<(), Status> {
 fn observing(caller: &Caller) -> Result<(), Status> {
     match caller {
         Caller::Observer(_) => Ok(()),
-        Caller::Person(_) | Caller::Pipeline { .. } | Caller::Auditor(_) | Caller::Orchestrator(_) => {
-            Err(not_allowed(caller, "bring observations"))
-        }
+        Caller::Person(_)
+        | Caller::Pipeline { .. }
+        | Caller::Auditor(_)
+        | Caller::Attester(_)
+        | Caller::Orchestrator(_) => Err(not_allowed(caller, "bring observations")),
+    }
+}
+
+/// Attesters, and nobody else.
+fn attesting(caller: &Caller) -> Result<(), Status> {
+    match caller {
+        Caller::Attester(_) => Ok(()),
+        Caller::Person(_)
+        | Caller::Pipeline { .. }
+        | Caller::Auditor(_)
+        | Caller::Observer(_)
+        | Caller::Orchestrator(_) => Err(not_allowed(caller, "bring attestations")),
     }
 }
 
@@ -123,5 +139,25 @@ impl Approvals for Api {
         };
         self.0.store.add_statement(new).await?;
         Ok(Response::new(v1::SubmitObservationResponse { statement_digest }))
+    }
+    async fn submit_attestation(
+        &self,
+        request: Request<v1::SubmitAttestationRequest>,
+    ) -> Result<Response<v1::SubmitAttestationResponse>, Status> {
+        let admitted = self.0.admission.admit(&request)?;
+        attesting(&admitted.caller)?;
+        let message = request.into_inner();
+        let withdrawal = fields::parse_withdrawal_id(&message.withdrawal_id)?;
+        let envelope = fields::parse_statement("statement", message.statement)?;
+        let advice = StatementAdvice::parse_attestation(&envelope, withdrawal)?;
+        let statement_digest = advice.digest.to_string();
+        let new = NewStatement {
+            advice,
+            envelope,
+            submitted_by: admitted.caller.to_string(),
+            scope: Scope::All,
+        };
+        self.0.store.add_statement(new).await?;
+        Ok(Response::new(v1::SubmitAttestationResponse { statement_digest }))
     }
 }

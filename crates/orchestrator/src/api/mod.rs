@@ -62,12 +62,12 @@ fn not_allowed(caller: &Caller, call: &str) -> Status {
     errors::status(Tag::CallerNotAllowed, format!("`{caller}` may not {call}"))
 }
 
-/// Pipelines see their tenant; people, auditors and observers (who look up what is to be observed) see all; an orchestrator
+/// Pipelines see their tenant; people, auditors, observers and attesters (who look up what is to be said) see all; an orchestrator
 /// has no business here.
 fn reading(caller: &Caller) -> Result<Scope, Status> {
     match caller {
         Caller::Pipeline { tenant, .. } => Ok(Scope::Tenant(tenant.clone())),
-        Caller::Person(_) | Caller::Auditor(_) | Caller::Observer(_) => Ok(Scope::All),
+        Caller::Person(_) | Caller::Auditor(_) | Caller::Observer(_) | Caller::Attester(_) => Ok(Scope::All),
         Caller::Orchestrator(_) => Err(not_allowed(caller, "read withdrawals")),
     }
 }

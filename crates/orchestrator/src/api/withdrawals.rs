@@ -28,9 +28,11 @@ impl From<AdviceError> for Status {
 fn creating(caller: &Caller) -> Result<&TenantId, Status> {
     match caller {
         Caller::Pipeline { tenant, .. } => Ok(tenant),
-        Caller::Person(_) | Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
-            Err(not_allowed(caller, "create withdrawals"))
-        }
+        Caller::Person(_)
+        | Caller::Auditor(_)
+        | Caller::Observer(_)
+        | Caller::Attester(_)
+        | Caller::Orchestrator(_) => Err(not_allowed(caller, "create withdrawals")),
     }
 }
 
@@ -38,7 +40,7 @@ fn cancelling(caller: &Caller) -> Result<Scope, Status> {
     match caller {
         Caller::Pipeline { tenant, .. } => Ok(Scope::Tenant(tenant.clone())),
         Caller::Person(_) => Ok(Scope::All),
-        Caller::Auditor(_) | Caller::Observer(_) | Caller::Orchestrator(_) => {
+        Caller::Auditor(_) | Caller::Observer(_) | Caller::Attester(_) | Caller::Orchestrator(_) => {
             Err(not_allowed(caller, "cancel withdrawals"))
         }
     }

@@ -10,8 +10,8 @@ use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Answer, MAX_OBSERVATION_BYTES, MAX_OBSERVATION_BYTES_OF_ONE, MAX_OBSERVATIONS, MAX_STATEMENTS_OF_ONE, NewAttempt,
-    NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake, digest_key, key, reads,
+    Answer, MAX_STATEMENTS_OF_ONE, NewAttempt, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake,
+    digest_key, key, reads,
 };
 use crate::{
     advice::StatementKind,
@@ -24,7 +24,7 @@ const MIN_LOCK_DELAY_MS: i64 = 1_000;
 
 /// One transaction of the writing task, and what to tell once it is durable.
 pub(super) struct Batch<'c> {
-    connection: &'c mut SqliteConnection,
+    pub(super) connection: &'c mut SqliteConnection,
     now_ms: i64,
     revision: i64,
     pub(super) news: Vec<News>,
@@ -35,8 +35,8 @@ pub(super) struct Batch<'c> {
 const GAP_DELAY_MS: std::ops::RangeInclusive<i64> = 1_000..=60_000;
 
 /// The row as far as writes need it.
-struct Current {
-    seq: i64,
+pub(super) struct Current {
+    pub(super) seq: i64,
     id: WithdrawalId,
     tenant: String,
     state: State,
@@ -187,7 +187,12 @@ impl<'c> Batch<'c> {
 
     pub(super) async fn add_statement(&mut self, new: NewStatement) -> Result<i64, StoreError> {
         let event = match new.advice.kind {
-            StatementKind::Approval | StatementKind::Rejection | StatementKind::Observation => Event::StatementArrived,
+            StatementKind::Approval
+            | StatementKind::Rejection
+            | StatementKind::Observation
+            | StatementKind::Price
+            | StatementKind::Screening
+            | StatementKind::AddressBook => Event::StatementArrived,
             StatementKind::Cancel => Event::CancelArrived,
         };
         let known = self.find_statement(&new).await?;
@@ -224,7 +229,10 @@ impl<'c> Batch<'c> {
     async fn is_filed(&mut self, statement: i64, new: &NewStatement) -> Result<bool, StoreError> {
         match new.advice.kind {
             StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => return Ok(true),
-            StatementKind::Observation => {}
+            StatementKind::Observation
+            | StatementKind::Price
+            | StatementKind::Screening
+            | StatementKind::AddressBook => {}
         }
         for id in &new.advice.withdrawals {
             let filed = sqlx::query_scalar(
@@ -241,26 +249,6 @@ impl<'c> Batch<'c> {
             }
         }
         Ok(true)
-    }
-
-    /// Observers have bounds of their own, so that they never keep an approval or a rejection out.
-    async fn has_room_for_observation(&mut self, current: &Current, new: &NewStatement) -> Result<bool, StoreError> {
-        let sums = sqlx::query(
-            "SELECT COUNT(*), COALESCE(SUM(length(envelope)), 0), \
-             COALESCE(SUM(CASE WHEN submitted_by = ?2 THEN length(envelope) ELSE 0 END), 0) \
-             FROM withdrawal_statements JOIN statements ON seq = statement WHERE withdrawal = ?1 AND kind = ?3",
-        );
-        let sums = sums
-            .bind(current.seq)
-            .bind(&new.submitted_by)
-            .bind(StatementKind::Observation.as_str())
-            .fetch_one(&mut *self.connection)
-            .await?;
-        let (count, bytes, of_one): (u32, i64, i64) = (sums.try_get(0)?, sums.try_get(1)?, sums.try_get(2)?);
-        let added = size(&new.envelope);
-        Ok(count < MAX_OBSERVATIONS
-            && bytes.saturating_add(added) <= MAX_OBSERVATION_BYTES
-            && of_one.saturating_add(added) <= MAX_OBSERVATION_BYTES_OF_ONE)
     }
 
     /// Whether a statement may be filed under a withdrawal.
@@ -280,11 +268,14 @@ impl<'c> Batch<'c> {
             .await?;
         let bytes = current.statement_bytes.saturating_add(size(&new.envelope));
         let full = usize::try_from(current.statements).is_ok_and(|count| count >= MAX_STATEMENTS)
-            || of_one >= MAX_STATEMENTS_OF_ONE
+            || (of_one >= MAX_STATEMENTS_OF_ONE && !StatementKind::ATTESTED.contains(&new.advice.kind))
             || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
         let has_room = match new.advice.kind {
             StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => true,
             StatementKind::Observation => self.has_room_for_observation(&current, new).await?,
+            StatementKind::Price | StatementKind::Screening | StatementKind::AddressBook => {
+                self.has_room_for_attestation(&current, new).await?
+            }
         };
         if full || !has_room {
             Err(StoreError::TooManyStatements)
@@ -496,6 +487,6 @@ impl<'c> Batch<'c> {
     }
 }
 
-fn size(bytes: &[u8]) -> i64 {
+pub(super) fn size(bytes: &[u8]) -> i64 {
     i64::try_from(bytes.len()).unwrap_or(i64::MAX)
 }

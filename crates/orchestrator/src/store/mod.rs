@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod reads;
+mod room;
 mod writer;
 
 #[cfg(test)]
@@ -47,6 +48,10 @@ pub const MAX_OBSERVATIONS: u32 = 32;
 /// Observations of one observer on one withdrawal, in bytes: a few with every table that a message can name. Four observers
 /// together leave half of what one `Authorize` may carry to people.
 pub const MAX_OBSERVATION_BYTES_OF_ONE: i64 = 512 * 1024;
+/// Attestations of one withdrawal. The signer considers 64 that it journaled; quotes that went stale come again.
+pub const MAX_ATTESTATIONS: u32 = 96;
+/// One attestation, in bytes: two screens of JSON.
+pub const MAX_ATTESTATION_BYTES: i64 = 8 * 1024;
 /// Observations of one withdrawal, in bytes.
 pub const MAX_OBSERVATION_BYTES: i64 = 4 * MAX_OBSERVATION_BYTES_OF_ONE;
 /// Connections that read.

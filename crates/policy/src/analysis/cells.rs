@@ -38,7 +38,7 @@ pub(super) struct Cells {
     pub(super) subjects: Vec<Option<SubjectId>>,
     /// How many customers that no rule names there are for a batch, in order.
     pub(super) strangers: Vec<SubjectId>,
-    pub(super) books: Vec<Option<BTreeSet<PrincipalId>>>,
+    pub(super) books: Vec<Option<BTreeMap<PrincipalId, bool>>>,
     pub(super) ages: Vec<Option<Duration>>,
     pub(super) calls: Vec<(Selector, Vec<u8>)>,
     pub(super) moments: Vec<Timestamp>,
@@ -162,10 +162,14 @@ impl<'a> Constants<'a> {
     }
 
     /// In no book, in each alone, in all of them, and not at hand.
-    fn books(&self) -> Vec<Option<BTreeSet<PrincipalId>>> {
-        let each = self.books.iter().map(|book| Some(BTreeSet::from([book.clone()])));
-        let all = (self.books.len() > 1).then(|| Some(self.books.clone()));
-        let none = Some(Some(BTreeSet::new()));
+    fn books(&self) -> Vec<Option<BTreeMap<PrincipalId, bool>>> {
+        let having = |has: &dyn Fn(&PrincipalId) -> bool| {
+            let said = self.books.iter().map(|book| (book.clone(), has(book)));
+            Some(said.collect())
+        };
+        let each = self.books.iter().map(|one| having(&|book| book == one));
+        let all = (self.books.len() > 1).then(|| having(&|_| true));
+        let none = Some(having(&|_| false));
         none.into_iter().chain(each).chain(all).chain([None]).collect()
     }
 

@@ -237,7 +237,8 @@ impl<'w> Walk<'w> {
             has_destination: destination.is_some(),
             is_listed: destination.is_some_and(is_listed),
             has_subject: item.is_some_and(|item| item.subject.is_some()),
-            is_in_book: item.is_some_and(|item| item.books.as_ref().is_some_and(|books| !books.is_empty())),
+            is_in_book: item
+                .is_some_and(|item| item.books.as_ref().is_some_and(|books| books.values().any(|has| *has))),
             is_first_seen: item.and_then(|item| item.is_first_seen),
         }
     }
@@ -364,7 +365,7 @@ impl<'w> Walk<'w> {
     fn has_entry(&self, withdrawal: &Withdrawal) -> bool {
         let has = |item: &Item| {
             let is_listed = |at| self.settings.iter().any(|setting| setting.lists.is_listed(at));
-            let is_in_book = item.books.as_ref().is_some_and(|books| !books.is_empty());
+            let is_in_book = item.books.as_ref().is_some_and(|books| books.values().any(|has| *has));
             is_in_book || item.effect.destination().is_some_and(is_listed)
         };
         has_history(withdrawal) && withdrawal.items.first().is_some_and(has)

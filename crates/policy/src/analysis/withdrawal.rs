@@ -1,9 +1,6 @@
 //! A concrete withdrawal: what an answer shows, and what anybody can evaluate again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use countersign_types::{
     Amount, AttributeName, AttributeValue, ChainId, CounterId, Decimals, Duration, Effect, PrincipalId, RuleId,
@@ -48,8 +45,8 @@ pub struct Item {
     pub is_first_seen: Option<bool>,
     /// How old its youngest entry is; `None` is unknown.
     pub entry_age: Option<Duration>,
-    /// The books that have it; `None` is unknown.
-    pub books: Option<BTreeSet<PrincipalId>>,
+    /// Which books have it, and which have not; another one, or `None`, is unknown.
+    pub books: Option<BTreeMap<PrincipalId, bool>>,
 }
 
 impl Item {
@@ -136,7 +133,8 @@ impl fmt::Display for Item {
         if let Some(age) = self.entry_age {
             write!(f, ", entry {age} old")?;
         }
-        for book in self.books.iter().flatten() {
+        let books = self.books.iter().flatten();
+        for (book, _) in books.filter(|(_, has)| **has) {
             write!(f, ", in the book of {book}")?;
         }
         Ok(())

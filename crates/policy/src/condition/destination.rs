@@ -46,7 +46,7 @@ impl To {
                 .map_or(Truth::Unknown, |list| list.contains(destination).into()),
             Self::Own(wallets) => receiver.is_some_and(|wallet| wallets.contains(wallet)).into(),
             Self::Unlisted => (!view.facts.lists.is_listed(destination)).into(),
-            Self::AddressBook(service) => known.address_books.map(|books| books.contains(service)).into(),
+            Self::AddressBook(service) => known.address_books.and_then(|books| books.get(service).copied()).into(),
             Self::FirstSeen => known.is_first_seen.into(),
             Self::EntryUnder(age) => known.entry_age.map(|known| known < *age).into(),
             Self::EntryOver(age) => known.entry_age.map(|known| known >= *age).into(),
@@ -137,7 +137,8 @@ mod tests {
     fn what_is_not_known_of_a_destination_is_unknown() {
         use Truth::{False, True, Unknown};
         let hour = Duration::from_secs(3_600);
-        let books: std::collections::BTreeSet<PrincipalId> = ["book".parse().unwrap()].into();
+        let books =
+            std::collections::BTreeMap::from([("book".parse().unwrap(), true), ("past".parse().unwrap(), false)]);
         let facts = [
             DestinationFacts::default(),
             DestinationFacts {
@@ -156,7 +157,8 @@ mod tests {
             (To::EntryUnder(hour), [Unknown, False, True]),
             (To::EntryOver(hour), [Unknown, True, False]),
             (To::AddressBook("book".parse().unwrap()), [Unknown, True, True]),
-            (To::AddressBook("other".parse().unwrap()), [Unknown, False, False]),
+            (To::AddressBook("past".parse().unwrap()), [Unknown, False, False]),
+            (To::AddressBook("other".parse().unwrap()), [Unknown, Unknown, Unknown]),
         ];
         let effects = [transfer("eth", 1, "a"), internal("eth", 1, "warm"), fee(1), opaque()];
         let world = World::with(&effects);

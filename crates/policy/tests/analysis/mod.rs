@@ -70,7 +70,7 @@ fn withdrawal(world: &World, most: usize) -> Option<Withdrawal> {
             .and_then(|known| known.books.clone())
             .filter(|_| subject.is_some());
         let is_listed = effect.destination().is_some_and(|at| world.lists.is_listed(at));
-        let has_entry = is_listed || books.as_ref().is_some_and(|books| !books.is_empty());
+        let has_entry = is_listed || books.as_ref().is_some_and(|books| books.values().any(|has| *has));
         items.push(Item {
             is_first_seen: known.and_then(|known| known.is_first_seen),
             entry_age: known.and_then(|known| known.entry_age).filter(|_| has_entry),

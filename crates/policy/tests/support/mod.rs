@@ -35,7 +35,7 @@ pub(crate) struct World {
 pub(crate) struct Known {
     pub(crate) is_first_seen: Option<bool>,
     pub(crate) entry_age: Option<Duration>,
-    pub(crate) books: Option<BTreeSet<PrincipalId>>,
+    pub(crate) books: Option<BTreeMap<PrincipalId, bool>>,
 }
 
 impl World {
@@ -407,7 +407,10 @@ fn lists() -> DestinationLists {
 }
 
 fn known() -> impl Strategy<Value = Known> {
-    let books = subsequence(ids::<PrincipalId>(&BOOKS), 0..=2).prop_map(|books| books.into_iter().collect());
+    let books = subsequence(ids::<PrincipalId>(&BOOKS), 0..=2).prop_map(|having| {
+        let said = ids::<PrincipalId>(&BOOKS).into_iter();
+        said.map(|book| (book.clone(), having.contains(&book))).collect()
+    });
     let age = (0_u32..=4).prop_map(Duration::from_secs);
     (
         option::weighted(0.8, any::<bool>()),

@@ -355,7 +355,7 @@ fn goes_to(to: &To, effect: &Effect, world: &World) -> Maybe {
         To::List(id) => world.lists.list(id).map(|list| list.contains(destination)),
         To::Own(wallets) => Some(own.is_some_and(|own| wallets.contains(own))),
         To::AddressBook(_) | To::FirstSeen | To::EntryUnder(_) | To::EntryOver(_) if own.is_some() => Some(false),
-        To::AddressBook(service) => known?.books.as_ref().map(|books| books.contains(service)),
+        To::AddressBook(service) => known?.books.as_ref()?.get(service).copied(),
         To::FirstSeen => known?.is_first_seen,
         To::EntryUnder(age) => known?.entry_age.map(|held| held < *age),
         To::EntryOver(age) => known?.entry_age.map(|held| held >= *age),

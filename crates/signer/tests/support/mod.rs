@@ -230,6 +230,13 @@ impl Rig {
         rig
     }
 
+    /// A signer with price sources, a desk and a policy in force.
+    pub async fn attested(policy: &str) -> Self {
+        let rig = Self::of(World::attested(policy)).await;
+        rig.activate(&["alice", "bob"], rig.world.files.clone()).await.unwrap();
+        rig
+    }
+
     /// A signer with bundle version 1 in force, its policy with these limits as well.
     pub async fn limited(limits: &[&str]) -> Self {
         Self::changed(World::new(), limits, |_| {}).await

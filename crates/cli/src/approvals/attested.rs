@@ -1,0 +1,75 @@
+//! What services say about a withdrawal, for whoever approves it.
+
+use std::fmt;
+
+use countersign_approval::{Body, BookState, ScreeningResult, Verified};
+use countersign_decision::{DecisionEntry, Seen};
+use countersign_types::{PrincipalId, Tag};
+use serde::Serialize;
+
+/// One attestation, in words; its signature holds under the roster in force.
+#[derive(Debug, Serialize)]
+pub(super) struct Attestation {
+    by: PrincipalId,
+    says: String,
+    /// Why it does not count.
+    discounted: Option<Tag>,
+}
+
+impl fmt::Display for Attestation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.by, self.says)?;
+        match self.discounted {
+            Some(tag) => write!(f, " (does not count: {tag})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The attestations among the statements, with what the decision made of them.
+pub(super) fn among(statements: &[Seen], entry: &DecisionEntry) -> Vec<Attestation> {
+    let attestation = |seen: &Seen| {
+        let verified = seen.verified.as_ref().ok()?;
+        let considered = entry.statements.iter().find(|one| one.statement == seen.digest);
+        Some(Attestation {
+            by: verified.signer().clone(),
+            says: said(verified)?,
+            discounted: considered.and_then(|considered| considered.discounted),
+        })
+    };
+    statements.iter().filter_map(attestation).collect()
+}
+
+fn said(verified: &Verified) -> Option<String> {
+    match &verified.statement().body {
+        Body::Price(quote) => {
+            let (asset, price, currency, at) = (&quote.asset, quote.price, quote.currency, quote.observed_at);
+            Some(format!("one {asset} is worth {price} {currency} ({at})"))
+        }
+        Body::Screening(screening) => {
+            let word = match screening.result {
+                ScreeningResult::Pass => "passed",
+                ScreeningResult::Fail => "FAILED",
+            };
+            let (amount, asset, at) = (screening.amount, &screening.asset, screening.screened_at);
+            let (check, destination) = (screening.check, &screening.destination);
+            Some(format!("{check} {word} for {amount} {asset} to {destination} ({at})"))
+        }
+        Body::AddressBook(entry) => {
+            let (subject, destination) = (&entry.subject, &entry.destination);
+            Some(match entry.entry {
+                BookState::Registered { at } => format!("{destination} is of {subject} since {at}"),
+                BookState::Removed => format!("{destination} is NOT of {subject} any more"),
+            })
+        }
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Activation(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Replace(_) => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! The last words of services, and what is known of destinations.
+
+use std::collections::BTreeSet;
+
+use countersign_signer::{LastWord, LedgerView};
+use countersign_types::{Destination, Timestamp};
+
+use super::*;
+
+fn destination(name: &str) -> Destination {
+    format!("eip155:1:0x{name}").parse().unwrap()
+}
+
+fn destinations(names: &[&str]) -> BTreeSet<Destination> {
+    names.iter().map(|name| destination(name)).collect()
+}
+
+async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
+    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
+    seen.await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_service_never_goes_back() {
+    let place = Place::new();
+    let journal = with_bundle(&place).await;
+    let key = |matter: &str| (signer(), matter.to_owned());
+    let word = |sequence, since: Option<i64>| LastWord {
+        sequence,
+        since: since.map(Timestamp::from_unix_millis),
+    };
+    let says = |matter: &str, word| Write::LastWord {
+        service: signer(),
+        matter: matter.to_owned(),
+        word,
+    };
+    let reads = || Reads {
+        matters: vec![key("a"), key("b"), key("c")],
+        ..Reads::default()
+    };
+    assert!(view(&journal, reads()).await.matters.is_empty());
+    let writes = vec![says("a", word(255, Some(5))), says("b", word(u64::MAX, None))];
+    write(&journal, writes, Vec::new()).await.unwrap();
+    write(&journal, vec![says("a", word(256, None))], Vec::new())
+        .await
+        .unwrap();
+    let error = write(&journal, vec![says("a", word(255, Some(7)))], Vec::new()).await;
+    assert!(matches!(error, Err(JournalError::NotCommitted(_))));
+    write(&journal, vec![says("a", word(256, Some(9)))], Vec::new())
+        .await
+        .unwrap();
+    journal.close().await;
+    let journal = place.open().await;
+    let expected = BTreeMap::from([(key("a"), word(256, Some(9))), (key("b"), word(u64::MAX, None))]);
+    assert_eq!(view(&journal, reads()).await.matters, expected);
+    journal.close().await;
+}
+
+/// What a withdrawal paid itself does not count for it, until another one pays there too.
+#[tokio::test]
+async fn a_destination_is_paid_by_others() {
+    let place = Place::new();
+    let journal = with_bundle(&place).await;
+    let pays = |name: &str, to: &[&str]| Write::Paid {
+        request: request(name),
+        destinations: destinations(to),
+    };
+    let paid = |name: Option<&str>| Reads {
+        request: name.map(request),
+        destinations: vec![destination("1"), destination("2"), destination("3")],
+        ..Reads::default()
+    };
+    write(&journal, vec![pays("a", &["1", "2"])], Vec::new()).await.unwrap();
+    write(&journal, vec![pays("a", &["1"])], Vec::new()).await.unwrap();
+    assert_eq!(view(&journal, paid(Some("a"))).await.paid, destinations(&[]));
+    assert_eq!(view(&journal, paid(Some("b"))).await.paid, destinations(&["1", "2"]));
+    assert_eq!(view(&journal, paid(None)).await.paid, destinations(&["1", "2"]));
+    write(&journal, vec![pays("b", &["2"])], Vec::new()).await.unwrap();
+    write(&journal, vec![pays("a", &["2"])], Vec::new()).await.unwrap();
+    assert_eq!(view(&journal, paid(Some("a"))).await.paid, destinations(&["2"]));
+    assert_eq!(view(&journal, paid(Some("b"))).await.paid, destinations(&["1", "2"]));
+    journal.close().await;
+}
+
+/// An entry that left every list begins anew when it comes back.
+#[tokio::test]
+async fn an_entry_begins_when_a_bundle_brings_it() {
+    let place = Place::new();
+    let journal = with_bundle(&place).await;
+    let listed = |added: &[&str], removed: &[&str]| {
+        vec![Write::Listed {
+            added: destinations(added),
+            removed: destinations(removed),
+        }]
+    };
+    let reads = || Reads {
+        destinations: vec![destination("1"), destination("2")],
+        ..Reads::default()
+    };
+    write(&journal, listed(&["1", "2"], &[]), Vec::new()).await.unwrap();
+    let first = view(&journal, reads()).await.listed;
+    assert_eq!(first.len(), 2);
+    write(&journal, listed(&[], &["1"]), Vec::new()).await.unwrap();
+    let second = view(&journal, reads()).await.listed;
+    assert_eq!(second, BTreeMap::from([(destination("2"), first[&destination("2")])]));
+    place.set_clock(START + 1_000);
+    write(&journal, listed(&["1"], &[]), Vec::new()).await.unwrap();
+    let third = view(&journal, reads()).await.listed;
+    assert!(third[&destination("1")] > first[&destination("1")]);
+    assert_eq!(third[&destination("2")], first[&destination("2")]);
+    journal.close().await;
+}

@@ -1,0 +1,81 @@
+//! The last word of each service on each matter: what it said before does not stand any more.
+
+use std::collections::BTreeMap;
+
+use countersign_approval::{Body, BookState, ScreeningResult, Verified};
+use countersign_decision::{Seen, matter};
+use countersign_types::{PrincipalId, StatementDigest, Timestamp};
+
+use crate::LastWord;
+
+/// A service and what it speaks about.
+pub(crate) type Matter = (PrincipalId, String);
+
+/// Whether a statement says that something is not so (any more).
+fn is_removal(verified: &Verified) -> bool {
+    matches!(&verified.statement().body, Body::AddressBook(entry) if entry.entry == BookState::Removed)
+}
+
+/// Whether a statement counts only together with the decision that it allows. Quotes and passed screenings go stale and come
+/// again while people think: they are journaled once they were of use. What speaks against a payment is journaled at once.
+pub(crate) fn is_passing(verified: &Verified) -> bool {
+    match &verified.statement().body {
+        Body::Price(_) => true,
+        Body::Screening(screening) => screening.result == ScreeningResult::Pass,
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Activation(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Replace(_)
+        | Body::AddressBook(_) => false,
+    }
+}
+
+/// Whether a statement is at least as late as what its service said last. Of two with one number the removal stands.
+pub(crate) fn replaces(verified: &Verified, known: impl Fn(&Matter) -> Option<LastWord>) -> bool {
+    let Some((matter, sequence)) = matter(verified) else {
+        return false;
+    };
+    let known = known(&(verified.signer().clone(), matter));
+    known.is_none_or(|known| {
+        known.sequence < sequence || (known.sequence == sequence && (known.since.is_some() || is_removal(verified)))
+    })
+}
+
+/// What a service says from now on by a statement that [`replaces`] its last word; `None` where that says as much.
+pub(crate) fn word(
+    verified: &Verified,
+    known: impl Fn(&Matter) -> Option<LastWord>,
+    now: Timestamp,
+) -> Option<(Matter, LastWord)> {
+    let (about, sequence) = matter(verified)?;
+    let matter = (verified.signer().clone(), about);
+    let known = known(&matter);
+    // An entry that is attested again has stood all the time.
+    let since = known.and_then(|known| known.since).unwrap_or(now);
+    let word = LastWord {
+        sequence,
+        since: (!is_removal(verified)).then_some(since),
+    };
+    (known != Some(word)).then_some((matter, word))
+}
+
+/// The attestations that no later word has replaced, and since when the journal has what they say.
+pub(crate) fn standing(
+    statements: &[Seen],
+    known: impl Fn(&Matter) -> Option<LastWord>,
+) -> BTreeMap<StatementDigest, Timestamp> {
+    let stands = |seen: &Seen| {
+        let verified = seen.verified.as_ref().ok()?;
+        let (about, sequence) = matter(verified)?;
+        let last = known(&(verified.signer().clone(), about))?;
+        let is_last = sequence >= last.sequence && (last.since.is_some() || is_removal(verified));
+        let since = last.since.unwrap_or(seen.first_seen_at);
+        is_last.then_some((seen.digest, since))
+    };
+    statements.iter().filter_map(stands).collect()
+}
