@@ -18,13 +18,13 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use countersign_approval::{Body, Envelope, Kind, Screening, ScreeningResult};
+use countersign_approval::{Body, Envelope, Kind, Quote, Screening, ScreeningResult};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
 use countersign_decision::testing::{Ask, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
-use countersign_types::{Tag, Timestamp};
+use countersign_types::{Currency, Tag, Timestamp};
 use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
 
 fn now(rig: &Rig) -> Timestamp {
@@ -145,9 +145,16 @@ async fn a_screening_of_another_withdrawal_does_not_count() {
     let answer = say(&rig, &first, &request, &[&alice, &bob, &book, &a, &b, &foreign]).await;
     assert_eq!(tags(&answer), [Tag::AttestationMissing, Tag::ApprovalOtherWithdrawal]);
     // Neither does what nobody asks for.
-    let stray = rig.world.quote(DESK, 1, "1", now(&rig));
-    let twice = say(&rig, &first, &request, &[&stray, &a, &b]).await;
-    assert!(!matches!(twice, Answer::Signed { .. }), "{twice:?}");
+    let stray = Quote {
+        asset: countersign_decision::testing::DEMO.parse().unwrap(),
+        currency: Currency::Usd,
+        price: "1".parse().unwrap(),
+        sequence: 1,
+        observed_at: now(&rig).to_seconds(),
+    };
+    let stray = rig.world.sign(SOURCES[0], Body::Price(stray));
+    let answer = say(&rig, &first, &request, &[&stray, &a, &b]).await;
+    assert_pending(&answer, Tag::AttestationIrrelevant);
 }
 
 #[tokio::test]
