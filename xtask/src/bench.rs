@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: release builds, then the load generator of the integration crate (docs/benchmarks.md). `cargo xtask
-//! bench ledger`: the journal alone. `cargo xtask bench parsers`: the parsers alone.
+//! bench ledger`: the journal alone. `cargo xtask bench parsers`: the parsers alone. `cargo xtask bench policy`: the policy engine
+//! beside two general ones.
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "ledger" => ledger(&root, rest),
         Some((what, rest)) if what == "parsers" => parsers(&root, rest),
+        Some((what, rest)) if what == "policy" => policy(&root, rest),
         Some(_) | None => withdrawals(&root, arguments),
     }
 }
@@ -22,6 +24,20 @@ fn parsers(root: &Path, arguments: &[String]) -> Result<()> {
     crate::no_arguments("bench parsers", arguments)?;
     let mut bench = shell::cargo(root);
     shell::run(bench.args(["bench", "--locked", "-p", "countersign-chains", "--bench", "parsers"]))
+}
+
+/// A workspace of its own: the other engines are no dependencies of the product.
+fn policy(root: &Path, arguments: &[String]) -> Result<()> {
+    crate::no_arguments("bench policy", arguments)?;
+    let mut bench = shell::cargo(root);
+    bench.args([
+        "run",
+        "--locked",
+        "--release",
+        "--manifest-path",
+        "bench-policy/Cargo.toml",
+    ]);
+    shell::run(bench.args(["--target-dir", "target/bench-policy"]))
 }
 
 fn withdrawals(root: &Path, arguments: &[String]) -> Result<()> {

@@ -40,6 +40,7 @@ usage: cargo xtask <command>
   demo                  one withdrawal that is approved and signed, and one that is denied, on this machine
   bench [args]          release build and the benchmarks of countersign-integration; args are passed through
   bench parsers         the parsers beside the bare decoders of other libraries
+  bench policy          the policy engine beside two general ones
   fuzz [--seconds N] [TARGET…]
                         coverage-guided fuzzing of everything that reads bytes from outside, each target for N seconds (60)";
 

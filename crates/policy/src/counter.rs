@@ -3,12 +3,15 @@
 //! A counter's identity is *what* it adds up: the measure, the conditions that select, the values of its scope. The rule's
 //! id, its bounds and its window are no part of it, so renaming a rule or moving a bound never starts a new count.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use countersign_types::{Amount, AssetId, CounterId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, ScopeBy, Window};
+
+/// A measure, a few conditions and a scope or two.
+const USUAL_TEXT_BYTES: usize = 256;
 
 /// What a counter adds up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,24 +42,27 @@ impl Measure {
 pub struct CounterKey {
     measure: Measure,
     /// The canonical lines of the conditions, in the order of [`crate::ConditionKind`].
-    filter: Vec<String>,
+    filter: Arc<[String]>,
     scope: BTreeMap<ScopeBy, String>,
 }
 
 impl CounterKey {
     /// `filter` has the canonical lines of the conditions, in the order of [`crate::ConditionKind`].
-    pub fn new(measure: Measure, filter: Vec<String>, scope: BTreeMap<ScopeBy, String>) -> Self {
+    pub fn new(measure: Measure, filter: Arc<[String]>, scope: BTreeMap<ScopeBy, String>) -> Self {
         Self { measure, filter, scope }
     }
 
     /// The canonical text that the id digests, for a person who asks what a counter is.
     pub fn text(&self) -> String {
-        let mut text = format!("measure {}\n", self.measure.text());
-        for line in &self.filter {
-            text.push_str(&format!("filter {line}\n"));
+        let measure = self.measure.text();
+        let mut text = String::with_capacity(USUAL_TEXT_BYTES);
+        let mut line = |words: [&str; 3]| words.into_iter().chain(["\n"]).for_each(|word| text.push_str(word));
+        line(["measure ", &measure, ""]);
+        for words in self.filter.iter() {
+            line(["filter ", words, ""]);
         }
         for (by, value) in &self.scope {
-            text.push_str(&format!("scope {} {value}\n", by.as_str()));
+            line(["scope ", by.as_str(), &format!(" {value}")]);
         }
         text
     }

@@ -3,9 +3,14 @@
 use super::Violation;
 use super::tree::Tree;
 
-/// The workspace's own manifest, and what is a workspace of its own: the fuzz targets, and the name of the crate that
+/// The workspace's own manifest, and what is a workspace of its own: the fuzz targets, the policy bench, and the name of the crate that
 /// carries Bitcoin Core's vectors.
-const LEFT_OUT: [&str; 3] = ["Cargo.toml", "fuzz/Cargo.toml", "integration/tools/vectors/Cargo.toml"];
+const LEFT_OUT: [&str; 4] = [
+    "Cargo.toml",
+    "bench-policy/Cargo.toml",
+    "fuzz/Cargo.toml",
+    "integration/tools/vectors/Cargo.toml",
+];
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     tree.files()

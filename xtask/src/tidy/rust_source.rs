@@ -157,7 +157,11 @@ fn test_lines(code: &str) -> BTreeSet<usize> {
 /// parent declares under `#[cfg(test)]`.
 pub(super) fn is_test_file(tree: &Tree, path: &str) -> bool {
     let by_name = path.contains("/tests/") || path.contains("/benches/") || path.ends_with("/tests.rs");
-    by_name || path.starts_with("integration/") || path.starts_with("fuzz/") || declared_as_test(tree, path)
+    by_name
+        || path.starts_with("integration/")
+        || path.starts_with("fuzz/")
+        || path.starts_with("bench-policy/")
+        || declared_as_test(tree, path)
 }
 
 fn declared_as_test(tree: &Tree, path: &str) -> bool {

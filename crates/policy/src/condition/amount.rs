@@ -13,8 +13,7 @@ pub struct AmountMax(pub Bounds);
 
 impl AmountMax {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        let asset = view.fact.effect.asset();
-        is_within(&self.0.compare(asset, view.amount, view.facts.values()))
+        is_within(self.0.compare(view.registered, view.amount, view.facts.values()))
     }
 }
 
@@ -24,8 +23,7 @@ pub struct AmountOver(pub Bounds);
 
 impl AmountOver {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        let asset = view.fact.effect.asset();
-        is_over(&self.0.compare(asset, view.amount, view.facts.values()))
+        is_over(self.0.compare(view.registered, view.amount, view.facts.values()))
     }
 }
 

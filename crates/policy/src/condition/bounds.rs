@@ -68,20 +68,26 @@ impl Bounds {
         self.by_currency.iter().map(|(currency, bound)| (*currency, *bound))
     }
 
-    /// An amount against every bound that there is for it: that of its asset, and those in money. An amount of an asset that
-    /// the bundle does not know cannot be valued, whatever the bounds say.
-    pub(crate) fn compare<'a>(&self, asset: Option<&'a AssetId>, amount: Sum, values: Values<'_>) -> Vec<Compared<'a>> {
-        let Some(asset) = asset.filter(|asset| values.is_registered(asset)) else {
-            return vec![Compared::Unknown];
-        };
-        let by_asset = self
-            .bound(asset)
-            .map(|bound| Compared::of(Unit::Asset(asset), amount, bound));
-        let by_currency = self.money().map(|(currency, bound)| {
-            let worth = amount.and_then(|amount| values.worth(asset, amount, currency));
-            Compared::of(Unit::Money(currency), worth, bound)
+    /// An amount against every bound that there is for it: that of its asset, and those in money. An amount of no asset that
+    /// the bundle knows cannot be valued, whatever the bounds say.
+    pub(crate) fn compare<'a>(
+        &'a self,
+        registered: Option<&'a AssetId>,
+        amount: Sum,
+        values: Values<'a>,
+    ) -> impl Iterator<Item = Compared<'a>> {
+        let unknown = registered.is_none().then_some(Compared::Unknown);
+        let by_asset = registered.and_then(|asset| {
+            let bound = self.bound(asset)?;
+            Some(Compared::of(Unit::Asset(asset), amount, bound))
         });
-        by_asset.into_iter().chain(by_currency).collect()
+        let by_currency = registered.into_iter().flat_map(move |asset| {
+            self.money().map(move |(currency, bound)| {
+                let worth = amount.and_then(|amount| values.worth(asset, amount, currency));
+                Compared::of(Unit::Money(currency), worth, bound)
+            })
+        });
+        unknown.into_iter().chain(by_asset).chain(by_currency)
     }
 }
 
@@ -123,18 +129,15 @@ impl<'a> Compared<'a> {
 }
 
 /// At most every bound that there is; what has no bound is not within it.
-pub(crate) fn is_within(compared: &[Compared<'_>]) -> Truth {
-    if compared.is_empty() {
-        return Truth::False;
-    }
-    compared
-        .iter()
-        .fold(Truth::True, |truth, one| truth.and(one.is_within()))
+pub(crate) fn is_within<'a>(compared: impl IntoIterator<Item = Compared<'a>>) -> Truth {
+    let within = compared.into_iter().map(Compared::is_within);
+    within.reduce(Truth::and).unwrap_or(Truth::False)
 }
 
 /// Over any bound; what has no bound is not over it.
-pub(crate) fn is_over(compared: &[Compared<'_>]) -> Truth {
-    compared.iter().fold(Truth::False, |truth, one| truth.or(one.is_over()))
+pub(crate) fn is_over<'a>(compared: impl IntoIterator<Item = Compared<'a>>) -> Truth {
+    let over = compared.into_iter().map(Compared::is_over);
+    over.fold(Truth::False, Truth::or)
 }
 
 impl FromIterator<(AssetId, Amount)> for Bounds {
@@ -154,8 +157,9 @@ mod tests {
     fn truths(bounds: &Bounds, name: Option<&str>, amount: Option<u64>) -> (Truth, Truth) {
         let (world, asset) = (World::default(), name.map(asset));
         let facts = world.facts();
-        let compared = bounds.compare(asset.as_ref(), amount.map(Amount::from_base_units), facts.values());
-        (is_within(&compared), is_over(&compared))
+        let registered = asset.as_ref().filter(|asset| facts.values().is_registered(asset));
+        let compare = || bounds.compare(registered, amount.map(Amount::from_base_units), facts.values());
+        (is_within(compare()), is_over(compare()))
     }
 
     #[test]

@@ -14,8 +14,7 @@ impl FeeMax {
         if !matches!(view.fact.effect, Effect::Fee { .. }) {
             return Truth::False;
         }
-        let asset = view.fact.effect.asset();
-        is_within(&self.0.compare(asset, view.amount, view.facts.values()))
+        is_within(self.0.compare(view.registered, view.amount, view.facts.values()))
     }
 }
 

@@ -19,7 +19,7 @@ mod wallet;
 
 use std::fmt;
 
-use countersign_types::RuleId;
+use countersign_types::{AssetId, RuleId};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -48,6 +48,8 @@ use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
 pub(crate) struct View<'a> {
     pub(crate) facts: &'a Facts<'a>,
     pub(crate) fact: &'a EffectFact<'a>,
+    /// Its asset, if the bundle knows it: amounts of any other cannot be valued.
+    pub(crate) registered: Option<&'a AssetId>,
     /// The amount that rules compare (see [`crate::sums::Sums::amount_of`]); `None` is unknown.
     pub(crate) amount: Sum,
 }
@@ -428,9 +430,15 @@ impl Conditions {
 
     /// Whether all conditions but the totals hold for an effect.
     pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
-        self.0
-            .iter()
-            .fold(Truth::True, |truth, condition| truth.and(condition.matches(view)))
+        let mut truth = Truth::True;
+        for condition in &self.0 {
+            truth = truth.and(condition.matches(view));
+            // Nothing makes it true again: most rules are decided by their first condition.
+            if truth == Truth::False {
+                break;
+            }
+        }
+        truth
     }
 
     /// Whether the rule can concern what this initiator does through this wallet, whatever the transaction is.

@@ -87,8 +87,7 @@ impl TotalMax {
             .0
             .bound(asset)
             .map(|bound| Compared::of(Unit::Asset(asset), totals.sum(asset), bound));
-        let compared: Vec<Compared<'_>> = own.into_iter().chain(totals.compare_worth(&self.0, values)).collect();
-        let within = is_within(&compared);
+        let within = is_within(own.into_iter().chain(totals.compare_worth(&self.0, values)));
         if totals.has_unvalued {
             within.and(Truth::Unknown)
         } else {
@@ -100,7 +99,7 @@ impl TotalMax {
 impl TotalOver {
     /// Whether any sum is over its bound.
     pub(crate) fn matches(&self, totals: &Totals<'_>, values: Values<'_>) -> Truth {
-        let over = is_over(&self.compare(totals, values));
+        let over = is_over(self.compare(totals, values));
         if totals.has_unvalued {
             over.or(Truth::Unknown)
         } else {
@@ -111,17 +110,17 @@ impl TotalOver {
     /// The numbers that are over their bounds.
     pub(crate) fn overruns(&self, totals: &Totals<'_>, values: Values<'_>) -> Vec<Comparison> {
         let compared = self.compare(totals, values);
-        let over = compared.into_iter().filter(|compared| compared.is_over().is_certain());
+        let over = compared.filter(|compared| compared.is_over().is_certain());
         over.filter_map(Compared::comparison).collect()
     }
 
     /// The sum of each bounded asset that is selected, and the worth of everything, against their bounds.
-    fn compare<'t>(&'t self, totals: &'t Totals<'_>, values: Values<'t>) -> Vec<Compared<'t>> {
+    fn compare<'t>(&'t self, totals: &'t Totals<'_>, values: Values<'t>) -> impl Iterator<Item = Compared<'t>> {
         let by_asset = totals.by_asset.iter().filter_map(|(asset, sum)| {
             let bound = self.0.bound(asset)?;
             Some(Compared::of(Unit::Asset(asset), *sum, bound))
         });
-        by_asset.chain(totals.compare_worth(&self.0, values)).collect()
+        by_asset.chain(totals.compare_worth(&self.0, values))
     }
 }
 

@@ -1,6 +1,9 @@
 //! `limit`: a maximum on what is charged to it, whichever permit covered the effects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use countersign_types::{Amount, AssetId, Destination, Effect, RuleId};
 
@@ -20,6 +23,8 @@ pub struct Limit {
     conditions: Conditions,
     scope: BTreeSet<ScopeBy>,
     meter: Meter,
+    /// The lines of its counters' text that are the same for all of them.
+    filter: Arc<[String]>,
 }
 
 impl Limit {
@@ -34,7 +39,9 @@ impl Limit {
         let conditions = Conditions::new(&id, RuleKind::Limit, conditions)?;
         let meter = meter.into();
         check(&id, &meter, &scope)?;
+        let filter = conditions.canonical(implied(&meter.hard)).into();
         Ok(Self {
+            filter,
             id,
             conditions,
             scope,
@@ -94,18 +101,18 @@ impl Limit {
 
     fn sums(&self, seen: &[Seen<'_>], facts: &Facts<'_>) -> Charges {
         match &self.meter.hard {
-            Ceiling::Amounts(bounds) => self.amounts(bounds, seen, facts.values()),
+            Ceiling::Amounts(bounds) => self.amounts(bounds, seen),
             Ceiling::Money(currency, _) => self.worths(*currency, seen, facts.values()),
             Ceiling::Count(_) => self.transactions(seen),
             Ceiling::NewDestinations(_) => self.new_destinations(seen),
         }
     }
 
-    fn amounts(&self, bounds: &Bounds, seen: &[Seen<'_>], values: Values<'_>) -> Charges {
+    fn amounts(&self, bounds: &Bounds, seen: &[Seen<'_>]) -> Charges {
         let mut charges = Charges::new();
         for (effect, _) in select(&self.conditions, seen) {
             let fact = effect.fact();
-            let registered = fact.effect.asset().filter(|asset| values.is_registered(asset));
+            let registered = effect.view.registered;
             if registered.is_some_and(|asset| bounds.bound(asset).is_none()) {
                 continue;
             }
@@ -124,7 +131,7 @@ impl Limit {
         let mut sums: BTreeMap<LimitKey, BTreeMap<Option<&AssetId>, Sum>> = BTreeMap::new();
         for (effect, _) in select(&self.conditions, seen) {
             let fact = effect.fact();
-            let asset = fact.effect.asset().filter(|asset| values.is_registered(asset));
+            let asset = effect.view.registered;
             let by = asset.filter(|_| self.scope.contains(&ScopeBy::Asset));
             let Some((key, is_known)) = self.key(effect, by) else {
                 continue;
@@ -214,18 +221,18 @@ impl Limit {
 
     /// What the journal adds a key's charges up in.
     fn counter(&self, key: &LimitKey) -> CounterKey {
-        let (measure, implied) = match &self.meter.hard {
-            Ceiling::Amounts(_) => (key.asset.clone().map(Measure::Amount), Some(ConditionKind::Assets)),
-            Ceiling::Money(currency, _) => (Some(Measure::Money(*currency)), None),
-            Ceiling::Count(_) => (Some(Measure::Count), None),
-            Ceiling::NewDestinations(_) => (Some(Measure::NewDestinations), None),
+        let measure = match &self.meter.hard {
+            Ceiling::Amounts(_) => key.asset.clone().map(Measure::Amount),
+            Ceiling::Money(currency, _) => Some(Measure::Money(*currency)),
+            Ceiling::Count(_) => Some(Measure::Count),
+            Ceiling::NewDestinations(_) => Some(Measure::NewDestinations),
         };
         // A charge without an asset is unknown, and never reaches the journal.
         let measure = measure.unwrap_or(Measure::Count);
         let is_amount = matches!(measure, Measure::Amount(_));
         let scope = self.scope.iter().filter(|by| !(is_amount && **by == ScopeBy::Asset));
         let scope = scope.map(|by| (*by, value(*by, key))).collect();
-        CounterKey::new(measure, self.conditions.canonical(implied), scope)
+        CounterKey::new(measure, Arc::clone(&self.filter), scope)
     }
 
     fn trace(&self, key: LimitKey, charge: Sum, facts: &Facts<'_>) -> LimitTrace {
@@ -258,6 +265,14 @@ impl Limit {
             over_soft,
             key,
         }
+    }
+}
+
+/// The kind of condition that a counter's measure says already.
+fn implied(hard: &Ceiling) -> Option<ConditionKind> {
+    match hard {
+        Ceiling::Amounts(_) => Some(ConditionKind::Assets),
+        Ceiling::Money(..) | Ceiling::Count(_) | Ceiling::NewDestinations(_) => None,
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Seen<'a> {
 impl<'a> Seen<'a> {
     /// The effects of a transaction that policy sees (POLICY.md step 1).
     pub(crate) fn all(facts: &'a Facts<'a>) -> Vec<Self> {
-        let sums = Sums::of(facts);
+        let (sums, values) = (Sums::of(facts), facts.values());
         let seen = facts
             .effects
             .iter()
@@ -79,6 +79,7 @@ impl<'a> Seen<'a> {
             view: View {
                 facts,
                 fact,
+                registered: fact.effect.asset().filter(|asset| values.is_registered(asset)),
                 amount: sums.amount_of(fact),
             },
         })

@@ -79,8 +79,8 @@ impl Matched {
         }
         if let Some(over) = conditions.amount_over() {
             comparisons.extend(selected.iter().flat_map(|effect| {
-                let compared = over.0.compare(effect.fact().effect.asset(), effect.view.amount, values);
-                let over = compared.into_iter().filter(|compared| compared.is_over().is_certain());
+                let compared = over.0.compare(effect.view.registered, effect.view.amount, values);
+                let over = compared.filter(|compared| compared.is_over().is_certain());
                 over.filter_map(|compared| Some((Some(effect.index), compared.comparison()?)))
             }));
         }

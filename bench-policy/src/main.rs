@@ -1,0 +1,81 @@
+//! The policy engine beside two general ones, deciding the same withdrawals under an equivalent policy of twenty rules.
+//!
+//! Before anything is timed, all of them must decide every sample alike. Rounds go through the engines in turn, so that a
+//! disturbance hits all of them, and medians are compared. Nothing here asserts a time.
+
+mod cedar;
+mod ours;
+mod rego;
+mod sample;
+
+use std::{hint::black_box, time::Instant};
+
+use anyhow::{Result, ensure};
+
+use sample::{Lists, Sample};
+
+/// Odd, so that the median is one of them.
+const ROUNDS: usize = 15;
+/// How many customers' destinations the lists have.
+const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
+/// Decisions of one engine in one round.
+const BATCH: usize = 2_048;
+
+/// Something that decides the sample with this number.
+type Decide<'a> = Box<dyn FnMut(usize) -> bool + 'a>;
+
+fn main() -> Result<()> {
+    println!("medians of {ROUNDS} rounds of {BATCH} decisions, ns a decision; ratio = engine ÷ ours, stateless");
+    println!("{:>12}  {:<24} {:>12} {:>10}", "destinations", "engine", "ns", "ratio");
+    for size in SIZES {
+        measure(size)?;
+    }
+    Ok(())
+}
+
+fn measure(size: usize) -> Result<()> {
+    let lists = Lists::new(size);
+    let samples = Sample::all(&lists);
+    let stateless = ours::Engine::stateless(&lists, &samples)?;
+    let counting = ours::Engine::counting(&lists, &samples)?;
+    let cedar = cedar::Engine::new(&lists, &samples)?;
+    let mut interpreter = rego::Interpreter::new(&lists, &samples)?;
+    let mut machine = rego::Machine::new(&lists, &samples)?;
+    let mut engines: Vec<(&str, Decide<'_>)> = vec![
+        ("ours, stateless", Box::new(|at| stateless.decide(at))),
+        ("ours, eight counters", Box::new(|at| counting.decide(at))),
+        ("cedar-policy", Box::new(|at| cedar.decide(at))),
+        ("regorus, interpreter", Box::new(|at| interpreter.decide(at))),
+        ("regorus, machine", Box::new(|at| machine.decide(at))),
+    ];
+    for (name, decide) in &mut engines {
+        for (at, sample) in samples.iter().enumerate() {
+            ensure!(decide(at) == sample.is_allowed, "{name} decides otherwise: {sample:?}");
+        }
+    }
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); engines.len()];
+    for _ in 0..ROUNDS {
+        for ((_, decide), times) in engines.iter_mut().zip(&mut rounds) {
+            times.push(batch(decide, samples.len()));
+        }
+    }
+    let medians: Vec<f64> = rounds.into_iter().map(median).collect();
+    let base = medians.first().copied().unwrap_or(f64::NAN);
+    for ((name, _), median) in engines.iter().zip(medians) {
+        println!("{size:>12}  {name:<24} {median:>12.0} {:>10.1}", median / base);
+    }
+    Ok(())
+}
+
+fn batch(decide: &mut Decide<'_>, samples: usize) -> f64 {
+    let start = Instant::now();
+    for at in (0..samples).cycle().take(BATCH) {
+        black_box(decide(black_box(at)));
+    }
+    start.elapsed().as_secs_f64() * 1e9 / BATCH as f64
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
