@@ -114,11 +114,22 @@ const VECTORS: &[(Tag, Vector)] = &[
 ];
 
 /// Tags that no decision carries, each with the test that produces it.
-const ELSEWHERE: &[(Tag, &str, &str)] = &[(
-    Tag::LimitPastUnknown,
-    "Tag::LimitPastUnknown",
-    include_str!("../../signer/tests/limits.rs"),
-)];
+const ELSEWHERE: &[(Tag, &str, &str)] = &[
+    (
+        Tag::LimitPastUnknown,
+        "Tag::LimitPastUnknown",
+        include_str!("../../signer/tests/limits.rs"),
+    ),
+    (Tag::AttestationFailed, "Tag::AttestationFailed", ATTESTED),
+    (Tag::AttestationStale, "Tag::AttestationStale", ATTESTED),
+    (Tag::AttestationSuperseded, "Tag::AttestationSuperseded", ATTESTED),
+    (
+        Tag::AttestationIrrelevant,
+        "Tag::AttestationIrrelevant",
+        include_str!("../../signer/tests/attested.rs"),
+    ),
+];
+const ATTESTED: &str = include_str!("attested.rs");
 
 fn found(fixture: &Fixture) -> BTreeSet<Tag> {
     match fixture.decide().outcome {
