@@ -185,11 +185,6 @@ pub enum Problem {
     /// Not a word of arguments.
     #[error("a word is a whole number in decimal digits, or `0x` and at most 64 lower-case hex digits")]
     BadWordValue,
-    /// A section whose rules this version does not hold.
-    #[error(
-        "`{0}` are not in force in this version, and a rule that nobody holds must not look as if somebody did: remove them"
-    )]
-    NotInForce(&'static str),
     /// An attester or a book that is no service.
     #[error("unknown service `{0}`: roster.yaml has no such service")]
     UnknownService(PrincipalId),
@@ -245,6 +240,12 @@ pub enum Problem {
     /// Development only.
     #[error("a production genesis needs a threshold of at least 2 for the observers of `{0}`: one alone makes no fact")]
     LoneObserver(ChainId),
+    /// A breaker that cannot be read.
+    #[error(
+        "a breaker has one of `rejections-on-lineage: N`, `new-destinations: N` with `within`, `networks: N` with `within`, and \
+         freezes some of all, wallet, network, initiator, tenant"
+    )]
+    BadBreaker,
     /// Development only.
     #[error("a production genesis needs price sources in {0} with a threshold of at least 2: one alone makes no price")]
     LonePriceSource(Currency),
@@ -376,7 +377,6 @@ impl LoadError {
             | Problem::BadHours
             | Problem::BadSelector
             | Problem::BadWordValue
-            | Problem::NotInForce(_)
             | Problem::UnknownService(_)
             | Problem::InitiatingService(_)
             | Problem::Rule(_)
@@ -391,6 +391,7 @@ impl LoadError {
             | Problem::LoneObserver(_)
             | Problem::NoThawDelay
             | Problem::LonePriceSource(_)
+            | Problem::BadBreaker
             | Problem::Uncapped { .. }
             | Problem::NeverAges { .. }
             | Problem::AgesEarly { .. }

@@ -3,6 +3,7 @@
 //! The facts come from the observer's own node and nowhere else: whoever signs what a file from outside claims is no
 //! second voice.
 
+mod report;
 mod sign;
 mod submit;
 
@@ -17,6 +18,7 @@ use crate::{failure::Result, output::Output};
 pub(crate) enum Observe {
     Sign(sign::Sign),
     Submit(submit::Submit),
+    Report(report::Report),
 }
 
 impl Observe {
@@ -24,6 +26,7 @@ impl Observe {
         match self {
             Self::Sign(sign) => sign.run(output),
             Self::Submit(submit) => submit.run(output).await,
+            Self::Report(report) => report.run(output).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Freezes and marks, as a decision sees them.
 
-use countersign_signer::{FreezeRecord, LedgerView, MAX_READ_FREEZES, MAX_READ_MARKS, Reads};
+use countersign_signer::{FreezeRecord, LedgerView, MAX_READ_FREEZES, MAX_READ_MARKS, Marked, Reads, Tally};
 use countersign_types::{FreezeId, Timestamp};
 
 use crate::{
@@ -8,13 +8,15 @@ use crate::{
     error::StepError,
     records::{column_time, column32},
     sql::{Row, Sql},
-    view::select,
+    view::{push_pairs, select},
 };
 
 const FREEZE: i64 = 401;
 const FREEZES_MADE: i64 = 402;
 const MARK: i64 = 403;
 const MADE: i64 = 404;
+const TALLY: i64 = 405;
+const MARKED: i64 = 406;
 
 /// Whatever reads a withdrawal reads the freezes: no decision about one can forget them.
 pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
@@ -37,10 +39,33 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
         select(sql, MADE, "id FROM freezes WHERE id IN ");
         sql.list(reads.made.iter().map(FreezeId::as_bytes));
     }
+    for (n, query) in reads.tallies.iter().enumerate() {
+        // What came up exactly so long ago is out.
+        let since = now
+            .unix_millis()
+            .saturating_sub(i64::from(query.within.secs()).saturating_mul(1_000));
+        select(sql, TALLY, format_args!("CAST({n} AS BIGINT) AS n, "));
+        for (column, name) in [("made_at", "first"), ("last_at", "last")] {
+            let separator = if name == "first" { ", " } else { "" };
+            sql.push("(SELECT count(*) FROM marks WHERE topic = ")
+                .bind(query.topic.as_str());
+            sql.push(format_args!(" AND {column} > ")).bind(since);
+            sql.push(format_args!(") AS {name}_count{separator}"));
+        }
+    }
+    if !reads.marked.is_empty() {
+        select(
+            sql,
+            MARKED,
+            "topic, name, made_at, last_at FROM marks WHERE (topic, name) IN ",
+        );
+        let pairs = reads.marked.iter();
+        push_pairs(sql, pairs.map(|(topic, name)| (topic.as_str(), name.clone())));
+    }
     sql.end();
 }
 
-pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
+pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result<(), StepError> {
     match row.number("kind")? {
         FREEZE => view.freezes.push(freeze(row)?),
         FREEZES_MADE => view.freezes_made = from_sql(row.number("made")?)?,
@@ -50,6 +75,23 @@ pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError>
         }
         MADE => {
             view.made.insert(FreezeId::from_bytes(column32(row, "id")?));
+        }
+        TALLY => {
+            let place = usize::try_from(row.number("n")?).map_err(|_| BadValue("tally"))?;
+            let query = reads.tallies.get(place).ok_or(BadValue("tally"))?;
+            let tally = Tally {
+                first: from_sql(row.number("first_count")?)?,
+                last: from_sql(row.number("last_count")?)?,
+            };
+            view.tallies.insert(query.clone(), tally);
+        }
+        MARKED => {
+            let mark = (row.text("topic")?.to_owned(), row.text("name")?.to_owned());
+            let marked = Marked {
+                first_at: column_time(row, "made_at")?,
+                last_at: column_time(row, "last_at")?,
+            };
+            view.marked.insert(mark, marked);
         }
         // What the other lookups of a view read.
         _ => {}

@@ -54,6 +54,8 @@ pub(crate) async fn load_view(
         freezes_made: 0,
         marks: Default::default(),
         made: Default::default(),
+        tallies: Default::default(),
+        marked: Default::default(),
     };
     let sought = Sought::of(reads, now);
     if sought.windows() > MAX_WINDOWS {
@@ -72,7 +74,7 @@ pub(crate) async fn load_view(
     }
     for row in &rows {
         add_row(&mut view, row)?;
-        freezes::add_row(&mut view, row)?;
+        freezes::add_row(&mut view, reads, row)?;
     }
     view.usage = sought.usage(&rows)?;
     view.spends = spends_of(reads, &rows)?;
@@ -105,6 +107,8 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.usage.len(),
         reads.marks.len(),
         reads.made.len(),
+        reads.tallies.len(),
+        reads.marked.len(),
     ];
     let total = counts.into_iter().fold(0, usize::saturating_add);
     if total > MAX_READS {
@@ -128,7 +132,7 @@ const PAID: i64 = 10;
 const LISTED: i64 = 11;
 
 /// `SELECT <kind> AS kind, …`: rows of several lookups come together.
-pub(crate) fn select(sql: &mut Sql, kind: i64, rest: &str) {
+pub(crate) fn select(sql: &mut Sql, kind: i64, rest: impl std::fmt::Display) {
     sql.end()
         .push(format_args!("SELECT CAST({kind} AS BIGINT) AS kind, {rest}"));
 }
@@ -224,7 +228,7 @@ fn push_voices(sql: &mut Sql, reads: &Reads) {
 }
 
 /// `(VALUES (?, ?), …)`.
-fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
+pub(crate) fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
     sql.push("(VALUES ");
     let mut separator = "";
     for (left, right) in pairs {
@@ -332,6 +336,7 @@ fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
 #[cfg(test)]
 mod tests {
     use countersign_policy::UsageQuery;
+    use countersign_signer::TallyQuery;
     use countersign_types::{ConflictKey, CounterId, FreezeId};
 
     use super::*;
@@ -373,6 +378,14 @@ mod tests {
             freezes: true,
             marks: vec!["thaw a".to_owned(), "thaw b".to_owned()],
             made: vec![FreezeId::of(b"a"), FreezeId::of(b"b")],
+            tallies: vec![TallyQuery {
+                topic: "networks".to_owned(),
+                within: countersign_types::Duration::from_secs(60),
+            }],
+            marked: vec![
+                ("networks".to_owned(), "eip155:1".to_owned()),
+                ("networks".to_owned(), "eip155:8453".to_owned()),
+            ],
         };
         let now = crate::tests::at(crate::tests::START);
         let sql = query(&reads, &Sought::of(&reads, now), now);

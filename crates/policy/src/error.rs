@@ -2,7 +2,7 @@
 
 use countersign_types::{RuleId, Tag};
 
-use crate::{ConditionKind, MAX_RULES, RuleKind};
+use crate::{ConditionKind, MAX_BREAKER_WINDOW, MAX_RULES, RuleKind};
 
 /// Why rules do not make a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,18 @@ pub enum PolicyError {
         /// The rule.
         rule: RuleId,
     },
+    /// A breaker without an effect.
+    #[error("breaker `{rule}` freezes nothing: name at least one of all, wallet, network, initiator, tenant")]
+    BreakerWithoutFreeze {
+        /// The rule.
+        rule: RuleId,
+    },
+    /// A breaker that is always or never tripped.
+    #[error("breaker `{rule}` needs a count of at least 1, and a `within` of 1s to {MAX_BREAKER_WINDOW}")]
+    BadTrip {
+        /// The rule.
+        rule: RuleId,
+    },
     /// A bound of zero.
     #[error("rule `{rule}` has a bound of zero in `{condition}`: use a forbid to allow nothing")]
     ZeroBound {
@@ -109,6 +121,8 @@ impl PolicyError {
             | Self::PermitWithoutEffects { rule }
             | Self::ForbidWithoutCondition { rule }
             | Self::EmptyRequire { rule }
+            | Self::BreakerWithoutFreeze { rule }
+            | Self::BadTrip { rule }
             | Self::ZeroBound { rule, .. }
             | Self::MixedUnits { rule }
             | Self::UselessSoft { rule }
@@ -129,6 +143,8 @@ impl PolicyError {
             | Self::PermitWithoutEffects { .. }
             | Self::ForbidWithoutCondition { .. }
             | Self::EmptyRequire { .. }
+            | Self::BreakerWithoutFreeze { .. }
+            | Self::BadTrip { .. }
             | Self::MixedUnits { .. }
             | Self::CountByAsset { .. } => None,
             Self::UselessSoft { .. } => Some(ConditionKind::Soft),

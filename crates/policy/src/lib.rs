@@ -52,7 +52,9 @@ pub use facts::{Actor, Context, DestinationFacts, DestinationLists, EffectFact, 
 pub use money::Prices;
 pub use obligations::{Obligations, Seats};
 pub use policy::{MAX_RULES, Policy, PolicyParts};
-pub use rule::{Ceiling, Forbid, Limit, Meter, Permit, Require, RuleKind, ScopeBy};
+pub use rule::{
+    Breaker, Ceiling, Forbid, Frozen, Limit, MAX_BREAKER_WINDOW, Meter, Permit, Require, RuleKind, ScopeBy, Trip,
+};
 pub use trace::{
     Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS,
     charges,

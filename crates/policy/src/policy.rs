@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::RuleId;
 
-use crate::{Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, rule::Seen};
+use crate::{Breaker, Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, rule::Seen};
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
@@ -29,6 +29,7 @@ pub struct Policy {
     requires: BTreeMap<RuleId, Require>,
     limits: BTreeMap<RuleId, Limit>,
     forbids: BTreeMap<RuleId, Forbid>,
+    breakers: BTreeMap<RuleId, Breaker>,
 }
 
 /// Everything that a policy is made of.
@@ -58,7 +59,26 @@ impl Policy {
             requires: by_id(parts.requires, Require::id, &mut ids)?,
             limits: by_id(parts.limits, Limit::id, &mut ids)?,
             forbids: by_id(parts.forbids, Forbid::id, &mut ids)?,
+            breakers: BTreeMap::new(),
         })
+    }
+
+    /// Adds breakers, under the same bounds. They are no part of an evaluation: the signer holds them against its journal.
+    pub fn with_breakers(mut self, breakers: Vec<Breaker>) -> Result<Self, PolicyError> {
+        let rules = self.permits.keys().chain(self.requires.keys());
+        let rules = rules.chain(self.limits.keys()).chain(self.forbids.keys());
+        let mut ids: BTreeSet<RuleId> = rules.cloned().collect();
+        let found = ids.len().saturating_add(breakers.len());
+        if found > MAX_RULES {
+            return Err(PolicyError::TooManyRules { found });
+        }
+        self.breakers = by_id(breakers, Breaker::id, &mut ids)?;
+        Ok(self)
+    }
+
+    /// The breakers, in order of id.
+    pub fn breakers(&self) -> impl Iterator<Item = &Breaker> {
+        self.breakers.values()
     }
 
     /// The permits, in order of id.

@@ -11,9 +11,9 @@ use futures_core::future::BoxFuture;
 use countersign_approval::FreezeScope;
 use countersign_policy::{Charge, Usage, UsageQuery};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, FreezeId, PaymentReference,
-    PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
-    TenantId, Timestamp, TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, Duration, EntryDigest, FreezeId,
+    PaymentReference, PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest,
+    StatementNonce, Tag, TenantId, Timestamp, TransactionDigest,
 };
 
 /// Why the journal did not do what was asked. Every one of them is also a no.
@@ -99,6 +99,10 @@ pub struct Reads {
     pub matters: Vec<(PrincipalId, String)>,
     /// Whether these were paid by another withdrawal than the one asked for, and since when lists name them.
     pub destinations: Vec<Destination>,
+    /// How many names came up under topics lately.
+    pub tallies: Vec<TallyQuery>,
+    /// When these names came up under these topics.
+    pub marked: Vec<(String, String)>,
 }
 
 /// What a decision sees: the ledger after every earlier proposal, restricted to the [`Reads`].
@@ -148,6 +152,44 @@ pub struct LedgerView {
     pub paid: BTreeSet<Destination>,
     /// The destinations asked for that lists name, and since when.
     pub listed: BTreeMap<Destination, Timestamp>,
+    /// The tallies asked for.
+    pub tallies: BTreeMap<TallyQuery, Tally>,
+    /// The marks asked for by topic and name; those that were never made are absent.
+    pub marked: BTreeMap<(String, String), Marked>,
+}
+
+/// How many names to count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TallyQuery {
+    /// The topic.
+    pub topic: String,
+    /// How far back.
+    pub within: Duration,
+}
+
+/// What came up within a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many names came up for the first time.
+    pub first: u64,
+    /// How many came up at all.
+    pub last: u64,
+}
+
+/// A mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marked {
+    /// When it was made.
+    pub first_at: Timestamp,
+    /// When it came up last.
+    pub last_at: Timestamp,
+}
+
+impl Marked {
+    /// Whether it came up within the time before a moment.
+    pub fn is_within(&self, within: Duration, now: Timestamp) -> bool {
+        now < self.last_at.after(within)
+    }
 }
 
 /// The most freezes that a view has: one more than a decision tells apart.

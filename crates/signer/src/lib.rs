@@ -20,8 +20,10 @@
 mod activation;
 mod admission;
 mod aging;
+mod alarm;
 mod authorization;
 mod backend;
+mod breakers;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
@@ -34,6 +36,7 @@ mod prepare;
 mod ruling;
 mod signature;
 mod submission;
+mod watch;
 mod words;
 
 pub use authorization::Authorization;

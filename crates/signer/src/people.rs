@@ -19,6 +19,7 @@ use crate::{
     prepare::{about, room, subjects},
     propose,
     ruling::Changes,
+    watch::{Rejecting, Reporting},
     words::{Matter, replaces, word},
 };
 
@@ -63,13 +64,14 @@ impl Signer {
 
     /// What a statement does beyond being journaled; the refusal of one that its signer may not make, or that is not taken
     /// here.
-    async fn certify_kind(&self, bundle: &Bundle, verified: &Verified) -> Result<Effect, SignerError> {
+    async fn certify_kind(&self, bundle: &Arc<Bundle>, verified: &Verified) -> Result<Effect, SignerError> {
         let refuse = |reason| SignerError::NotPermitted {
             signer: verified.signer().clone(),
             reason,
         };
         match &verified.statement().body {
-            Body::Approval(_) | Body::Rejection(_) => Ok(Effect::Heard),
+            Body::Approval(_) => Ok(Effect::Heard),
+            Body::Rejection(_) => self.rejecting(bundle, verified).await.map(Effect::Rejects),
             Body::Cancel(cancel) => match self.standing(bundle, verified, cancel.withdrawal).await? {
                 Standing::OfTheWithdrawal => Ok(Effect::Ends),
                 // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
@@ -88,7 +90,10 @@ impl Signer {
                 activation::certify_statement(verified, activation, bundle)?;
                 Ok(Effect::Heard)
             }
-            Body::Observation(_) => Err(refuse("an observation comes with the withdrawal that it is about")),
+            Body::Observation(observation) => {
+                let reporting = self.reporting(bundle, verified.signer(), observation).await;
+                reporting.map(Effect::Reports)
+            }
             // What speaks against a payment needs no orchestrator, and neither does an entry whose time starts to run.
             Body::Screening(screening) if screening.result == ScreeningResult::Fail => {
                 let is_asked = bundle.policy().wants().attesters.contains(verified.signer());
@@ -203,6 +208,10 @@ enum Effect {
     Heard,
     /// It ends withdrawals that have records.
     Ends,
+    /// Decisions count it, and so do breakers.
+    Rejects(Rejecting),
+    /// It counts towards the freeze of a wallet whose nonce or outpoint somebody else used.
+    Reports(Reporting),
     /// It freezes.
     Freezes,
     /// It counts towards a thaw.
@@ -222,7 +231,7 @@ enum Standing {
 impl Intake {
     fn reads(&self) -> Reads {
         let signer = self.verified.signer();
-        Reads {
+        let reads = Reads {
             statements: vec![self.verified.digest()],
             nonces: vec![(signer.clone(), self.verified.statement().header.nonce)],
             voices: about(&self.verified)
@@ -230,15 +239,20 @@ impl Intake {
                 .map(|subject| (subject, signer.clone()))
                 .collect(),
             freezes: true,
-            marks: match &self.effect {
-                Effect::Thaws(thawing) => vec![thawing.topic()],
-                Effect::Heard | Effect::Ends | Effect::Freezes => Vec::new(),
-            },
             matters: matter(&self.verified)
                 .map(|(matter, _)| (signer.clone(), matter))
                 .into_iter()
                 .collect(),
             ..Reads::default()
+        };
+        match &self.effect {
+            Effect::Heard | Effect::Ends | Effect::Freezes => reads,
+            Effect::Thaws(thawing) => Reads {
+                marks: vec![thawing.topic()],
+                ..reads
+            },
+            Effect::Rejects(rejecting) => rejecting.reads(reads),
+            Effect::Reports(reporting) => reporting.reads(signer, reads),
         }
     }
 
@@ -282,6 +296,8 @@ impl Intake {
                 });
                 changes.writes.extend(ended);
             }
+            Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
+            Effect::Reports(reporting) => reporting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Freezes => officer_freeze(verified, view, now, &mut changes)?,
             Effect::Thaws(thawing) => thawing.count(verified.signer(), view, now, &mut changes)?,
         }

@@ -12,7 +12,11 @@ use countersign_types::{
     StatementDigest, Tag, Timestamp, WithdrawalId,
 };
 
-use crate::{JournalError, JournaledStatement, Reads, SignerError, activation, submission::Decoded};
+use crate::{
+    JournalError, JournaledStatement, Reads, SignerError, activation,
+    breakers::{self, Suspect},
+    submission::Decoded,
+};
 
 /// What a preparation starts from.
 pub(crate) struct Ingredients {
@@ -112,9 +116,25 @@ impl Prepared {
         })
     }
 
+    /// The withdrawal as breakers see it.
+    pub(crate) fn suspect(&self) -> Suspect<'_> {
+        Suspect {
+            bundle: &self.bundle,
+            withdrawal: WithdrawalId::of(self.decoded.digest),
+            request: &self.request,
+            initiator: self.verified.signer(),
+        }
+    }
+
+    /// Whom the bytes pay.
+    pub(crate) fn paid(&self) -> Vec<String> {
+        self.reading.parsed().map(breakers::paid).unwrap_or_default()
+    }
+
     /// What the decision needs to see of the ledger.
     pub(crate) fn reads(&self) -> Reads {
         let tenant = &self.request.tenant;
+        let suspect = self.suspect();
         let statements = std::iter::once(&self.verified).chain(&self.fresh);
         Reads {
             request: Some(self.decoded.digest),
@@ -151,8 +171,10 @@ impl Prepared {
                 .map(|(source, _)| source)
                 .collect(),
             freezes: true,
-            marks: Vec::new(),
-            made: Vec::new(),
+            marks: vec![breakers::rejections(suspect.withdrawal)],
+            made: suspect.possible(),
+            tallies: suspect.tallies(),
+            marked: suspect.marked(&self.paid()),
             matters: self.matters(),
             destinations: self.destinations(),
         }

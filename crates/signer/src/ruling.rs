@@ -15,6 +15,7 @@ use crate::{
     WithdrawalRecord, Write,
     admission::{Admission, Admitted, nonce_is_free},
     aging::{of_ended, settlements},
+    alarm::Alarm,
     freezes::freeze_fact,
     prepare::{Prepared, about, first_sight, subjects},
     words::{Matter, is_passing, standing},
@@ -100,24 +101,36 @@ impl Bench {
         if let Some(facts) = self.other_facts(view, &statements, now) {
             return Ok(Verdict::unchanged(Ruling::Reread(facts)));
         }
-        let decision = decide(&Case {
-            deployment: self.deployment,
-            active: &prepared.bundle,
-            first,
-            verified: &prepared.verified,
-            request: &prepared.request,
-            first_seen_at: record.map_or(now, |record| record.first_seen_at),
-            reading: &prepared.reading,
-            statements: &statements,
-            ledger: &ledger,
-            now,
-            sign_within: self.sign_within,
-        });
+        let decide_with = |ledger: &LedgerFacts| {
+            decide(&Case {
+                deployment: self.deployment,
+                active: &prepared.bundle,
+                first,
+                verified: &prepared.verified,
+                request: &prepared.request,
+                first_seen_at: record.map_or(now, |record| record.first_seen_at),
+                reading: &prepared.reading,
+                statements: &statements,
+                ledger,
+                now,
+                sign_within: self.sign_within,
+            })
+        };
+        let mut decision = decide_with(&ledger);
         if let Some(record) = record.filter(|_| self.settles) {
             let moves = self.moves(record, &decision, now);
             if !moves.is_empty() {
                 return self.settle(view, &admitted, moves, now);
             }
+        }
+        let alarm = self.alarm(view, &admitted, &statements, &decision, now);
+        if !alarm.tripped.is_empty() {
+            // What tips a breaker is stopped by it.
+            let frozen = alarm.tripped.iter().map(|one| one.fact(now));
+            decision = decide_with(&LedgerFacts {
+                freezes: ledger.freezes.iter().cloned().chain(frozen).collect(),
+                ..ledger.clone()
+            });
         }
         // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in.
         let ending = ending(&decision);
@@ -135,7 +148,7 @@ impl Bench {
                 Vec::new(),
             ))));
         }
-        self.write(view, admitted, decision, now)
+        self.write(view, (admitted, alarm), decision, now)
     }
 
     /// Every statement about the withdrawal: the journaled ones, and the admitted ones as they will be journaled.
@@ -169,7 +182,7 @@ impl Bench {
 
     /// Only a validly signed request that nothing contradicts gets a record and entries: everything else is answered and
     /// forgotten, so that nobody can grow the log without an initiator's key.
-    fn is_admissible(&self, view: &LedgerView, now: Timestamp, decision: &Decision) -> bool {
+    pub(crate) fn is_admissible(&self, view: &LedgerView, now: Timestamp, decision: &Decision) -> bool {
         let header = &self.prepared.verified.statement().header;
         let tags: BTreeSet<Tag> = decision.entry.reasons.iter().map(|reason| reason.tag).collect();
         header.certify(self.deployment, view.epoch, now).is_ok()
@@ -181,7 +194,7 @@ impl Bench {
     fn write(
         &self,
         view: &LedgerView,
-        admitted: Admitted<'_>,
+        (admitted, alarm): (Admitted<'_>, Alarm),
         mut decision: Decision,
         now: Timestamp,
     ) -> Result<Verdict<Ruling>, SignerError> {
@@ -198,6 +211,11 @@ impl Bench {
         let fresh = u64::try_from(kept.len()).unwrap_or(u64::MAX);
         self.journal_statements(view, &kept, &mut ledger, now)?;
         ledger.advance(&admitted);
+        let suspect = self.prepared.suspect();
+        ledger.writes.extend(suspect.rejection_marks(alarm.rejections));
+        for one in alarm.tripped {
+            one.freeze(now, &mut ledger)?;
+        }
         let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
         ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
         let mut entry = Vec::new();
@@ -207,6 +225,9 @@ impl Bench {
             entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
             self.log(record, &decision, &entry, &mut ledger)?;
             self.authorize(&decision, &mut ledger)?;
+            if decision.entry.authorization.is_some() {
+                ledger.writes.extend(suspect.marks(&self.prepared.paid()));
+            }
         }
         let reply = match decision.outcome {
             Outcome::Allowed => {
@@ -277,7 +298,7 @@ impl Bench {
 
     /// The authorization that the attempt has, while half of its time is left and it is for exactly the same: it is used
     /// again. So racing calls share one, its signature is recorded under it, and asking again does not grow the log.
-    fn standing(
+    pub(crate) fn standing(
         &self,
         record: Option<&WithdrawalRecord>,
         decision: &Decision,
@@ -481,7 +502,7 @@ fn nonce_reused(verified: &Verified) -> Answer {
     }
 }
 
-fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
+pub(crate) fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
     let attempt = record
         .attempts
         .iter()

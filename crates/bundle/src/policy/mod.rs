@@ -1,5 +1,6 @@
-//! `policy.yaml`: permits, requires, limits, forbids.
+//! `policy.yaml`: permits, requires, limits, forbids, breakers.
 
+mod breakers;
 mod conditions;
 mod invariants;
 mod limits;
@@ -52,10 +53,6 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
         return None;
     }
-    let sections = [("breakers", &doc.raw.breakers)];
-    for (name, _) in sections.into_iter().filter(|(_, section)| section.is_some()) {
-        found.push(doc.key(name, Problem::NotInForce(name)));
-    }
     let mut rules = Rules {
         reader: Reader {
             doc: &doc,
@@ -71,6 +68,8 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         limits: rules.each("limits", &doc.raw.limits, Rules::limit),
         forbids: rules.each("forbids", &doc.raw.forbids, Rules::forbid),
     };
+    let raw_breakers = doc.raw.breakers.as_deref().unwrap_or_default();
+    let breakers = rules.each("breakers", raw_breakers, Rules::breaker);
     let raw = doc.raw.invariants.as_deref().unwrap_or_default();
     if raw.len() > MAX_INVARIANTS {
         let (what, found, max) = ("invariants", raw.len(), MAX_INVARIANTS);
@@ -88,7 +87,7 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         ))
     };
     let requires = doc.raw.requires.iter().enumerate().filter_map(place).collect();
-    match Policy::new(parts) {
+    match Policy::new(parts).and_then(|policy| policy.with_breakers(breakers)) {
         Ok(policy) => is_whole.then_some(Loaded {
             policy,
             invariants,

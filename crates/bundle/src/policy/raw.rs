@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -13,9 +13,27 @@ pub(super) struct PolicyFile {
     pub(super) requires: Vec<RawRequire>,
     pub(super) limits: Vec<RawLimit>,
     pub(super) forbids: Vec<RawForbid>,
-    /// Not in force in this version: their presence is an error, never silence.
-    pub(super) breakers: Option<IgnoredAny>,
+    pub(super) breakers: Option<Vec<RawBreaker>>,
     pub(super) invariants: Option<Vec<RawInvariant>>,
+}
+
+/// A breaker.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBreaker {
+    pub(super) id: String,
+    pub(super) when: RawTrip,
+    pub(super) freeze: Vec<String>,
+}
+
+/// What trips a breaker: one of the first three.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawTrip {
+    pub(super) rejections_on_lineage: Option<u64>,
+    pub(super) new_destinations: Option<u64>,
+    pub(super) networks: Option<u64>,
+    pub(super) within: Option<String>,
 }
 
 /// The conditions that every kind of rule may carry. `flatten` would lose positions and strictness, so the fields are

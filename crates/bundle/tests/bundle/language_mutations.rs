@@ -323,12 +323,6 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     (
         "policy.yaml",
         "forbids:\n",
-        "breakers: []\nforbids:\n",
-        "policy.yaml:30:1: `breakers` are not in force in this version, and a rule that nobody holds must not look as if somebody did: remove them",
-    ),
-    (
-        "policy.yaml",
-        "forbids:\n",
         "invariants:\n  - { id: i, then: allow }\nforbids:\n",
         "policy.yaml:31:20: `allow` is not one of `deny`, or `approvals`, `time-lock` and `attestations` to ask for",
     ),

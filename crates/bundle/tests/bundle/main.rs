@@ -13,6 +13,7 @@
 
 mod analysis;
 mod bitcoin;
+mod breakers;
 mod caps;
 mod cases;
 mod change;

@@ -1,5 +1,6 @@
 //! The closed set of rule kinds, one file each.
 
+mod breaker;
 mod forbid;
 mod limit;
 mod meter;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::require::Matched;
 pub use self::{
+    breaker::{Breaker, Frozen, MAX_BREAKER_WINDOW, Trip},
     forbid::Forbid,
     limit::Limit,
     meter::{Ceiling, Meter},
