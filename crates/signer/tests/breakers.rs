@@ -132,13 +132,13 @@ async fn rejections_past_the_orchestrator_trip_at_once() {
     rig.assert_frozen("initiator payout-service", "breaker rejected-twice at wd_")
         .await;
     let other = small("other");
-    let answer = rig.authorize(&other, &rig.world.request(&other), &[]).await.unwrap();
-    assert_denied(&answer, Tag::FreezeActive);
+    let asked = rig.world.request(&other);
+    assert_denied(&rig.authorize(&other, &asked, &[]).await.unwrap(), Tag::FreezeActive);
     // It tripped for this withdrawal once: a third rejection does not freeze again what a quorum has thawed.
     rig.thaw_everything().await;
     rig.say(&rig.world.rejection("alice", &request)).await.unwrap();
     assert_eq!(rig.freezes().await, []);
-    assert_signed(&rig.authorize(&other, &rig.world.request(&other), &[]).await.unwrap());
+    assert_signed(&rig.authorize(&other, &asked, &[]).await.unwrap());
     let log = rig.signer.entries(0, 256).await.unwrap();
     let log = log.iter().map(|entry| Entry::parse(entry).unwrap());
     let causes: Vec<FreezeCause> = log

@@ -42,6 +42,7 @@ fn every_block_of_rules_loads() {
     for (_, text) in blocks().into_iter().filter(|(info, _)| info.is_empty()) {
         let section = SECTIONS
             .into_iter()
+            .chain(["breakers"])
             .find(|name| text.starts_with(&format!("{name}:\n")))
             .unwrap();
         *seen.entry(section).or_insert(0) += 1;
@@ -59,7 +60,12 @@ fn every_block_of_rules_loads() {
             _ => text.to_owned(),
         };
         sections.insert(section, text);
-        let sections: Vec<&str> = SECTIONS.iter().map(|name| sections[name].as_str()).collect();
+        // The dev policy has no breakers; the section may be left out.
+        let sections: Vec<&str> = SECTIONS
+            .iter()
+            .chain(&["breakers"])
+            .filter_map(|name| sections.get(name).map(String::as_str))
+            .collect();
         let policy = format!("schema: countersign.policy/1\n{}\n", sections.join("\n"));
         let mut files = dev();
         files.insert("policy.yaml".to_owned(), policy.clone().into_bytes());
@@ -75,7 +81,8 @@ fn every_block_of_rules_loads() {
             ("requires", 2),
             ("limits", 2),
             ("forbids", 2),
-            ("invariants", 1)
+            ("invariants", 1),
+            ("breakers", 1)
         ])
     );
 }
