@@ -1,7 +1,7 @@
 //! Freezes: in force until they are thawed, seen by whatever reads a withdrawal, and never undone otherwise.
 
-use countersign_signer::{FreezeRecord, LedgerView, MAX_READ_FREEZES};
-use countersign_types::FreezeId;
+use countersign_signer::{FreezeRecord, LedgerView, MAX_READ_FREEZES, Marked, Tally, TallyQuery};
+use countersign_types::{Duration, FreezeId};
 
 use super::*;
 
@@ -9,6 +9,7 @@ on_each_database! {
     a_freeze_is_in_force_until_its_thaw,
     a_freeze_ends_once_and_is_made_once,
     the_first_mark_stays,
+    what_came_up_lately_is_counted,
     more_freezes_than_can_be_told_apart_are_seen_to_be_too_many,
 }
 
@@ -143,6 +144,38 @@ async fn the_first_mark_stays(place: Place) {
     let marks = view(&journal, everything()).await.marks;
     let expected = BTreeMap::from([("alice".to_owned(), at(first)), ("bob".to_owned(), at(first + 5))]);
     assert_eq!(marks, BTreeMap::from([("thaw a".to_owned(), expected)]));
+    journal.close().await;
+}
+
+async fn what_came_up_lately_is_counted(place: Place) {
+    let journal = with_bundle(&place).await;
+    write(&journal, vec![mark("paid", "a"), mark("other", "a")], Vec::new())
+        .await
+        .unwrap();
+    place.set_clock(START + 5_000);
+    write(&journal, vec![mark("paid", "a"), mark("paid", "b")], Vec::new())
+        .await
+        .unwrap();
+    let query = TallyQuery {
+        topic: "paid".to_owned(),
+        within: Duration::from_secs(10),
+    };
+    let reads = || Reads {
+        tallies: vec![query.clone()],
+        marked: vec![("paid".to_owned(), "a".to_owned()), ("paid".to_owned(), "c".to_owned())],
+        ..Reads::default()
+    };
+    // What came up exactly so long ago is out.
+    for (clock, first, last) in [(9_999, 2, 2), (10_000, 1, 2), (14_999, 1, 2), (15_000, 0, 0)] {
+        place.set_clock(START + clock);
+        let seen = view(&journal, reads()).await;
+        assert_eq!(seen.tallies[&query], Tally { first, last }, "{clock}");
+        let marked = Marked {
+            first_at: at(START),
+            last_at: at(START + 5_000),
+        };
+        assert_eq!(seen.marked, [(("paid".to_owned(), "a".to_owned()), marked)].into());
+    }
     journal.close().await;
 }
 
