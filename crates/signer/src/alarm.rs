@@ -24,11 +24,10 @@ impl Bench {
     /// What breakers make of a decision, where it is one that will be written.
     pub(crate) fn alarm(
         &self,
-        view: &LedgerView,
+        (view, now): (&LedgerView, Timestamp),
         admitted: &Admitted<'_>,
         statements: &[Seen],
         decision: &Decision,
-        now: Timestamp,
     ) -> Alarm {
         let (prepared, record) = (&self.prepared, view.withdrawal.as_ref());
         let is_new = || nonce_is_free(view, &prepared.verified) && self.is_admissible(view, now, decision);

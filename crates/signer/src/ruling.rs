@@ -123,7 +123,7 @@ impl Bench {
                 return self.settle(view, &admitted, moves, now);
             }
         }
-        let alarm = self.alarm(view, &admitted, &statements, &decision, now);
+        let alarm = self.alarm((view, now), &admitted, &statements, &decision);
         if !alarm.tripped.is_empty() {
             // What tips a breaker is stopped by it.
             let frozen = alarm.tripped.iter().map(|one| one.fact(now));
