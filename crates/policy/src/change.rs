@@ -139,7 +139,7 @@ impl Finding {
 fn covers(kind: RuleKind) -> bool {
     match kind {
         RuleKind::Permit => true,
-        RuleKind::Require | RuleKind::Limit | RuleKind::Forbid => false,
+        RuleKind::Require | RuleKind::Limit | RuleKind::Forbid | RuleKind::Breaker => false,
     }
 }
 
@@ -157,12 +157,16 @@ fn compare_rules(old: &Policy, new: &Policy) -> Vec<Finding> {
         requires,
         limits,
         forbids,
+        breakers,
     } = new.kinds();
     let old = old.kinds();
     let mut findings = each(RuleKind::Permit, old.permits, permits, |_, _| vec![Edit::RuleChanged]);
     findings.extend(each(RuleKind::Require, old.requires, requires, compare_requires));
     findings.extend(each(RuleKind::Limit, old.limits, limits, compare_limits));
     findings.extend(each(RuleKind::Forbid, old.forbids, forbids, |_, _| {
+        vec![Edit::RuleChanged]
+    }));
+    findings.extend(each(RuleKind::Breaker, old.breakers, breakers, |_, _| {
         vec![Edit::RuleChanged]
     }));
     findings

@@ -38,6 +38,7 @@ pub(crate) struct Kinds<'a> {
     pub(crate) requires: &'a BTreeMap<RuleId, Require>,
     pub(crate) limits: &'a BTreeMap<RuleId, Limit>,
     pub(crate) forbids: &'a BTreeMap<RuleId, Forbid>,
+    pub(crate) breakers: &'a BTreeMap<RuleId, Breaker>,
 }
 
 impl Policy {
@@ -109,12 +110,14 @@ impl Policy {
             requires,
             limits,
             forbids,
+            breakers,
         } = self;
         Kinds {
             permits,
             requires,
             limits,
             forbids,
+            breakers,
         }
     }
 }
@@ -165,6 +168,7 @@ mod tests {
                 Limit::new(rule("r"), conditions, [ScopeBy::Asset].into(), bounds(&[("eth", 1)])).map(drop)
             }
             RuleKind::Forbid => Forbid::new(rule("r"), conditions).map(drop),
+            RuleKind::Breaker => panic!("a breaker has no conditions"),
         }
     }
 

@@ -183,7 +183,8 @@ impl Goal {
         let sum = rule.conditions.of(ConditionKind::TotalOver);
         let is_about_amounts = rule.conditions.of(ConditionKind::AmountOver).is_some();
         match rule.kind {
-            RuleKind::Permit => false,
+            // A breaker looks at what happened before, and promises nothing of one transaction.
+            RuleKind::Permit | RuleKind::Breaker => false,
             RuleKind::Forbid | RuleKind::Require => {
                 let over = sum.and_then(|condition| self.bound(condition.bounds()?));
                 !is_about_amounts && self.is_provided(rule) && over.is_some_and(|over| over <= self.bound)
@@ -231,7 +232,7 @@ impl Goal {
                     .zip(part)
                     .is_some_and(|(asked, part)| asked.covers(part))
             }
-            RuleKind::Permit | RuleKind::Limit => false,
+            RuleKind::Permit | RuleKind::Limit | RuleKind::Breaker => false,
         }
     }
 

@@ -260,7 +260,7 @@ impl<'w> Walk<'w> {
                     conditions.all(|condition| {
                         let truth = condition.matches(view);
                         match rule.kind {
-                            RuleKind::Permit => truth.is_certain(),
+                            RuleKind::Permit | RuleKind::Breaker => truth.is_certain(),
                             RuleKind::Require | RuleKind::Limit | RuleKind::Forbid => truth.is_possible(),
                         }
                     })

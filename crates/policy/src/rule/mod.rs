@@ -40,6 +40,8 @@ pub enum RuleKind {
     Limit,
     /// Denies.
     Forbid,
+    /// Freezes.
+    Breaker,
 }
 
 impl RuleKind {
@@ -50,6 +52,7 @@ impl RuleKind {
             Self::Require => "require",
             Self::Limit => "limit",
             Self::Forbid => "forbid",
+            Self::Breaker => "breaker",
         }
     }
 }
