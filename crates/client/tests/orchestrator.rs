@@ -438,6 +438,14 @@ impl v1::approvals_server::Approvals for Liar {
         let statement_digest = request("another").statement_digest().to_string();
         Ok(Response::new(v1::SubmitObservationResponse { statement_digest }))
     }
+
+    async fn submit_attestation(
+        &self,
+        _: Wire<v1::SubmitAttestationRequest>,
+    ) -> Result<Response<v1::SubmitAttestationResponse>, Status> {
+        let statement_digest = request("another").statement_digest().to_string();
+        Ok(Response::new(v1::SubmitAttestationResponse { statement_digest }))
+    }
 }
 
 #[tokio::test]
