@@ -114,6 +114,13 @@ impl People for Scripted {
             checkpoint: b"note".to_vec(),
         }))
     }
+    async fn list_freezes(
+        &self,
+        request: Request<wire::ListFreezesRequest>,
+    ) -> Result<Response<wire::ListFreezesResponse>, Status> {
+        self.enter("freezes", &request)?;
+        Ok(Response::new(wire::ListFreezesResponse { list: b"note".to_vec() }))
+    }
     async fn fetch_receipt(
         &self,
         request: Request<wire::FetchReceiptRequest>,

@@ -3,10 +3,14 @@
 
 #![allow(
     dead_code,
+    missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::as_conversions,
     clippy::wildcard_enum_match_arm,
     reason = "tests fail by panicking, and the fixture serves other tests too"
 )]

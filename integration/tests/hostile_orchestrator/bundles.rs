@@ -68,7 +68,8 @@ async fn an_older_bundle_is_not_put_in_force_again() {
     let old_statements = {
         let (bundles, _) = scene.people.bundles(0).await.unwrap();
         let envelopes = bundles[0].statements.iter();
-        let parse = |statement: &countersign_proto::v1::Statement| {
+        let parse = |seen: &countersign_client::SeenStatement| {
+            let statement = seen.statement.as_ref().unwrap();
             countersign_approval::Envelope::parse(&statement.envelope).unwrap()
         };
         envelopes.map(parse).collect::<Vec<_>>()

@@ -73,10 +73,12 @@ fn done(verdicts: &[Verdict]) -> BTreeSet<String> {
             .filter(|limit| is_allowed && limit.over_soft.is_some());
         done.extend(soft.map(|limit| format!("limit {} asks", limit.rule)));
         for reason in &evaluation.reasons {
-            let kind = match reason.tag {
-                Tag::ForbidMatched => "forbid",
-                Tag::LimitWindowExceeded | Tag::LimitPerTransactionExceeded => "limit",
-                _ => continue,
+            let kind = if reason.tag == Tag::ForbidMatched {
+                "forbid"
+            } else if [Tag::LimitWindowExceeded, Tag::LimitPerTransactionExceeded].contains(&reason.tag) {
+                "limit"
+            } else {
+                continue;
             };
             done.extend(reason.rule.iter().map(|rule| format!("{kind} {rule} denies")));
         }
