@@ -49,10 +49,20 @@ fn a_difference_between_two_folders_needs_nobody() {
     );
     fs::write(&policy, before.replace("hard: \"8 ETH\"", "hard: \"9 ETH\"")).unwrap();
     let output = run(&["bundle", "diff", "--files", to, "--from", from]);
+    let (class, witness) = text(&output.stdout).split_once("looser for\n").unwrap();
     assert_eq!(
-        text(&output.stdout),
+        class,
         "class     loosening\nloosens   policy.yaml, limit eth-per-transaction: `hard` is higher, or is gone for a unit\n"
     );
+    // A withdrawal that only the new policy lets through, over the old bound and within the new one.
+    for line in [
+        "payout-service for demo, wallet eth-hot on eip155:31337",
+        "transfer 9000000000000000000 base units of eip155:31337/slip44:60 to",
+        "before: deny, limit/per-transaction-exceeded eth-per-transaction",
+        "after:  allow, asking for 2 of treasury",
+    ] {
+        assert!(witness.contains(line), "{line}: {witness}");
+    }
 }
 
 #[test]
