@@ -158,8 +158,20 @@ fn transactions_of_every_shape_are_signed_or_refused_for_a_reason() {
         }
     }
     assert!(signed > 100, "only {signed}");
-    // No outputs, one outpoint twice, coinbases, and nulls among other inputs.
-    let null = "NullOutpoint";
-    assert_eq!(as_core, ["BadCounts", "DuplicateOutpoint", null, null, null, null]);
+    // No outputs, more money than there is (one output, and two together), one outpoint twice, coinbases, and nulls among other
+    // inputs.
+    let (money, null) = ("OverMaxMoney", "NullOutpoint");
+    let reasons = [
+        "BadCounts",
+        money,
+        money,
+        money,
+        "DuplicateOutpoint",
+        null,
+        null,
+        null,
+        null,
+    ];
+    assert_eq!(as_core, reasons);
     disagreements.settle();
 }
