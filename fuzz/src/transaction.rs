@@ -24,7 +24,10 @@ pub fn evm(bytes: &[u8]) {
 /// what every accepted transaction promises, on both networks.
 pub fn typed_data(bytes: &[u8]) {
     let Ok(data) = TypedData::from_wallet_json(bytes) else {
-        assert!(TypedData::decode(bytes).is_err(), "canonical, and not what a wallet reads");
+        assert!(
+            TypedData::decode(bytes).is_err(),
+            "canonical, and not what a wallet reads"
+        );
         return;
     };
     let canonical = match data.canonical_bytes() {
@@ -34,10 +37,21 @@ pub fn typed_data(bytes: &[u8]) {
     // Written out, a message can be longer than what was asked for, and then nobody signs it.
     match TypedData::decode(&canonical) {
         Ok(again) => {
-            assert_eq!(again.canonical_bytes().as_ref(), Ok(&canonical), "another JSON of the same message");
-            assert_eq!(again.signing_hash(), data.signing_hash(), "another hash of the same message");
+            assert_eq!(
+                again.canonical_bytes().as_ref(),
+                Ok(&canonical),
+                "another JSON of the same message"
+            );
+            assert_eq!(
+                again.signing_hash(),
+                data.signing_hash(),
+                "another hash of the same message"
+            );
         }
-        Err(error) => assert!(matches!(error, TypedDataError::TooLarge { .. }), "not read again: {error}"),
+        Err(error) => assert!(
+            matches!(error, TypedDataError::TooLarge { .. }),
+            "not read again: {error}"
+        ),
     }
     evm(&canonical);
 }
