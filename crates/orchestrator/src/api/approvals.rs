@@ -56,6 +56,21 @@ fn pending(found: Found) -> v1::PendingApproval {
     }
 }
 
+impl Api {
+    /// Stores a statement for the withdrawals that the advice names: its digest.
+    async fn file(&self, advice: StatementAdvice, envelope: Vec<u8>, caller: &Caller) -> Result<String, Status> {
+        let statement_digest = advice.digest.to_string();
+        let new = NewStatement {
+            advice,
+            envelope,
+            submitted_by: caller.to_string(),
+            scope: Scope::All,
+        };
+        self.0.store.add_statement(new).await?;
+        Ok(statement_digest)
+    }
+}
+
 #[tonic::async_trait]
 impl Approvals for Api {
     async fn list_pending_approvals(
@@ -109,14 +124,7 @@ impl Approvals for Api {
         approving(&admitted.caller)?;
         let envelope = fields::parse_statement("statement", request.into_inner().statement)?;
         let advice = StatementAdvice::parse_decision(&envelope)?;
-        let statement_digest = advice.digest.to_string();
-        let new = NewStatement {
-            advice,
-            envelope,
-            submitted_by: admitted.caller.to_string(),
-            scope: Scope::All,
-        };
-        self.0.store.add_statement(new).await?;
+        let statement_digest = self.file(advice, envelope, &admitted.caller).await?;
         Ok(Response::new(v1::SubmitStatementResponse { statement_digest }))
     }
 
@@ -130,14 +138,7 @@ impl Approvals for Api {
         let withdrawal = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let envelope = fields::parse_statement("statement", message.statement)?;
         let advice = StatementAdvice::parse_observation(&envelope, withdrawal)?;
-        let statement_digest = advice.digest.to_string();
-        let new = NewStatement {
-            advice,
-            envelope,
-            submitted_by: admitted.caller.to_string(),
-            scope: Scope::All,
-        };
-        self.0.store.add_statement(new).await?;
+        let statement_digest = self.file(advice, envelope, &admitted.caller).await?;
         Ok(Response::new(v1::SubmitObservationResponse { statement_digest }))
     }
     async fn submit_attestation(
@@ -150,14 +151,7 @@ impl Approvals for Api {
         let withdrawal = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let envelope = fields::parse_statement("statement", message.statement)?;
         let advice = StatementAdvice::parse_attestation(&envelope, withdrawal)?;
-        let statement_digest = advice.digest.to_string();
-        let new = NewStatement {
-            advice,
-            envelope,
-            submitted_by: admitted.caller.to_string(),
-            scope: Scope::All,
-        };
-        self.0.store.add_statement(new).await?;
+        let statement_digest = self.file(advice, envelope, &admitted.caller).await?;
         Ok(Response::new(v1::SubmitAttestationResponse { statement_digest }))
     }
 }
