@@ -10,8 +10,8 @@ use countersign_types::{ListId, RuleId};
 use serde::Serialize;
 
 use crate::{
-    Ceiling, Condition, ConditionKind, Conditions, DestinationLists, Limit, Obligations, Policy, Require, RuleKind, To,
-    policy::Kinds,
+    Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Obligations, Policy,
+    Require, RuleKind, To, policy::Kinds,
 };
 
 /// What decides a transaction besides the facts about it.
@@ -271,16 +271,19 @@ fn compare_lists(old: Ruleset<'_>, new: Ruleset<'_>) -> Vec<Finding> {
             edit,
         });
     };
-    for id in old.lists.ids() {
-        let gone = old.lists.count_beyond(new.lists, id);
-        if gone > 0 || new.lists.list(id).is_none() {
+    let beyond = |own: &DestinationList, other| own.lines_beyond(other).count();
+    for (id, was) in old.lists.iter() {
+        let list = new.lists.list(id);
+        let gone = beyond(was, list);
+        if gone > 0 || list.is_none() {
             note(id, removal(old.policy, new.policy, id, gone));
         }
     }
-    for id in new.lists.ids() {
-        let added = new.lists.count_beyond(old.lists, id);
+    for (id, list) in new.lists.iter() {
+        let was = old.lists.list(id);
+        let added = beyond(list, was);
         // An empty list that is new counts as well: until now its absence was an unknown fact.
-        if added > 0 || old.lists.list(id).is_none() {
+        if added > 0 || was.is_none() {
             note(id, Edit::EntriesAdded(added));
         }
     }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, Destination, Duration, Effect, GroupId,
-    ListId, PrincipalId, SubjectId, TenantId, Tier, Timestamp, WalletId,
+    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, Duration, Effect, GroupId, PrincipalId,
+    SubjectId, TenantId, Tier, Timestamp, WalletId,
 };
 
-use crate::{Currency, Prices, Usage};
+use crate::{Currency, DestinationLists, Prices, Usage};
 
 /// Who asks, through which wallet: what is the same for every effect, and known before there is a transaction.
 #[derive(Debug, Clone, Copy)]
@@ -131,39 +131,4 @@ pub struct DestinationFacts<'a> {
     /// The address-book services that say whether they have the destination for this effect's subject, and what they say. A
     /// service that says nothing is unknown.
     pub address_books: Option<&'a BTreeMap<PrincipalId, bool>>,
-}
-
-/// The destination lists of a bundle.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DestinationLists {
-    by_id: BTreeMap<ListId, BTreeSet<Destination>>,
-}
-
-impl DestinationLists {
-    /// The lists by id.
-    pub fn new(by_id: BTreeMap<ListId, BTreeSet<Destination>>) -> Self {
-        Self { by_id }
-    }
-
-    /// The destinations of a list, if there is such a list.
-    pub fn list(&self, id: &ListId) -> Option<&BTreeSet<Destination>> {
-        self.by_id.get(id)
-    }
-
-    /// How many destinations of a list its namesake in `other` lacks; all of them where there is no namesake.
-    pub(crate) fn count_beyond(&self, other: &Self, id: &ListId) -> usize {
-        let (own, other) = (self.list(id), other.list(id));
-        let is_beyond = |destination: &&Destination| other.is_none_or(|other| !other.contains(*destination));
-        own.into_iter().flatten().filter(is_beyond).count()
-    }
-
-    /// Whether any list names the destination.
-    pub fn is_listed(&self, destination: &Destination) -> bool {
-        self.by_id.values().any(|list| list.contains(destination))
-    }
-
-    /// The ids, in order.
-    pub fn ids(&self) -> impl Iterator<Item = &ListId> {
-        self.by_id.keys()
-    }
 }

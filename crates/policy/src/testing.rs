@@ -8,8 +8,8 @@ use countersign_types::{
 };
 
 use crate::{
-    Actor, Bounds, Context, Currency, DestinationLists, EffectFact, Facts, MONEY_DECIMALS, Obligations, OneOf,
-    PRICE_DECIMALS, Price, Prices, Seats, Truth, Usage, condition::View, rule::Seen,
+    Actor, Bounds, Context, Currency, DestinationList, DestinationLists, EffectFact, Facts, MONEY_DECIMALS,
+    Obligations, OneOf, PRICE_DECIMALS, Price, Prices, Seats, Truth, Usage, condition::View, rule::Seen,
 };
 
 pub(crate) const CHAIN: &str = "eip155:31337";
@@ -32,7 +32,7 @@ pub(crate) struct World {
 
 impl Default for World {
     fn default() -> Self {
-        let customers = ["a", "b", "c"].map(destination).into();
+        let customers: DestinationList = ["a", "b", "c"].map(destination).into_iter().collect();
         Self {
             initiator: "bot".parse().unwrap(),
             initiator_groups: BTreeSet::new(),

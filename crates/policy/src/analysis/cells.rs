@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
-    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, Duration, ListId, PrincipalId, Selector,
-    SubjectId, Timestamp,
+    Amount, AssetId, AttributeName, AttributeValue, ChainId, Destination, Duration, PrincipalId, Selector, SubjectId,
+    Timestamp,
 };
 
 use super::Setting;
 use crate::{
-    Bounds, Ceiling, Condition, Conditions, Currency, Hours, Meter, Policy, Selectors, Subjects, Words,
+    Bounds, Ceiling, Condition, Conditions, Currency, DestinationList, Hours, Meter, Policy, Selectors, Subjects,
+    Words,
     condition::{To, Word, WordTest},
 };
 
@@ -269,43 +270,51 @@ impl Cells {
     }
 }
 
-/// The lists that have a destination, each of its setting.
-type Lists = Vec<(usize, ListId)>;
-
 /// Destinations by network and by the lists that have them, at most [`MAX_COPIES`] of each; strangers too.
 fn destinations(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, Vec<Vec<Destination>>> {
-    let mut classes: BTreeMap<(ChainId, Lists), Vec<Destination>> = BTreeMap::new();
-    let mut place = |destination: Destination, class: Lists| {
-        let class = classes.entry((destination.chain().clone(), class)).or_default();
-        if class.len() < MAX_COPIES {
-            class.push(destination);
-        }
-    };
-    let listed: BTreeSet<&Destination> = settings
-        .iter()
-        .flat_map(|setting| setting.lists.ids().filter_map(|id| setting.lists.list(id)).flatten())
-        .collect();
-    for destination in &listed {
-        let class = settings.iter().enumerate().flat_map(|(n, setting)| {
-            let has = |id: &&ListId| setting.lists.list(id).is_some_and(|list| list.contains(*destination));
-            setting.lists.ids().filter(has).map(move |id| (n, id.clone()))
-        });
-        place((*destination).clone(), class.collect());
-    }
+    let mut by_chain: BTreeMap<ChainId, Vec<Vec<Destination>>> = BTreeMap::new();
     let chains: BTreeSet<&ChainId> = settings
         .iter()
         .flat_map(|setting| setting.wallets.keys().map(|(_, chain)| chain))
         .collect();
+    let is_listed = |at: &Destination| settings.iter().any(|setting| setting.lists.is_listed(at));
     for chain in chains {
         let strangers = (1_u32..).filter_map(|n| Destination::new(chain, &format!("stranger-{n}")).ok());
-        let strangers = strangers.filter(|destination| !listed.contains(destination));
-        strangers
-            .take(MAX_COPIES)
-            .for_each(|stranger| place(stranger, Vec::new()));
+        let strangers = strangers.filter(|destination| !is_listed(destination));
+        let class = strangers.take(MAX_COPIES).collect();
+        by_chain.entry(chain.clone()).or_default().push(class);
     }
-    let mut by_chain: BTreeMap<ChainId, Vec<Vec<Destination>>> = BTreeMap::new();
-    for ((chain, _), members) in classes {
-        by_chain.entry(chain).or_default().push(members);
+    for (chain, classes) in listed(settings) {
+        by_chain.entry(chain).or_default().extend(classes.into_values());
+    }
+    by_chain
+}
+
+/// By network, and by which lists have them, in the order of the settings' lists: at most [`MAX_COPIES`] destinations each. A
+/// list of a million is read once; of a class that is full nothing more is kept.
+fn listed(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, BTreeMap<Vec<bool>, Vec<Destination>>> {
+    let lists: Vec<&DestinationList> = settings
+        .iter()
+        .flat_map(|setting| setting.lists.iter().map(|(_, list)| list))
+        .collect();
+    let mut by_chain: BTreeMap<ChainId, BTreeMap<Vec<bool>, Vec<Destination>>> = BTreeMap::new();
+    for (n, list) in lists.iter().enumerate() {
+        // What an earlier list has was placed with it.
+        let (earlier, later) = lists.split_at(n);
+        for destination in list.iter() {
+            if earlier.iter().any(|list| list.contains(&destination)) {
+                continue;
+            }
+            let column = earlier.iter().map(|_| false);
+            let column = column
+                .chain(later.iter().map(|list| list.contains(&destination)))
+                .collect();
+            let class = by_chain.entry(destination.chain().clone()).or_default();
+            let members = class.entry(column).or_default();
+            if members.len() < MAX_COPIES {
+                members.push(destination);
+            }
+        }
     }
     by_chain
 }

@@ -46,9 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
 type Lists = BTreeMap<ListId, BTreeSet<Destination>>;
 
 fn lists_of(world: &World) -> Lists {
-    let ids = world.lists.ids();
-    ids.map(|id| (id.clone(), world.lists.list(id).unwrap().iter().cloned().collect()))
-        .collect()
+    let lists = world.lists.iter();
+    lists.map(|(id, list)| (id.clone(), list.iter().collect())).collect()
 }
 
 fn apply(step: Step, parts: &mut PolicyParts, lists: &mut Lists) {
