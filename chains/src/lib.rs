@@ -31,5 +31,6 @@ pub use countersign_bitcoin as bitcoin;
 pub use countersign_evm as evm;
 pub use countersign_solana as solana;
 pub use error::{AccountError, AddressError, AssembleError, ParseError, RegistryError};
+pub use lookalike::LOOKALIKE_END_CHARS;
 pub use network::{DestinationError, Network};
 pub use registry::Registry;

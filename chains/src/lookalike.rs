@@ -9,7 +9,7 @@ use crate::{Network, Registry};
 
 /// Characters that must agree at each end. Wallets and explorers shorten an address to about this many, and by chance two
 /// addresses agree in that many once in 2³² (hex) or more.
-const END_CHARS: usize = 4;
+pub const LOOKALIKE_END_CHARS: usize = 4;
 /// Longer than any base58check address and shorter than any segwit address.
 const MAX_BASE58CHECK_LEN: usize = 40;
 
@@ -51,9 +51,9 @@ fn behind_version(address: &str) -> &str {
 
 fn agree_at_the_ends(one: &str, other: &str) -> bool {
     let agree = |one: &mut dyn Iterator<Item = char>, other: &mut dyn Iterator<Item = char>| {
-        one.take(END_CHARS).eq(other.take(END_CHARS))
+        one.take(LOOKALIKE_END_CHARS).eq(other.take(LOOKALIKE_END_CHARS))
     };
-    let is_long_enough = one.len().min(other.len()) > END_CHARS.saturating_mul(2);
+    let is_long_enough = one.len().min(other.len()) > LOOKALIKE_END_CHARS.saturating_mul(2);
     is_long_enough
         && agree(&mut one.chars(), &mut other.chars())
         && agree(&mut one.chars().rev(), &mut other.chars().rev())

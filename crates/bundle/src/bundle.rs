@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use countersign_approval::Roster;
-use countersign_chains::{Network, Registry, evm::Descriptor};
+use countersign_chains::{LOOKALIKE_END_CHARS, Network, Registry, evm::Descriptor};
 use countersign_policy::{DestinationLists, Policy, analysis::Invariant};
 use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, RuleId, WalletId};
 
@@ -11,7 +11,7 @@ use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
     assets::{self, PricedAssets},
     caps, descriptors,
-    destinations::{self, NamedLists},
+    destinations::{self, Listed},
     error::Found,
     networks,
     places::{Place, TOP},
@@ -35,60 +35,62 @@ pub struct Bundle {
     /// Where the id of each rule and invariant stands in `policy.yaml`.
     places: BTreeMap<RuleId, Place>,
     lists: DestinationLists,
-    names: NamedLists,
+    names: destinations::Names,
     descriptors: Vec<Descriptor>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
 /// What a comparison with another bundle looks at.
+#[derive(Clone, Copy)]
 pub(crate) struct Compared<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) policy: &'a Policy,
     pub(crate) invariants: &'a [Invariant],
     pub(crate) lists: &'a DestinationLists,
-    pub(crate) names: &'a NamedLists,
+    pub(crate) names: &'a destinations::Names,
 }
 
-/// A destination of a list.
+/// That a list has a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationEntry<'a> {
     /// The list.
     pub list: &'a ListId,
-    /// What people call it.
-    pub name: &'a str,
-    /// Where.
-    pub destination: &'a Destination,
+    /// What people call it; destinations of a list's own file have no names.
+    pub name: Option<&'a str>,
 }
 
-/// A destination that a bundle knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownDestination<'a> {
-    /// An entry of a list.
-    Listed(DestinationEntry<'a>),
-    /// An address of an own wallet.
-    Own {
-        /// The wallet.
-        wallet: &'a WalletId,
-        /// Where.
-        destination: &'a Destination,
-    },
-}
-
-impl<'a> KnownDestination<'a> {
-    /// Where.
-    pub fn destination(&self) -> &'a Destination {
-        match self {
-            Self::Listed(entry) => entry.destination,
-            Self::Own { destination, .. } => destination,
+impl fmt::Display for DestinationEntry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name} ({})", self.list),
+            None => write!(f, "a destination of list {}", self.list),
         }
     }
 }
 
-impl fmt::Display for KnownDestination<'_> {
+/// A destination that a bundle knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDestination<'a> {
+    /// Where.
+    pub destination: Destination,
+    /// From where the bundle knows it.
+    pub source: KnownFrom<'a>,
+}
+
+/// From where a bundle knows a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownFrom<'a> {
+    /// A list has it.
+    List(DestinationEntry<'a>),
+    /// It is an address of this own wallet.
+    Own(&'a WalletId),
+}
+
+impl fmt::Display for KnownFrom<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listed(DestinationEntry { list, name, .. }) => write!(f, "{name} ({list})"),
-            Self::Own { wallet, .. } => write!(f, "own wallet {wallet}"),
+            Self::List(entry) => entry.fmt(f),
+            Self::Own(wallet) => write!(f, "own wallet {wallet}"),
         }
     }
 }
@@ -106,9 +108,9 @@ impl Bundle {
         let (Some(roster), Some((registry, wallets, priced))) = (roster, registry) else {
             return Err(found.fail());
         };
-        let names = destinations::load(bytes(files, "destinations.yaml"), &registry, &mut found);
-        let loaded = match &names {
-            Some(lists) => {
+        let listed = destinations::load(files, &registry, &mut found);
+        let loaded = match &listed {
+            Some(Listed { lists, .. }) => {
                 let names = Names {
                     registry: &registry,
                     roster: &roster,
@@ -119,7 +121,7 @@ impl Bundle {
             }
             None => None,
         };
-        let (Some(names), Some(loaded)) = (names, loaded) else {
+        let (Some(Listed { lists, names }), Some(loaded)) = (listed, loaded) else {
             return Err(found.fail());
         };
         let reach = Reach {
@@ -137,10 +139,6 @@ impl Bundle {
             requires: _,
             ids: places,
         } = loaded;
-        let lists = names
-            .iter()
-            .map(|(id, entries)| (id.clone(), entries.keys().cloned().collect()));
-        let lists = DestinationLists::new(lists.collect());
         Ok(Self {
             digest: manifest.digest(),
             policy_digest: manifest.policy_digest(),
@@ -238,36 +236,39 @@ impl Bundle {
     pub fn destinations(&self) -> &DestinationLists {
         &self.lists
     }
-    /// The entries that name a destination, in order of list.
-    pub fn entries<'a>(&'a self, destination: &'a Destination) -> impl Iterator<Item = DestinationEntry<'a>> {
-        self.names.iter().filter_map(move |(list, entries)| {
-            let (destination, name) = entries.get_key_value(destination)?;
-            Some(DestinationEntry {
-                list,
-                name,
-                destination,
-            })
-        })
+    /// The lists that have a destination, in order of id.
+    pub fn entries<'a>(&'a self, destination: &Destination) -> impl Iterator<Item = DestinationEntry<'a>> {
+        let lists = self.lists.iter().filter(|(_, list)| list.contains(destination));
+        lists.map(move |(list, _)| self.entry(list, destination))
     }
+
+    fn entry<'a>(&'a self, list: &'a ListId, destination: &Destination) -> DestinationEntry<'a> {
+        let name = self.names.get(list).and_then(|names| names.get(destination));
+        DestinationEntry {
+            list,
+            name: name.map(String::as_str),
+        }
+    }
+
     /// What the bundle knows and a person who compares only the ends of addresses would take this destination for: a warning,
     /// never a decision. An own address is not warned about: it was matched by its key.
-    pub fn lookalikes<'a>(&'a self, destination: &'a Destination) -> impl Iterator<Item = KnownDestination<'a>> {
+    pub fn lookalikes(&self, destination: &Destination) -> impl Iterator<Item = KnownDestination<'_>> {
         let is_own = self.registry.own_wallet(destination).is_some();
-        let listed = self.names.iter().flat_map(|(list, entries)| {
-            let known = move |(destination, name): (&'a Destination, &'a String)| {
-                KnownDestination::Listed(DestinationEntry {
-                    list,
-                    name,
-                    destination,
-                })
-            };
-            entries.iter().map(known)
+        let listed = self.lists.iter().flat_map(move |(list, entries)| {
+            let known = entries.ending_like(destination, LOOKALIKE_END_CHARS);
+            known.map(move |known| KnownDestination {
+                source: KnownFrom::List(self.entry(list, &known)),
+                destination: known,
+            })
         });
         let own = self.registry.own_destinations();
-        let own = own.map(|(destination, wallet)| KnownDestination::Own { wallet, destination });
+        let own = own.map(|(destination, wallet)| KnownDestination {
+            destination: destination.clone(),
+            source: KnownFrom::Own(wallet),
+        });
         listed
             .chain(own)
-            .filter(move |known| !is_own && self.registry.resembles(known.destination(), destination))
+            .filter(move |known| !is_own && self.registry.resembles(&known.destination, destination))
     }
     /// How calls and messages are displayed (ERC-7730); for [`Registry::display`], and no part of any decision.
     pub fn descriptors(&self) -> &[Descriptor] {
@@ -276,7 +277,7 @@ impl Bundle {
     /// Everything that [`crate::classify`] compares.
     pub(crate) fn compared(&self) -> Compared<'_> {
         // Whole, without `..`. What is left out is the content of files that are compared by their digests, so a field that
-        // is read from `policy.yaml` or `destinations.yaml` must not be left out.
+        // is read from `policy.yaml`, `destinations.yaml` or a list's own file must not be left out.
         let Self {
             manifest,
             digest: _,

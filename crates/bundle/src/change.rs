@@ -3,15 +3,19 @@
 //! Promises: what is called a tightening decides no transaction more leniently. Rules and list entries are compared
 //! ([`countersign_policy::change`]); every other file, and every name that people read, loosens by being another one.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use countersign_policy::{
     analysis::Invariant,
     change::{self, Direction, Ruleset, Subject},
 };
+use countersign_types::{Destination, ListId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, Manifest, bundle::Compared};
+use crate::{Bundle, Manifest, bundle::Compared, manifest::is_list};
 
 const POLICY: &str = "policy.yaml";
 const DESTINATIONS: &str = "destinations.yaml";
@@ -121,7 +125,7 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
         policy,
         invariants,
         lists,
-        names,
+        names: _,
     } = new.compared();
     let before = old.compared();
     let old_rules = Ruleset {
@@ -132,21 +136,7 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
         .iter()
         .map(of_rules)
         .collect();
-    for (id, entries) in names {
-        let was = |at| before.names.get(id).and_then(|old| old.get(at));
-        let renamed = entries
-            .iter()
-            .filter(|(at, name)| was(*at).is_some_and(|old| old != *name));
-        let count = renamed.count();
-        if count > 0 {
-            findings.push(Finding {
-                file: DESTINATIONS.to_owned(),
-                subject: Some(format!("list {id}")),
-                direction: Direction::Loosens,
-                why: format!("entries renamed: {count}; people read the names"),
-            });
-        }
-    }
+    findings.extend(of_names(before, new.compared()));
     findings.extend(of_invariants(before.invariants, invariants));
     findings.extend(of_files(before.manifest, manifest));
     Change { findings }
@@ -165,7 +155,35 @@ fn of_rules(finding: &change::Finding) -> Finding {
     }
 }
 
-/// Files other than the two whose content is compared.
+/// Destinations that a list keeps and that people read another name for, or none any more.
+fn of_names(old: Compared<'_>, new: Compared<'_>) -> Vec<Finding> {
+    let ids: BTreeSet<&ListId> = old.names.keys().chain(new.names.keys()).collect();
+    let mut findings = Vec::new();
+    for id in ids {
+        let (Some(was), Some(list)) = (old.lists.list(id), new.lists.list(id)) else {
+            continue;
+        };
+        let (old_names, new_names) = (old.names.get(id), new.names.get(id));
+        let named = old_names.into_iter().chain(new_names).flat_map(|names| names.keys());
+        let named: BTreeSet<&Destination> = named.filter(|at| was.contains(at) && list.contains(at)).collect();
+        let name =
+            |names: Option<&'_ BTreeMap<Destination, String>>, at| names.and_then(|names| names.get(at)).cloned();
+        let count = named
+            .into_iter()
+            .filter(|at| name(old_names, at) != name(new_names, at))
+            .count();
+        if count > 0 {
+            findings.push(Finding {
+                file: DESTINATIONS.to_owned(),
+                subject: Some(format!("list {id}")),
+                direction: Direction::Loosens,
+                why: format!("entries renamed: {count}; people read the names"),
+            });
+        }
+    }
+    findings
+}
+
 /// Invariants decide nothing, but one that is gone or changed guards the next change no more.
 fn of_invariants(old: &[Invariant], new: &[Invariant]) -> Vec<Finding> {
     let gone = old.iter().filter(|invariant| !new.contains(invariant));
@@ -178,6 +196,7 @@ fn of_invariants(old: &[Invariant], new: &[Invariant]) -> Vec<Finding> {
     gone.map(finding).collect()
 }
 
+/// Files other than those whose content is compared: the rules and the lists.
 fn of_files(old: &Manifest, new: &Manifest) -> Vec<Finding> {
     let digest = |manifest: &Manifest, path: &str| manifest.file(path).map(|file| (file.digest(), file.component()));
     let paths: BTreeSet<&str> = old.files().iter().chain(new.files()).map(|file| file.path()).collect();
@@ -190,7 +209,8 @@ fn of_files(old: &Manifest, new: &Manifest) -> Vec<Finding> {
             why: why.to_owned(),
         });
     };
-    for path in paths.into_iter().filter(|path| ![POLICY, DESTINATIONS].contains(path)) {
+    let is_compared = |path: &str| [POLICY, DESTINATIONS].contains(&path) || is_list(path);
+    for path in paths.into_iter().filter(|path| !is_compared(path)) {
         match (digest(old, path), digest(new, path)) {
             (Some(old), Some(new)) if old == new => {}
             (Some(_), Some(_)) => note(

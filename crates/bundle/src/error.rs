@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_chains::evm::DescriptorError;
-use countersign_policy::{Currency, PolicyError, WindowError};
+use countersign_policy::{Currency, ListError, PolicyError, WindowError};
 use countersign_types::{
     AmountError, AssetId, CaipError, ChainId, EffectKind, GroupId, IdError, KeyError, KeyTableError, PrincipalId, Tag,
     TimeError, UnknownForm, WalletId,
@@ -55,6 +55,12 @@ pub enum Problem {
     /// Not a key table.
     #[error(transparent)]
     KeyTable(#[from] KeyTableError),
+    /// Not a list of destinations.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// Not exactly one place where a list's destinations stand.
+    #[error("a list needs exactly one of `entries` and `file`")]
+    BadList,
     /// Not a form of output.
     #[error(transparent)]
     Form(#[from] UnknownForm),
@@ -351,6 +357,8 @@ impl LoadError {
             | Problem::Caip(_)
             | Problem::Key(_)
             | Problem::KeyTable(_)
+            | Problem::List(_)
+            | Problem::BadList
             | Problem::Form(_)
             | Problem::Time(_)
             | Problem::BadWord { .. }

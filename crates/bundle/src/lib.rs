@@ -44,7 +44,7 @@ mod wallets;
 mod write;
 mod yaml;
 
-pub use bundle::{Bundle, DestinationEntry, KnownDestination};
+pub use bundle::{Bundle, DestinationEntry, KnownDestination, KnownFrom};
 pub use cases::{Case, Verdict};
 pub use change::{Change, Class, Finding, classify};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_policy::SEMANTICS;
+use countersign_policy::{MAX_LIST_BYTES, SEMANTICS};
 use countersign_types::{BundleDigest, FileDigest, MAX_TABLE_KEYS, PolicyDigest, TABLE_RECORD_BYTES, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +12,16 @@ use crate::descriptors;
 pub const FORMAT: &str = "countersign.bundle/1";
 /// The manifest's own name.
 pub const MANIFEST_PATH: &str = "manifest.json";
-/// The most files: five, the networks, the key tables and the descriptors.
+/// The most files: five, the networks, the key tables, the lists and the descriptors.
 pub const MAX_FILES: usize = 64;
 /// The largest file: 100 000 destinations with names.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 /// The largest key table: [`MAX_TABLE_KEYS`] records.
 pub const MAX_KEY_TABLE_BYTES: usize = MAX_TABLE_KEYS * TABLE_RECORD_BYTES;
-/// The largest bundle, manifest aside: one key table of the largest size, and as much again as all other files need.
-pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
-/// The longest name of a network file, a key table or a descriptor, directory included.
+/// The largest bundle, manifest aside: one list of the largest size, or one key table and a list of a million short addresses,
+/// and as much again as all other files need.
+pub const MAX_BUNDLE_BYTES: usize = 128 * 1024 * 1024;
+/// The longest name of a network file, a key table, a list or a descriptor, directory included.
 const MAX_PATH_LEN: usize = 64;
 /// A manifest of [`MAX_FILES`] entries is far smaller.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024;
@@ -65,12 +66,13 @@ pub enum ManifestError {
     Version,
     /// A file that bundles do not have.
     #[error(
-        "`{0}` is not a file of a bundle: expected {REQUIRED_WORDS}, `networks/<name>.yaml`, `keys/<name>.keys` or `descriptors/<name>.json`"
+        "`{0}` is not a file of a bundle: expected {REQUIRED_WORDS}, `networks/<name>.yaml`, `keys/<name>.keys`, \
+         `lists/<name>.list` or `descriptors/<name>.json`"
     )]
     UnknownFile(String),
     /// The wrong component.
     #[error(
-        "`{0}` has the wrong `component`: destinations.yaml and descriptors are `data`, every other file is `policy`"
+        "`{0}` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`"
     )]
     Component(String),
     /// A file that every bundle has is not named.
@@ -87,8 +89,8 @@ pub enum ManifestError {
     TooManyFiles(usize),
     /// Too large.
     #[error(
-        "{0} bytes; at most {MAX_FILE_BYTES} in one file ({MAX_KEY_TABLE_BYTES} in a key table) and {MAX_BUNDLE_BYTES} in \
-         all are accepted"
+        "{0} bytes; at most {MAX_FILE_BYTES} in one file ({MAX_KEY_TABLE_BYTES} in a key table, {MAX_LIST_BYTES} in a list) \
+         and {MAX_BUNDLE_BYTES} in all are accepted"
     )]
     TooLarge(usize),
     /// Another size than the manifest says.
@@ -146,7 +148,7 @@ pub enum Component {
 impl Component {
     /// The component of a file; it follows from the name and is not a choice. `None` for what is no file of a bundle.
     pub fn of(path: &str) -> Option<Self> {
-        if path == "destinations.yaml" || is_named(path, descriptors::FOLDER, ".json") {
+        if path == "destinations.yaml" || is_list(path) || is_named(path, descriptors::FOLDER, ".json") {
             return Some(Self::Data);
         }
         let is_network = is_named(path, "networks/", ".yaml");
@@ -159,6 +161,11 @@ impl Component {
 /// policy, never data.
 pub(crate) fn is_key_table(path: &str) -> bool {
     is_named(path, "keys/", ".keys")
+}
+
+/// Whether it is the name of a list of its own file. It is what `destinations.yaml` might hold itself, so it is data as well.
+pub(crate) fn is_list(path: &str) -> bool {
+    is_named(path, "lists/", ".list")
 }
 
 /// A short name of plain characters in a folder.
@@ -360,9 +367,10 @@ impl Manifest {
 
 impl ManifestFile {
     fn compare(&self, bytes: &[u8]) -> Result<(), ManifestError> {
-        let max = match is_key_table(&self.path) {
-            true => MAX_KEY_TABLE_BYTES,
-            false => MAX_FILE_BYTES,
+        let max = match (is_key_table(&self.path), is_list(&self.path)) {
+            (true, _) => MAX_KEY_TABLE_BYTES,
+            (false, true) => MAX_LIST_BYTES,
+            (false, false) => MAX_FILE_BYTES,
         };
         if bytes.len() > max {
             return Err(ManifestError::TooLarge(bytes.len()));

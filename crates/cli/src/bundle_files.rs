@@ -14,10 +14,16 @@ use crate::{
 };
 
 /// The folders of a bundle and the extensions of what they hold; there are no others.
-const FOLDERS: [(&str, &str); 3] = [("descriptors", ".json"), ("keys", ".keys"), ("networks", ".yaml")];
+const FOLDERS: [(&str, &str); 4] = [
+    ("descriptors", ".json"),
+    ("keys", ".keys"),
+    ("lists", ".list"),
+    ("networks", ".yaml"),
+];
 
-/// Reads the files of a bundle: `manifest.json`, `*.yaml`, `networks/*.yaml`, `keys/*.keys` and `descriptors/*.json`. Other files are
-/// none of its business, except that a YAML file which bundles do not have is read too, so that loading refuses it instead of ignoring it.
+/// Reads the files of a bundle: `manifest.json`, `*.yaml`, `networks/*.yaml`, `keys/*.keys`, `lists/*.list` and `descriptors/*.json`. Other
+/// files are none of its business, except that a YAML file which bundles do not have is read too, so that loading refuses it instead of
+/// ignoring it.
 pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut contents = BTreeMap::new();
     for (name, path) in entries(folder)? {
@@ -93,6 +99,7 @@ mod tests {
             "policy.yaml",
             "networks/dev.yaml",
             "keys/hot.keys",
+            "lists/customers.list",
             "descriptors/demo.json",
         ]
         .into_iter()

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 
-/// Larger than any file that a command reads whole (a receipt with everything in it).
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest file that a command reads whole: a receipt, with every bundle in it (`countersign_decision` accepts as much).
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// Larger than any key file.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 

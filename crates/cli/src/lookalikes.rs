@@ -35,8 +35,8 @@ pub(crate) fn among(effects: &[Effect], bundle: &Bundle) -> Vec<Lookalike> {
     let found = destinations.into_iter().flat_map(|destination| {
         let lookalike = |known: countersign_bundle::KnownDestination<'_>| Lookalike {
             destination: destination.clone(),
-            resembles: known.destination().clone(),
-            known_as: known.to_string(),
+            known_as: known.source.to_string(),
+            resembles: known.destination,
         };
         bundle.lookalikes(destination).map(lookalike)
     });

@@ -170,6 +170,21 @@ impl DestinationList {
         self.lines().filter_map(|line| line.parse().ok())
     }
 
+    /// The destinations whose addresses end in the same `count` characters as this one, whatever their case: those among which
+    /// lookalikes are. It reads the whole text.
+    pub fn ending_like(&self, destination: &Destination, count: usize) -> impl Iterator<Item = Destination> + use<'_> {
+        let address = destination.address();
+        let end = address
+            .get(address.len().saturating_sub(count)..)
+            .unwrap_or(address)
+            .to_owned();
+        let is_like = move |line: &&str| {
+            let tail = line.get(line.len().saturating_sub(end.len())..);
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(&end))
+        };
+        self.lines().filter(is_like).filter_map(|line| line.parse().ok())
+    }
+
     /// The texts of the destinations that `other` lacks, in order.
     pub fn lines_beyond<'a>(&'a self, other: Option<&'a Self>) -> impl Iterator<Item = &'a str> {
         self.lines()
@@ -189,6 +204,13 @@ impl FromIterator<Destination> for DestinationList {
         let lines: BTreeSet<String> = lines.collect();
         let text: String = lines.iter().map(String::as_str).collect();
         Self::of_lines(text.into(), lines.len())
+    }
+}
+
+/// A list of nothing.
+impl Default for DestinationList {
+    fn default() -> Self {
+        Self::of_lines("".into(), 0)
     }
 }
 

@@ -21,8 +21,8 @@ pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_REQUEST_BYTES: usize = 1_536 * 1024;
 /// A request to the signer's first listener: request, transaction and all statements.
 pub const MAX_SIGNING_REQUEST_BYTES: usize = 6 * 1024 * 1024;
-/// All files of a bundle together: the bundle format's own bound, a key table of two million keys and the rest.
-pub const MAX_BUNDLE_BYTES: usize = 96 * 1024 * 1024;
+/// All files of a bundle together: the bundle format's own bound, for a list of a million destinations and the rest.
+pub const MAX_BUNDLE_BYTES: usize = 128 * 1024 * 1024;
 /// A request to the signer's second listener: a bundle and its activations.
 pub const MAX_PEOPLE_REQUEST_BYTES: usize = MAX_BUNDLE_BYTES + 2 * 1024 * 1024;
 /// A response of the signer's second listener: a bundle with its activations, or as many as fit.

@@ -9,8 +9,8 @@ use std::{
 use countersign_approval::Roster;
 use countersign_chains::Registry;
 use countersign_policy::{
-    Assets, Bounds, Condition, Currency, Effects, InitiatorGroups, Initiators, Networks, OneOf, Selectors, Subjects,
-    Tiers, To, Wallets,
+    Assets, Bounds, Condition, Currency, DestinationLists, Effects, InitiatorGroups, Initiators, Networks, OneOf,
+    Selectors, Subjects, Tiers, To, Wallets,
 };
 use countersign_types::{
     AssetId, AssetSymbol, ChainId, Duration, EffectKind, GroupId, ListId, PrincipalId, Selector, SubjectId, WalletId,
@@ -21,7 +21,6 @@ use super::raw::{RawTo, Selection};
 use crate::{
     LoadError, amount,
     assets::{PricedAssets, unknown_network},
-    destinations::NamedLists,
     error::Problem,
     wallets::tier,
     yaml::Doc,
@@ -31,7 +30,7 @@ use crate::{
 pub(crate) struct Names<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) roster: &'a Roster,
-    pub(crate) lists: &'a NamedLists,
+    pub(crate) lists: &'a DestinationLists,
     pub(crate) priced: &'a PricedAssets,
 }
 
@@ -305,7 +304,7 @@ impl Names<'_> {
 
     fn list(&self, text: &str) -> Result<ListId, Problem> {
         let id: ListId = text.parse()?;
-        let is_known = self.lists.contains_key(&id);
+        let is_known = self.lists.list(&id).is_some();
         known(id, is_known, "list", "destinations.yaml has no such list")
     }
 

@@ -159,7 +159,7 @@ fn one_change_and_its_report() {
         ),
         (
             with_table(vec![2; MAX_KEY_TABLE_BYTES + 1]),
-            "keys/btc-hot.keys:1:1: 66000001 bytes; at most 16777216 in one file (66000000 in a key table)",
+            "keys/btc-hot.keys:1:1: 66000001 bytes; at most 16777216 in one file (66000000 in a key table, 104000000 in a list)",
         ),
         (
             with_table([vec![2], vec![4; 32]].concat()),

@@ -123,7 +123,7 @@ fn destinations_have_names() {
         .entries(&customer)
         .map(|entry| (entry.list.as_str(), entry.name))
         .collect();
-    assert_eq!(entries, [("customers", "Customer one")]);
+    assert_eq!(entries, [("customers", Some("Customer one"))]);
     assert_eq!(bundle.entries(&STRANGER.parse().unwrap()).count(), 0);
 }
 
@@ -194,7 +194,7 @@ fn lookalikes_of_listed_and_of_own_addresses_are_found() {
     let bundle = bundle();
     let known = |address: &str| {
         let destination: Destination = format!("eip155:31337:{address}").parse().unwrap();
-        let known = bundle.lookalikes(&destination).map(|known| known.to_string());
+        let known = bundle.lookalikes(&destination).map(|known| known.source.to_string());
         known.collect::<Vec<_>>()
     };
     let none: [&str; 0] = [];

@@ -24,6 +24,7 @@ mod examples;
 mod file_mutations;
 mod hostile;
 mod language_mutations;
+mod lists;
 mod manifest;
 mod mutations;
 mod observers;

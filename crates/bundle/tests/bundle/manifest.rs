@@ -65,17 +65,17 @@ fn a_forged_manifest_is_told() {
         (
             "\"component\": \"data\"",
             "\"component\": \"policy\"",
-            "manifest.json:1:1: `destinations.yaml` has the wrong `component`: destinations.yaml and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: `destinations.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "\"component\": \"policy\"",
             "\"component\": \"data\"",
-            "manifest.json:1:1: `assets.yaml` has the wrong `component`: destinations.yaml and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: `assets.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "networks/dev.yaml",
             "networks/../dev.yaml",
-            "manifest.json:1:1: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys` or `descriptors/<name>.json`",
+            "manifest.json:1:1: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys`, `lists/<name>.list` or `descriptors/<name>.json`",
         ),
         (
             "\"assets.yaml\"",

@@ -272,9 +272,7 @@ fn listed(reasons: &[Reason]) -> String {
 }
 
 fn named(payment: &countersign_approval::Payment, bundle: &Bundle) -> Payment {
-    let names = bundle
-        .entries(&payment.destination)
-        .map(|entry| format!("{} ({})", entry.name, entry.list));
+    let names = bundle.entries(&payment.destination).map(|entry| entry.to_string());
     Payment {
         reference: payment.reference.to_string(),
         subject: payment.subject.as_ref().map(ToString::to_string),
