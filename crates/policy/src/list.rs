@@ -191,6 +191,11 @@ impl DestinationList {
             .filter(move |line| other.is_none_or(|other| !other.has_line(line)))
     }
 
+    /// The destinations that `other` lacks, in the order of their texts.
+    pub fn beyond<'a>(&'a self, other: Option<&'a Self>) -> impl Iterator<Item = Destination> {
+        self.lines_beyond(other).filter_map(|line| line.parse().ok())
+    }
+
     fn has_line(&self, line: &str) -> bool {
         let (chain, address) = parts(line);
         self.has(chain, address)

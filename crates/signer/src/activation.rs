@@ -281,17 +281,11 @@ fn listed(previous: Option<&Bundle>, bundle: &Bundle) -> Option<Write> {
     let none = DestinationLists::default();
     let (old, new) = (previous.map_or(&none, Bundle::destinations), bundle.destinations());
     let mut added = BTreeSet::new();
-    for id in new.ids() {
-        let before = old.list(id);
-        let entries = new.list(id).into_iter().flatten();
-        added.extend(
-            entries
-                .filter(|entry| before.is_none_or(|before| !before.contains(entry)))
-                .cloned(),
-        );
+    for (id, list) in new.iter() {
+        added.extend(list.beyond(old.list(id)));
     }
-    let before = old.ids().filter_map(|id| old.list(id)).flatten();
-    let removed: BTreeSet<Destination> = before.filter(|entry| !new.is_listed(entry)).cloned().collect();
+    let before = old.iter().flat_map(|(_, list)| list.iter());
+    let removed: BTreeSet<Destination> = before.filter(|entry| !new.is_listed(entry)).collect();
     let is_changed = !added.is_empty() || !removed.is_empty();
     is_changed.then_some(Write::Listed { added, removed })
 }

@@ -61,6 +61,17 @@ fn a_list_by_file_is_the_list_that_is_written() {
     assert!(empty.destinations().list(&customers).unwrap().is_empty());
 }
 
+/// What `docs/policy.md` shows is what loads, and what is said of two lines in the wrong order.
+#[test]
+fn the_reference_shows_this_list() {
+    let docs = include_str!("../../../../docs/policy.md");
+    for text in [BY_FILE.to_owned(), lines(&[ONE, TWO])] {
+        assert!(docs.contains(&format!("```text\n{text}```")), "{text}");
+    }
+    let report = errors(&by_file(BY_FILE, lines(&[TWO, ONE]))).to_string();
+    assert!(docs.contains(&format!("```text\n{report}\n```")), "{report}");
+}
+
 /// One line or one word changed, and the whole report.
 #[test]
 fn one_change_and_its_report() {
