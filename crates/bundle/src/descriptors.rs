@@ -26,6 +26,7 @@ fn place(error: &DescriptorError) -> (u32, u32) {
     match error {
         DescriptorError::NotJson { line, column } => (number(*line), number(*column)),
         DescriptorError::TooLarge { .. }
+        | DescriptorError::Includes
         | DescriptorError::Bad { .. }
         | DescriptorError::Unsupported { .. }
         | DescriptorError::Count { .. } => TOP,

@@ -2,59 +2,55 @@
 
 use alloy_primitives::{Address, B256, I256, U256};
 
+use super::signature::{Shape, head_words, static_words};
 use crate::{
-    abi,
+    abi::{self, MAX_LIST_ITEMS},
     message::{Field, Primitive, Type, Value},
 };
 
-/// `name(type name,…)`, of types that are their own word, `bytes`, `string`, and arrays of these.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Signature {
-    pub(super) selector: [u8; 4],
-    pub(super) fields: Vec<Field>,
-}
-
-impl Signature {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (name, rest) = text.split_once('(')?;
-        let params = rest.strip_suffix(')')?;
-        let params = params.split(',').filter(|_| !params.is_empty());
-        let fields: Vec<Field> = params.map(parameter).collect::<Option<_>>()?;
-        let types: Vec<&str> = fields.iter().map(Field::text).collect();
-        let is_name = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'));
-        let names: std::collections::BTreeSet<_> = fields.iter().map(|field| &field.name).collect();
-        let hash = alloy_primitives::keccak256(format!("{name}({})", types.join(",")));
-        let selector = *hash.first_chunk()?;
-        (is_name && names.len() == fields.len()).then_some(Self { selector, fields })
-    }
-}
-
-fn parameter(text: &str) -> Option<Field> {
-    let (kind, name) = text.split_once(' ')?;
-    let field = Field::parse(kind, name)?;
-    let is_readable = match &field.kind {
-        Type::Primitive(_) => true,
-        Type::Array(item, None) => matches!(**item, Type::Primitive(_)),
-        Type::Array(_, Some(_)) | Type::Struct(_) => false,
-    };
-    is_readable.then_some(field)
-}
-
 /// The arguments, if they are the canonical encoding of the parameters.
-pub(super) fn read(fields: &[Field], args: &[u8]) -> Option<Vec<Value>> {
-    abi::read(args, fields.len(), |frame| {
-        fields.iter().map(|field| read_value(&field.kind, frame)).collect()
+pub(super) fn read(shape: &Shape, args: &[u8]) -> Option<Vec<Value>> {
+    abi::read(args, head_words(&shape.fields, shape)?, |frame| {
+        read_fields(&shape.fields, shape, frame)
     })
 }
 
-fn read_value(kind: &Type, frame: &mut abi::Frame<'_>) -> Option<Value> {
+fn read_fields(fields: &[Field], shape: &Shape, frame: &mut abi::Frame<'_>) -> Option<Vec<Value>> {
+    fields
+        .iter()
+        .map(|field| read_value(&field.kind, shape, frame))
+        .collect()
+}
+
+fn read_value(kind: &Type, shape: &Shape, frame: &mut abi::Frame<'_>) -> Option<Value> {
+    let is_static = static_words(kind, shape).is_some();
     match kind {
         Type::Primitive(primitive) => read_primitive(*primitive, frame),
-        Type::Array(item, None) => frame.list(1, |frame| read_value(item, frame)).map(Value::Parts),
-        Type::Array(_, Some(_)) | Type::Struct(_) => None,
+        Type::Array(item, None) => {
+            let words = static_words(item, shape).unwrap_or(1);
+            frame
+                .list(words, |frame| read_value(item, shape, frame))
+                .map(Value::Parts)
+        }
+        Type::Array(item, Some(length)) => {
+            (*length <= MAX_LIST_ITEMS).then_some(())?;
+            let items = |frame: &mut abi::Frame<'_>| (0..*length).map(|_| read_value(item, shape, frame)).collect();
+            let items: Option<Vec<Value>> = if is_static {
+                items(frame)
+            } else {
+                frame.tuple(*length, items)
+            };
+            items.map(Value::Parts)
+        }
+        Type::Struct(name) => {
+            let fields = shape.part(name)?;
+            let parts = if is_static {
+                read_fields(fields, shape, frame)
+            } else {
+                frame.tuple(head_words(fields, shape)?, |frame| read_fields(fields, shape, frame))
+            };
+            parts.map(Value::Parts)
+        }
     }
 }
 
@@ -92,5 +88,15 @@ fn is_of(primitive: Primitive, word: &[u8; 32]) -> bool {
             magnitude.bit_len() < bits
         }
         Primitive::Text | Primitive::Bytes => false,
+    }
+}
+
+impl Primitive {
+    /// Whether its values lie in the tail.
+    pub(super) fn is_dynamic(self) -> bool {
+        match self {
+            Self::Bytes | Self::Text => true,
+            Self::Address | Self::Boolean | Self::FixedBytes(_) | Self::Uint(_) | Self::Int(_) => false,
+        }
     }
 }

@@ -1,29 +1,26 @@
-//! Reading a descriptor: the part of ERC-7730 that this displays, strictly; what it does not know is an error, because what
-//! a descriptor meant and a display left out would be missed by nobody.
+//! Reading a descriptor: ERC-7730, versions 1 and 2, strictly; what is not known is an error, because what a descriptor meant
+//! and a display left out would be missed by nobody. What only says how to lay out or what to leave out is read and has no
+//! effect: everything is shown.
 
 use std::collections::BTreeSet;
 
 use alloy_primitives::Address;
-use countersign_types::Decimals;
 
 use super::{
-    Display, DisplayLine,
-    calldata::Signature,
-    format::{Context, Format, Place},
-    leaves::{ByPath, Leaf},
+    field::{DisplayField, Source},
+    object::{Object, certify_count},
+    signature::{Shape, Signature},
 };
-use crate::{address::parse_address, message::Json};
+use crate::message::{Json, TypedData};
 
 /// The largest descriptor.
 pub const MAX_DESCRIPTOR_BYTES: usize = 64 * 1024;
 /// The most contracts of one descriptor.
-const MAX_DEPLOYMENTS: usize = 64;
+const MAX_DEPLOYMENTS: usize = 256;
 /// The most functions or messages of one descriptor.
 const MAX_FORMATS: usize = 64;
-/// The most fields of one of them.
-const MAX_DISPLAY_FIELDS: usize = 64;
-/// The longest text that stands in a display.
-const MAX_TEXT_LEN: usize = 64;
+/// The most parts of an intent that is a list.
+const MAX_INTENTS: usize = 8;
 /// The longest function signature or type text.
 const MAX_KEY_LEN: usize = 2_048;
 
@@ -52,6 +49,9 @@ pub enum DescriptorError {
         /// Where.
         at: String,
     },
+    /// Another file, which would have to be fetched.
+    #[error("`includes` names another file: merge it into this one, as ERC-7730 says, and take `includes` out")]
+    Includes,
     /// A member that is not displayed, or stands twice.
     #[error("`{at}` has a member `{member}` that is listed twice or not supported: take it out")]
     Unsupported {
@@ -75,10 +75,21 @@ pub enum DescriptorError {
 /// A descriptor of one contract's functions, or of the messages that it verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    owner: String,
+    pub(super) owner: String,
     /// Chain id and contract.
     deployments: BTreeSet<(u64, Address)>,
+    /// What else a message's domain must have.
+    domain: Domain,
     formats: Vec<FormatOf>,
+}
+
+/// Members of an EIP-712 domain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Domain {
+    name: Option<String>,
+    version: Option<String>,
+    chain_id: Option<u64>,
+    verifying_contract: Option<Address>,
 }
 
 /// How one function or message is displayed.
@@ -87,16 +98,10 @@ pub(super) struct FormatOf {
     /// The function's signature with parameter names, or the message's `encodeType`.
     key: String,
     /// For functions.
-    pub(super) signature: Option<Signature>,
-    intent: String,
-    fields: Vec<DisplayField>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct DisplayField {
-    place: Place,
-    label: String,
-    format: Format,
+    selector: Option<[u8; 4]>,
+    pub(super) shape: Shape,
+    pub(super) intent: String,
+    pub(super) fields: Vec<DisplayField>,
 }
 
 impl Descriptor {
@@ -109,19 +114,32 @@ impl Descriptor {
             line: error.line(),
             column: error.column(),
         })?;
-        let top = Object::of("descriptor", &json, &["$schema", "context", "metadata", "display"])?;
+        let known = ["$schema", "$comment", "context", "metadata", "display", "includes"];
+        let top = Object::of("descriptor", &json, &known)?;
+        if top.get("includes").is_some() {
+            return Err(DescriptorError::Includes);
+        }
         let context = top.object("context", &["$id", "contract", "eip712"])?;
-        let metadata = top.object("metadata", &["owner"])?;
+        let known = ["owner", "contractName", "info", "token", "constants", "enums"];
+        let metadata = top.object("metadata", &known)?;
         let is_contract = context.get("contract").is_some();
         if is_contract == context.get("eip712").is_some() {
             return Err(context.bad("contract"));
         }
-        let on = context.object(if is_contract { "contract" } else { "eip712" }, &["deployments"])?;
-        let display = top.object("display", &["formats"])?;
+        // Version 1 says the ABI or the schemas as well; the formats' own keys have all that is needed of them.
+        let (on, domain) = if is_contract {
+            (context.object("contract", &["deployments", "abi"])?, Domain::default())
+        } else {
+            let on = context.object("eip712", &["deployments", "domain", "schemas"])?;
+            let domain = Domain::read(&on)?;
+            (on, domain)
+        };
+        let display = top.object("display", &["definitions", "formats"])?;
         Ok(Self {
             owner: metadata.text("owner")?,
             deployments: read_deployments(&on)?,
-            formats: read_formats(&display, is_contract)?,
+            domain,
+            formats: read_formats(&display, &metadata, is_contract)?,
         })
     }
 
@@ -131,63 +149,54 @@ impl Descriptor {
 
     pub(super) fn call(&self, chain_id: u64, contract: Address, input: &[u8]) -> Option<&FormatOf> {
         let selector = input.first_chunk::<4>()?;
-        let is_called = |format: &&FormatOf| format.signature.as_ref().is_some_and(|of| of.selector == *selector);
-        self.formats
-            .iter()
-            .find(is_called)
-            .filter(|_| self.is_for(chain_id, contract))
+        let mut formats = self.formats.iter().filter(|_| self.is_for(chain_id, contract));
+        formats.find(|format| format.selector.as_ref() == Some(selector))
     }
 
-    pub(super) fn message(&self, chain_id: u64, contract: Address, type_text: &str) -> Option<&FormatOf> {
-        let is_of = |format: &&FormatOf| format.signature.is_none() && format.key == type_text;
-        self.formats
-            .iter()
-            .find(is_of)
-            .filter(|_| self.is_for(chain_id, contract))
+    pub(super) fn message(&self, chain_id: u64, contract: Address, data: &TypedData) -> Option<&FormatOf> {
+        let type_text = data.type_text()?;
+        let is_for = self.is_for(chain_id, contract) && self.domain.is_of(chain_id, contract, data);
+        let mut formats = self.formats.iter().filter(|_| is_for);
+        formats.find(|format| format.selector.is_none() && format.key == type_text)
+    }
+}
+
+impl Domain {
+    fn read(on: &Object<'_>) -> Result<Self, DescriptorError> {
+        if on.get("domain").is_none() {
+            return Ok(Self::default());
+        }
+        let of = on.object("domain", &["name", "version", "chainId", "verifyingContract"])?;
+        let text = |name: &str| match of.get(name) {
+            Some(_) => of.raw_text(name).map(|text| Some(text.to_owned())),
+            None => Ok(None),
+        };
+        let chain_id = match of.get("chainId") {
+            Some(_) => Some(of.number("chainId")?),
+            None => None,
+        };
+        let verifying_contract = match of.get("verifyingContract") {
+            Some(_) => Some(of.address("verifyingContract")?),
+            None => None,
+        };
+        Ok(Self {
+            name: text("name")?,
+            version: text("version")?,
+            chain_id,
+            verifying_contract,
+        })
     }
 
-    /// Every leaf once, or more often: by the fields, and those that no field shows as they are.
-    pub(super) fn lines(&self, format: &FormatOf, leaves: &[Leaf<'_>], context: &Context<'_>) -> Display {
-        let by_path: ByPath<'_> = leaves.iter().map(|leaf| (leaf.path.as_str(), leaf)).collect();
-        let mut lines = Vec::new();
-        let mut shown = BTreeSet::new();
-        let mut is_value_shown = context.value.is_zero();
-        for field in &format.fields {
-            let line = |text| DisplayLine {
-                label: field.label.clone(),
-                text,
-            };
-            match &field.place {
-                Place::Contract => lines.push(line(context.name(context.contract))),
-                Place::Value => {
-                    is_value_shown = true;
-                    lines.push(line(context.native(context.value)));
-                }
-                Place::Data(pattern) => {
-                    for leaf in leaves.iter().filter(|leaf| leaf.pattern == *pattern) {
-                        shown.insert(leaf.path.as_str());
-                        lines.push(line(context.text(&field.format, leaf, &by_path)));
-                    }
-                }
-            }
-        }
-        if !is_value_shown {
-            lines.push(DisplayLine {
-                label: "`@.value`".to_owned(),
-                text: context.native(context.value),
-            });
-        }
-        for leaf in leaves.iter().filter(|leaf| !shown.contains(leaf.path.as_str())) {
-            lines.push(DisplayLine {
-                label: format!("`{}`", leaf.path),
-                text: context.text(&Format::Raw, leaf, &by_path),
-            });
-        }
-        Display {
-            owner: self.owner.clone(),
-            intent: format.intent.clone(),
-            lines,
-        }
+    fn is_of(&self, chain_id: u64, contract: Address, data: &TypedData) -> bool {
+        let is_text = |wanted: &Option<String>, name: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| data.domain_text(name) == Some(wanted.as_bytes()))
+        };
+        is_text(&self.name, "name")
+            && is_text(&self.version, "version")
+            && self.chain_id.is_none_or(|wanted| wanted == chain_id)
+            && self.verifying_contract.is_none_or(|wanted| wanted == contract)
     }
 }
 
@@ -195,201 +204,70 @@ fn read_deployments(on: &Object<'_>) -> Result<BTreeSet<(u64, Address)>, Descrip
     let list = on.array("deployments", MAX_DEPLOYMENTS)?;
     let deployment = |json: &Json| {
         let of = Object::of(&on.path("deployments"), json, &["chainId", "address"])?;
-        let chain_id = match of.get("chainId") {
-            Some(Json::Number(number)) => number.parse().map_err(|_| of.bad("chainId"))?,
-            Some(_) | None => return Err(of.bad("chainId")),
-        };
-        let address = parse_address(of.raw_text("address")?).map_err(|_| of.bad("address"))?;
-        Ok((chain_id, address))
+        Ok((of.number("chainId")?, of.address("address")?))
     };
     list.iter().map(deployment).collect()
 }
 
-fn read_formats(display: &Object<'_>, is_contract: bool) -> Result<Vec<FormatOf>, DescriptorError> {
-    let at = display.path("formats");
-    let Some(Json::Object(members)) = display.get("formats") else {
-        return Err(display.bad("formats"));
-    };
-    certify_count(&at, members.len(), MAX_FORMATS)?;
+fn read_formats(
+    display: &Object<'_>,
+    metadata: &Object<'_>,
+    is_contract: bool,
+) -> Result<Vec<FormatOf>, DescriptorError> {
+    let formats = display.get("formats").ok_or_else(|| display.bad("formats"))?;
+    let formats = Object::open(&display.path("formats"), formats)?;
+    certify_count(formats.at(), formats.members().len(), MAX_FORMATS)?;
     let mut keys = BTreeSet::new();
-    let mut formats = Vec::new();
-    for (key, json) in members {
-        let bad = || DescriptorError::Bad {
-            at: format!("{at}.{}", printable(key)),
-        };
-        let signature = if is_contract {
-            Some(Signature::parse(key).ok_or_else(bad)?)
-        } else {
-            None
-        };
+    let mut found = Vec::new();
+    for (key, json) in formats.members() {
+        let (selector, shape) = read_key(key, is_contract).ok_or_else(|| formats.bad(key))?;
         // Two formats of one function, whatever its parameters are called, would leave open which is meant.
-        let identity = signature
-            .as_ref()
-            .map_or_else(|| key.clone(), |of| format!("{:?}", of.selector));
-        if key.len() > MAX_KEY_LEN || !keys.insert(identity) {
-            return Err(bad());
+        if !keys.insert(selector.map_or_else(|| key.clone(), |of| format!("{of:?}"))) {
+            return Err(formats.bad(key));
         }
-        let of = Object::of(&format!("{at}.{}", printable(key)), json, &["$id", "intent", "fields"])?;
-        let fields = of.array("fields", MAX_DISPLAY_FIELDS)?;
-        let names: Option<BTreeSet<&str>> = signature
-            .as_ref()
-            .map(|of| of.fields.iter().map(|field| field.name.as_str()).collect());
-        formats.push(FormatOf {
+        // `required`, `excluded` and `screens` are version 1's.
+        let known = ["$id", "intent", "fields", "required", "excluded", "screens"];
+        let of = Object::of(&formats.path(key), json, &known)?;
+        let source = Source {
+            shape: &shape,
+            definitions: display.get("definitions"),
+            constants: metadata.get("constants"),
+            enums: metadata.get("enums"),
+        };
+        found.push(FormatOf {
             key: key.clone(),
-            intent: of.text("intent")?,
-            fields: fields
-                .iter()
-                .map(|json| read_field(&of.path("fields"), json, names.as_ref()))
-                .collect::<Result<_, _>>()?,
-            signature,
+            selector,
+            intent: read_intent(&of)?,
+            fields: source.fields(&of)?,
+            shape,
         });
     }
-    Ok(formats)
+    Ok(found)
 }
 
-fn read_field(at: &str, json: &Json, names: Option<&BTreeSet<&str>>) -> Result<DisplayField, DescriptorError> {
-    let of = Object::of(at, json, &["path", "label", "format", "params"])?;
-    let place = place(of.raw_text("path")?).ok_or_else(|| of.bad("path"))?;
-    if let (Place::Data(pattern), Some(names)) = (&place, names)
-        && !names.contains(pattern.split('.').next().unwrap_or_default())
-    {
-        return Err(of.bad("path"));
+fn read_key(key: &str, is_contract: bool) -> Option<(Option<[u8; 4]>, Shape)> {
+    (key.len() <= MAX_KEY_LEN).then_some(())?;
+    if is_contract {
+        let Signature { selector, shape } = Signature::parse(key)?;
+        return Some((Some(selector), shape));
     }
-    let label = of.text("label")?;
-    let params: &[&str] = match of.raw_text("format")? {
-        "raw" | "amount" | "addressName" => &[],
-        "tokenAmount" => &["tokenPath"],
-        "date" => &["encoding"],
-        "unit" => &["base", "decimals"],
-        _ => return Err(of.bad("format")),
+    Some((None, Shape::of_message(key)?))
+}
+
+/// A text, or several with their labels.
+fn read_intent(of: &Object<'_>) -> Result<String, DescriptorError> {
+    let Some(json @ Json::Object(_)) = of.get("intent") else {
+        return of.text("intent");
     };
-    let empty = Json::Object(Vec::new());
-    let params = Object::of(&of.path("params"), of.get("params").unwrap_or(&empty), params)?;
-    let format = match of.raw_text("format")? {
-        "amount" => Format::Amount,
-        "addressName" => Format::AddressName,
-        "tokenAmount" => match place_of_token(&params)? {
-            Place::Value => return Err(params.bad("tokenPath")),
-            place @ (Place::Data(_) | Place::Contract) => Format::TokenAmount(place),
-        },
-        "date" if params.raw_text("encoding")? == "timestamp" => Format::Date,
-        "date" => return Err(params.bad("encoding")),
-        "unit" => Format::Unit {
-            base: params.text("base")?,
-            decimals: read_decimals(&params)?,
-        },
-        _ => Format::Raw,
+    let parts = Object::open(&of.path("intent"), json)?;
+    certify_count(parts.at(), parts.members().len(), MAX_INTENTS)?;
+    let part = |(label, _): &(String, Json)| {
+        let is_plain = label.bytes().all(|b| b == b' ' || b.is_ascii_alphanumeric());
+        let text = parts.text(label)?;
+        is_plain
+            .then(|| format!("{label}: {text}"))
+            .ok_or_else(|| parts.bad(label))
     };
-    Ok(DisplayField { place, label, format })
-}
-
-fn place_of_token(params: &Object<'_>) -> Result<Place, DescriptorError> {
-    place(params.raw_text("tokenPath")?).ok_or_else(|| params.bad("tokenPath"))
-}
-
-fn read_decimals(params: &Object<'_>) -> Result<Decimals, DescriptorError> {
-    let decimals = match params.get("decimals") {
-        Some(Json::Number(number)) => number.parse().ok().and_then(|number| Decimals::new(number).ok()),
-        Some(_) => None,
-        None => Decimals::new(0).ok(),
-    };
-    decimals.ok_or_else(|| params.bad("decimals"))
-}
-
-/// `@.to`, `@.value`, or names and `[]` with dots between them, `#.` in front or not.
-fn place(path: &str) -> Option<Place> {
-    match path {
-        "@.to" => return Some(Place::Contract),
-        "@.value" => return Some(Place::Value),
-        _ => {}
-    }
-    let pattern = path.strip_prefix("#.").unwrap_or(path);
-    let is_step = |step: &str| {
-        let is_name = !step.is_empty()
-            && step
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$'));
-        is_name || step == "[]"
-    };
-    (pattern.len() <= MAX_KEY_LEN && pattern.split('.').all(is_step)).then(|| Place::Data(pattern.to_owned()))
-}
-
-/// An object whose every member is known and stands once.
-struct Object<'a> {
-    at: String,
-    members: &'a [(String, Json)],
-}
-
-impl<'a> Object<'a> {
-    fn of(at: &str, json: &'a Json, allowed: &[&str]) -> Result<Self, DescriptorError> {
-        let at = at.to_owned();
-        let Json::Object(members) = json else {
-            return Err(DescriptorError::Bad { at });
-        };
-        let mut names = BTreeSet::new();
-        for (name, _) in members {
-            if !allowed.contains(&name.as_str()) || !names.insert(name) {
-                let member = printable(name);
-                return Err(DescriptorError::Unsupported { at, member });
-            }
-        }
-        Ok(Self { at, members })
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}.{name}", self.at)
-    }
-
-    fn bad(&self, name: &str) -> DescriptorError {
-        DescriptorError::Bad { at: self.path(name) }
-    }
-
-    fn get(&self, wanted: &str) -> Option<&'a Json> {
-        self.members
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, json)| json)
-    }
-
-    fn object(&self, name: &str, allowed: &[&str]) -> Result<Self, DescriptorError> {
-        let json = self.get(name).ok_or_else(|| self.bad(name))?;
-        Self::of(&self.path(name), json, allowed)
-    }
-
-    fn array(&self, name: &str, max: usize) -> Result<&'a [Json], DescriptorError> {
-        let Some(Json::Array(items)) = self.get(name) else {
-            return Err(self.bad(name));
-        };
-        certify_count(&self.path(name), items.len(), max)?;
-        Ok(items)
-    }
-
-    fn raw_text(&self, name: &str) -> Result<&'a str, DescriptorError> {
-        match self.get(name) {
-            Some(Json::Text(text)) => Ok(text),
-            Some(_) | None => Err(self.bad(name)),
-        }
-    }
-
-    /// A text that stands in a display: printable ASCII, and no longer than a line.
-    fn text(&self, name: &str) -> Result<String, DescriptorError> {
-        let text = self.raw_text(name)?;
-        let is_line = (1..=MAX_TEXT_LEN).contains(&text.len())
-            && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
-            && !text.contains('`')
-            && text.trim() == text;
-        is_line.then(|| text.to_owned()).ok_or_else(|| self.bad(name))
-    }
-}
-
-fn certify_count(at: &str, found: usize, max: usize) -> Result<(), DescriptorError> {
-    if (1..=max).contains(&found) {
-        return Ok(());
-    }
-    let at = at.to_owned();
-    Err(DescriptorError::Count { at, found, max })
-}
-
-fn printable(text: &str) -> String {
-    text.chars().take(MAX_TEXT_LEN).flat_map(char::escape_default).collect()
+    let parts: Vec<String> = parts.members().iter().map(part).collect::<Result<_, _>>()?;
+    Ok(parts.join(", "))
 }

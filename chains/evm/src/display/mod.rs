@@ -6,17 +6,22 @@
 
 mod calldata;
 mod descriptor;
+mod field;
 mod format;
 mod leaves;
+mod lines;
+mod object;
+mod path;
+mod signature;
 
 pub use descriptor::{Descriptor, DescriptorError, MAX_DESCRIPTOR_BYTES};
 
-use alloy_primitives::{Address, TxKind};
+use alloy_primitives::{Address, TxKind, U256};
 
 use crate::{Known, ParseError, Sender, message::Signable};
 
 use format::Context;
-use leaves::leaves;
+use lines::Page;
 
 /// One line of a display.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,38 +51,28 @@ pub fn display(
     known: &Known<'_>,
     descriptors: &[Descriptor],
 ) -> Result<Option<Display>, ParseError> {
-    let chain_id = sender.network.chain_id();
-    let context = |contract: Address, value| Context {
-        network: sender.network,
-        known,
-        contract,
-        value,
+    let page = |contract: Address, value| Page {
+        context: Context {
+            sender,
+            known,
+            contract,
+            from: sender.account.address(),
+            value,
+        },
+        descriptors,
+        depth: 0,
     };
     Ok(match &Signable::decode_for(unsigned, sender.network)? {
-        Signable::Transaction(tx, _) => {
-            let TxKind::Call(to) = tx.to() else {
-                return Ok(None);
-            };
-            let found = descriptors
-                .iter()
-                .find_map(|of| Some((of, of.call(chain_id, to, tx.input())?)));
-            found.and_then(|(of, format)| {
-                let (signature, args) = (format.signature.as_ref()?, tx.input().get(4..)?);
-                let parts = calldata::read(&signature.fields, args)?;
-                let leaves = leaves(&signature.fields, &parts, None);
-                Some(of.lines(format, &leaves, &context(to, tx.value())))
-            })
-        }
+        Signable::Transaction(tx, _) => match tx.to() {
+            TxKind::Call(to) => page(to, tx.value()).call(tx.input()),
+            TxKind::Create => None,
+        },
         Signable::TypedData(data, _) => {
             let contract = data.certify_domain(sender.network)?;
-            let found = descriptors
-                .iter()
-                .find_map(|of| Some((of, of.message(chain_id, contract, data.type_text()?)?)));
-            found.and_then(|(of, format)| {
-                let (fields, parts) = data.parts()?;
-                let leaves = leaves(fields, parts, Some(data.schema()));
-                Some(of.lines(format, &leaves, &context(contract, alloy_primitives::U256::ZERO)))
-            })
+            let chain_id = sender.network.chain_id();
+            let mut found = descriptors.iter();
+            let found = found.find_map(|of| Some((of, of.message(chain_id, contract, data)?)));
+            found.and_then(|(of, format)| Some(page(contract, U256::ZERO).message(of, format, data.parts()?)))
         }
         Signable::Personal(_) => None,
     })

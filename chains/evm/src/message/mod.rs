@@ -5,7 +5,7 @@ mod personal;
 mod typed_data;
 
 pub(crate) use personal::PersonalMessage;
-pub(crate) use typed_data::{Field, Json, Primitive, Schema, Type, Value};
+pub(crate) use typed_data::{Field, Json, Primitive, Type, Value};
 pub use typed_data::{
     MAX_STRUCT_FIELDS, MAX_STRUCT_TYPES, MAX_TYPE_NAME_BYTES, MAX_VALUE_DEPTH, TypedData, TypedDataError,
 };

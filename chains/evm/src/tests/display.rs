@@ -19,7 +19,7 @@ const PERMIT: &str = "Permit(address owner,address spender,uint256 value,uint256
 const BATCH: &str = "PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)\
                      PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)";
 
-fn field(path: &str, label: &str, format: &str, params: Json) -> Json {
+pub(super) fn field(path: &str, label: &str, format: &str, params: Json) -> Json {
     let mut field = json!({ "path": path, "label": label, "format": format });
     if !params.is_null() {
         field["params"] = params;
@@ -27,7 +27,7 @@ fn field(path: &str, label: &str, format: &str, params: Json) -> Json {
     field
 }
 
-fn descriptor(kind: &str, contract: Address, formats: Json) -> Json {
+pub(super) fn descriptor(kind: &str, contract: Address, formats: Json) -> Json {
     json!({
         "$schema": "erc7730-v1",
         "context": { kind: { "deployments": [{ "chainId": 1, "address": contract.to_checksum(None) }] } },
@@ -49,11 +49,11 @@ fn token() -> Json {
     )
 }
 
-fn read(json: &Json) -> Descriptor {
+pub(super) fn read(json: &Json) -> Descriptor {
     Descriptor::read(json.to_string().as_bytes()).unwrap()
 }
 
-fn shown_in(world: &World, unsigned: &[u8], descriptors: &[Descriptor]) -> Option<Display> {
+pub(super) fn shown_in(world: &World, unsigned: &[u8], descriptors: &[Descriptor]) -> Option<Display> {
     let known = Known {
         assets: &world.assets,
         contracts: &world.contracts,
@@ -62,7 +62,7 @@ fn shown_in(world: &World, unsigned: &[u8], descriptors: &[Descriptor]) -> Optio
     display(unsigned, &world.sender(), &known, descriptors).unwrap()
 }
 
-fn shown(unsigned: &[u8], json: &Json) -> Option<Vec<(String, String)>> {
+pub(super) fn shown(unsigned: &[u8], json: &Json) -> Option<Vec<(String, String)>> {
     let found = shown_in(&World::new(), unsigned, &[read(json)])?;
     assert_eq!(found.owner, "Example");
     Some(found.lines.into_iter().map(|line| (line.label, line.text)).collect())
@@ -364,7 +364,7 @@ fn one_change_and_its_error() {
         change(&mut json);
         json.to_string()
     };
-    let key = |key: &'static str| descriptor("contract", TOKEN, formats(key)).to_string();
+    let key = |key: &str| descriptor("contract", TOKEN, formats(key)).to_string();
     let at_field = |change: &'static dyn Fn(&mut Json)| {
         with(&|json| change(&mut json["display"]["formats"]["transfer(address to,uint256 value)"]["fields"][0]))
     };
@@ -378,7 +378,7 @@ fn one_change_and_its_error() {
         (
             "an include",
             with(&|json| json["includes"] = "x".into()),
-            "`descriptor` has a member `includes`",
+            "merge it into this one",
         ),
         (
             "a member twice",
@@ -411,9 +411,10 @@ fn one_change_and_its_error() {
             "deployments.chainId` is",
         ),
         (
-            "an address in lower case",
+            "an address with a wrong checksum",
             with(&|json| {
-                json["context"]["contract"]["deployments"][0]["address"] = TOKEN.to_checksum(None).to_lowercase().into()
+                json["context"]["contract"]["deployments"][0]["address"] =
+                    TOKEN.to_checksum(None).replace('D', "d").into()
             }),
             "deployments.address` is",
         ),
@@ -433,9 +434,9 @@ fn one_change_and_its_error() {
             "`descriptor.display.formats` has 0",
         ),
         (
-            "definitions",
-            with(&|json| json["display"]["definitions"] = json!({})),
-            "member `definitions`",
+            "a reference to no definition",
+            at_field(&|of| of["$ref"] = "$.display.definitions.x".into()),
+            "fields.$ref` is",
         ),
         (
             "a selector for a signature",
@@ -444,10 +445,19 @@ fn one_change_and_its_error() {
         ),
         ("no names", key("f(address)"), "formats.f(address)` is"),
         ("a name twice", key("f(address a,bool a)"), "a)` is"),
-        ("a tuple", key("f((address a) b)"), "b)` is"),
-        ("a fixed array", key("f(uint8[2] a)"), "a)` is"),
-        ("an array of arrays", key("f(uint8[][] a)"), "a)` is"),
-        ("an alias", key("f(uint a)"), "a)` is"),
+        ("a tuple without a name", key("f((address a))"), "a))` is"),
+        ("a tuple of nothing", key("f(() a)"), "a)` is"),
+        ("a tuple of names twice", key("f((bool b,bool b) a)"), "a)` is"),
+        (
+            "tuples without end",
+            key(&format!("f({}bool a{})", "(".repeat(8), ") a".repeat(8))),
+            " is",
+        ),
+        ("an array of nothing", key("f(uint8[0] a)"), "a)` is"),
+        ("a type that is none", key("f(uint7 a)"), "a)` is"),
+        ("a struct by its name", key("f(tuple0 a)"), "a)` is"),
+        ("something behind", key("f(bool a) view"), "view` is"),
+        ("another separator", key("f(bool a;bool b)"), "b)` is"),
         ("no function", key("(uint8 a)"), "a)` is"),
         (
             "a function twice under other names",
@@ -476,15 +486,19 @@ fn one_change_and_its_error() {
             ".intent` is",
         ),
         (
-            "an excluded path",
-            of_format(&|of| of["excluded"] = json!(["#.to"])),
-            "member `excluded`",
+            "an intent that is made of values",
+            of_format(&|of| of["interpolatedIntent"] = "Send {to}".into()),
+            "member `interpolatedIntent`",
         ),
-        ("no fields", of_format(&|of| of["fields"] = json!([])), ".fields` has 0"),
+        (
+            "fields that are no list",
+            of_format(&|of| of["fields"] = json!({})),
+            ".fields` is",
+        ),
         (
             "too many fields",
-            of_format(&|of| of["fields"] = vec![of["fields"][0].clone(); 65].into()),
-            ".fields` has 65",
+            of_format(&|of| of["fields"] = vec![of["fields"][0].clone(); 129].into()),
+            ".fields` has 129",
         ),
         (
             "a field without a path",
@@ -502,13 +516,13 @@ fn one_change_and_its_error() {
             ".path` is",
         ),
         (
-            "a slice",
-            at_field(&|of| of["path"] = "value.[0:2]".into()),
+            "an item of no list",
+            at_field(&|of| of["path"] = "value.[0]".into()),
             ".path` is",
         ),
         (
             "another container's path",
-            at_field(&|of| of["path"] = "@.from".into()),
+            at_field(&|of| of["path"] = "@.nonce".into()),
             ".path` is",
         ),
         (
@@ -524,13 +538,13 @@ fn one_change_and_its_error() {
         ),
         (
             "another format",
-            at_field(&|of| of["format"] = "calldata".into()),
+            at_field(&|of| of["format"] = "magic".into()),
             ".format` is",
         ),
         (
-            "no token",
-            at_field(&|of| of["params"] = json!({})),
-            ".params.tokenPath` is",
+            "two tokens",
+            at_field(&|of| of["params"]["token"] = TOKEN.to_checksum(None).into()),
+            ".params.token` is",
         ),
         (
             "a token that is an amount",
@@ -538,13 +552,13 @@ fn one_change_and_its_error() {
             ".params.tokenPath` is",
         ),
         (
-            "a threshold",
-            at_field(&|of| of["params"]["threshold"] = "1".into()),
-            "member `threshold`",
+            "a threshold that is no number",
+            at_field(&|of| of["params"]["threshold"] = "much".into()),
+            ".params.threshold` is",
         ),
         (
-            "a date by block",
-            at_field(&|of| (of["format"], of["params"]) = ("date".into(), json!({ "encoding": "blockheight" }))),
+            "a date by something else",
+            at_field(&|of| (of["format"], of["params"]) = ("date".into(), json!({ "encoding": "epoch" }))),
             ".params.encoding` is",
         ),
         (

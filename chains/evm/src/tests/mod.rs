@@ -6,6 +6,7 @@ mod blobs;
 mod bytes;
 mod calldata;
 mod calls;
+mod descriptors;
 mod display;
 mod effects;
 mod encoder;

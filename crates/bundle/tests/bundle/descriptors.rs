@@ -85,7 +85,7 @@ fn a_descriptor_that_does_not_load_is_told() {
         "descriptors/demo.json:4:82: line 4, column 82 is not JSON of objects, arrays, strings, whole numbers up to 64 bits, true and false"
     );
     assert_eq!(
-        changed("\"addressName\"", "\"nftName\""),
+        changed("\"addressName\"", "\"nftname\""),
         "descriptors/demo.json:1:1: `descriptor.display.formats.transfer(address to,uint256 value).fields.format` is missing, or not what ERC-7730 has there"
     );
     for path in [

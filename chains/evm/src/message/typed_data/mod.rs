@@ -101,10 +101,6 @@ impl TypedData {
         Ok(keccak256(preimage).0)
     }
 
-    pub(crate) fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
     /// The `encodeType` of the message.
     pub(crate) fn type_text(&self) -> Option<&str> {
         Some(self.schema.get(&self.primary).ok()?.full_text.as_str())
@@ -133,15 +129,27 @@ impl TypedData {
         Ok(contract)
     }
 
+    /// The bytes of a text in the domain.
+    pub(crate) fn domain_text(&self, wanted: &str) -> Option<&[u8]> {
+        match self.domain_value(wanted)? {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::Word(_) | Value::Parts(_) => None,
+        }
+    }
+
     fn domain_word(&self, wanted: &str) -> Option<B256> {
+        match self.domain_value(wanted)? {
+            Value::Word(word) => Some(word.into()),
+            Value::Bytes(_) | Value::Parts(_) => None,
+        }
+    }
+
+    fn domain_value(&self, wanted: &str) -> Option<&Value> {
         let Value::Parts(values) = &self.domain else {
             return None;
         };
         let fields = &self.schema.get(DOMAIN).ok()?.fields;
-        let (_, value) = fields.iter().zip(values).find(|(field, _)| field.name == wanted)?;
-        match value {
-            Value::Word(word) => Some(word.into()),
-            Value::Bytes(_) | Value::Parts(_) => None,
-        }
+        let mut values = fields.iter().zip(values);
+        values.find(|(field, _)| field.name == wanted).map(|(_, value)| value)
     }
 }

@@ -94,7 +94,7 @@ impl Type {
     }
 
     /// The struct type that values of this one are made of.
-    fn part(&self) -> Option<&str> {
+    pub(crate) fn part(&self) -> Option<&str> {
         match self {
             Self::Primitive(_) => None,
             Self::Struct(name) => Some(name),
@@ -148,10 +148,6 @@ impl Field {
             kind: Type::parse(text)?,
             text: text.to_owned(),
         })
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        &self.text
     }
 }
 
