@@ -30,10 +30,12 @@ pub enum Until {
 }
 
 impl Until {
-    fn holds(self, state: State) -> bool {
-        match state {
+    fn holds(self, withdrawal: &Withdrawal) -> bool {
+        match withdrawal.state {
             State::Received => false,
-            State::PendingApproval => self == Self::Answered,
+            State::PendingApproval | State::Frozen => self == Self::Answered,
+            // The orchestrator forgets what was said of the attempt before.
+            State::Replacing => self == Self::Answered && !withdrawal.reasons.is_empty(),
             State::Refused | State::Malformed | State::Signed | State::Denied | State::Cancelled | State::Expired => {
                 true
             }
@@ -161,7 +163,7 @@ impl Client {
         patience: Duration,
     ) -> Result<Withdrawal, ClientError> {
         let withdrawal = self.submit(request, unsigned).await?;
-        if until.holds(withdrawal.state) {
+        if until.holds(&withdrawal) {
             return Ok(withdrawal);
         }
         self.wait(&withdrawal.id, until, patience).await
@@ -193,7 +195,7 @@ impl Client {
         let mut changes = self.watch(Some(id), 0).await?;
         loop {
             let withdrawal = changes.next().await?.expect(id)?;
-            if until.holds(withdrawal.state) {
+            if until.holds(&withdrawal) {
                 return Ok(withdrawal);
             }
             *last = Some(Box::new(withdrawal));
@@ -215,9 +217,30 @@ impl Client {
 
     /// Adds another transaction under a request. May be repeated.
     pub async fn add_attempt(&self, id: &WithdrawalId, unsigned: &[u8]) -> Result<Withdrawal, ClientError> {
+        self.add(id, unsigned, None).await
+    }
+
+    /// The same with the statement that raises the fee ceiling for it: both are durable when this returns. May be repeated.
+    pub async fn replace(
+        &self,
+        id: &WithdrawalId,
+        unsigned: &[u8],
+        raise: &Envelope,
+    ) -> Result<Withdrawal, ClientError> {
+        expect_kind(raise, Kind::Replace)?;
+        self.add(id, unsigned, statement(raise)).await
+    }
+
+    async fn add(
+        &self,
+        id: &WithdrawalId,
+        unsigned: &[u8],
+        replace: Option<v1::Statement>,
+    ) -> Result<Withdrawal, ClientError> {
         let message = v1::AddAttemptRequest {
             withdrawal_id: id.to_string(),
             unsigned_transaction: unsigned.to_vec(),
+            replace,
         };
         let answer = call(self.timeout, Allowed, || {
             let (mut client, message) = (self.withdrawals.clone(), message.clone());

@@ -24,6 +24,10 @@ pub enum State {
     Cancelled,
     /// Expired before anything was signed.
     Expired,
+    /// A freeze holds it; it goes on by itself once the freeze is thawed.
+    Frozen,
+    /// Signed, and a later attempt is being decided.
+    Replacing,
 }
 
 impl State {
@@ -37,6 +41,8 @@ impl State {
             Self::Denied => v1::WithdrawalState::Denied,
             Self::Cancelled => v1::WithdrawalState::Cancelled,
             Self::Expired => v1::WithdrawalState::Expired,
+            Self::Frozen => v1::WithdrawalState::Frozen,
+            Self::Replacing => v1::WithdrawalState::Replacing,
         }
     }
 
@@ -51,6 +57,8 @@ impl State {
             Ok(v1::WithdrawalState::Denied) => Ok(Self::Denied),
             Ok(v1::WithdrawalState::Cancelled) => Ok(Self::Cancelled),
             Ok(v1::WithdrawalState::Expired) => Ok(Self::Expired),
+            Ok(v1::WithdrawalState::Frozen) => Ok(Self::Frozen),
+            Ok(v1::WithdrawalState::Replacing) => Ok(Self::Replacing),
             Ok(v1::WithdrawalState::Unspecified) | Err(_) => Err(bad),
         }
     }
@@ -66,6 +74,8 @@ impl State {
             Self::Denied => "denied",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
+            Self::Frozen => "frozen",
+            Self::Replacing => "replacing",
         }
     }
 }
@@ -264,10 +274,10 @@ mod tests {
 
     #[test]
     fn states_round_trip() {
-        for number in 1..=8 {
+        for number in 1..=10 {
             let state = State::parse(number).unwrap();
             assert_eq!(i32::from(state.wire()), number);
         }
-        assert!(State::parse(9).is_err());
+        assert!(State::parse(11).is_err());
     }
 }

@@ -78,6 +78,8 @@ pub enum StatementKind {
     Rejection,
     /// The initiator or an officer takes it back.
     Cancel,
+    /// The initiator or an officer raises the fee ceiling.
+    Replace,
     /// What an observer's own node has of the chain.
     Observation,
     /// What a source says that an asset is worth.
@@ -89,10 +91,11 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Approval,
         Self::Rejection,
         Self::Cancel,
+        Self::Replace,
         Self::Observation,
         Self::Price,
         Self::Screening,
@@ -107,6 +110,7 @@ impl StatementKind {
             Self::Approval => "approval",
             Self::Rejection => "rejection",
             Self::Cancel => "cancel",
+            Self::Replace => "replace",
             Self::Observation => "observation",
             Self::Price => "price",
             Self::Screening => "screening",
@@ -120,7 +124,7 @@ impl StatementKind {
     }
 }
 
-/// What an approval, a rejection or a cancel says, or for what an observation was brought.
+/// What an approval, a rejection, a cancel or a replace says, or for what an observation was brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementAdvice {
     /// Its replay identity.
@@ -250,6 +254,7 @@ impl StatementAdvice {
             Some(kind @ (StatementKind::Approval | StatementKind::Rejection)) => kind,
             Some(
                 StatementKind::Cancel
+                | StatementKind::Replace
                 | StatementKind::Observation
                 | StatementKind::Price
                 | StatementKind::Screening
@@ -276,14 +281,24 @@ impl StatementAdvice {
 
     /// Reads a cancel.
     pub fn parse_cancel(envelope: &[u8]) -> Result<Self, AdviceError> {
+        Self::parse_one(envelope, StatementKind::Cancel, "a cancel")
+    }
+
+    /// Reads a replace statement.
+    pub fn parse_replace(envelope: &[u8]) -> Result<Self, AdviceError> {
+        Self::parse_one(envelope, StatementKind::Replace, "a replace statement")
+    }
+
+    /// Reads a statement of a kind that names one withdrawal.
+    fn parse_one(envelope: &[u8], kind: StatementKind, expected: &'static str) -> Result<Self, AdviceError> {
         let opened = Opened::parse(envelope)?;
-        if opened.kind() != StatementKind::Cancel.as_str() {
-            return Err(opened.wrong_kind("a cancel"));
+        if opened.kind() != kind.as_str() {
+            return Err(opened.wrong_kind(expected));
         }
-        let item: Item = opened.read(StatementKind::Cancel.as_str())?.body;
+        let item: Item = opened.read(kind.as_str())?.body;
         Ok(Self {
             digest: opened.digest(),
-            kind: StatementKind::Cancel,
+            kind,
             withdrawals: vec![item.withdrawal],
         })
     }
@@ -421,6 +436,17 @@ mod tests {
         assert_eq!(read("cancel", &[id(1)]).unwrap_err().tag(), Tag::StatementUnknownKind);
         let cancel = envelope("cancel", &payload("cancel", json!({"withdrawal": id(3), "reason": ""})));
         assert_eq!(StatementAdvice::parse_cancel(&cancel).unwrap().withdrawals, [id(3)]);
+        let replace = payload("replace", json!({"withdrawal": id(4), "fee_ceiling": {}, "reason": ""}));
+        let replace = envelope("replace", &replace);
+        let advice = StatementAdvice::parse_replace(&replace).unwrap();
+        assert_eq!((advice.kind, advice.withdrawals), (StatementKind::Replace, vec![id(4)]));
+        for refused in [
+            StatementAdvice::parse_replace(&cancel),
+            StatementAdvice::parse_cancel(&replace),
+            StatementAdvice::parse_decision(&replace),
+        ] {
+            assert_eq!(refused.unwrap_err().tag(), Tag::StatementUnknownKind);
+        }
         assert_eq!(
             StatementAdvice::parse_decision(&cancel).unwrap_err().tag(),
             Tag::StatementUnknownKind
@@ -493,6 +519,7 @@ mod tests {
             drop(RequestAdvice::parse(&bytes));
             drop(StatementAdvice::parse_decision(&bytes));
             drop(StatementAdvice::parse_cancel(&bytes));
+            drop(StatementAdvice::parse_replace(&bytes));
             drop(StatementAdvice::parse_attestation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
             drop(StatementAdvice::parse_observation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
         }

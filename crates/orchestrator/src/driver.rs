@@ -162,11 +162,13 @@ async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Resul
     Ok(is_cancelled)
 }
 
-/// What is journaled by itself. Approvals, observations and attestations are journaled with the decision that they were brought for.
+/// What is journaled by itself. Approvals, raised fee ceilings, observations and attestations are journaled with the decision that they
+/// were brought for: the signer may not know the withdrawal before it.
 fn is_recorded(kind: StatementKind) -> bool {
     match kind {
         StatementKind::Rejection | StatementKind::Cancel => true,
         StatementKind::Approval
+        | StatementKind::Replace
         | StatementKind::Observation
         | StatementKind::Price
         | StatementKind::Screening

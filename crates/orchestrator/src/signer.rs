@@ -113,6 +113,12 @@ fn refusal_of(status: &Status) -> Result<Tag, Unavailable> {
     }
 }
 
+/// Whether freezes are all that stands in the way: they end without anybody telling us.
+fn is_frozen(reasons: &[v1::Reason]) -> bool {
+    let is_freeze = |reason| fields::tag_of_reason(reason) == Some(Tag::FreezeActive);
+    !reasons.is_empty() && reasons.iter().all(is_freeze)
+}
+
 impl Decision {
     fn of(response: AuthorizeResponse) -> Result<Self, Unavailable> {
         let outcome = response
@@ -130,6 +136,7 @@ impl Decision {
                 signed: None,
             },
             Outcome::Denied(denied) if denied.r#final => Self::no(Event::Denied, denied.reasons),
+            Outcome::Denied(denied) if is_frozen(&denied.reasons) => Self::no(Event::Frozen, denied.reasons),
             Outcome::Denied(denied) => Self::no(Event::Refused, denied.reasons),
             Outcome::Malformed(malformed) => Self::no(Event::Malformed, malformed.reasons),
         })
@@ -234,5 +241,26 @@ mod tests {
             assert_eq!(ended, expected, "a signature wins, anything else ends");
         }
         assert!(of(None).is_err(), "no outcome is no answer");
+    }
+
+    #[test]
+    fn only_freezes_alone_hold_it() {
+        let (freeze, other) = (Tag::FreezeActive, Tag::PermitUncovered);
+        let table: [(&[Tag], bool, Event); 5] = [
+            (&[freeze], false, Event::Frozen),
+            (&[freeze, freeze], false, Event::Frozen),
+            (&[freeze, other], false, Event::Refused),
+            (&[], false, Event::Refused),
+            (&[freeze], true, Event::Denied),
+        ];
+        for (tags, r#final, event) in table {
+            let reasons = tags.iter().map(|tag| fields::reason(*tag, None, "m")).collect();
+            let outcome = Some(Outcome::Denied(Denied { reasons, r#final }));
+            let decision = Decision::of(AuthorizeResponse {
+                outcome,
+                decision: vec![],
+            });
+            assert_eq!(decision.unwrap().event, event, "{tags:?} {}", r#final);
+        }
     }
 }

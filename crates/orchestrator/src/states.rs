@@ -3,14 +3,16 @@
 //! ```text
 //!             ┌──────── pending ───────▶ PENDING_APPROVAL ─┐
 //! RECEIVED ───┼──────── malformed ─────▶ MALFORMED ────────┤ another attempt: RECEIVED again
-//!             ├──────── denied for now ▶ REFUSED ──────────┘
+//!             ├──────── denied for now ▶ REFUSED ──────────┤
+//!             ├──────── frozen ────────▶ FROZEN ───────────┘ asked again by itself
 //!             ├──────── denied ────────▶ DENIED     │
 //!             ├──────── cancelled ─────▶ CANCELLED  ├─ signed after all ─▶ SIGNED
 //!             ├──────── expired ───────▶ EXPIRED    │
-//!             └──────── signed ────────▶ SIGNED (stays, whatever later attempts meet)
+//!             └──────── signed ────────▶ SIGNED ── another attempt ─▶ REPLACING ── signed, or any no ─▶ SIGNED
 //! ```
 //!
-//! What is written here is advice, the signer's log is the truth: `Signed` wins in every state.
+//! What is written here is advice, the signer's log is the truth: `Signed` wins in every state, and nothing unsigns: who is
+//! `Replacing` has a signed attempt, and goes back to `Signed` whatever becomes of the replacement.
 
 use countersign_proto::v1::WithdrawalState;
 
@@ -33,6 +35,10 @@ pub enum State {
     Cancelled,
     /// The request expired before anything was signed.
     Expired,
+    /// A freeze holds it: the signer is asked again until the freeze is thawed or the request expires.
+    Frozen,
+    /// An attempt is signed, and a later one is being decided: it waits for the signer, for approvals or for a thaw.
+    Replacing,
 }
 
 /// What can happen to a withdrawal.
@@ -40,10 +46,14 @@ pub enum State {
 pub enum Event {
     /// The signer signed the latest attempt.
     Signed,
+    /// The signer signed an attempt that has a later one, which is not decided.
+    SignedEarlier,
     /// The signer misses approvals or waits for a time-lock.
     Pending,
     /// The signer denied the latest attempt, not for good.
     Refused,
+    /// The signer denied the latest attempt because of freezes, and of nothing else.
+    Frozen,
     /// The signer denied the withdrawal for good.
     Denied,
     /// The signer did not understand the bytes of the latest attempt.
@@ -54,7 +64,7 @@ pub enum Event {
     Expired,
     /// The signer did not answer.
     Unavailable,
-    /// An approval, a rejection or an observation arrived.
+    /// An approval, a rejection, a raised fee ceiling or an observation arrived.
     StatementArrived,
     /// A cancel arrived.
     CancelArrived,
@@ -78,7 +88,7 @@ pub enum Step {
 /// States in which nothing was signed and something still may be.
 macro_rules! open {
     () => {
-        State::Received | State::PendingApproval | State::Refused | State::Malformed
+        State::Received | State::PendingApproval | State::Refused | State::Malformed | State::Frozen
     };
 }
 /// States that only a signature can leave.
@@ -87,10 +97,16 @@ macro_rules! closed {
         State::Denied | State::Cancelled | State::Expired
     };
 }
-/// Answers of the signer other than a signature.
-macro_rules! outcome {
+/// Answers of the signer that are a no to the latest attempt.
+macro_rules! no {
     () => {
-        Event::Pending | Event::Refused | Event::Denied | Event::Malformed | Event::Cancelled | Event::Expired
+        Event::Refused | Event::Denied | Event::Malformed | Event::Cancelled | Event::Expired
+    };
+}
+/// Answers of the signer after which it is asked again.
+macro_rules! not_yet {
+    () => {
+        Event::Pending | Event::Frozen
     };
 }
 
@@ -98,17 +114,29 @@ macro_rules! outcome {
 pub fn step(state: State, event: Event) -> Step {
     use Step::{Refuse, Stay, To};
     match (state, event) {
-        (State::Signed, Event::Signed) => Stay,
+        (State::Signed, Event::Signed | Event::SignedEarlier) => Stay,
         (_, Event::Signed) => To(State::Signed),
+        (State::Replacing, Event::SignedEarlier) => Stay,
+        (open!() | closed!(), Event::SignedEarlier) => To(State::Replacing),
         (_, Event::Unavailable) => Stay,
 
         // Open: the signer's last word on the latest attempt is the state.
-        (State::Received | State::Refused | State::Malformed, Event::Pending) => To(State::PendingApproval),
         (State::PendingApproval, Event::Pending) => Stay,
-        (State::Received | State::PendingApproval | State::Malformed, Event::Refused) => To(State::Refused),
+        (State::Received | State::Refused | State::Malformed | State::Frozen, Event::Pending) => {
+            To(State::PendingApproval)
+        }
         (State::Refused, Event::Refused) => Stay,
-        (State::Received | State::PendingApproval | State::Refused, Event::Malformed) => To(State::Malformed),
+        (State::Received | State::PendingApproval | State::Malformed | State::Frozen, Event::Refused) => {
+            To(State::Refused)
+        }
+        (State::Frozen, Event::Frozen) => Stay,
+        (State::Received | State::PendingApproval | State::Refused | State::Malformed, Event::Frozen) => {
+            To(State::Frozen)
+        }
         (State::Malformed, Event::Malformed) => Stay,
+        (State::Received | State::PendingApproval | State::Refused | State::Frozen, Event::Malformed) => {
+            To(State::Malformed)
+        }
         (open!(), Event::Denied) => To(State::Denied),
         (open!(), Event::Cancelled) => To(State::Cancelled),
         (open!(), Event::Expired) => To(State::Expired),
@@ -116,24 +144,28 @@ pub fn step(state: State, event: Event) -> Step {
         // Open: callers may add to it.
         (open!(), Event::StatementArrived | Event::CancelArrived) => Stay,
         (State::Received, Event::AttemptAdded | Event::Resigned) => Stay,
-        (State::PendingApproval | State::Refused | State::Malformed, Event::AttemptAdded) => To(State::Received),
+        (State::PendingApproval | State::Refused | State::Malformed | State::Frozen, Event::AttemptAdded) => {
+            To(State::Received)
+        }
         (State::Refused, Event::Resigned) => To(State::Received),
-        (State::PendingApproval | State::Malformed, Event::Resigned) => Stay,
+        (State::PendingApproval | State::Malformed | State::Frozen, Event::Resigned) => Stay,
 
-        // Signed: a refresh and its approvals are welcome, and what the signer says of it changes no state.
-        (State::Signed, Event::AttemptAdded | Event::StatementArrived | Event::Resigned) => Stay,
-        (State::Signed, Event::CancelArrived) => Refuse,
-        (State::Signed, outcome!()) => Stay,
+        // Signed: a replacement and its approvals are welcome, and a no to it leaves what is signed as it was.
+        (State::Signed, Event::AttemptAdded | Event::Pending) => To(State::Replacing),
+        (State::Signed, Event::StatementArrived | Event::Resigned | Event::Frozen | no!()) => Stay,
+        (State::Replacing, Event::AttemptAdded | Event::StatementArrived | Event::Resigned | not_yet!()) => Stay,
+        (State::Replacing, no!()) => To(State::Signed),
+        (State::Signed | State::Replacing, Event::CancelArrived) => Refuse,
 
         // Closed.
-        (closed!(), Event::Resigned | outcome!()) => Stay,
+        (closed!(), Event::Resigned | not_yet!() | no!()) => Stay,
         (closed!(), Event::StatementArrived | Event::CancelArrived | Event::AttemptAdded) => Refuse,
     }
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Received,
         Self::PendingApproval,
         Self::Refused,
@@ -142,11 +174,18 @@ impl State {
         Self::Denied,
         Self::Cancelled,
         Self::Expired,
+        Self::Frozen,
+        Self::Replacing,
     ];
 
     /// Whether nothing was signed and something still may be.
     pub fn is_open(self) -> bool {
         matches!(self, open!())
+    }
+
+    /// Whether an attempt is signed.
+    pub fn is_signed(self) -> bool {
+        matches!(self, Self::Signed | Self::Replacing)
     }
 
     /// The number in storage and on the wire: stable.
@@ -160,6 +199,8 @@ impl State {
             Self::Denied => WithdrawalState::Denied,
             Self::Cancelled => WithdrawalState::Cancelled,
             Self::Expired => WithdrawalState::Expired,
+            Self::Frozen => WithdrawalState::Frozen,
+            Self::Replacing => WithdrawalState::Replacing,
         }
     }
 
@@ -173,10 +214,12 @@ impl State {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 14] = [
         Event::Signed,
+        Event::SignedEarlier,
         Event::Pending,
         Event::Refused,
+        Event::Frozen,
         Event::Denied,
         Event::Malformed,
         Event::Cancelled,
@@ -188,17 +231,19 @@ mod tests {
         Event::Resigned,
     ];
 
-    /// Every pair, written out a second time in another form: R P F M S D C E are states, `.` stays, `!` refuses.
-    /// Columns are `EVENTS` in order.
-    const TABLE: [(State, &str); 8] = [
-        (State::Received, "SPFDMCE....."),
-        (State::PendingApproval, "S.FDMCE...R."),
-        (State::Refused, "SP.DMCE...RR"),
-        (State::Malformed, "SPFD.CE...R."),
-        (State::Signed, ".........!.."),
-        (State::Denied, "S.......!!!."),
-        (State::Cancelled, "S.......!!!."),
-        (State::Expired, "S.......!!!."),
+    /// Every pair, written out a second time in another form: R P F Z M S L D C E are states (Z frozen, L replacing), `.` stays,
+    /// `!` refuses. Columns are `EVENTS` in order.
+    const TABLE: [(State, &str); 10] = [
+        (State::Received, "SLPFZDMCE....."),
+        (State::PendingApproval, "SL.FZDMCE...R."),
+        (State::Refused, "SLP.ZDMCE...RR"),
+        (State::Malformed, "SLPFZD.CE...R."),
+        (State::Signed, "..L........!L."),
+        (State::Denied, "SL........!!!."),
+        (State::Cancelled, "SL........!!!."),
+        (State::Expired, "SL........!!!."),
+        (State::Frozen, "SLPF.DMCE...R."),
+        (State::Replacing, "S..S.SSSS..!.."),
     ];
 
     fn letter(step: Step) -> char {
@@ -213,6 +258,8 @@ mod tests {
             Step::To(State::Denied) => 'D',
             Step::To(State::Cancelled) => 'C',
             Step::To(State::Expired) => 'E',
+            Step::To(State::Frozen) => 'Z',
+            Step::To(State::Replacing) => 'L',
         }
     }
 
@@ -231,15 +278,25 @@ mod tests {
             for event in EVENTS {
                 let Step::To(next) = step(state, event) else { continue };
                 assert_ne!(next, state, "{event:?}");
-                assert!(state.is_open() || event == Event::Signed, "{state:?} {event:?}");
+                let is_signature = matches!(event, Event::Signed | Event::SignedEarlier);
+                assert!(
+                    state.is_open() || state.is_signed() || is_signature,
+                    "{state:?} {event:?}"
+                );
             }
         }
     }
 
     #[test]
     fn nothing_unsigns() {
-        for event in EVENTS {
-            assert!(!matches!(step(State::Signed, event), Step::To(_)), "{event:?}");
+        for state in [State::Signed, State::Replacing] {
+            for event in EVENTS {
+                let step = step(state, event);
+                assert!(
+                    !matches!(step, Step::To(next) if !next.is_signed()),
+                    "{state:?} {event:?}"
+                );
+            }
         }
     }
 
@@ -247,7 +304,7 @@ mod tests {
     #[test]
     fn golden_numbers() {
         let numbers = State::ALL.map(|state| state.wire() as i32);
-        assert_eq!(numbers, [1, 2, 8, 5, 3, 4, 6, 7]);
+        assert_eq!(numbers, [1, 2, 8, 5, 3, 4, 6, 7, 9, 10]);
         for state in State::ALL {
             assert_eq!(State::from_wire(state.wire()), Some(state));
         }

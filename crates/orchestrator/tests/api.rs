@@ -324,6 +324,7 @@ async fn a_malformed_attempt_is_followed_by_a_better_one() {
     let attempt = v1::AddAttemptRequest {
         withdrawal_id: id.clone(),
         unsigned_transaction: b"unsigned 2".to_vec(),
+        replace: None,
     };
     pipeline.add_attempt(attempt).await.unwrap();
     let withdrawal = wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
@@ -354,6 +355,7 @@ async fn denied_for_good_and_denied_for_now_are_told_apart() {
     let attempt = |bytes: &[u8]| v1::AddAttemptRequest {
         withdrawal_id: id.clone(),
         unsigned_transaction: bytes.to_vec(),
+        replace: None,
     };
     pipeline.add_attempt(attempt(b"unsigned 2")).await.unwrap();
     let denied = wait_for(&mut pipeline, &id, WithdrawalState::Denied).await;

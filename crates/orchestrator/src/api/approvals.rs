@@ -82,16 +82,20 @@ impl Approvals for Api {
         let message = request.into_inner();
         let filter = Filter {
             scope: Scope::All,
-            states: vec![State::PendingApproval],
+            states: vec![State::PendingApproval, State::Replacing],
             id: None,
             cursor: parse_page_token(&message.page_token)?.unwrap_or_default(),
             rows: fields::parse_page_size(message.page_size)?,
         };
         let page = self.0.store.list_oldest(&filter).await?;
         let last = page.found.last().filter(|_| page.has_more);
+        // A replacement may also wait for the signer or for a thaw.
+        let waits = |found: &Found| {
+            found.withdrawal.state == i32::from(State::PendingApproval.wire()) || !found.withdrawal.missing.is_empty()
+        };
         Ok(Response::new(v1::ListPendingApprovalsResponse {
             next_page_token: last.map(|found| found.seq.to_string()).unwrap_or_default(),
-            pending: page.found.into_iter().map(pending).collect(),
+            pending: page.found.into_iter().filter(waits).map(pending).collect(),
         }))
     }
 

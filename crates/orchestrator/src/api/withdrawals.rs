@@ -46,6 +46,26 @@ fn cancelling(caller: &Caller) -> Result<Scope, Status> {
     }
 }
 
+/// A replace statement that is about the withdrawal of its attempt.
+fn replacing(
+    caller: &Caller,
+    (id, scope): (&WithdrawalId, &Scope),
+    statement: v1::Statement,
+) -> Result<NewStatement, Status> {
+    let envelope = fields::parse_statement("replace", Some(statement))?;
+    let advice = StatementAdvice::parse_replace(&envelope)?;
+    if advice.withdrawals != [*id] {
+        let message = format!("the replace statement is not about `{id}`");
+        return Err(errors::status(Tag::ApprovalOtherWithdrawal, message));
+    }
+    Ok(NewStatement {
+        advice,
+        envelope,
+        submitted_by: caller.to_string(),
+        scope: scope.clone(),
+    })
+}
+
 impl Api {
     async fn found(&self, id: &WithdrawalId, scope: &Scope) -> Result<Found, Status> {
         let found = self.0.store.find(id, scope).await?;
@@ -77,6 +97,26 @@ impl Api {
             })
             .await?;
         Ok(self.found(&id, &Scope::All).await?.withdrawal)
+    }
+
+    async fn add(&self, caller: &Caller, message: v1::AddAttemptRequest) -> Result<v1::Withdrawal, Status> {
+        let scope = Scope::Tenant(creating(caller)?.clone());
+        let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
+        let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
+        let replace = match message.replace {
+            Some(statement) => Some(replacing(caller, (&id, &scope), statement)?),
+            None => None,
+        };
+        self.0
+            .store
+            .add_attempt(NewAttempt {
+                id,
+                scope: scope.clone(),
+                unsigned,
+                replace,
+            })
+            .await?;
+        Ok(self.found(&id, &scope).await?.withdrawal)
     }
 
     /// Waits until the signer has said something about a cancel, at most as long as a call may take.
@@ -161,19 +201,7 @@ impl Withdrawals for Api {
         request: Request<v1::AddAttemptRequest>,
     ) -> Result<Response<v1::AddAttemptResponse>, Status> {
         let admitted = self.0.admission.admit(&request)?;
-        let scope = Scope::Tenant(creating(&admitted.caller)?.clone());
-        let message = request.into_inner();
-        let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
-        let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
-        self.0
-            .store
-            .add_attempt(NewAttempt {
-                id,
-                scope: scope.clone(),
-                unsigned,
-            })
-            .await?;
-        let withdrawal = Some(self.found(&id, &scope).await?.withdrawal);
+        let withdrawal = Some(self.add(&admitted.caller, request.into_inner()).await?);
         Ok(Response::new(v1::AddAttemptResponse { withdrawal }))
     }
 

@@ -1,11 +1,7 @@
 //! What each write does inside the batch's transaction. States come from the table in [`crate::states`], nowhere else.
 
-use countersign_proto::{
-    fields,
-    limits::{MAX_ATTEMPTS, MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES},
-    signer::v1::Pending,
-};
-use countersign_types::{Tag, WithdrawalId};
+use countersign_proto::limits::{MAX_ATTEMPTS, MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES};
+use countersign_types::WithdrawalId;
 use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
@@ -19,39 +15,34 @@ use crate::{
     states::{Event, State, Step, step},
 };
 
-/// The shortest time after which a withdrawal whose time-lock seems to have run out is tried again: the clocks differ.
-const MIN_LOCK_DELAY_MS: i64 = 1_000;
-
 /// One transaction of the writing task, and what to tell once it is durable.
 pub(super) struct Batch<'c> {
     pub(super) connection: &'c mut SqliteConnection,
-    now_ms: i64,
+    pub(super) now_ms: i64,
     revision: i64,
     pub(super) news: Vec<News>,
     pub(super) wakes: Vec<Wake>,
 }
-
-/// How long a withdrawal behind a gap of nonces waits before the signer is asked again (milliseconds).
-const GAP_DELAY_MS: std::ops::RangeInclusive<i64> = 1_000..=60_000;
 
 /// The row as far as writes need it.
 pub(super) struct Current {
     pub(super) seq: i64,
     id: WithdrawalId,
     tenant: String,
-    state: State,
+    pub(super) state: State,
     attempts: u32,
     statements: u32,
     statement_bytes: i64,
     inputs: i64,
-    expires_at_ms: i64,
+    pub(super) expires_at_ms: i64,
     due_at_ms: Option<i64>,
-    standing: Vec<u8>,
-    created_at_ms: i64,
+    pub(super) standing: Vec<u8>,
+    pub(super) created_at_ms: i64,
+    pub(super) updated_at_ms: i64,
 }
 
 const CURRENT: &str = "SELECT seq, id, tenant, state, attempts, statements, statement_bytes, inputs, expires_at_ms, \
-                       due_at_ms, standing, created_at_ms FROM withdrawals WHERE ";
+                       due_at_ms, standing, created_at_ms, updated_at_ms FROM withdrawals WHERE ";
 
 impl Current {
     fn parse(row: &SqliteRow) -> Result<Self, StoreError> {
@@ -68,6 +59,7 @@ impl Current {
             due_at_ms: row.try_get(9)?,
             standing: row.try_get(10)?,
             created_at_ms: row.try_get(11)?,
+            updated_at_ms: row.try_get(12)?,
         })
     }
 
@@ -161,26 +153,47 @@ impl<'c> Batch<'c> {
         Ok(StoreError::ReferenceConflict { existing })
     }
 
+    /// An attempt and the statement that raises its fee ceiling become durable together or not at all. The latest attempt with a new
+    /// ceiling is decided anew.
     pub(super) async fn add_attempt(&mut self, new: NewAttempt) -> Result<(), StoreError> {
         let current = self.current(&new.id).await?;
         let current = current.filter(|current| new.scope.covers(&current.tenant));
         let current = current.ok_or(StoreError::NotFound)?;
-        if self.find_attempt(current.seq, &new.unsigned).await?.is_some() {
-            return Ok(());
-        }
-        let next = current.after(Event::AttemptAdded)?;
-        if current.attempts >= MAX_ATTEMPTS {
+        let known = self.find_attempt(current.seq, &new.unsigned).await?;
+        let is_raised = match &new.replace {
+            Some(replace) => self.find_statement(replace).await?.is_none(),
+            None => false,
+        };
+        let number = match known {
+            Some(number) if is_raised => number,
+            Some(_) => return Ok(()),
+            None => current.attempts.saturating_add(1),
+        };
+        let is_latest = number >= current.attempts;
+        let next = match is_latest {
+            true => current.after(Event::AttemptAdded)?,
+            false => current.state,
+        };
+        if number > MAX_ATTEMPTS {
             return Err(StoreError::TooManyAttempts);
         }
-        let number = current.attempts.saturating_add(1);
-        self.insert_attempt(current.seq, number, &new.unsigned).await?;
-        sqlx::query("UPDATE withdrawals SET attempts = ?, inputs = inputs + 1 WHERE seq = ?")
-            .bind(number)
-            .bind(current.seq)
-            .execute(&mut *self.connection)
-            .await?;
-        self.advance(&current, next, &current.standing, Some(self.now_ms))
-            .await?;
+        if let Some(replace) = new.replace {
+            self.add_statement(replace).await?;
+        }
+        if known.is_none() {
+            self.insert_attempt(current.seq, number, &new.unsigned).await?;
+            sqlx::query("UPDATE withdrawals SET attempts = ?, inputs = inputs + 1 WHERE seq = ?")
+                .bind(number)
+                .bind(current.seq)
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        // What was said of what is signed says nothing of what replaces it.
+        let standing = match current.state.is_signed() && is_latest {
+            true => &[][..],
+            false => current.standing.as_slice(),
+        };
+        self.advance(&current, next, standing, Some(self.now_ms)).await?;
         self.wake(current.seq, self.now_ms);
         Ok(())
     }
@@ -189,6 +202,7 @@ impl<'c> Batch<'c> {
         let event = match new.advice.kind {
             StatementKind::Approval
             | StatementKind::Rejection
+            | StatementKind::Replace
             | StatementKind::Observation
             | StatementKind::Price
             | StatementKind::Screening
@@ -228,7 +242,9 @@ impl<'c> Batch<'c> {
     /// when it came; one observation is brought for several, one at a time.
     async fn is_filed(&mut self, statement: i64, new: &NewStatement) -> Result<bool, StoreError> {
         match new.advice.kind {
-            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => return Ok(true),
+            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel | StatementKind::Replace => {
+                return Ok(true);
+            }
             StatementKind::Observation
             | StatementKind::Price
             | StatementKind::Screening
@@ -271,7 +287,7 @@ impl<'c> Batch<'c> {
             || (of_one >= MAX_STATEMENTS_OF_ONE && !StatementKind::ATTESTED.contains(&new.advice.kind))
             || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
         let has_room = match new.advice.kind {
-            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel => true,
+            StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel | StatementKind::Replace => true,
             StatementKind::Observation => self.has_room_for_observation(&current, new).await?,
             StatementKind::Price | StatementKind::Screening | StatementKind::AddressBook => {
                 self.has_room_for_attestation(&current, new).await?
@@ -326,8 +342,13 @@ impl<'c> Batch<'c> {
         if is_stale && !matches!(outcome.event, Event::Signed | Event::Denied) {
             return Ok(current.due_at_ms);
         }
-        let next = current.after(outcome.event)?;
-        let due_at_ms = if is_stale && (next.is_open() || next == State::Signed) {
+        let is_earlier = |signed: &super::SignedAttempt| signed.number < current.attempts;
+        let event = match outcome.signed.as_ref().is_some_and(is_earlier) {
+            true => Event::SignedEarlier,
+            false => outcome.event,
+        };
+        let next = current.after(event)?;
+        let due_at_ms = if is_stale && (next.is_open() || next.is_signed()) {
             current.due_at_ms
         } else {
             self.due_after(&current, next, &outcome.standing)
@@ -350,39 +371,6 @@ impl<'c> Batch<'c> {
         let update = sqlx::query("UPDATE withdrawals SET due_at_ms = ? WHERE seq = ?");
         update.bind(due_at_ms).bind(seq).execute(&mut *self.connection).await?;
         Ok(())
-    }
-
-    /// When a nonce that waits for the one before it is asked about again: a quarter of its age from now, within bounds.
-    fn due_behind_gap(&self, current: &Current) -> i64 {
-        let age_ms = self.now_ms.saturating_sub(current.created_at_ms);
-        let delay_ms = age_ms.div_euclid(4).clamp(*GAP_DELAY_MS.start(), *GAP_DELAY_MS.end());
-        self.now_ms.saturating_add(delay_ms)
-    }
-
-    /// An open withdrawal is looked at again when its time-lock runs out, or when the nonce before its own may be signed,
-    /// and at the latest when it expires.
-    fn due_after(&self, current: &Current, next: State, standing: &Pending) -> Option<i64> {
-        let soon = self.now_ms.saturating_add(MIN_LOCK_DELAY_MS);
-        let unlocked = Some(standing.not_before_ms).filter(|at| *at > 0).map(|at| at.max(soon));
-        match next {
-            State::Denied | State::Cancelled | State::Expired => return None,
-            // A refresh of a signed withdrawal may still wait; it needs no expiry, its state is settled.
-            State::Signed => return unlocked,
-            State::Received | State::PendingApproval | State::Refused | State::Malformed => {}
-        }
-        // At expiry itself the outcome is `Expired`; an earlier answer that arrives late is looked at once more.
-        let expiry = current.expires_at_ms.max(soon);
-        // Approvals that are still missing wake it by themselves, and then it waits again.
-        let says = |tag| {
-            standing
-                .reasons
-                .iter()
-                .any(|reason| fields::tag_of_reason(reason) == Some(tag))
-        };
-        let is_behind_gap = says(Tag::ConflictKeyGap) && !says(Tag::ApprovalMissing);
-        let behind_gap = is_behind_gap.then(|| self.due_behind_gap(current));
-        let earliest = [unlocked, behind_gap].into_iter().flatten().min();
-        Some(earliest.map_or(expiry, |due| due.min(expiry)))
     }
 
     async fn sign_attempt(&mut self, seq: i64, signed: &super::SignedAttempt) -> Result<bool, StoreError> {

@@ -4,6 +4,7 @@
 //! is answered before that commit is durable. Reads go through a pool of their own and never wait for a writer (WAL).
 
 mod apply;
+mod due;
 pub mod reads;
 mod room;
 mod writer;
@@ -200,6 +201,8 @@ pub struct NewAttempt {
     pub scope: Scope,
     /// The bytes.
     pub unsigned: Vec<u8>,
+    /// The statement about this withdrawal that raises its fee ceiling.
+    pub replace: Option<NewStatement>,
 }
 
 /// A statement to add.
@@ -414,7 +417,7 @@ impl Store {
         self.write(|reply| Job::Create(new, reply)).await
     }
 
-    /// Stores another attempt; the same bytes again change nothing.
+    /// Stores another attempt, and the statement that raises its fee ceiling with it; the same again changes nothing.
     pub async fn add_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
         self.write(|reply| Job::AddAttempt(new, reply)).await
     }

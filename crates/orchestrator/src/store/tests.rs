@@ -9,6 +9,8 @@ use super::{
     *,
 };
 
+mod replacing;
+
 struct Fixture {
     store: Store,
     wakes: mpsc::UnboundedReceiver<Wake>,
@@ -76,6 +78,7 @@ fn attempt(name: &str, unsigned: &str) -> NewAttempt {
         id: id_of(name),
         scope: Scope::All,
         unsigned: unsigned.as_bytes().to_vec(),
+        replace: None,
     }
 }
 
