@@ -4,6 +4,7 @@ mod amounts;
 mod ask;
 mod cancel;
 mod nonce;
+mod replace;
 mod shown;
 mod stored;
 mod submit;
@@ -15,7 +16,7 @@ use countersign_client::{ClientError, Until, Withdrawal};
 use countersign_types::WithdrawalId;
 
 pub(crate) use self::shown::{Missing, missing};
-use self::{cancel::Cancel, shown::Shown, submit::Submit};
+use self::{cancel::Cancel, replace::Replace, shown::Shown, submit::Submit};
 use crate::{
     connect,
     environment::Environment,
@@ -30,6 +31,7 @@ pub(crate) const PIPELINE: &str = "pipeline";
 pub(crate) enum Withdraw {
     Submit(Box<Submit>),
     Show(Show),
+    Replace(Box<Replace>),
     Cancel(Cancel),
 }
 
@@ -38,6 +40,7 @@ impl Withdraw {
         match self {
             Self::Submit(submit) => submit.run(output).await,
             Self::Show(show) => show.run(output).await,
+            Self::Replace(replace) => replace.run(output).await,
             Self::Cancel(cancel) => cancel.run(output).await,
         }
     }
@@ -45,10 +48,10 @@ impl Withdraw {
 
 /// Show a withdrawal as the orchestrator tells it: state, attempts, reasons, what is missing.
 ///
-/// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending, 5 malformed); without it, 0.
+/// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending or frozen, 5 malformed); without it, 0.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled or expired; times are Unix milliseconds"
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen (held until the freeze is thawed, then it goes on by itself) or replacing (signed, and a later attempt is being decided); times are Unix milliseconds"
 )]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Request, StatementError, Verified};
+use countersign_approval::{FeeCeiling, Request, StatementError, Verified};
 use countersign_bundle::Bundle;
 use countersign_policy::{Charge, Evaluation};
 use countersign_types::{Duration, EffectsText, GenesisHash, GroupId, StatementDigest, Timestamp};
@@ -58,6 +58,8 @@ pub struct Decision {
     pub trace: Vec<Evaluation>,
     /// The canonical effects text, where the bytes were understood.
     pub effects: Option<EffectsText>,
+    /// The most that the fee may be: the request's own ceiling, as far as it was not raised. Approvals bind it.
+    pub fee_ceiling: FeeCeiling,
     /// What an authorization adds to counters: for each the larger charge of the two policies.
     pub charges: Vec<Charge>,
     /// What it spends, where it was allowed: for counters that are defined later.

@@ -383,6 +383,7 @@ impl<'a> Draft<'a> {
             entry,
             trace: self.trace,
             effects: self.effects,
+            fee_ceiling: self.request.fee_ceiling,
             charges,
             spend: self.spend,
             fates,

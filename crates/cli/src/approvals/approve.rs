@@ -109,7 +109,7 @@ fn approval_item(reviewed: &Reviewed) -> ApprovalItem {
     ApprovalItem {
         withdrawal: reviewed.withdrawal,
         effects: reviewed.effects.clone(),
-        fee_ceiling: reviewed.request.fee_ceiling.clone(),
+        fee_ceiling: reviewed.fee_ceiling.bound(),
         policy: reviewed.policy,
     }
 }

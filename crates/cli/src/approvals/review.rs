@@ -20,7 +20,10 @@ use countersign_types::{
 };
 use serde::Serialize;
 
-use super::attested::{self, Attestation};
+use super::{
+    attested::{self, Attestation},
+    ceiling::Ceiling,
+};
 use crate::{
     beside::Beside,
     clock,
@@ -55,6 +58,7 @@ pub(super) struct Reviewed {
     lookalikes: Vec<Lookalike>,
     attestations: Vec<Attestation>,
     fee: Fee,
+    pub(super) fee_ceiling: Ceiling,
     transaction: TransactionDigest,
     pub(super) policy: PolicyDigest,
     bundle_version: u64,
@@ -174,6 +178,7 @@ fn review_with(
         lookalikes: lookalikes::among(parsed.effects(), bundle),
         attestations: attested::among(&statements, &decision.entry),
         fee: fee(parsed, bundle)?,
+        fee_ceiling: Ceiling::of(&decision.fee_ceiling, &request, &statements, bundle.registry().assets()),
         transaction: reading.transaction(),
         policy: bundle.policy_digest(),
         bundle_version: bundle.version(),
@@ -310,6 +315,9 @@ impl Reviewed {
         for line in self.effects.as_str().lines().skip(1) {
             writeln!(f, "  {line}")?;
         }
+        if self.fee_ceiling.is_raised() {
+            writeln!(f, "  RAISED: {}", self.fee_ceiling)?;
+        }
         for lookalike in &self.lookalikes {
             writeln!(f, "  WARNING: {lookalike}")?;
         }
@@ -353,6 +361,9 @@ impl fmt::Display for Reviewed {
         }
         writeln!(f, "transaction  {}", self.transaction)?;
         writeln!(f, "this fee     at most {}", self.fee.shown)?;
+        if self.fee_ceiling.is_raised() {
+            writeln!(f, "RAISED       {}", self.fee_ceiling)?;
+        }
         writeln!(
             f,
             "policy       {} (bundle version {})",

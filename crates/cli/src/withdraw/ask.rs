@@ -109,6 +109,15 @@ impl Ask {
         transaction::parse(registry, &self.network, &self.wallet, unsigned, facts)
     }
 
+    /// The same payment at other prices of gas.
+    pub(super) fn at(&self, max_fee: String, max_priority_fee: Option<String>) -> Self {
+        Self {
+            max_fee,
+            max_priority_fee: max_priority_fee.unwrap_or_else(|| self.max_priority_fee.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Whether the nonce is already inside the bytes.
     pub(super) fn is_drafted(&self) -> bool {
         self.tx.is_none()
@@ -233,9 +242,9 @@ fn attribute(text: &str) -> std::result::Result<(AttributeName, AttributeValue),
     Ok((name, value))
 }
 
-type Transfer<'p> = (&'p AssetId, Amount, &'p Destination);
+pub(super) type Transfer<'p> = (&'p AssetId, Amount, &'p Destination);
 
-fn transfer(effect: &Effect) -> Option<Transfer<'_>> {
+pub(super) fn transfer(effect: &Effect) -> Option<Transfer<'_>> {
     match effect {
         Effect::Transfer {
             asset,
@@ -255,7 +264,11 @@ fn transfer(effect: &Effect) -> Option<Transfer<'_>> {
 }
 
 /// Lines of what the transaction does besides payments, own change and the fee.
-fn other_effects(registry: &Registry, parsed: &ParsedTransaction, ceiling: &FeeCeiling) -> Result<Vec<String>> {
+pub(super) fn other_effects(
+    registry: &Registry,
+    parsed: &ParsedTransaction,
+    ceiling: &FeeCeiling,
+) -> Result<Vec<String>> {
     let others: Vec<Effect> = parsed
         .effects()
         .iter()

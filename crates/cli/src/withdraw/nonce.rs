@@ -7,7 +7,13 @@ use countersign_types::{ChainId, ConflictKey, WalletId};
 use crate::failure::{Failure, Result};
 
 /// Withdrawals whose nonce is taken or about to be.
-const OPEN: [State; 3] = [State::Received, State::PendingApproval, State::Signed];
+const OPEN: [State; 5] = [
+    State::Received,
+    State::PendingApproval,
+    State::Frozen,
+    State::Signed,
+    State::Replacing,
+];
 const PAGE_ROWS: u32 = 1_000;
 
 /// The first nonce that no open or signed withdrawal of the wallet on the network uses.

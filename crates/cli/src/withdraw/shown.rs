@@ -94,16 +94,20 @@ pub(crate) fn missing(missing: &[countersign_client::MissingApprovals]) -> Vec<M
 pub(super) fn exit_of(withdrawal: &Withdrawal) -> Exit {
     match withdrawal.state {
         State::Signed => Exit::Done,
-        State::Received | State::PendingApproval => Exit::Pending,
+        State::Received | State::PendingApproval | State::Frozen | State::Replacing => Exit::Pending,
         State::Malformed => Exit::Refused,
         State::Denied | State::Cancelled | State::Expired => Exit::Denied,
         // Not for good, and for whatever reason the tag names: a gap in nonces is no denial by policy, but it is a no.
-        State::Refused => withdrawal
-            .reasons
-            .iter()
-            .find_map(countersign_client::Reason::known_tag)
-            .map_or(Exit::Denied, refused),
+        State::Refused => exit_of_no(withdrawal),
     }
+}
+
+/// The exit code of a no that its reasons explain.
+pub(super) fn exit_of_no(withdrawal: &Withdrawal) -> Exit {
+    let mut reasons = withdrawal.reasons.iter();
+    reasons
+        .find_map(countersign_client::Reason::known_tag)
+        .map_or(Exit::Denied, refused)
 }
 
 fn refused(tag: Tag) -> Exit {
@@ -120,8 +124,10 @@ impl fmt::Display for Shown {
         writeln!(f, "wallet      {} on {}", self.wallet, self.network)?;
         writeln!(f, "state       {}", self.state)?;
         for attempt in &self.attempts {
-            if let Some(txid) = &attempt.txid {
-                writeln!(f, "txid        {txid} (attempt {})", attempt.number)?;
+            match &attempt.txid {
+                Some(txid) => writeln!(f, "txid        {txid} (attempt {})", attempt.number)?,
+                None if self.attempts.len() > 1 => writeln!(f, "not signed  attempt {}", attempt.number)?,
+                None => {}
             }
         }
         for reason in &self.reasons {
@@ -196,6 +202,8 @@ mod tests {
             (State::Malformed, "transaction/malformed", 5),
             (State::Cancelled, "", 3),
             (State::Expired, "", 3),
+            (State::Frozen, "freeze/active", 4),
+            (State::Replacing, "approval/missing", 4),
         ];
         for (state, tag, code) in table {
             assert_eq!(exit_of(&withdrawal(state, tag)).number(), code, "{state:?} {tag}");

@@ -38,10 +38,14 @@ pub(super) struct Stored {
     pub(super) unsigned: Vec<u8>,
 }
 
-/// `requests/<reference>.json`; what a reference may hold and a file name may not is escaped.
-pub(super) fn path(layout: &Layout, reference: &Reference) -> PathBuf {
-    let escaped = reference.as_str().replace('/', "%2F").replace(':', "%3A");
-    layout.requests().join(format!("{escaped}.json"))
+/// What a reference may hold and a file name may not is escaped.
+pub(super) fn escaped(reference: &Reference) -> String {
+    reference.as_str().replace('/', "%2F").replace(':', "%3A")
+}
+
+/// `requests/<reference>.json`.
+fn path(layout: &Layout, reference: &Reference) -> PathBuf {
+    layout.requests().join(format!("{}.json", escaped(reference)))
 }
 
 impl Stored {
@@ -59,7 +63,29 @@ impl Stored {
 
     /// The stored request of a reference, if there is one. Another ask under the same reference is refused.
     pub(super) fn read(layout: &Layout, asked: &Ask) -> Result<Option<Self>> {
-        let path = path(layout, &asked.reference);
+        let Some(stored) = Self::load(layout, &asked.reference)? else {
+            return Ok(None);
+        };
+        if stored.asked != *asked {
+            let why = format!(
+                "reference `{}` already names another request, {}",
+                asked.reference, stored.id
+            );
+            return Err(Failure::usage(why).tagged(Tag::ReferenceConflict).advise(format!(
+                "use a new reference, or repeat the flags that `{}` was made from",
+                path(layout, &asked.reference).display()
+            )));
+        }
+        Ok(Some(stored))
+    }
+
+    /// The stored request of a withdrawal, if it was made here.
+    pub(super) fn of(layout: &Layout, reference: &Reference, id: WithdrawalId) -> Result<Option<Self>> {
+        Ok(Self::load(layout, reference)?.filter(|stored| stored.id == id))
+    }
+
+    fn load(layout: &Layout, reference: &Reference) -> Result<Option<Self>> {
+        let path = path(layout, reference);
         if !path.is_file() {
             return Ok(None);
         }
@@ -78,16 +104,6 @@ impl Stored {
         let stored = Self::new(record.asked, envelope, unsigned)?;
         if stored.id != record.withdrawal {
             return Err(broken("its id is not that of its envelope"));
-        }
-        if stored.asked != *asked {
-            let why = format!(
-                "reference `{}` already names another request, {}",
-                asked.reference, stored.id
-            );
-            return Err(Failure::usage(why).tagged(Tag::ReferenceConflict).advise(format!(
-                "use a new reference, or repeat the flags that `{}` was made from",
-                path.display()
-            )));
         }
         Ok(Some(stored))
     }

@@ -362,7 +362,7 @@ fn an_approval_that_would_not_count_is_not_handed_in() {
         move || ApprovalItem {
             withdrawal: id,
             effects: reviewed.effects.clone(),
-            fee_ceiling: reviewed.request.fee_ceiling.clone(),
+            fee_ceiling: reviewed.fee_ceiling.bound(),
             policy: reviewed.policy,
         }
     };
@@ -409,4 +409,87 @@ fn an_approval_that_would_not_count_is_not_handed_in() {
         Err(Tag::ApprovalSamePerson)
     );
     assert_eq!(counts(&task, &approval(&fixture, "bob", item())), Ok(()));
+}
+
+/// A replacement whose fee is over the request's ceiling, and the statement of `by` that raises it to this.
+fn raised(fixture: &Fixture, by: &SigningKey, to: u64) -> (WithdrawalId, ApprovalTask) {
+    let mut plan = Plan::new(fixture);
+    plan.open();
+    plan.draft.price = GasPrice::Legacy { gas_price: 90 * GWEI };
+    plan.encode();
+    let (id, mut task) = plan.seal(&fixture.service());
+    let header = clock::header(fixture.genesis.hash(), Duration::from_secs(60)).unwrap();
+    let body = Body::Replace(countersign_approval::Replace {
+        withdrawal: id,
+        fee_ceiling: FeeCeiling {
+            asset: ETH.parse().unwrap(),
+            amount: Amount::from_base_units(to),
+        },
+        reason: "stuck since noon".to_owned(),
+    });
+    task.statements.push(seal(&Statement { header, body }, by).unwrap());
+    (id, task)
+}
+
+#[test]
+fn a_raised_ceiling_is_shown_from_old_to_new_and_bound() {
+    let fixture = Fixture::new();
+    let (id, task) = raised(&fixture, &fixture.service(), 2_000_000_000_000_000);
+    let reviewed = reviewed(&fixture, &(id, task.clone())).unwrap();
+    let text = reviewed.to_string();
+    let line = "RAISED       fee ceiling 0.00063 ETH -> 0.002 ETH by payout-service: stuck since noon";
+    assert!(text.lines().any(|found| found == line), "{text}");
+    let signed = "  fee at most 2000000000000000 eip155:31337/slip44:60 (0.002 ETH)";
+    assert!(
+        text.lines().any(|found| found == signed),
+        "what is signed is what is shown: {text}"
+    );
+    assert!(
+        text.lines().any(|found| found == "this fee     at most 0.00189 ETH"),
+        "{text}"
+    );
+    struct Inbox<'r>(&'r Reviewed);
+    impl fmt::Display for Inbox<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.summarize(f)
+        }
+    }
+    let inbox = Inbox(&reviewed).to_string();
+    assert!(
+        inbox.contains("  RAISED: fee ceiling 0.00063 ETH -> 0.002 ETH"),
+        "{inbox}"
+    );
+    let json = serde_json::to_value(&reviewed).unwrap();
+    assert_eq!(json["fee_ceiling"]["raised"]["from"], "630000000000000");
+    assert_eq!(json["fee_ceiling"]["amount"], "2000000000000000");
+    // An approval of exactly this counts; one of the request's own ceiling does not.
+    let item = |fee_ceiling: FeeCeiling| ApprovalItem {
+        withdrawal: id,
+        effects: reviewed.effects.clone(),
+        fee_ceiling,
+        policy: reviewed.policy,
+    };
+    let now = clock::now().unwrap();
+    let new = approval(&fixture, "alice", item(reviewed.fee_ceiling.bound()));
+    certify_counts(&fixture.trust(), id, &task, &new, now).unwrap();
+    let old = approval(&fixture, "alice", item(reviewed.request.fee_ceiling.clone()));
+    let failure = certify_counts(&fixture.trust(), id, &task, &old, now).unwrap_err();
+    assert_eq!(failure.tag(), Some(Tag::ApprovalFeeCeilingMismatch));
+}
+
+/// Whoever is neither the initiator nor an officer raises nothing, and neither does what does not cover the fee.
+#[test]
+fn a_ceiling_that_was_not_raised_is_not_shown_as_raised() {
+    let fixture = Fixture::new();
+    let over = 2_000_000_000_000_000;
+    assert_eq!(
+        refusal(&fixture, &raised(&fixture, &fixture.person("carol"), over)),
+        Tag::RequestFeeOverCeiling
+    );
+    assert_eq!(
+        refusal(&fixture, &raised(&fixture, &fixture.service(), 1_000_000_000_000_000)),
+        Tag::RequestFeeOverCeiling
+    );
+    let plain = reviewed(&fixture, &Plan::new(&fixture).seal(&fixture.service())).unwrap();
+    assert!(!plain.to_string().contains("RAISED"), "{plain}");
 }

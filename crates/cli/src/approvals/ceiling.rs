@@ -1,0 +1,102 @@
+//! The fee ceiling that an approval binds, and who raised it.
+
+use std::fmt;
+
+use countersign_approval::{Body, FeeCeiling, Replace, Request};
+use countersign_decision::Seen;
+use countersign_types::{Amount, AssetId, AssetRegistry, PrincipalId};
+use serde::Serialize;
+
+use crate::transaction;
+
+/// `{"asset","amount","shown","raised":{"from","from_shown","by","reason"}}`
+#[derive(Debug, Serialize)]
+pub(super) struct Ceiling {
+    asset: AssetId,
+    amount: Amount,
+    shown: String,
+    /// `null` while it is the request's own.
+    raised: Option<Raised>,
+}
+
+#[derive(Debug, Serialize)]
+struct Raised {
+    /// The request's own ceiling.
+    from: Amount,
+    from_shown: String,
+    /// Who raised it to what it is now; the statement's signature holds.
+    by: PrincipalId,
+    /// In the words of that person or service.
+    reason: String,
+}
+
+impl Ceiling {
+    /// The ceiling that a decision over these statements came to.
+    pub(super) fn of(effective: &FeeCeiling, request: &Request, statements: &[Seen], assets: &AssetRegistry) -> Self {
+        let own = &request.fee_ceiling;
+        let raising = statements.iter().find_map(|seen| raising(seen, effective));
+        let raised = raising.filter(|_| own != effective).map(|(by, replace)| Raised {
+            from: own.amount,
+            from_shown: transaction::shown(&own.asset, own.amount, assets),
+            by: by.clone(),
+            reason: replace.reason.clone(),
+        });
+        Self {
+            shown: transaction::shown(&effective.asset, effective.amount, assets),
+            asset: effective.asset.clone(),
+            amount: effective.amount,
+            raised,
+        }
+    }
+
+    /// What an approval binds.
+    pub(super) fn bound(&self) -> FeeCeiling {
+        FeeCeiling {
+            asset: self.asset.clone(),
+            amount: self.amount,
+        }
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        self.raised.is_some()
+    }
+}
+
+/// Who raised it to this. The decision took one of them; equal ones say the same.
+fn raising<'s>(seen: &'s Seen, effective: &FeeCeiling) -> Option<(&'s PrincipalId, &'s Replace)> {
+    let verified = seen.verified.as_ref().ok()?;
+    match &verified.statement().body {
+        Body::Replace(replace) if replace.fee_ceiling == *effective => Some((verified.signer(), replace)),
+        Body::Replace(_)
+        | Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Activation(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Price(_)
+        | Body::Screening(_)
+        | Body::AddressBook(_) => None,
+    }
+}
+
+impl fmt::Display for Ceiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.raised {
+            None => write!(f, "{}", self.shown),
+            Some(raised) => {
+                let Raised {
+                    from_shown, by, reason, ..
+                } = raised;
+                write!(f, "fee ceiling {from_shown} -> {} by {by}", self.shown)?;
+                if reason.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, ": {reason}")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `countersign withdraw replace`: another transaction in the place of one that is stuck.
+
+mod certify;
+mod raise;
+
+use std::{path::PathBuf, time::Duration as Span};
+
+use clap::Args;
+use countersign_bundle::Bundle;
+use countersign_client::{State, Until, Withdrawal};
+use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, WithdrawalId};
+
+use super::{PIPELINE, Shown, as_last_seen, ask::Ask, shown, stored::Stored};
+use crate::{
+    bundle_files, connect,
+    environment::Environment,
+    failure::{Exit, Failure, Result},
+    output::Output,
+    transaction::{self, Unsigned},
+};
+
+/// Replace what is stuck: the same payments, in a transaction that the chain takes instead of the one before.
+///
+/// Only a request that was submitted with --template can be replaced. On EVM networks keep the nonce and raise the price of gas, on
+/// Bitcoin spend the same outputs with a higher fee, on Solana keep the durable nonce or wait until the blockhash has expired. What
+/// replaces it counts against limits once, at the higher of both. A fee over the request's ceiling needs --fee-ceiling, and what was
+/// approved under the old ceiling must be approved anew.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "JSON: as in `withdraw show`. With --wait the exit code is that of the replacement: 0 signed, 3 denied, 4 approvals pending, 5 malformed"
+)]
+pub(crate) struct Replace {
+    /// The withdrawal (wd_…).
+    id: WithdrawalId,
+    /// The environment.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    bytes: Bytes,
+    #[command(flatten)]
+    raise: raise::Raise,
+    /// Wait for the signer's answer: signed, denied, or approvals pending.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most, in seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 60, requires = "wait")]
+    patience: u64,
+}
+
+#[derive(Debug, Args)]
+struct Bytes {
+    /// Unsigned bytes of the replacement (raw, hex or base64).
+    #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction"], required_unless_present = "max_fee")]
+    tx: Option<PathBuf>,
+    /// The highest price of a unit of gas, for example "60 gwei": the payment that --to and --amount drafted, under the same nonce.
+    #[arg(long, value_name = "PRICE", conflicts_with = "tx")]
+    max_fee: Option<String>,
+    /// The highest tip for a unit of gas. Default: as before.
+    #[arg(long, value_name = "PRICE", requires = "max_fee")]
+    max_priority_fee: Option<String>,
+}
+
+impl Replace {
+    pub(super) async fn run(self, output: Output) -> Result<Exit> {
+        let environment = Environment::open(&self.dir)?;
+        let layout = environment.layout();
+        let bundle = bundle_files::load(&layout.bundle())?;
+        let client = connect::orchestrator(&layout, PIPELINE).await?;
+        let known = client.withdrawal(&self.id).await;
+        let known = known.map_err(|error| Failure::answered("orchestrator", &error))?;
+        let stored = Stored::of(&layout, &known.reference, self.id)?;
+        let unsigned = self.bytes.read(&bundle, &known, stored.as_ref())?;
+        if unsigned.is_rewritten {
+            output.progress(transaction::REWRITTEN);
+        }
+        let parsed = parse(&bundle, &known, stored.as_ref(), &unsigned.bytes)?;
+        if let Some(stored) = &stored {
+            certify::certify(stored, &parsed, bundle.registry())?;
+        }
+        let raised = self.raise.sign(&environment, &known, &parsed, bundle.registry())?;
+        let added = match &raised {
+            Some(raised) => client.replace(&self.id, &unsigned.bytes, raised).await,
+            None => client.add_attempt(&self.id, &unsigned.bytes).await,
+        };
+        let mut withdrawal = added.map_err(|error| Failure::answered("orchestrator", &error))?;
+        if self.wait {
+            let patience = Span::from_secs(self.patience);
+            withdrawal = as_last_seen(client.wait(&self.id, Until::Answered, patience).await)?;
+        }
+        output.report(&Shown::of(&withdrawal))?;
+        Ok(match (self.wait, exit_of(&withdrawal)) {
+            // Durable, and nobody asked for more.
+            (false, Exit::Pending) => Exit::Done,
+            (_, exit) => exit,
+        })
+    }
+}
+
+/// The exit code of the latest attempt: what was signed before stays signed, and is not what was asked for.
+fn exit_of(withdrawal: &Withdrawal) -> Exit {
+    let is_replaced = withdrawal
+        .attempts
+        .last()
+        .is_none_or(|attempt| attempt.signed.is_some());
+    match withdrawal.state {
+        State::Signed if !is_replaced => shown::exit_of_no(withdrawal),
+        State::Signed
+        | State::Replacing
+        | State::Received
+        | State::PendingApproval
+        | State::Frozen
+        | State::Malformed
+        | State::Denied
+        | State::Cancelled
+        | State::Expired
+        | State::Refused => shown::exit_of(withdrawal),
+    }
+}
+
+impl Bytes {
+    fn read(&self, bundle: &Bundle, known: &Withdrawal, stored: Option<&Stored>) -> Result<Unsigned> {
+        match (&self.tx, &self.max_fee) {
+            (Some(file), _) => transaction::read(file, &known.network),
+            (None, Some(max_fee)) => {
+                let asked = drafted(stored)?.at(max_fee.clone(), self.max_priority_fee.clone());
+                asked.unsigned(bundle.registry(), nonce(bundle, known)?)
+            }
+            (None, None) => Err(Failure::usage("name --tx or --max-fee")),
+        }
+    }
+}
+
+/// The flags that the first transaction was drafted from.
+fn drafted(stored: Option<&Stored>) -> Result<&Ask> {
+    let asked = stored.map(|stored| &stored.asked).filter(|asked| asked.is_drafted());
+    asked.ok_or_else(|| {
+        Failure::usage("the withdrawal was not drafted here from --to and --amount")
+            .advise("build the replacement, and name it with --tx")
+    })
+}
+
+/// The nonce of the latest attempt. A wrong one costs a refusal, no money.
+fn nonce(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
+    let latest = known
+        .attempts
+        .last()
+        .map(|attempt| attempt.unsigned_transaction.as_slice());
+    let parsed = parse(bundle, known, None, latest.unwrap_or_default())?;
+    let nonce = parsed.conflict_keys().iter().find_map(|key| match key {
+        ConflictKey::AccountNonce { nonce, .. } => Some(*nonce),
+        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
+    });
+    nonce.ok_or_else(|| Failure::usage("the latest attempt has no nonce of an account: name the replacement with --tx"))
+}
+
+fn parse(bundle: &Bundle, known: &Withdrawal, stored: Option<&Stored>, bytes: &[u8]) -> Result<ParsedTransaction> {
+    let registry = bundle.registry();
+    match stored {
+        // With the facts that its flags claim.
+        Some(stored) => stored.asked.parse(registry, bytes),
+        None => transaction::parse(registry, &known.network, &known.wallet, bytes, ChainFacts::none()),
+    }
+}
