@@ -94,6 +94,11 @@ impl Deployment {
         Self::init_with(Backend::of_this_machine()?, &["--observe", network])
     }
 
+    /// The same with attesters: prices-1 and prices-2, and desk.
+    pub fn init_attesting() -> Result<Self> {
+        Self::init_with(Backend::of_this_machine()?, &["--attest"])
+    }
+
     /// A new deployment on a backend.
     pub fn init_on(backend: Backend) -> Result<Self> {
         Self::init_with(backend, &[])

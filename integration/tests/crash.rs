@@ -101,7 +101,8 @@ impl Pipeline {
             State::Signed => {
                 self.signed.insert(id);
             }
-            State::Received => {}
+            // The signature of an attempt that was overtaken arrived first.
+            State::Received | State::Replacing => {}
             State::PendingApproval => {
                 assert_eq!(found.reasons[0].tag, "conflict-key/gap", "{found:?}");
                 if found.attempts.len() == sent.attempts {

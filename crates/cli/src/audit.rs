@@ -5,7 +5,10 @@ mod verify;
 
 use clap::Subcommand;
 
-pub(crate) use self::verify::Proven;
+pub(crate) use self::{
+    export::{ExportedLog, is_export},
+    verify::Proven,
+};
 use crate::{failure::Result, output::Output};
 
 #[derive(Debug, Subcommand)]

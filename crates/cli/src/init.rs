@@ -50,6 +50,10 @@ pub(crate) struct Init {
     /// their section of the roster; may be repeated. One of eip155:31337, solana:localnet and regtest's bip122 id.
     #[arg(long = "observe", value_name = "NETWORK")]
     observed: Vec<ChainId>,
+    /// Also make attesters, with keys, certificates and their places in the roster: prices-1 and prices-2, which both must quote a
+    /// price in USD, and desk, which screens payments and keeps an address book. No rule of the first policy asks for them yet.
+    #[arg(long)]
+    attest: bool,
 }
 
 #[derive(Serialize)]
@@ -89,6 +93,7 @@ impl Init {
             children: Children::new(layout.clone(), self.backend),
             backend: self.backend,
             observed: self.observed,
+            attest: self.attest,
             layout,
             output,
         };
@@ -101,6 +106,7 @@ struct Steps {
     layout: Layout,
     backend: Backend,
     observed: Vec<ChainId>,
+    attest: bool,
     children: Children,
     output: Output,
 }
@@ -110,7 +116,7 @@ impl Steps {
         self.issue_certificates()?;
         self.output
             .progress("people: alice, bob, carol (treasury, admins), dave (officer, operates payout-service)");
-        let people = people::generate(&self.layout, &self.observed)?;
+        let people = people::generate(&self.layout, &self.observed, self.attest)?;
         self.output
             .progress("their ssh keys and the service key have no passphrase: development only");
         let keys = signer::prepare(self, module).await?;
@@ -149,7 +155,7 @@ impl Steps {
             .progress("certificates: a development CA, servers, orchestrator, pipeline, people, auditor");
         let now = OffsetDateTime::now_utc();
         let authority = Authority::create(&self.layout, now)?;
-        for (name, purpose) in certificates(!self.observed.is_empty()) {
+        for (name, purpose) in certificates(!self.observed.is_empty(), self.attest) {
             authority.issue(&self.layout, &name, &purpose, now)?;
         }
         Ok(())
@@ -196,7 +202,7 @@ fn names() -> Result<(TenantId, PrincipalId)> {
 }
 
 /// Every certificate of the environment.
-fn certificates(with_observers: bool) -> Vec<(String, Purpose)> {
+fn certificates(with_observers: bool, with_attesters: bool) -> Vec<(String, Purpose)> {
     let client = |uri: String| Purpose::Client(format!("countersign://{uri}"));
     let orchestrator = "countersign://orchestrator/main".to_owned();
     let mut certificates = vec![
@@ -211,6 +217,10 @@ fn certificates(with_observers: bool) -> Vec<(String, Purpose)> {
     if with_observers {
         let observers = people::OBSERVERS.map(|(name, _)| (name.to_owned(), client(format!("observer/{name}"))));
         certificates.extend(observers);
+    }
+    if with_attesters {
+        let attesters = people::ATTESTERS.map(|(name, _)| (name.to_owned(), client(format!("attester/{name}"))));
+        certificates.extend(attesters);
     }
     certificates
 }

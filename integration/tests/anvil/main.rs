@@ -13,6 +13,7 @@
 )]
 
 mod node;
+mod replaced;
 
 use std::{collections::BTreeMap, fs, process::Output};
 

@@ -1,4 +1,4 @@
-//! A deployment with two price sources and a desk that screens payments and keeps the address book.
+//! A deployment as `init --attest` makes it: two price sources and a desk that screens payments and keeps the address book.
 
 use std::{
     fs,
@@ -8,15 +8,12 @@ use std::{
 
 use countersign_bundle::MANIFEST_PATH;
 use countersign_integration::Deployment;
-use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair, SanType};
 use serde_json::{Value, json};
 
 pub(crate) const NETWORK: &str = "eip155:31337";
 pub(crate) const ETH: &str = "eip155:31337/slip44:60";
 /// On no list.
 pub(crate) const CUSTOMER: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
-/// Each attester, and who operates it.
-const ATTESTERS: [(&str, &str); 3] = [("prices-1", "alice"), ("prices-2", "bob"), ("desk", "carol")];
 
 const POLICY: &str = r#"schema: countersign.policy/1
 permits:
@@ -69,7 +66,7 @@ impl Said {
 
 impl Desk {
     pub(crate) async fn start() -> Self {
-        let mut deployment = Deployment::init().unwrap();
+        let mut deployment = Deployment::init_attesting().unwrap();
         extend(&deployment);
         deployment.start_signer().await.unwrap();
         let desk = Self {
@@ -153,42 +150,9 @@ impl Desk {
     }
 }
 
-/// The bundle that `init` made, with attesters and their policy, as its next version.
+/// The bundle that `init --attest` made, with a policy that asks for its attesters, as its next version.
 fn extend(deployment: &Deployment) {
     let folder = deployment.path("bundle");
-    let services: String = ATTESTERS
-        .iter()
-        .map(|(name, operator)| {
-            let key = attester(deployment, name);
-            format!("  - {{ id: {name}, operators: [{operator}], keys: [\"{key}\"] }}\n")
-        })
-        .collect();
-    let roster = fs::read_to_string(folder.join("roster.yaml")).unwrap();
-    let roster = roster.replacen("services:\n", &format!("services:\n{services}"), 1);
-    let sources = "price-sources:\n  - { currency: USD, threshold: 2, members: [prices-1, prices-2], max-age: 5m, max-spread: \"2 %\" }\n";
-    fs::write(folder.join("roster.yaml"), format!("{}\n{sources}", roster.trim_end())).unwrap();
     fs::write(folder.join("policy.yaml"), POLICY).unwrap();
     fs::remove_file(folder.join(MANIFEST_PATH)).unwrap();
-}
-
-/// A signing key, and a certificate of the deployment's CA, for an attester: the public key's text.
-fn attester(deployment: &Deployment, name: &str) -> String {
-    let seed: [u8; 32] = rand::random();
-    fs::write(deployment.path(&format!("services/{name}.key")), hex::encode(seed)).unwrap();
-    let read = |path: &str| fs::read_to_string(deployment.path(path)).unwrap();
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name = DistinguishedName::new();
-    ca.distinguished_name
-        .push(DnType::CommonName, "Countersign development CA");
-    let issuer = Issuer::new(ca, KeyPair::from_pem(&read("ca/ca.key")).unwrap());
-    let mut params = CertificateParams::default();
-    let uri = format!("countersign://attester/{name}");
-    params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().unwrap())];
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    fs::write(deployment.path(&format!("tls/{name}.pem")), certificate.pem()).unwrap();
-    fs::write(deployment.path(&format!("tls/{name}.key")), key.serialize_pem()).unwrap();
-    let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
-    format!("ed25519:{}", hex::encode(public.to_bytes()))
 }

@@ -328,6 +328,9 @@ impl Reviewed {
                 seat.group, seat.filled, seat.required
             )?;
         }
+        for line in self.beside.to_string().lines() {
+            writeln!(f, "  {line}")?;
+        }
         Ok(())
     }
 }

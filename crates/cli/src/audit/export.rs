@@ -2,7 +2,10 @@
 //!
 //! `entries.jsonl` holds one entry a line, byte for byte as it is hashed (entries are JSON without line breaks), and
 //! `checkpoint` the signed note that the whole copy was verified against. An export goes on where the last one ended; it
-//! never trusts what it finds: the root is computed over every line again.
+//! never trusts what it finds: the root is computed over every line again. With `--receipts` the receipt of every signed withdrawal
+//! lies beside it in `receipts/`: entries have bytes and statements by digest only, so whoever decides them again needs those.
+
+mod receipts;
 
 use std::{
     fmt,
@@ -32,13 +35,19 @@ const PAGE_ENTRIES: u32 = 256;
 /// Entries are served as of the latest checkpoint; ours is that or an earlier one, and the root over all of them decides.
 const LATEST: u64 = 0;
 const AUDITOR: &str = "auditor";
+/// The entries, one a line.
+const ENTRIES: &str = "entries.jsonl";
+/// The signed note that the entries were verified against.
+const CHECKPOINT: &str = "checkpoint";
 
 /// Copy the audit log and verify it: the root over all entries is that of the checkpoint, which the log key signed.
 ///
 /// Repeating the command goes on behind the entries that are there. The exit code is 6 if the log does not verify; then the
 /// old checkpoint stays.
 #[derive(Debug, Args)]
-#[command(after_help = "JSON: {entries, fetched, root, as_of}; as_of in Unix milliseconds")]
+#[command(
+    after_help = "JSON: {entries, fetched, receipts, root, as_of}; receipts: how many were copied now; as_of in Unix milliseconds"
+)]
 pub(crate) struct Export {
     /// The environment.
     #[arg(long, value_name = "DIR")]
@@ -49,13 +58,17 @@ pub(crate) struct Export {
     /// Drop entries from this index on and fetch them again.
     #[arg(long, value_name = "INDEX")]
     from: Option<u64>,
+    /// Also copy the receipt of every signed withdrawal into `receipts/`, each verified: `policy simulate` reads the folder.
+    #[arg(long)]
+    receipts: bool,
 }
 
-/// The result: `{"entries","fetched","root","as_of"}`.
+/// The result: `{"entries","fetched","receipts","root","as_of"}`.
 #[derive(Debug, Serialize)]
 struct Exported {
     entries: u64,
     fetched: u64,
+    receipts: u64,
     root: String,
     as_of: Timestamp,
 }
@@ -63,6 +76,9 @@ struct Exported {
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "verified     {} entries ({} new)", self.entries, self.fetched)?;
+        if self.receipts > 0 {
+            writeln!(f, "receipts     {} copied and verified", self.receipts)?;
+        }
         writeln!(f, "root         {}", self.root)?;
         write!(f, "as of        {}", self.as_of)
     }
@@ -80,10 +96,23 @@ impl Export {
         let mut copy = Copy::open(&self.out, self.from)?;
         let fetched = copy.catch_up(&people, u64::from(checkpoint.head().size())).await?;
         copy.certify(&checkpoint)?;
-        files::write(&self.out.join("checkpoint"), &signed)?;
+        files::write(&self.out.join(CHECKPOINT), &signed)?;
+        let receipts = match self.receipts {
+            true => {
+                receipts::copy(
+                    &self.out,
+                    &people,
+                    &files::read(&environment.layout().genesis())?,
+                    fetched,
+                )
+                .await?
+            }
+            false => 0,
+        };
         output.report(&Exported {
             entries: u64::from(checkpoint.head().size()),
             fetched,
+            receipts,
             root: checkpoint.head().root().to_string(),
             as_of: checkpoint.made_at(),
         })
@@ -103,6 +132,39 @@ fn verified(signed: &[u8], genesis: &Genesis) -> Result<Checkpoint> {
     Ok(verified.checkpoint().clone())
 }
 
+pub(crate) use receipts::{Exported as ExportedLog, is_export};
+
+/// Reads a copy that was exported earlier, and changes nothing: what is in it is what the log key signed, or it is an error.
+fn read_verified(folder: &Path, genesis: &Genesis, mut each: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<u64> {
+    let checkpoint = verified(&files::read(&folder.join(CHECKPOINT))?, genesis)?;
+    let path = folder.join(ENTRIES);
+    let failed = |error: std::io::Error| Failure::file(&path, "read", error);
+    let mut reader = BufReader::new(File::open(&path).map_err(failed)?);
+    let (mut frontier, mut line) = (Frontier::empty(), Vec::new());
+    let size = u64::from(checkpoint.head().size());
+    // An export that was interrupted may have lines behind its checkpoint: they are not vouched for, and not read.
+    while u64::from(frontier.size()) < size {
+        line.clear();
+        reader.read_until(b'\n', &mut line).map_err(failed)?;
+        let Some(entry) = line.strip_suffix(b"\n") else { break };
+        each(u64::from(frontier.size()), entry)?;
+        append(&mut frontier, entry)?;
+    }
+    let (found, signed) = (frontier.head(), checkpoint.head());
+    if found == *signed {
+        return Ok(size);
+    }
+    let why = format!(
+        "`{}` is not the log that its checkpoint signs: {} of {} entries, root {} instead of {}",
+        path.display(),
+        found.size(),
+        signed.size(),
+        found.root(),
+        signed.root()
+    );
+    Err(unverified(why))
+}
+
 /// The copy on disk, with the tree over it.
 struct Copy {
     path: PathBuf,
@@ -113,7 +175,7 @@ struct Copy {
 impl Copy {
     /// Reads the lines that are there. A last line that was cut off is dropped.
     fn open(folder: &Path, from: Option<u64>) -> Result<Self> {
-        let path = folder.join("entries.jsonl");
+        let path = folder.join(ENTRIES);
         let failed = |error: std::io::Error| Failure::file(&path, "use", error);
         let file = OpenOptions::new()
             .read(true)

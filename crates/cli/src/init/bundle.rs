@@ -105,7 +105,7 @@ mod tests {
         create_folders(&layout).unwrap();
         let observed: Vec<ChainId> = observed.iter().map(|network| network.parse().unwrap()).collect();
         certify_observed(&observed).unwrap();
-        let people = people::generate(&layout, &observed).unwrap();
+        let people = people::generate(&layout, &observed, false).unwrap();
         let key = "secp256k1:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
             .parse()
             .unwrap();

@@ -24,10 +24,19 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// With attesters in the roster.
+    pub(crate) fn attesting() -> Self {
+        Self::with(true)
+    }
+
+    fn with(attesters: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path()).unwrap();
         create_folders(&layout).unwrap();
-        let people = people::generate(&layout, &[]).unwrap();
+        let people = people::generate(&layout, &[], attesters).unwrap();
         bundle::write(&layout, &people, WALLET_KEY.parse().unwrap()).unwrap();
         let genesis = write_genesis(&layout, &people, LOG_KEY).unwrap();
         let (tenant, initiator) = super::names().unwrap();

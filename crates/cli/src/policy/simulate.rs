@@ -16,6 +16,7 @@ use super::{
     load,
 };
 use crate::{
+    audit::{ExportedLog, is_export},
     environment::read_genesis,
     failure::{Failure, Result},
     files,
@@ -27,18 +28,19 @@ const PROGRESS_EVERY: usize = 50;
 
 /// Decides past withdrawals again under a candidate bundle, from their receipts, and lists those that would end otherwise.
 ///
-/// Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
+/// An exported log (`audit export --receipts`) is a back-test over everything that was signed: the log is verified against its
+/// checkpoint first, and a receipt that is missing is an error. Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
 /// unknown, and told as unknown. A receipt without bytes (nothing was ever authorized) cannot be decided again.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {receipts, without_decision, changed: [{withdrawal, change, then, now}]}; change is denied, not-known, \
+    after_help = "JSON: {log_entries, receipts, without_decision, changed: [{withdrawal, change, then, now}]}; change is denied, not-known, \
                   asks-more or asks-less"
 )]
 pub(crate) struct Simulate {
     /// The candidate's folder, with or without manifest.json.
     #[arg(value_name = "BUNDLE_DIR")]
     files: PathBuf,
-    /// Receipts, or folders of them (`*.json`).
+    /// Receipts, folders of them (`*.json`), or exported logs (the folder of `audit export --receipts`).
     #[arg(value_name = "RECEIPT", required = true)]
     receipts: Vec<PathBuf>,
     /// The genesis file that you pinned.
@@ -49,6 +51,8 @@ pub(crate) struct Simulate {
 /// The result.
 #[derive(Debug, Default, Serialize)]
 struct Simulated {
+    /// Of the exported logs: entries that their checkpoints sign.
+    log_entries: u64,
     receipts: usize,
     without_decision: usize,
     changed: Vec<Changed>,
@@ -65,10 +69,19 @@ struct Changed {
 impl Simulate {
     pub(crate) fn run(self, output: Output) -> Result<()> {
         let (candidate, _) = load(&self.files)?;
-        read_genesis(&self.trust_root)?;
+        let trusted = read_genesis(&self.trust_root)?;
         let genesis = files::read(&self.trust_root)?;
-        let paths = expand(&self.receipts)?;
         let mut result = Simulated::default();
+        let mut paths = Vec::new();
+        for path in &self.receipts {
+            if is_export(path) {
+                let log = ExportedLog::open(path, &trusted)?;
+                result.log_entries = result.log_entries.saturating_add(log.entries);
+                paths.extend(log.receipts()?);
+            } else {
+                paths.extend(expand(path)?);
+            }
+        }
         for (n, path) in paths.iter().enumerate() {
             if n > 0 && n.is_multiple_of(PROGRESS_EVERY) {
                 output.progress(format!("{n} of {} receipts", paths.len()));
@@ -79,24 +92,19 @@ impl Simulate {
     }
 }
 
-/// The files themselves, and the JSON files of folders, in order.
-fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            all.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| Failure::file(path, "read", error))?.path();
-            found.extend(Some(entry).filter(|entry| entry.extension().is_some_and(|ext| ext == "json")));
-        }
-        found.sort();
-        all.extend(found);
+/// The file itself, or the JSON files of a folder, in order.
+fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
     }
-    Ok(all)
+    let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::file(path, "read", error))?.path();
+        found.extend(Some(entry).filter(|entry| entry.extension().is_some_and(|ext| ext == "json")));
+    }
+    found.sort();
+    Ok(found)
 }
 
 impl Simulated {
@@ -144,6 +152,9 @@ fn changed(replay: &Replay) -> Option<Changed> {
 impl fmt::Display for Simulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changed = self.changed.len();
+        if self.log_entries > 0 {
+            writeln!(f, "{} log entries verified", self.log_entries)?;
+        }
         write!(f, "{} receipts verified, {changed} would end otherwise", self.receipts)?;
         if self.without_decision > 0 {
             write!(f, "; {} have no bytes to decide again", self.without_decision)?;

@@ -105,6 +105,15 @@ fn reviewed(fixture: &Fixture, (id, task): &(WithdrawalId, ApprovalTask)) -> Res
     review(&fixture.trust(), *id, task, clock::now().unwrap())
 }
 
+/// As `approvals list` shows it.
+struct Inbox<'r>(&'r Reviewed);
+
+impl fmt::Display for Inbox<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.summarize(f)
+    }
+}
+
 fn refusal(fixture: &Fixture, task: &(WithdrawalId, ApprovalTask)) -> Tag {
     let failure = reviewed(fixture, task).map(drop).unwrap_err();
     assert_eq!(failure.exit(), Exit::Refused, "{failure}");
@@ -200,6 +209,20 @@ fn descriptors_and_quirks_stand_behind_the_effects() {
              DEMO ({token}) has quirks: rebasing\n"
         )
     );
+    // The inbox has them too, behind the effects and marked as no part of them.
+    let inbox = Inbox(&described).to_string();
+    let helping =
+        "  to help reading (what is decided and approved are the effects above):\n    in the words of Demo: Send\n";
+    let at = inbox.find(helping).unwrap_or_else(|| panic!("{inbox}"));
+    assert!(
+        inbox.find("  transfer 2500000 ").is_some_and(|effects| effects < at),
+        "{inbox}"
+    );
+    assert!(
+        inbox.contains(&format!("    DEMO ({token}) has quirks: rebasing\n")),
+        "{inbox}"
+    );
+    assert!(!Inbox(&bare).to_string().contains("to help reading"));
     let json = serde_json::to_value(&described).unwrap();
     assert_eq!(json["display"]["intent"], "Send");
     assert_eq!(json["quirks"][0]["quirks"], serde_json::json!(["rebasing"]));
@@ -448,12 +471,6 @@ fn a_raised_ceiling_is_shown_from_old_to_new_and_bound() {
         text.lines().any(|found| found == "this fee     at most 0.00189 ETH"),
         "{text}"
     );
-    struct Inbox<'r>(&'r Reviewed);
-    impl fmt::Display for Inbox<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.summarize(f)
-        }
-    }
     let inbox = Inbox(&reviewed).to_string();
     assert!(
         inbox.contains("  RAISED: fee ceiling 0.00063 ETH -> 0.002 ETH"),
