@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_audit::MAX_ENTRY_BYTES;
 use countersign_signer::{LastWord, LogEntry, Write};
 use countersign_types::{
-    ConflictKey, Destination, PaymentReference, PrincipalId, RequestDigest, StatementDigest, Timestamp,
+    ConflictKey, Destination, ListId, PaymentReference, PrincipalId, RequestDigest, StatementDigest, Timestamp,
 };
 
 use crate::{
@@ -131,10 +131,7 @@ impl Batch {
             }
             Write::LastWord { service, matter, word } => self.last_word(service, matter, word),
             Write::Paid { request, destinations } => self.paid(*request, destinations),
-            Write::Listed { added, removed } => {
-                self.listed(added, Some(at));
-                self.listed(removed, None);
-            }
+            Write::Listed { lists, added } => self.listed(lists, added, at),
             Write::Withdrawal { .. } => self.withdrawal(write, at),
             Write::Ended { request, tag } => {
                 // Assignments read the row as it was: the first end stays.
@@ -203,12 +200,14 @@ impl Batch {
         self.insert_or("paid_destinations (destination, request)", rows, again);
     }
 
-    fn listed(&mut self, destinations: &BTreeSet<Destination>, since: Option<Timestamp>) {
-        let since = since.map(Timestamp::unix_millis);
+    fn listed(&mut self, lists: &BTreeSet<ListId>, destinations: &BTreeSet<Destination>, at: Timestamp) {
+        // The triggers refuse to go back.
+        let again = |key: &str| format!(" ON CONFLICT ({key}) DO UPDATE SET since = excluded.since");
+        let rows = lists.iter().map(|id| vec![id.as_str().into(), at.unix_millis().into()]);
+        self.insert_or("begun_lists (list, since)", rows, &again("list"));
         let rows = destinations.iter();
-        let rows = rows.map(|destination| vec![destination.to_string().into(), Value::Number(since)]);
-        let again = " ON CONFLICT (destination) DO UPDATE SET since = excluded.since";
-        self.insert_or("listed_destinations (destination, since)", rows, again);
+        let rows = rows.map(|destination| vec![destination.to_string().into(), at.unix_millis().into()]);
+        self.insert_or("listed_destinations (destination, since)", rows, &again("destination"));
     }
 
     fn of_withdrawal(&mut self, request: RequestDigest) {

@@ -208,8 +208,9 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         Write::Paid { request, destinations } => {
             to.tag(25).digest(request.as_bytes()).texts(destinations);
         }
-        Write::Listed { added, removed } => {
-            to.tag(26).texts(added).texts(removed);
+        // 26 was the same with what is in no list any more, which nobody asks for.
+        Write::Listed { lists, added } => {
+            to.tag(27).texts(lists).texts(added);
         }
         Write::Spend { .. } => encode_spend(to, write),
         Write::Aged { request, number } => {
@@ -539,8 +540,8 @@ mod tests {
                 destinations: BTreeSet::from([destination()]),
             },
             Write::Listed {
+                lists: BTreeSet::from(["customers".parse().unwrap()]),
                 added: BTreeSet::from([destination()]),
-                removed: BTreeSet::new(),
             },
         ]
     }
@@ -614,7 +615,7 @@ mod tests {
         let content = content_digest(&encoded(&every_service_write()));
         assert_eq!(
             HEXLOWER.encode(&content),
-            "b9ec8e3dbd99eb26857caf03648b06e0ea1e405ee6cc5e3b4a5d04f44df074fb"
+            "f4ef9468a892276565a5c600cc5a67e3046cb89104bcab8f16b27458b450e4e4"
         );
     }
 

@@ -48,6 +48,7 @@ pub(crate) async fn load_view(
         matters: Default::default(),
         paid: Default::default(),
         listed: Default::default(),
+        lists: Default::default(),
         usage: Default::default(),
         spends: Vec::new(),
         freezes: Vec::new(),
@@ -104,6 +105,7 @@ fn refuse_too_many(reads: &Reads) -> Result<(), StepError> {
         reads.sequences.len(),
         reads.matters.len(),
         reads.destinations.len(),
+        reads.lists.len(),
         reads.usage.len(),
         reads.marks.len(),
         reads.made.len(),
@@ -130,6 +132,7 @@ const SEQUENCE: i64 = 8;
 const MATTER: i64 = 9;
 const PAID: i64 = 10;
 const LISTED: i64 = 11;
+const BEGUN: i64 = 12;
 
 /// `SELECT <kind> AS kind, …`: rows of several lookups come together.
 pub(crate) fn select(sql: &mut Sql, kind: i64, rest: impl std::fmt::Display) {
@@ -193,6 +196,10 @@ fn push_services(sql: &mut Sql, reads: &Reads) {
         select(sql, MATTER, words);
         let pairs = reads.matters.iter();
         push_pairs(sql, pairs.map(|(service, matter)| (service.as_str(), matter.clone())));
+    }
+    if !reads.lists.is_empty() {
+        select(sql, BEGUN, "list AS a, since AS b FROM begun_lists WHERE list IN ");
+        sql.list(reads.lists.iter().map(|id| id.as_str()));
     }
     if reads.destinations.is_empty() {
         return;
@@ -314,6 +321,10 @@ fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
             let since = Timestamp::from_unix_millis(row.number("b")?);
             view.listed.insert(destination(row)?, since);
         }
+        BEGUN => {
+            let list = row.text("a")?.parse().map_err(|_| BadValue("list"))?;
+            view.lists.insert(list, Timestamp::from_unix_millis(row.number("b")?));
+        }
         // The rows of the withdrawal's record, of counters and of spends.
         _ => {}
     }
@@ -373,6 +384,7 @@ mod tests {
             ],
             matters: vec![(signer(), "price a".to_owned()), (signer(), "price b".to_owned())],
             destinations: vec!["eip155:1:0x1".parse().unwrap(), "eip155:1:0x2".parse().unwrap()],
+            lists: vec!["customers".parse().unwrap(), "sanctions".parse().unwrap()],
             usage: vec![usage("a", "24h"), usage("b", "24h"), usage("b", "7d")],
             spends_since: None,
             freezes: true,
@@ -401,6 +413,6 @@ mod tests {
                 searches += u32::from(detail.starts_with("SEARCH"));
             }
         }
-        assert!(searches >= 14, "{searches}");
+        assert!(searches >= 15, "{searches}");
     }
 }

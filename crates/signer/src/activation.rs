@@ -11,10 +11,10 @@ use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis,
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, Destination, RequestDigest, StatementDigest, Timestamp};
+use countersign_types::{BundleDigest, RequestDigest, StatementDigest, Timestamp};
 
 use crate::{
-    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, past,
+    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, entries, past,
     pipeline::MAX_ROUNDS, prepare::room, propose, ruling::Changes,
 };
 
@@ -207,7 +207,9 @@ impl Round {
             Ok(step) => {
                 let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
                 changes.activation(&step, &self.files)?;
-                changes.writes.extend(listed(self.previous.as_deref(), &self.bundle));
+                let none = DestinationLists::default();
+                let old = self.previous.as_deref().map_or(&none, Bundle::destinations);
+                changes.writes.extend(entries::begun(old, self.bundle.destinations()));
                 if !late.is_empty() {
                     changes.writes.push(Write::Backfill { charges: late });
                 }
@@ -274,18 +276,4 @@ impl Changes {
         });
         Ok(())
     }
-}
-
-/// What lists name from now on and did not name before, and what none of them names any more.
-fn listed(previous: Option<&Bundle>, bundle: &Bundle) -> Option<Write> {
-    let none = DestinationLists::default();
-    let (old, new) = (previous.map_or(&none, Bundle::destinations), bundle.destinations());
-    let mut added = BTreeSet::new();
-    for (id, list) in new.iter() {
-        added.extend(list.beyond(old.list(id)));
-    }
-    let before = old.iter().flat_map(|(_, list)| list.iter());
-    let removed: BTreeSet<Destination> = before.filter(|entry| !new.is_listed(entry)).collect();
-    let is_changed = !added.is_empty() || !removed.is_empty();
-    is_changed.then_some(Write::Listed { added, removed })
 }

@@ -11,9 +11,9 @@ use futures_core::future::BoxFuture;
 use countersign_approval::FreezeScope;
 use countersign_policy::{Charge, Usage, UsageQuery};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, FreezeId, PaymentReference,
-    PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest, StatementNonce, Tag,
-    TenantId, Timestamp, TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, ChainId, ConflictKey, Destination, EntryDigest, FreezeId, ListId,
+    PaymentReference, PrincipalId, RawSignature, Reference, RequestDigest, SignedTransaction, StatementDigest,
+    StatementNonce, Tag, TenantId, Timestamp, TransactionDigest,
 };
 
 use crate::{FreezeRecord, LastWord, Marked, Tally, TallyQuery};
@@ -101,6 +101,8 @@ pub struct Reads {
     pub matters: Vec<(PrincipalId, String)>,
     /// Whether these were paid by another withdrawal than the one asked for, and since when lists name them.
     pub destinations: Vec<Destination>,
+    /// Since when these lists are there, where they came as a whole.
+    pub lists: Vec<ListId>,
     /// How many names came up under topics lately.
     pub tallies: Vec<TallyQuery>,
     /// When these names came up under these topics.
@@ -152,8 +154,10 @@ pub struct LedgerView {
     pub matters: BTreeMap<(PrincipalId, String), LastWord>,
     /// The destinations asked for that a signed transaction of another withdrawal has paid.
     pub paid: BTreeSet<Destination>,
-    /// The destinations asked for that lists name, and since when.
+    /// When one of the destinations asked for last came into a list that was there before.
     pub listed: BTreeMap<Destination, Timestamp>,
+    /// When those of the lists asked for last came, as a whole.
+    pub lists: BTreeMap<ListId, Timestamp>,
     /// The tallies asked for.
     pub tallies: BTreeMap<TallyQuery, Tally>,
     /// The marks asked for by topic and name; those that were never made are absent.
@@ -339,12 +343,12 @@ pub enum Write {
         /// Where to.
         destinations: BTreeSet<Destination>,
     },
-    /// Lists of the bundle that comes into force name destinations that they did not name before, or no longer.
+    /// The bundle that comes into force has lists that the one before did not have, or more in those that it had.
     Listed {
-        /// New in some list.
+        /// The new lists, as a whole: what is in them is not noted one by one.
+        lists: BTreeSet<ListId>,
+        /// New in some other list.
         added: BTreeSet<Destination>,
-        /// In no list any more.
-        removed: BTreeSet<Destination>,
     },
     /// A withdrawal at its first sight: claims the reference, and nothing else yet.
     Withdrawal {

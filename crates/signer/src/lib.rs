@@ -26,6 +26,7 @@ mod backend;
 mod breakers;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod entries;
 mod error;
 mod freezes;
 mod journal;

@@ -1,6 +1,6 @@
 //! The slow, pure part of the pipeline, before the journal's lock: verify statements, parse bytes (docs/adr/0003).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verified, verify};
@@ -13,8 +13,9 @@ use countersign_types::{
 };
 
 use crate::{
-    JournalError, JournaledStatement, Reads, SignerError, activation,
+    JournalError, JournaledStatement, LedgerView, Reads, SignerError, activation,
     breakers::{self, Suspect},
+    entries::{self, Noted},
     submission::Decoded,
 };
 
@@ -176,7 +177,8 @@ impl Prepared {
             tallies: suspect.tallies(),
             marked: suspect.marked(&self.paid()),
             matters: self.matters(),
-            destinations: self.destinations(),
+            lists: entries::having(self.bundle.destinations(), &self.destinations()),
+            destinations: self.destinations().into_iter().cloned().collect(),
         }
     }
 }
@@ -209,11 +211,19 @@ impl Prepared {
     }
 
     /// Everywhere that the bytes pay.
-    fn destinations(&self) -> Vec<Destination> {
+    fn destinations(&self) -> BTreeSet<&Destination> {
         let parsed = self.reading.parsed();
         let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
-        let destinations: BTreeSet<&Destination> = effects.iter().filter_map(Effect::destination).collect();
-        destinations.into_iter().cloned().collect()
+        effects.iter().filter_map(Effect::destination).collect()
+    }
+
+    /// Since when the lists in force name where the bytes pay.
+    pub(crate) fn listed(&self, view: &LedgerView) -> BTreeMap<Destination, Timestamp> {
+        let noted = Noted {
+            listed: &view.listed,
+            lists: &view.lists,
+        };
+        entries::since(self.bundle.destinations(), &self.destinations(), noted)
     }
 }
 

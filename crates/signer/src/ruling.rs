@@ -96,7 +96,7 @@ impl Bench {
         ledger.standing = standing(&statements, last);
         ledger.destinations = (wants.history || wants.ages).then(|| DestinationsRecord {
             paid: view.paid.clone(),
-            listed: view.listed.clone(),
+            listed: prepared.listed(view),
         });
         if let Some(facts) = self.other_facts(view, &statements, now) {
             return Ok(Verdict::unchanged(Ruling::Reread(facts)));

@@ -183,10 +183,10 @@ async fn another_log_is_refused() {
 async fn another_schema_version_is_refused() {
     let place = Place::new();
     closed(&place).await;
-    tamper(&place, "UPDATE schema_version SET version = 7").await;
+    tamper(&place, "UPDATE schema_version SET version = 8").await;
     assert!(matches!(
         refusal(&place).await,
-        OpenError::UnknownSchema { found: 7, known: 6 }
+        OpenError::UnknownSchema { found: 8, known: 7 }
     ));
 }
 
@@ -196,7 +196,7 @@ async fn an_older_schema_is_brought_up_to_date() {
     let place = Place::new();
     closed(&place).await;
     let first_version = "DROP TABLE counter_entries; DROP TABLE counters; DROP TABLE charges; DROP TABLE spends; DROP TABLE observer_sequences; DROP TABLE freezes; DROP TABLE marks; \
-                         DROP TABLE last_words; DROP TABLE paid_destinations; DROP TABLE listed_destinations; \
+                         DROP TABLE last_words; DROP TABLE paid_destinations; DROP TABLE listed_destinations; DROP TABLE begun_lists; \
                          UPDATE schema_version SET version = 1";
     tamper(&place, first_version).await;
     let journal = place.open().await;

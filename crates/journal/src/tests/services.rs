@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use countersign_signer::{LastWord, LedgerView};
-use countersign_types::{Destination, Timestamp};
+use countersign_types::{Destination, ListId, Timestamp};
+
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 use super::*;
 
@@ -82,31 +84,58 @@ async fn a_destination_is_paid_by_others() {
     journal.close().await;
 }
 
-/// An entry that left every list begins anew when it comes back.
+/// What is noted last counts, of a destination as of a list, and nothing becomes older.
 #[tokio::test]
-async fn an_entry_begins_when_a_bundle_brings_it() {
+async fn lists_and_their_entries_begin_when_a_bundle_brings_them() {
     let place = Place::new();
     let journal = with_bundle(&place).await;
-    let listed = |added: &[&str], removed: &[&str]| {
+    let listed = |lists: &[&str], added: &[&str]| {
         vec![Write::Listed {
+            lists: lists.iter().map(|id| id.parse().unwrap()).collect(),
             added: destinations(added),
-            removed: destinations(removed),
         }]
     };
-    let reads = || Reads {
-        destinations: vec![destination("1"), destination("2")],
+    let ids = |ids: &[&str]| -> Vec<ListId> { ids.iter().map(|id| id.parse().unwrap()).collect() };
+    let reads = |lists: &[&str]| Reads {
+        destinations: vec![destination("1"), destination("2"), destination("3")],
+        lists: ids(lists),
         ..Reads::default()
     };
-    write(&journal, listed(&["1", "2"], &[]), Vec::new()).await.unwrap();
-    let first = view(&journal, reads()).await.listed;
-    assert_eq!(first.len(), 2);
-    write(&journal, listed(&[], &["1"]), Vec::new()).await.unwrap();
-    let second = view(&journal, reads()).await.listed;
-    assert_eq!(second, BTreeMap::from([(destination("2"), first[&destination("2")])]));
+    let begun = |seen: &LedgerView, id: &str| seen.lists.get(&id.parse().unwrap()).map(|at| at.unix_millis());
+    write(&journal, listed(&["a", "b"], &["1", "2"]), Vec::new())
+        .await
+        .unwrap();
+    let first = view(&journal, reads(&["a", "b", "c"])).await;
+    assert_eq!((first.listed.len(), first.lists.len()), (2, 2));
+    assert_eq!(
+        view(&journal, reads(&["b"])).await.lists.len(),
+        1,
+        "what is not asked for is not told"
+    );
+    assert!(view(&journal, Reads::default()).await.lists.is_empty());
     place.set_clock(START + 1_000);
-    write(&journal, listed(&["1"], &[]), Vec::new()).await.unwrap();
-    let third = view(&journal, reads()).await.listed;
-    assert!(third[&destination("1")] > first[&destination("1")]);
-    assert_eq!(third[&destination("2")], first[&destination("2")]);
+    write(&journal, listed(&["b", "c"], &["1"]), Vec::new()).await.unwrap();
     journal.close().await;
+    let journal = place.open().await;
+    let second = view(&journal, reads(&["a", "b", "c"])).await;
+    assert!(second.listed[&destination("1")] > first.listed[&destination("1")]);
+    assert_eq!(second.listed[&destination("2")], first.listed[&destination("2")]);
+    assert_eq!(begun(&second, "a"), begun(&first, "a"));
+    assert!(begun(&second, "b") > begun(&first, "b"));
+    assert_eq!(begun(&second, "c"), begun(&second, "b"));
+    journal.close().await;
+    let options = SqliteConnectOptions::new().filename(place.database());
+    let mut connection = options.connect().await.unwrap();
+    for older in [
+        "UPDATE begun_lists SET since = since - 1",
+        "UPDATE listed_destinations SET since = since - 1",
+        "DELETE FROM begun_lists",
+    ] {
+        let refused = sqlx::raw_sql(older)
+            .execute(&mut connection)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("older") || refused.contains("deleted"), "{refused}");
+    }
 }
