@@ -146,6 +146,7 @@ fn of_rules(finding: &change::Finding) -> Finding {
     let (file, subject) = match &finding.subject {
         Subject::Rule(kind, id) => (POLICY, format!("{kind} {id}")),
         Subject::List(id) => (DESTINATIONS, format!("list {id}")),
+        Subject::Book(service) => (POLICY, format!("address book of {service}")),
     };
     Finding {
         file: file.to_owned(),

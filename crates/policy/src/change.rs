@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{ListId, RuleId};
+use countersign_types::{ListId, PrincipalId, RuleId};
 use serde::Serialize;
 
 use crate::{
-    Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Obligations, Policy,
+    Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Meter, Obligations, Policy,
     Require, RuleKind, To, policy::Kinds,
 };
 
@@ -40,6 +40,8 @@ pub enum Subject {
     Rule(RuleKind, RuleId),
     /// The entries of a list.
     List(ListId),
+    /// An address book.
+    Book(PrincipalId),
 }
 
 /// How it changed.
@@ -72,6 +74,10 @@ pub enum Edit {
         /// The rule because of which less in the list may allow more.
         loosened_by: Option<RuleId>,
     },
+    /// A book is looked into where none of the rules did, while rules ask for the age of entries.
+    BookOpened,
+    /// A book is not looked into any more, while rules ask for the age of entries.
+    BookClosed,
 }
 
 /// One change.
@@ -89,11 +95,12 @@ impl Finding {
         let is_tighter = match (&self.edit, &self.subject) {
             (Edit::RuleAdded, Subject::Rule(kind, _)) => !covers(*kind),
             (Edit::RuleRemoved, Subject::Rule(kind, _)) => covers(*kind),
-            (Edit::RuleAdded | Edit::RuleRemoved, Subject::List(_)) => false,
+            (Edit::RuleAdded | Edit::RuleRemoved, Subject::List(_) | Subject::Book(_)) => false,
             (Edit::BoundLowered(_) | Edit::ObligationsRaised, _) => true,
             (Edit::EntriesRemoved { loosened_by, .. }, _) => loosened_by.is_none(),
             (Edit::RuleChanged | Edit::SelectionChanged | Edit::MeterChanged, _)
-            | (Edit::BoundRaised(_) | Edit::ObligationsLowered | Edit::EntriesAdded(_), _) => false,
+            | (Edit::BoundRaised(_) | Edit::ObligationsLowered | Edit::EntriesAdded(_), _)
+            | (Edit::BookOpened | Edit::BookClosed, _) => false,
         };
         if is_tighter {
             Direction::Tightens
@@ -131,6 +138,12 @@ impl Finding {
                 count,
                 loosened_by: Some(rule),
             } => format!("entries removed: {count}; because of rule `{rule}` that may allow more"),
+            Edit::BookOpened => {
+                "its entries count from now on: what had no entry of a known age has one, and rules ask for ages".into()
+            }
+            Edit::BookClosed => {
+                "its entries count no more: what had a young entry is older without it, and rules ask for ages".into()
+            }
         }
     }
 }
@@ -143,9 +156,10 @@ fn covers(kind: RuleKind) -> bool {
     }
 }
 
-/// Every change of rules and lists, rules first, each kind in order of id.
+/// Every change of rules, books and lists, rules first, each kind in order of id.
 pub fn compare(old: Ruleset<'_>, new: Ruleset<'_>) -> Vec<Finding> {
     let mut findings = compare_rules(old.policy, new.policy);
+    findings.extend(compare_books(old.policy, new.policy));
     findings.extend(compare_lists(old, new));
     findings
 }
@@ -185,7 +199,7 @@ fn each<R: PartialEq>(
         let edits = match (old.get(id), new.get(id)) {
             (None, Some(_)) => vec![Edit::RuleAdded],
             (Some(_), None) => vec![Edit::RuleRemoved],
-            (Some(old), Some(new)) if old != new => edits(old, new),
+            (Some(old), Some(new)) if old != new => or_changed(edits(old, new)),
             (Some(_), Some(_)) | (None, None) => Vec::new(),
         };
         findings.extend(edits.into_iter().map(|edit| Finding {
@@ -194,6 +208,15 @@ fn each<R: PartialEq>(
         }));
     }
     findings
+}
+
+/// Two rules that differ never go without a finding, whatever their fields become.
+fn or_changed(edits: Vec<Edit>) -> Vec<Edit> {
+    if edits.is_empty() {
+        vec![Edit::RuleChanged]
+    } else {
+        edits
+    }
 }
 
 fn compare_requires(old: &Require, new: &Require) -> Vec<Edit> {
@@ -223,12 +246,14 @@ fn compare_obligations(old: &Obligations, new: &Obligations) -> Vec<Edit> {
 
 fn compare_limits(old: &Limit, new: &Limit) -> Vec<Edit> {
     let mut edits = selection(old.conditions(), new.conditions());
-    let (before, after) = (old.meter(), new.meter());
-    if old.scope() != new.scope() || before.window != after.window {
+    // Whole, without `..`: what is added to meters must be compared here too.
+    let Meter { window, hard, soft } = new.meter();
+    let before = old.meter();
+    if old.scope() != new.scope() || before.window != *window {
         edits.push(Edit::MeterChanged);
     }
-    edits.extend(compare_ceilings(&before.hard, &after.hard, ConditionKind::Hard));
-    match (&before.soft, &after.soft) {
+    edits.extend(compare_ceilings(&before.hard, hard, ConditionKind::Hard));
+    match (&before.soft, soft) {
         (None, None) => {}
         (None, Some(_)) => edits.push(Edit::BoundLowered(ConditionKind::Soft)),
         (Some(_), None) => edits.push(Edit::BoundRaised(ConditionKind::Soft)),
@@ -261,6 +286,26 @@ fn compare_ceilings(old: &Ceiling, new: &Ceiling, kind: ConditionKind) -> Vec<Ed
     let raised = is_raised.then_some(Edit::BoundRaised(kind));
     let lowered = is_lowered.then_some(Edit::BoundLowered(kind));
     raised.into_iter().chain(lowered).collect()
+}
+
+/// An entry's age is that of the youngest among the lists and the books that rules name ([`Policy::wants`]). So a rule that
+/// comes or goes with a book changes what other rules see: an age becomes known, or higher. That is no matter where one of the
+/// two policies asks for no ages: one may think of the books as changing under that one.
+fn compare_books(old: &Policy, new: &Policy) -> Vec<Finding> {
+    let (before, after) = (old.wants(), new.wants());
+    if !before.ages || !after.ages {
+        return Vec::new();
+    }
+    let finding = |book: &PrincipalId, edit| Finding {
+        subject: Subject::Book(book.clone()),
+        edit,
+    };
+    let opened = after.books.difference(&before.books);
+    let closed = before.books.difference(&after.books);
+    let opened = opened.map(|book| finding(book, Edit::BookOpened));
+    opened
+        .chain(closed.map(|book| finding(book, Edit::BookClosed)))
+        .collect()
 }
 
 fn compare_lists(old: Ruleset<'_>, new: Ruleset<'_>) -> Vec<Finding> {

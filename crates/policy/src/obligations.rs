@@ -120,14 +120,20 @@ impl Obligations {
 
     /// Whether these obligations ask for at least everything that the other ones ask for.
     pub fn covers(&self, other: &Self) -> bool {
+        // Whole, without `..`: what may be asked for besides must be compared here too.
+        let Self {
+            approvals,
+            time_lock,
+            attestations: _,
+        } = other;
         let has_seats =
             |(group, seats): (&GroupId, &Seats)| self.approvals.get(group).is_some_and(|held| held >= seats);
         let has_attestation = |(kind, by, max_age): (AttestationKind, &PrincipalId, Duration)| {
             let held = self.attestations.get(&kind).and_then(|services| services.get(by));
             held.is_some_and(|held| *held <= max_age)
         };
-        self.time_lock >= other.time_lock
-            && other.approvals.iter().all(has_seats)
+        self.time_lock >= *time_lock
+            && approvals.iter().all(has_seats)
             && other.attestations().all(has_attestation)
     }
 }

@@ -400,3 +400,38 @@ fn every_finding_says_why() {
         }
     }
 }
+
+/// The age of an entry is that of the youngest in any list or any book that rules look into, so a rule that brings or takes a
+/// book changes what the others see. (removed, added): a forbid of young entries stands in both policies unless `ages` says not.
+#[test]
+fn a_book_that_comes_or_goes_loosens_where_rules_ask_for_ages() {
+    let book = |name: &str| Condition::To(To::AddressBook(name.parse().unwrap()));
+    let young = || forbid("young", Condition::To(To::EntryUnder(Duration::from_secs(3_600))));
+    let policy = |permits: &[&str], forbids: &[&str], is_aged: bool| {
+        let permits = permits.iter().map(|name| permit(&format!("to-{name}"), vec![book(name)]));
+        let named = forbids.iter().map(|name| forbid(&format!("not-{name}"), book(name)));
+        let parts = PolicyParts {
+            permits: permits.collect(),
+            forbids: named.chain(is_aged.then(young)).collect(),
+            ..PolicyParts::default()
+        };
+        Policy::new(parts).unwrap()
+    };
+    let lists = lists(&[]);
+    let books = |old: &Policy, new: &Policy| {
+        let set = |policy| Ruleset { policy, lists: &lists };
+        let found = compare(set(old), set(new));
+        let loosening = found.iter().filter(|found| found.direction() == Direction::Loosens);
+        let edits: Vec<_> = loosening.map(|found| (found.subject.clone(), found.edit.clone())).collect();
+        assert!(found.len() > edits.len(), "the rule itself tightens: {found:?}");
+        edits
+    };
+    let of = |edit| vec![(Subject::Book("b".parse().unwrap()), edit)];
+    let one = policy(&["a"], &[], true);
+    assert_eq!(books(&policy(&["a", "b"], &[], true), &one), of(Edit::BookClosed));
+    assert_eq!(books(&one, &policy(&["a"], &["b"], true)), of(Edit::BookOpened));
+    // Another rule still looks into it, or nobody asks for ages before or after.
+    assert_eq!(books(&one, &policy(&["a"], &["a"], true)), []);
+    assert_eq!(books(&policy(&["a", "b"], &[], false), &policy(&["a"], &[], false)), []);
+    assert_eq!(books(&policy(&["a", "b"], &[], false), &policy(&["a"], &[], true)), []);
+}
