@@ -114,7 +114,8 @@ impl<'a> Review<'a> {
             people.insert(person.clone());
             seating = self.seat(required, &people);
             if completed_at.is_none() && seating.is_complete() {
-                completed_at = Some(*at);
+                // Approvals may come ahead of the withdrawal: no wait starts before there is something to look at.
+                completed_at = Some(first_seen_at.max(*at));
             }
         }
         (seating, completed_at)

@@ -553,3 +553,23 @@ fn the_time_lock_counts_from_the_last_seat_to_be_filled() {
     fixture.now = later(runs_out, -1);
     assert_pending("reversed", &fixture.decide(), &[Tag::ApprovalTimeLock]);
 }
+
+/// Approvals may be journaled ahead of the withdrawal. The wait is there to look at it, and starts with it.
+#[test]
+fn no_time_lock_starts_before_the_withdrawal_is_seen() {
+    let mut fixture = Fixture::new();
+    fixture.put_in_force(policy_with(
+        "approvals: { treasury: 2 }",
+        "approvals: { treasury: 2 }\n    time-lock: 30m",
+    ));
+    for (_, at) in &mut fixture.statements {
+        *at = later(fixture.first_seen_at, -1_800_000);
+    }
+    let runs_out = later(fixture.first_seen_at, 30 * 60_000);
+    fixture.now = later(runs_out, -1);
+    let decision = fixture.decide();
+    assert_pending("a millisecond before", &decision, &[Tag::ApprovalTimeLock]);
+    assert_eq!(decision.entry.not_before, Some(runs_out));
+    fixture.now = runs_out;
+    assert_allowed(&fixture.decide());
+}
