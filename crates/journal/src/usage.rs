@@ -16,8 +16,8 @@ use crate::{
     view::select,
 };
 
-/// Distinct windows of one proposal: every window of two policies, and room.
-pub const MAX_WINDOWS: usize = 64;
+/// Distinct windows of one proposal: every window of two policies. No bundle loads that could ask for more.
+pub const MAX_WINDOWS: usize = 2 * countersign_policy::MAX_WINDOWS;
 /// Spends that one proposal may look back on when a bundle defines new counters: a year and a half of 2 000 a day, in
 /// some 500 MB of memory.
 pub const MAX_SPENDS: usize = 1_000_000;

@@ -8,6 +8,9 @@ use crate::{Breaker, Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQu
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
+/// The most distinct windows of a policy, `transaction` aside: a journal looks up every window of two policies, that of first
+/// sight and that in force, for every decision.
+pub const MAX_WINDOWS: usize = 32;
 
 /// The rules of a policy, in whatever order they were written.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_policy::{AttestationKind, Bounds, Ceiling, Condition, Limit, Meter, Obligations, ScopeBy, Window};
+use countersign_policy::{
+    AttestationKind, Bounds, Ceiling, Condition, Limit, MAX_WINDOWS, Meter, Obligations, ScopeBy, Window, WindowError,
+};
 use countersign_types::{Duration, PrincipalId};
 
 use super::{
@@ -48,17 +50,27 @@ impl Rules<'_> {
 
     /// A duration stands alone; a unit of the calendar needs its zone beside it.
     fn window(&mut self, path: &str, raw: &RawLimit) -> Option<Window> {
-        let text = match &raw.zone {
-            Some(zone) => format!("{} {zone}", raw.window),
-            None => raw.window.clone(),
-        };
-        // One key holds one part: a zone hidden in `window` would read well and be found nowhere.
-        let window = if raw.window.contains(' ') {
-            Err(countersign_policy::WindowError::BadWindow)
-        } else {
-            text.parse::<Window>()
-        };
-        window.map_err(|error| self.fail(&format!("{path}.window"), error)).ok()
+        read_window(raw)
+            .map_err(|error| self.fail(&format!("{path}.window"), error))
+            .ok()
+    }
+
+    /// Told at the first limit that brings one window too many: a journal would refuse to look all of them up.
+    pub(super) fn certify_windows(&mut self, limits: &[RawLimit]) {
+        let mut windows = BTreeSet::new();
+        let mut surplus = None;
+        for (n, raw) in limits.iter().enumerate() {
+            let window = read_window(raw)
+                .ok()
+                .filter(|window| *window != Window::Transaction);
+            if window.is_some_and(|window| windows.insert(window)) && windows.len() > MAX_WINDOWS {
+                surplus.get_or_insert(n);
+            }
+        }
+        if let Some(n) = surplus {
+            let (what, found, max) = ("different windows", windows.len(), MAX_WINDOWS);
+            self.fail(&format!("limits[{n}].window"), Problem::TooMany { what, found, max });
+        }
     }
 
     fn hard(&mut self, path: &str, raw: &RawLimit, conditions: &[Condition]) -> Option<Ceiling> {
@@ -159,6 +171,18 @@ fn ceiling(bounds: Bounds) -> Ceiling {
         Some((currency, money)) => Ceiling::Money(currency, money),
         None => Ceiling::Amounts(bounds),
     }
+}
+
+fn read_window(raw: &RawLimit) -> Result<Window, WindowError> {
+    let text = match &raw.zone {
+        Some(zone) => format!("{} {zone}", raw.window),
+        None => raw.window.clone(),
+    };
+    // One key holds one part: a zone hidden in `window` would read well and be found nowhere.
+    if raw.window.contains(' ') {
+        return Err(WindowError::BadWindow);
+    }
+    text.parse()
 }
 
 fn scope_by(word: &str) -> Result<ScopeBy, Problem> {

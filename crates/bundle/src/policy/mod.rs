@@ -68,6 +68,7 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
         limits: rules.each("limits", &doc.raw.limits, Rules::limit),
         forbids: rules.each("forbids", &doc.raw.forbids, Rules::forbid),
     };
+    rules.certify_windows(&doc.raw.limits);
     let raw_breakers = doc.raw.breakers.as_deref().unwrap_or_default();
     let breakers = rules.each("breakers", raw_breakers, Rules::breaker);
     let raw = doc.raw.invariants.as_deref().unwrap_or_default();

@@ -108,3 +108,23 @@ fn joined_requires_must_be_reachable_where_they_can_meet() {
         "a hot wallet never meets it"
     );
 }
+
+/// A journal looks up the windows of two policies at once, and refuses more: such a bundle would deny everything.
+#[test]
+fn the_number_of_windows_is_bounded() {
+    let with = |windows: usize| {
+        let limits: Vec<String> = (1..=windows)
+            .map(|n| format!("  - {{ id: rate-{n}, effects: [transfer], scope: [], window: {n}m, count: 9 }}\n"))
+            .collect();
+        // The same windows again are no more of them.
+        let again = "  - { id: again, effects: [transfer], scope: [wallet], window: 1m, count: 9 }\n";
+        mutated("policy.yaml", "limits:\n", &format!("limits:\n{}{again}", limits.concat()))
+    };
+    assert_eq!(countersign_bundle::Bundle::load(&with(32)).err(), None);
+    let errors = errors(&with(34));
+    assert_eq!(
+        errors.to_string(),
+        "policy.yaml:58:60: 34 different windows; at most 32 are accepted"
+    );
+    assert_eq!(errors.tag(), Tag::BundleMalformed);
+}
