@@ -134,7 +134,7 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
     };
     let mut findings: Vec<Finding> = change::compare(old_rules, Ruleset { policy, lists })
         .iter()
-        .map(of_rules)
+        .map(Finding::from)
         .collect();
     findings.extend(of_names(before, new.compared()));
     findings.extend(of_invariants(before.invariants, invariants));
@@ -142,17 +142,20 @@ pub fn classify(old: &Bundle, new: &Bundle) -> Change {
     Change { findings }
 }
 
-fn of_rules(finding: &change::Finding) -> Finding {
-    let (file, subject) = match &finding.subject {
-        Subject::Rule(kind, id) => (POLICY, format!("{kind} {id}")),
-        Subject::List(id) => (DESTINATIONS, format!("list {id}")),
-        Subject::Book(service) => (POLICY, format!("address book of {service}")),
-    };
-    Finding {
-        file: file.to_owned(),
-        subject: Some(subject),
-        direction: finding.direction(),
-        why: finding.why(),
+/// A change of rules and lists, with its file.
+impl From<&change::Finding> for Finding {
+    fn from(finding: &change::Finding) -> Self {
+        let (file, subject) = match &finding.subject {
+            Subject::Rule(kind, id) => (POLICY, format!("{kind} {id}")),
+            Subject::List(id) => (DESTINATIONS, format!("list {id}")),
+            Subject::Book(service) => (POLICY, format!("address book of {service}")),
+        };
+        Self {
+            file: file.to_owned(),
+            subject: Some(subject),
+            direction: finding.direction(),
+            why: finding.why(),
+        }
     }
 }
 

@@ -70,13 +70,15 @@ impl Asking {
     }
 }
 
-/// What a change does: `{"class","findings":[{"file","subject","direction","why"}],"witnesses":[…],"ran_out"}`.
+/// What a change does: `{"class","findings":[{"file","subject","direction","why"}],"witnesses":[…],"undecided":[…],"ran_out"}`.
 #[derive(Debug, Serialize)]
 struct Differences {
     class: Class,
     findings: Vec<Finding>,
     /// Withdrawals for which the new policy is looser, as far as the analysis found any.
     witnesses: Vec<Witness>,
+    /// Those of the findings about rules and lists that loosen and that no withdrawal shows.
+    undecided: Vec<Finding>,
     /// Whether the analysis ran out of steps: then there may be more.
     ran_out: bool,
 }
@@ -111,6 +113,7 @@ impl Differences {
             class: change.class(),
             findings: change.findings().to_vec(),
             witnesses: looser.loosenings.iter().map(|found| Witness::of(new, found)).collect(),
+            undecided: looser.unshown.iter().map(Finding::from).collect(),
             ran_out: looser.ran_out,
         }
     }
@@ -131,6 +134,13 @@ impl fmt::Display for Differences {
                 .lines()
                 .try_for_each(|line| write!(f, "\n    {}", harmless(line)))?;
             write!(f, "\n    before: {then}\n    after:  {now}")?;
+        }
+        for Finding { file, subject, .. } in &self.undecided {
+            let subject = harmless(subject.as_deref().unwrap_or_default());
+            write!(
+                f,
+                "\nundecided {file}, {subject}: no withdrawal was found that shows it; it counts as looser all the same"
+            )?;
         }
         if self.ran_out {
             write!(f, "\nthe search for withdrawals ran out of steps: there may be more")?;

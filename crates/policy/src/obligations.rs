@@ -132,9 +132,7 @@ impl Obligations {
             let held = self.attestations.get(&kind).and_then(|services| services.get(by));
             held.is_some_and(|held| *held <= max_age)
         };
-        self.time_lock >= *time_lock
-            && approvals.iter().all(has_seats)
-            && other.attestations().all(has_attestation)
+        self.time_lock >= *time_lock && approvals.iter().all(has_seats) && other.attestations().all(has_attestation)
     }
 }
 

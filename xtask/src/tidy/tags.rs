@@ -7,6 +7,8 @@ use super::rust_source;
 use super::tree::{Tree, numbered};
 
 const LIST: &str = "crates/types/src/tag.rs";
+/// Lints have tags of their own: they say something about a policy and nothing about a withdrawal.
+const LINTS: &str = "crates/bundle/src/lints.rs";
 const TABLE: &str = "docs/policy-rules.md";
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
@@ -18,21 +20,24 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
             "the file is missing: the list of tags and their table belong together",
         )];
     };
-    let tags = listed(list);
+    let mut tags = listed(LIST, list);
+    tags.extend(listed(LINTS, tree.text(LINTS).unwrap_or_default()));
     let rows = rows(table);
     let tests = tests(tree);
     let mut violations = Vec::new();
-    if tags.is_empty() {
-        violations.push(Violation::new(
-            LIST,
-            1,
-            "no tags were found: has the form `Name = \"area/what\", Class, \"meaning\";` changed?",
-        ));
+    for (path, text) in [(LIST, Some(list)), (LINTS, tree.text(LINTS))] {
+        if text.is_some() && !tags.iter().any(|tag| tag.path == path) {
+            violations.push(Violation::new(
+                path,
+                1,
+                "no tags were found: has the form `Name = \"area/what\", Class` changed?",
+            ));
+        }
     }
     for tag in &tags {
         match rows.get(tag.text) {
             None => violations.push(Violation::new(
-                LIST,
+                tag.path,
                 tag.line,
                 format!("`{}` has no row in {TABLE}: add one", tag.text),
             )),
@@ -41,7 +46,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
                     "`{}` is in no test: write one that expects it, or mark its row in {TABLE} as reserved",
                     tag.text
                 );
-                violations.push(Violation::new(LIST, tag.line, message));
+                violations.push(Violation::new(tag.path, tag.line, message));
             }
             Some(_) => {}
         }
@@ -51,7 +56,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
             violations.push(Violation::new(
                 TABLE,
                 row.line,
-                format!("`{text}` is not in {LIST}: remove the row, or add the tag"),
+                format!("`{text}` is neither in {LIST} nor in {LINTS}: remove the row, or add the tag"),
             ));
         }
     }
@@ -59,15 +64,17 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
 }
 
 struct Tag<'a> {
+    path: &'static str,
     name: &'a str,
     text: &'a str,
     line: usize,
 }
 
 impl Tag<'_> {
-    /// Whether a test names it: `Tag::Name`, or its text between characters that no tag has.
+    /// Whether a test names it: `Tag::Name` or `LintKind::Name`, or its text between characters that no tag has.
     fn is_in(&self, test: &str) -> bool {
-        occurs(test, &format!("Tag::{}", self.name), |c| {
+        let kind = if self.path == LINTS { "LintKind" } else { "Tag" };
+        occurs(test, &format!("{kind}::{}", self.name), |c| {
             c.is_alphanumeric() || c == '_'
         }) || occurs(test, self.text, |c| c.is_alphanumeric() || c == '-' || c == '/')
     }
@@ -86,13 +93,13 @@ fn occurs(text: &str, needle: &str, in_word: impl Fn(char) -> bool) -> bool {
 }
 
 /// Lines such as `PermitUncovered = "permit/uncovered", Denied, "what it means";`.
-fn listed(text: &str) -> Vec<Tag<'_>> {
+fn listed<'a>(path: &'static str, text: &'a str) -> Vec<Tag<'a>> {
     let tag = |(line, text): (usize, _)| {
         let (name, rest): (&str, &str) = str::split_once(text, " = \"")?;
         let (text, _) = rest.split_once("\", ")?;
         let name = name.trim();
         let is_name = name.chars().all(char::is_alphanumeric) && name.starts_with(char::is_uppercase);
-        (is_name && is_tag(text)).then_some(Tag { name, text, line })
+        (is_name && is_tag(text)).then_some(Tag { path, name, text, line })
     };
     numbered(text).filter_map(tag).collect()
 }
@@ -132,7 +139,7 @@ fn tests(tree: &Tree) -> Vec<String> {
         let is_data = path.contains("vectors/") || path.contains("/tests/") || path.starts_with("policies/");
         if is_data || (path.ends_with(".rs") && rust_source::is_test_file(tree, path)) {
             tests.push(text.to_owned());
-        } else if path.ends_with(".rs") && path != LIST && !path.starts_with("xtask/") {
+        } else if path.ends_with(".rs") && ![LIST, LINTS].contains(&path) && !path.starts_with("xtask/") {
             tests.push(rust_source::test_code(text));
         }
     }
@@ -177,6 +184,31 @@ mod tests {
         assert!(found[0].starts_with("`limit/over` is in no test"));
         assert!(found[1].starts_with("`limit/over-far` has no row"));
         assert!(found[2].starts_with("`limit/gone` is not in"));
+    }
+
+    #[test]
+    fn lints_have_rows_and_tests_too() {
+        let lints = "lints! {\n    Wide = \"lint/wide\", Error;\n}\n";
+        let messages = |table: &str, test: &str| {
+            let table = format!("| `limit/over` | x |\n| `limit/over-far` | x |\n{table}");
+            let test = format!("Tag::A; Tag::B; {test}");
+            let tree = Tree::of(&[
+                (LIST, TAGS),
+                (LINTS, lints),
+                (TABLE, &table),
+                ("crates/a/tests/t.rs", &test),
+            ]);
+            let violations = check(&tree).into_iter();
+            violations.map(|violation| violation.message).collect::<Vec<_>>()
+        };
+        let none: [String; 0] = [];
+        assert_eq!(messages("| `lint/wide` | error |\n", "LintKind::Wide"), none);
+        assert_eq!(
+            messages("| `lint/wide` | error |\n", "Tag::Wide").len(),
+            1,
+            "of another kind"
+        );
+        assert_eq!(messages("", "LintKind::Wide").len(), 1, "without a row");
     }
 
     #[test]

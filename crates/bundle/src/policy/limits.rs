@@ -60,9 +60,7 @@ impl Rules<'_> {
         let mut windows = BTreeSet::new();
         let mut surplus = None;
         for (n, raw) in limits.iter().enumerate() {
-            let window = read_window(raw)
-                .ok()
-                .filter(|window| *window != Window::Transaction);
+            let window = read_window(raw).ok().filter(|window| *window != Window::Transaction);
             if window.is_some_and(|window| windows.insert(window)) && windows.len() > MAX_WINDOWS {
                 surplus.get_or_insert(n);
             }

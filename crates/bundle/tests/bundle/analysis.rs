@@ -135,10 +135,10 @@ fn a_cold_wallet_that_pays_is_told() {
 
 #[test]
 fn every_lint_has_its_row() {
-    let docs = include_str!("../../../../docs/policy.md");
+    let docs = include_str!("../../../../docs/policy-rules.md");
     for kind in LintKind::ALL {
         let row = format!("| `{}` | {} |", kind.tag(), kind.severity().as_str());
-        assert!(docs.contains(&row), "docs/policy.md lacks a row `{row}`");
+        assert!(docs.contains(&row), "docs/policy-rules.md lacks a row `{row}`");
     }
 }
 

@@ -118,7 +118,11 @@ fn the_number_of_windows_is_bounded() {
             .collect();
         // The same windows again are no more of them.
         let again = "  - { id: again, effects: [transfer], scope: [wallet], window: 1m, count: 9 }\n";
-        mutated("policy.yaml", "limits:\n", &format!("limits:\n{}{again}", limits.concat()))
+        mutated(
+            "policy.yaml",
+            "limits:\n",
+            &format!("limits:\n{}{again}", limits.concat()),
+        )
     };
     assert_eq!(countersign_bundle::Bundle::load(&with(32)).err(), None);
     let errors = errors(&with(34));

@@ -16,7 +16,7 @@ use crate::{
 /// Compare a bundle with the one in force, or with another folder: what tightens, what loosens, and why.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {class, findings: [{file, subject, direction, why}], witnesses: [{withdrawal, then, now, test}], ran_out}; class is tightening, loosening, both or none"
+    after_help = "JSON: {class, findings: [{file, subject, direction, why}], witnesses: [{withdrawal, then, now, test}], undecided: [findings that no withdrawal shows], ran_out}; class is tightening, loosening, both or none"
 )]
 pub(crate) struct Diff {
     /// The bundle's files.

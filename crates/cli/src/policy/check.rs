@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Reads a bundle, says what is wrong with file, line and column, lints its rules, proves its invariants, and prints its
-/// digests. The exit code is 3 if a lint is an error or an invariant is not proven.
+/// digests. The exit code is 3 if a lint is an error, an invariant is not proven or the search ran out of steps.
 #[derive(Debug, Args)]
 #[command(
     after_help = "JSON: {version, bundle, policy, has_manifest, lints, ran_out, invariants}; without a manifest the bundle is \
@@ -80,7 +80,7 @@ impl Check {
             .findings
             .iter()
             .any(|lint| lint.kind.severity() == Severity::Error);
-        let is_proven = invariants.iter().all(Judged::holds);
+        let is_proven = invariants.iter().all(Judged::holds) && !lints.ran_out;
         output.report(&Checked {
             version: bundle.version(),
             bundle: bundle.digest().to_string(),
@@ -115,7 +115,7 @@ impl fmt::Display for Checked {
         if self.ran_out {
             write!(
                 f,
-                "\nrules that decide nothing were not looked for to the end: the search ran out of steps"
+                "\nrules that decide nothing were not looked for to the end: the search ran out of steps; give it more with `--steps`"
             )?;
         }
         for judged in &self.invariants {

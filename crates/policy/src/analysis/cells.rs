@@ -19,15 +19,15 @@ use crate::{
 
 /// The most equal payments of one batch that the walk tries.
 pub const MAX_COPIES: usize = 16;
-/// The most combinations of argument words, or of attributes: what rules name beyond is not exhausted.
+/// The most combinations of argument words, of attributes, or of books: what rules name beyond is not exhausted.
 const MAX_COMBINATIONS: usize = 256;
-/// 2026-01-01T00:00:00Z, from where the cells of time are cut: one year of half hours has every offset that zones have
+/// 2026-01-01T00:00:00Z, from where the cells of time are cut: one year of quarter hours has every offset that zones have
 /// between two changes of law.
 const YEAR_START_SECS: i64 = 1_767_225_600;
-/// Zones change their offsets on half hours at the finest.
-const STEP_SECS: i64 = 1_800;
+/// Zones are whole quarters of an hour apart at the finest (Kathmandu, Eucla, Chatham).
+const STEP_SECS: i64 = 900;
 /// Steps of a year.
-const STEPS: i64 = 17_520;
+const STEPS: i64 = 35_040;
 
 /// What a request says of itself.
 pub(super) type Attributes = BTreeMap<AttributeName, AttributeValue>;
@@ -162,16 +162,18 @@ impl<'a> Constants<'a> {
         (all.chain([None]).collect(), fresh)
     }
 
-    /// In no book, in each alone, in all of them, and not at hand.
-    fn books(&self) -> Vec<Option<BTreeMap<PrincipalId, bool>>> {
-        let having = |has: &dyn Fn(&PrincipalId) -> bool| {
-            let said = self.books.iter().map(|book| (book.clone(), has(book)));
-            Some(said.collect())
-        };
-        let each = self.books.iter().map(|one| having(&|book| book == one));
-        let all = (self.books.len() > 1).then(|| having(&|_| true));
-        let none = Some(having(&|_| false));
-        none.into_iter().chain(each).chain(all).chain([None]).collect()
+    /// In every set of the books, and not at hand.
+    fn books(&self) -> (Vec<Option<BTreeMap<PrincipalId, bool>>>, bool) {
+        let (mut all, mut is_cut) = (vec![BTreeMap::new()], false);
+        for book in &self.books {
+            let longer = all.iter().flat_map(|said: &BTreeMap<PrincipalId, bool>| {
+                [false, true].map(|has| said.clone().into_iter().chain([(book.clone(), has)]).collect())
+            });
+            let longer: Vec<_> = longer.take(MAX_COMBINATIONS.saturating_add(1)).collect();
+            is_cut |= longer.len() > MAX_COMBINATIONS;
+            all = longer;
+        }
+        (all.into_iter().map(Some).chain([None]).collect(), is_cut)
     }
 
     fn ages(&self) -> Vec<Option<Duration>> {
@@ -256,14 +258,15 @@ impl Cells {
         let (subjects, strangers) = constants.subjects();
         let (calls, too_many_calls) = constants.calls();
         let (attributes, too_many_attributes) = constants.attributes();
+        let (books, too_many_books) = constants.books();
         Self {
             subjects,
             strangers,
-            books: constants.books(),
+            books,
             ages: constants.ages(),
             calls,
             attributes,
-            is_cut: too_many_calls || too_many_attributes,
+            is_cut: too_many_calls || too_many_attributes || too_many_books,
             moments: constants.moments(),
             destinations: destinations(settings),
         }

@@ -20,7 +20,7 @@ mod variants;
 mod withdrawal;
 
 pub use cells::MAX_COPIES;
-pub use compare::{Difference, Loosening, MAX_LOOSENINGS, compare};
+pub use compare::{Difference, Loosening, MAX_LOOSENINGS, Verdict, compare};
 pub use invariant::{Conclusion, Doubt, Invariant, Promise, prove};
 pub use regions::Budget;
 pub use setting::{Asker, Setting, Site};

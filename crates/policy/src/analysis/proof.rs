@@ -2,20 +2,24 @@
 //!
 //! An invariant about sums over a bound is broken by a transaction whose every effect is permitted by itself and lacks some
 //! part of what is promised. Take all such effects that count to the sum. If there is one rule that provides the part, that
-//! counts at least all of them, and whose own bound is not higher, then it matches whenever the invariant does. Only such a
-//! rule is a proof; that there is none proves nothing.
+//! counts at least all of them, and whose own bound is not higher, then it matches whenever the invariant does. So do two
+//! rules that count each of them between them, if their bounds together are not higher: one of the two sums is over its own.
+//! Rules are looked for by who asks, through which wallet and when, which is the same for all of a transaction. Only such rules
+//! are a proof; that there are none proves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{Amount, AssetId, Effect};
 
 use super::{
     Budget, Invariant, Promise, Setting, Withdrawal,
-    regions::{Rule, Visitor, Walk, is_uncovered},
+    regions::{Asking, Rule, Visitor, Walk, is_uncovered},
     setting::asked,
     variants::resized,
 };
-use crate::{Bounds, Ceiling, ConditionKind, Conditions, Currency, Obligations, Price, Prices, RuleKind, ScopeBy};
+use crate::{
+    Bounds, Ceiling, ConditionKind, Conditions, Currency, Limit, Obligations, Price, Prices, RuleKind, ScopeBy,
+};
 
 /// What came of it.
 pub(super) enum Proven {
@@ -40,10 +44,12 @@ struct Goal {
     bound: Amount,
     /// `None` is a denial.
     part: Option<Obligations>,
-    /// The rules that settle everything seen so far; `None` before anything was seen.
-    settlers: Option<BTreeSet<usize>>,
-    /// Whether an effect may be over the bound by itself; always so where the invariant is about sums.
-    is_reached: bool,
+    /// For every effect that was seen, the rules that settle it.
+    settlers: BTreeMap<Asking, BTreeSet<BTreeSet<usize>>>,
+    /// The bound of each of those rules.
+    bounds: BTreeMap<usize, Amount>,
+    /// Where an effect may be over the bound by itself; everywhere if the invariant is about sums.
+    reached: BTreeSet<Asking>,
 }
 
 /// Whether the sums that the invariant compares are settled; it must hold for single payments already.
@@ -56,14 +62,13 @@ pub(super) fn settle(invariant: &Invariant, setting: &Setting<'_>, budget: Budge
     let mut search = Search {
         setting,
         is_sum: kind == ConditionKind::TotalOver,
-        goals: goals(&bounds, invariant.then(), kind == ConditionKind::TotalOver),
+        goals: goals(&bounds, invariant.then()),
     };
     walk.run(&mut search);
     if walk.ran_out {
         return Proven::RanOut;
     }
-    let is_settled = |goal: &Goal| !goal.is_reached || goal.settlers.as_ref().is_none_or(|rules| !rules.is_empty());
-    match search.goals.iter().all(is_settled) {
+    match search.goals.iter().all(Goal::is_settled) {
         true => Proven::Settled,
         false => Proven::Open,
     }
@@ -77,7 +82,7 @@ fn compared(when: &Conditions) -> Option<(ConditionKind, Bounds)> {
         .find_map(|kind| Some((kind, when.of(kind)?.bounds()?.clone())))
 }
 
-fn goals(bounds: &Bounds, promise: &Promise, is_reached: bool) -> Vec<Goal> {
+fn goals(bounds: &Bounds, promise: &Promise) -> Vec<Goal> {
     let parts: Vec<Option<Obligations>> = match promise {
         Promise::Deny => vec![None],
         Promise::Asks(obligations) => obligations.parts().into_iter().map(Some).collect(),
@@ -89,8 +94,9 @@ fn goals(bounds: &Bounds, promise: &Promise, is_reached: bool) -> Vec<Goal> {
             unit: unit.clone(),
             bound,
             part,
-            settlers: None,
-            is_reached,
+            settlers: BTreeMap::new(),
+            bounds: BTreeMap::new(),
+            reached: BTreeSet::new(),
         })
     };
     assets.chain(money).flat_map(goal).collect()
@@ -109,6 +115,10 @@ impl Visitor for Search<'_> {
         counts && !is_uncovered(rules, active, 0)
     }
 
+    fn tells_askers_apart(&self) -> bool {
+        true
+    }
+
     fn enter(&mut self, rules: &[Rule<'_>], active: &[bool], withdrawal: &Withdrawal) -> bool {
         let asset = withdrawal.items.first().and_then(|item| item.effect.asset());
         // What cannot be valued matches the invariant alone, and single payments were proven.
@@ -118,9 +128,19 @@ impl Visitor for Search<'_> {
         let asked_for = asset.as_ref().and_then(|asset| self.least(withdrawal, asset));
         if let (Some(asset), Some(asked_for)) = (asset, asked_for) {
             let is_meant = active.last() == Some(&true);
+            let asking = Asking::of(withdrawal);
+            let active = rules
+                .iter()
+                .enumerate()
+                .zip(active)
+                .filter(|(_, is_active)| **is_active);
+            let active: Vec<(usize, &Rule<'_>)> = active.map(|(rule, _)| rule).collect();
             for goal in self.goals.iter_mut().filter(|goal| goal.counts(&asset)) {
                 if goal.part.as_ref().is_none_or(|part| !asked_for.covers(part)) {
-                    goal.add(rules, active, is_meant);
+                    if is_meant && (self.is_sum || goal.may_reach(&active)) {
+                        goal.reached.insert(asking.clone());
+                    }
+                    goal.add(&active, &asking);
                 }
             }
         }
@@ -157,52 +177,80 @@ impl Goal {
     }
 
     /// An effect that counts: only what settles it too is still a proof.
-    fn add(&mut self, rules: &[Rule<'_>], active: &[bool], is_meant: bool) {
-        let each = || {
-            rules
-                .iter()
-                .zip(active)
-                .enumerate()
-                .filter(|(_, (_, is_active))| **is_active)
-        };
-        let settling = each().filter(|(_, (rule, _))| self.is_settled_by(rule)).map(|(n, _)| n);
-        let settling: BTreeSet<usize> = settling.collect();
-        self.settlers = Some(match self.settlers.take() {
-            Some(held) => held.intersection(&settling).copied().collect(),
-            None => settling,
-        });
-        if is_meant && !self.is_reached {
-            let is_stopped = each().any(|(_, (rule, _))| self.is_stopped_by(rule));
-            let mut permits = each().filter(|(_, (rule, _))| rule.kind == RuleKind::Permit);
-            self.is_reached = !is_stopped && permits.any(|(_, (rule, _))| !self.is_capped_by(rule));
-        }
+    fn add(&mut self, active: &[(usize, &Rule<'_>)], asking: &Asking) {
+        let permits = active.iter().filter(|(_, rule)| rule.kind == RuleKind::Permit);
+        let is_sole_permit = permits.count() == 1;
+        let settling = active
+            .iter()
+            .filter_map(|(n, rule)| Some((*n, self.settling_bound(rule, is_sole_permit)?)));
+        let settling: BTreeMap<usize, Amount> = settling.collect();
+        let rules = settling.keys().copied().collect();
+        self.settlers.entry(asking.clone()).or_default().insert(rules);
+        self.bounds.extend(settling);
     }
 
-    /// Whether a rule provides the part for every sum over the bound.
-    fn is_settled_by(&self, rule: &Rule<'_>) -> bool {
-        let sum = rule.conditions.of(ConditionKind::TotalOver);
+    /// Whether an effect may be over the bound by itself.
+    fn may_reach(&self, active: &[(usize, &Rule<'_>)]) -> bool {
+        let mut rules = active.iter().map(|(_, rule)| *rule);
+        let is_stopped = rules.clone().any(|rule| self.is_stopped_by(rule));
+        !is_stopped && rules.any(|rule| rule.kind == RuleKind::Permit && !self.is_capped_by(rule))
+    }
+
+    fn is_settled(&self) -> bool {
+        let sums = self
+            .settlers
+            .iter()
+            .filter(|(asking, _)| self.reached.contains(*asking));
+        sums.map(|(_, sums)| sums).all(|sums| self.is_settled_by_two(sums))
+    }
+
+    /// Whether one rule is in all of the sets, or one of two is whose bounds are not higher together.
+    fn is_settled_by_two(&self, sums: &BTreeSet<BTreeSet<usize>>) -> bool {
+        let bound = |rule: &usize| self.bounds.get(rule).copied();
+        let is_low = |first: &usize, second: &usize| {
+            let together = bound(first).zip(bound(second));
+            let together = together.and_then(|(first, second)| first.checked_add(second));
+            together.is_some_and(|together| together <= self.bound)
+        };
+        let mut first = sums.first().into_iter().flatten();
+        first.any(|first| {
+            let mut others = sums.iter().filter(|rules| !rules.contains(first));
+            let Some(second) = others.next() else { return true };
+            let mut second = second.iter();
+            second.any(|second| is_low(first, second) && others.clone().all(|rules| rules.contains(second)))
+        })
+    }
+
+    /// Over which sum a rule provides the part, if that is not more than the bound.
+    fn settling_bound(&self, rule: &Rule<'_>, is_sole_permit: bool) -> Option<Amount> {
+        let sum = |kind| self.bound(rule.conditions.of(kind)?.bounds()?);
         let is_about_amounts = rule.conditions.of(ConditionKind::AmountOver).is_some();
-        match rule.kind {
-            // A breaker looks at what happened before, and promises nothing of one transaction.
-            RuleKind::Permit | RuleKind::Breaker => false,
+        let over = match rule.kind {
+            // What no other permit covers is denied once it adds up to more than this one covers.
+            RuleKind::Permit => sum(ConditionKind::TotalMax).filter(|_| is_sole_permit),
             RuleKind::Forbid | RuleKind::Require => {
-                let over = sum.and_then(|condition| self.bound(condition.bounds()?));
-                !is_about_amounts && self.is_provided(rule) && over.is_some_and(|over| over <= self.bound)
+                let is_provided = !is_about_amounts && self.is_provided(rule);
+                sum(ConditionKind::TotalOver).filter(|_| is_provided)
             }
-            RuleKind::Limit => rule.limit.is_some_and(|limit| {
-                let is_one_sum = limit.scope().iter().all(|by| match by {
-                    ScopeBy::Wallet | ScopeBy::Initiator | ScopeBy::Network | ScopeBy::Tier | ScopeBy::Tenant => true,
-                    ScopeBy::Asset => matches!(self.unit, Unit::Asset(_)),
-                    ScopeBy::Destination | ScopeBy::Subject => false,
-                });
-                let meter = limit.meter();
-                let is_over = |ceiling| self.ceiling(ceiling).is_some_and(|most| most <= self.bound);
-                let soft = meter.soft.as_ref();
-                let asks = |asked: &Obligations| self.part.as_ref().is_some_and(|part| asked.covers(part));
-                let is_soft = soft.is_some_and(|(ceiling, asked)| is_over(ceiling) && asks(asked));
-                is_one_sum && (is_over(&meter.hard) || is_soft)
-            }),
-        }
+            RuleKind::Limit => rule.limit.and_then(|limit| self.limiting_bound(limit)),
+            // A breaker looks at what happened before, and promises nothing of one transaction.
+            RuleKind::Breaker => None,
+        };
+        over.filter(|over| *over <= self.bound)
+    }
+
+    fn limiting_bound(&self, limit: &Limit) -> Option<Amount> {
+        let is_one_sum = limit.scope().iter().all(|by| match by {
+            ScopeBy::Wallet | ScopeBy::Initiator | ScopeBy::Network | ScopeBy::Tier | ScopeBy::Tenant => true,
+            ScopeBy::Asset => matches!(self.unit, Unit::Asset(_)),
+            ScopeBy::Destination | ScopeBy::Subject => false,
+        });
+        let meter = limit.meter();
+        let asks = |asked: &Obligations| self.part.as_ref().is_some_and(|part| asked.covers(part));
+        let soft = meter.soft.as_ref().filter(|(_, asked)| asks(asked));
+        let soft = soft.and_then(|(ceiling, _)| self.ceiling(ceiling));
+        // A soft bound is the lower one.
+        soft.or_else(|| self.ceiling(&meter.hard)).filter(|_| is_one_sum)
     }
 
     /// Whether a rule provides the part for every effect whose own amount is over the bound.

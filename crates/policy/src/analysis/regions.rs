@@ -6,9 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use countersign_types::{AssetId, ChainId, Effect, EffectKind, TenantId};
+use countersign_types::{
+    AssetId, ChainId, Destination, Effect, EffectKind, PrincipalId, TenantId, Timestamp, WalletId,
+};
 
-use super::{Item, Setting, Withdrawal, cells::Cells};
+use super::{
+    Item, Setting, Withdrawal,
+    cells::{Attributes, Cells},
+};
 use crate::{Bounds, Ceiling, Condition, Conditions, Limit, Obligations, Prices, RuleKind, condition::To, rule::Seen};
 
 /// How many steps an analysis may take: a step is one cell looked at, or one withdrawal evaluated.
@@ -57,6 +62,34 @@ pub(super) trait Visitor {
     fn enter(&mut self, rules: &[Rule<'_>], active: &[bool], withdrawal: &Withdrawal) -> bool;
     /// A whole withdrawal.
     fn visit(&mut self, withdrawal: &Withdrawal);
+    /// Whether regions stay apart that only differ in who asks, through which wallet and when.
+    fn tells_askers_apart(&self) -> bool {
+        false
+    }
+}
+
+/// Who asks, for whom, through which wallet, when and saying what: the same for all effects of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Asking {
+    initiator: PrincipalId,
+    tenant: TenantId,
+    wallet: WalletId,
+    network: ChainId,
+    now: Timestamp,
+    attributes: Attributes,
+}
+
+impl Asking {
+    pub(super) fn of(withdrawal: &Withdrawal) -> Self {
+        Self {
+            initiator: withdrawal.initiator.clone(),
+            tenant: withdrawal.tenant.clone(),
+            wallet: withdrawal.wallet.clone(),
+            network: withdrawal.network.clone(),
+            now: withdrawal.now,
+            attributes: withdrawal.attributes.clone(),
+        }
+    }
 }
 
 /// The attributes, in the order of the walk.
@@ -121,10 +154,13 @@ struct Shape {
     kind: EffectKind,
     asset: Option<AssetId>,
     has_destination: bool,
+    /// Where a move goes is told with the kind of effect, before rules about destinations are looked at.
+    receiver: Option<Destination>,
     is_listed: bool,
     has_subject: bool,
     is_in_book: bool,
     is_first_seen: Option<bool>,
+    asking: Option<Asking>,
 }
 
 /// The walk.
@@ -135,8 +171,8 @@ pub(super) struct Walk<'w> {
     pub(super) budget: Budget,
     /// Whether the budget or the cells did not suffice: then nothing is claimed.
     pub(super) ran_out: bool,
-    /// A permitted transfer of each asset, to have something that a fee is a share of.
-    pub(super) companions: BTreeMap<AssetId, Item>,
+    /// Some permitted transfers of each asset, to have something that a fee is a share of.
+    pub(super) companions: BTreeMap<AssetId, Vec<Item>>,
     seen: HashSet<(Shape, Active)>,
 }
 
@@ -210,7 +246,11 @@ impl<'w> Walk<'w> {
             if !visitor.is_worth(&self.rules, &active) {
                 continue;
             }
-            let shape = self.shape(depth, &variant);
+            let asking = visitor.tells_askers_apart().then(|| Asking::of(&variant));
+            let shape = Shape {
+                asking,
+                ..self.shape(depth, &variant)
+            };
             if self.seen.insert((shape, active.clone())) {
                 self.descend(depth.saturating_add(1), &variant, &active, visitor);
             }
@@ -235,11 +275,15 @@ impl<'w> Walk<'w> {
             kind: effect.map_or(EffectKind::Opaque, Effect::kind),
             asset: effect.and_then(Effect::asset).cloned(),
             has_destination: destination.is_some(),
+            receiver: destination
+                .filter(|_| effect.is_some_and(|effect| effect.kind() == EffectKind::Internal))
+                .cloned(),
             is_listed: destination.is_some_and(is_listed),
             has_subject: item.is_some_and(|item| item.subject.is_some()),
             is_in_book: item
                 .is_some_and(|item| item.books.as_ref().is_some_and(|books| books.values().any(|has| *has))),
             is_first_seen: item.and_then(|item| item.is_first_seen),
+            asking: None,
         }
     }
 

@@ -14,62 +14,73 @@ use super::{
 };
 use crate::{Bounds, Condition, Currency, FeeRate, FeeShare, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices};
 
+/// The most transfers that a fee is tried beside: to destinations that other permits may cover.
+const MAX_COMPANIONS: usize = 4;
+
 impl Walk<'_> {
     /// Every kind of effect on a network, with every asset where it has one, and one that no bundle knows.
     pub(super) fn effects(&self, network: &ChainId) -> Vec<Effect> {
-        let nowhere = self.strangers(network).into_iter().next();
-        let Some(nowhere) = nowhere else { return Vec::new() };
+        let Some(nowhere) = self.strangers(network).into_iter().next() else {
+            return Vec::new();
+        };
+        let kinds = EffectKind::ALL.into_iter();
+        kinds
+            .flat_map(|kind| self.effects_of(kind, network, &nowhere))
+            .collect()
+    }
+
+    fn effects_of(&self, kind: EffectKind, network: &ChainId, nowhere: &Destination) -> Vec<Effect> {
         let amount = Amount::from_base_units(1);
-        let mut effects = Vec::new();
-        for asset in self.assets(network) {
-            let destination = nowhere.clone();
-            let (a, d) = (|| asset.clone(), || destination.clone());
-            effects.push(Effect::Transfer {
-                asset: a(),
-                amount,
-                destination: d(),
-            });
-            effects.extend(self.internal(network, &asset, amount));
-            effects.push(Effect::Allowance {
-                asset: a(),
-                amount,
-                spender: d(),
-            });
-            let mut settings = self.settings.iter();
-            if settings.any(|setting| setting.fee_assets.get(network) == Some(&asset)) {
-                effects.push(Effect::Fee {
-                    asset: a(),
-                    max: amount,
-                });
+        let assets = || self.assets(network).into_iter();
+        let to = || nowhere.clone();
+        match kind {
+            EffectKind::Transfer => {
+                let transfer = |asset| Effect::Transfer {
+                    asset,
+                    amount,
+                    destination: to(),
+                };
+                assets().map(transfer).collect()
             }
-        }
-        effects.extend([
-            Effect::AuthorityChange {
-                subject: nowhere.clone(),
+            EffectKind::Internal => assets().flat_map(|asset| self.moves(network, &asset, amount)).collect(),
+            EffectKind::Fee => {
+                let taken = assets().filter(|asset| {
+                    let mut settings = self.settings.iter();
+                    settings.any(|setting| setting.fee_assets.get(network) == Some(asset))
+                });
+                taken.map(|asset| Effect::Fee { asset, max: amount }).collect()
+            }
+            EffectKind::Allowance => {
+                let allowance = |asset| Effect::Allowance {
+                    asset,
+                    amount,
+                    spender: to(),
+                };
+                assets().map(allowance).collect()
+            }
+            EffectKind::AuthorityChange => vec![Effect::AuthorityChange {
+                subject: to(),
                 scope: AuthorityScope::Owner,
                 holder: None,
-            },
-            Effect::CodeChange {
+            }],
+            EffectKind::CodeChange => vec![Effect::CodeChange {
                 subject: None,
                 change: CodeChangeKind::Deploy,
                 code: Vec::new(),
-            },
-            Effect::DelayedAuthorization {
-                mechanism: nowhere.clone(),
-            },
-            Effect::ContractCall {
-                contract: nowhere.clone(),
+            }],
+            EffectKind::DelayedAuthorization => vec![Effect::DelayedAuthorization { mechanism: to() }],
+            EffectKind::ContractCall => vec![Effect::ContractCall {
+                contract: to(),
                 selector: Selector([0; 4]),
                 args: Vec::new(),
-            },
-            Effect::Opaque {
+            }],
+            EffectKind::Opaque => vec![Effect::Opaque {
                 what: OpaqueKind::Calldata,
                 target: None,
                 bytes: Vec::new(),
-            },
-            Effect::PersonalMessage { bytes: Vec::new() },
-        ]);
-        effects
+            }],
+            EffectKind::PersonalMessage => vec![Effect::PersonalMessage { bytes: Vec::new() }],
+        }
     }
 
     fn assets(&self, network: &ChainId) -> BTreeSet<AssetId> {
@@ -92,39 +103,37 @@ impl Walk<'_> {
     }
 
     /// A move to each own wallet of the network.
-    fn internal(&self, network: &ChainId, asset: &AssetId, amount: Amount) -> Option<Effect> {
+    fn moves(&self, network: &ChainId, asset: &AssetId, amount: Amount) -> BTreeSet<Effect> {
         let sites = self.settings.iter().flat_map(|setting| &setting.wallets);
-        let mut sites = sites.filter(|((_, chain), _)| chain == network);
-        sites.next().map(|((wallet, _), site)| Effect::Internal {
+        let sites = sites.filter(|((_, chain), _)| chain == network);
+        let moves = sites.map(|((wallet, _), site)| Effect::Internal {
             asset: asset.clone(),
             amount,
             wallet: wallet.clone(),
             destination: site.receives.clone(),
             change: false,
-        })
+        });
+        moves.collect()
+    }
+
+    fn is_own(&self, destination: &Destination) -> bool {
+        let mut sites = self.settings.iter().flat_map(|setting| setting.wallets.values());
+        sites.any(|site| site.receives == *destination)
     }
 
     /// The effect to one destination of each class, and to none where it may have none.
     pub(super) fn destinations(&self, withdrawal: &Withdrawal, effect: &Effect) -> Vec<Effect> {
-        if let Effect::Internal { asset, amount, .. } = effect {
-            let sites = self.settings.iter().flat_map(|setting| &setting.wallets);
-            let sites = sites.filter(|((_, chain), _)| *chain == withdrawal.network);
-            let moves = sites.map(|((wallet, _), site)| Effect::Internal {
-                asset: asset.clone(),
-                amount: *amount,
-                wallet: wallet.clone(),
-                destination: site.receives.clone(),
-                change: false,
-            });
-            return moves.collect::<BTreeSet<_>>().into_iter().collect();
-        }
         let classes = self.cells.destinations.get(&withdrawal.network);
-        let each = classes.into_iter().flatten().filter_map(|class| class.first());
+        // What is paid to an own address is a move, and those were told apart with the kinds of effect.
+        let is_transfer = effect.kind() == EffectKind::Transfer;
+        let each = classes
+            .into_iter()
+            .flatten()
+            .filter_map(|class| class.iter().find(|to| !is_transfer || !self.is_own(to)));
         let nowhere = match effect.kind() {
             EffectKind::AuthorityChange | EffectKind::CodeChange | EffectKind::Opaque => Some(effect.clone()),
-            EffectKind::Fee | EffectKind::PersonalMessage => return vec![effect.clone()],
+            EffectKind::Fee | EffectKind::Internal | EffectKind::PersonalMessage => return vec![effect.clone()],
             EffectKind::Transfer
-            | EffectKind::Internal
             | EffectKind::Allowance
             | EffectKind::DelayedAuthorization
             | EffectKind::ContractCall => None,
@@ -254,10 +263,14 @@ impl Walk<'_> {
     fn batch(&self, one: &Withdrawal, size: usize) -> Option<Withdrawal> {
         let item = one.items.first()?;
         let to = item.effect.destination()?;
-        let mut classes = self.cells.destinations.get(&one.network)?.iter();
-        let class = classes
-            .find(|class| class.contains(to))
-            .filter(|class| class.len() >= size)?;
+        let classes = self.cells.destinations.get(&one.network)?;
+        // Its own class first; what other lists have may be permitted as well.
+        let (own, others): (Vec<_>, Vec<_>) = classes.iter().partition(|class| class.contains(to));
+        let others = others.into_iter().flatten().filter(|to| !self.is_own(to));
+        let receivers: Vec<&Destination> = own.into_iter().flatten().chain(others).take(size).collect();
+        if receivers.len() < size {
+            return None;
+        }
         let is_fresh = item.subject.as_ref() == self.cells.strangers.first();
         let copy = |(n, to): (usize, &Destination)| Item {
             effect: directed(&item.effect, to),
@@ -270,7 +283,7 @@ impl Walk<'_> {
                 .or_else(|| item.subject.clone()),
             ..item.clone()
         };
-        let items = class.iter().take(size).enumerate().map(copy).collect();
+        let items = receivers.into_iter().enumerate().map(copy).collect();
         Some(Withdrawal { items, ..one.clone() })
     }
 
@@ -279,12 +292,15 @@ impl Walk<'_> {
             .items
             .first()
             .filter(|item| item.effect.kind() == EffectKind::Transfer);
-        if let Some(item) = item
-            && !self.companions.contains_key(asset)
-        {
+        let held = self.companions.get(asset).map(Vec::as_slice).unwrap_or_default();
+        let is_held = |item: &Item| {
+            held.iter()
+                .any(|other| other.effect.destination() == item.effect.destination())
+        };
+        if let Some(item) = item.filter(|item| held.len() < MAX_COMPANIONS && !is_held(item)) {
             let last = self.settings.last().and_then(|setting| setting.decide(withdrawal));
             if asked(last.as_ref()).is_some() {
-                self.companions.insert(asset.clone(), item.clone());
+                self.companions.entry(asset.clone()).or_default().push(item.clone());
             }
         }
     }
@@ -310,28 +326,36 @@ impl Walk<'_> {
         if !is_fee || shares.is_empty() {
             return;
         }
-        let Some(companion) = self.companions.get(asset).cloned() else {
+        let companions = self.companions.get(asset).cloned().unwrap_or_default();
+        if companions.is_empty() {
             // Nothing to be a share of was found: what such fees do is not exhausted.
             self.ran_out = true;
             return;
-        };
+        }
         let all = Amount::from_base_units(FeeShare::MAX_BASIS_POINTS.into());
-        let base = |share: u16| amount.checked_mul(all)?.checked_div_ceil(u64::from(share).into());
-        let bases = shares.into_iter().filter_map(base);
-        let bases: BTreeSet<Amount> = bases
-            .flat_map(|base| [Some(base), base.checked_sub(1_u64.into())])
-            .flatten()
-            .collect();
-        for base in bases {
-            let mut both = fee.clone();
-            both.items.push(Item {
-                effect: resized(&companion.effect, base),
-                ..companion.clone()
-            });
-            if !self.step() {
-                return;
+        let one = Amount::from_base_units(1);
+        // The least fee too: beside it the least has to be transferred.
+        for amount in BTreeSet::from([amount, one]) {
+            let base = |share: u16| amount.checked_mul(all)?.checked_div_ceil(u64::from(share).into());
+            let bases = shares.iter().filter_map(|share| base(*share));
+            let bases: BTreeSet<Amount> = bases
+                .flat_map(|base| [Some(base), base.checked_sub(one)])
+                .flatten()
+                .collect();
+            for (base, companion) in bases
+                .iter()
+                .flat_map(|base| companions.iter().map(move |item| (base, item)))
+            {
+                let mut both = scaled(fee, amount);
+                both.items.push(Item {
+                    effect: resized(&companion.effect, *base),
+                    ..companion.clone()
+                });
+                if !self.step() {
+                    return;
+                }
+                visitor.visit(&both);
             }
-            visitor.visit(&both);
         }
     }
 }

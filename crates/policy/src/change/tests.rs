@@ -408,7 +408,9 @@ fn a_book_that_comes_or_goes_loosens_where_rules_ask_for_ages() {
     let book = |name: &str| Condition::To(To::AddressBook(name.parse().unwrap()));
     let young = || forbid("young", Condition::To(To::EntryUnder(Duration::from_secs(3_600))));
     let policy = |permits: &[&str], forbids: &[&str], is_aged: bool| {
-        let permits = permits.iter().map(|name| permit(&format!("to-{name}"), vec![book(name)]));
+        let permits = permits
+            .iter()
+            .map(|name| permit(&format!("to-{name}"), vec![book(name)]));
         let named = forbids.iter().map(|name| forbid(&format!("not-{name}"), book(name)));
         let parts = PolicyParts {
             permits: permits.collect(),
@@ -422,7 +424,9 @@ fn a_book_that_comes_or_goes_loosens_where_rules_ask_for_ages() {
         let set = |policy| Ruleset { policy, lists: &lists };
         let found = compare(set(old), set(new));
         let loosening = found.iter().filter(|found| found.direction() == Direction::Loosens);
-        let edits: Vec<_> = loosening.map(|found| (found.subject.clone(), found.edit.clone())).collect();
+        let edits: Vec<_> = loosening
+            .map(|found| (found.subject.clone(), found.edit.clone()))
+            .collect();
         assert!(found.len() > edits.len(), "the rule itself tightens: {found:?}");
         edits
     };
