@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[0].starts_with("`limit/over` is in no test"));
         assert!(found[1].starts_with("`limit/over-far` has no row"));
-        assert!(found[2].starts_with("`limit/gone` is not in"));
+        assert!(found[2].starts_with("`limit/gone` is neither in"));
     }
 
     #[test]
