@@ -10,8 +10,8 @@ use countersign_types::{ListId, PrincipalId, RuleId};
 use serde::Serialize;
 
 use crate::{
-    Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Meter, Obligations, Policy,
-    Require, RuleKind, To, policy::Kinds,
+    Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Meter, Obligations,
+    Policy, Require, RuleKind, To, policy::Kinds,
 };
 
 /// What decides a transaction besides the facts about it.
