@@ -34,7 +34,7 @@ pub enum SignerError {
     #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
     TooTalkative(PrincipalId),
     /// A freeze of something that the bundle in force does not know: a misspelt name would stop nothing.
-    #[error("the bundle in force knows no {0}; nothing was frozen")]
+    #[error("the bundle in force knows no {0} in these letters; nothing was frozen")]
     UnknownScope(FreezeScope),
     /// No such freeze is in force.
     #[error("no freeze {0} is in force")]

@@ -5,7 +5,7 @@ use countersign_bundle::Bundle;
 use countersign_decision::{
     Entry, EntryError, FreezeCause, FreezeEntry, FreezeFact, FreezeList, ListedFreeze, MAX_FREEZES, ThawEntry,
 };
-use countersign_types::{Duration, FreezeId, PrincipalId, Timestamp};
+use countersign_types::{Destination, Duration, FreezeId, PrincipalId, Timestamp};
 
 use crate::{FreezeRecord, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, propose, ruling::Changes};
 
@@ -31,8 +31,9 @@ pub(crate) fn certify_freeze(bundle: &Bundle, person: &PrincipalId, freeze: &Fre
         FreezeScope::All => true,
         FreezeScope::Wallet(wallet) => registry.wallets().wallet(wallet).is_some(),
         FreezeScope::Network(network) => registry.network(network).is_some(),
-        FreezeScope::Asset(asset) => registry.network(asset.chain()).is_some(),
-        FreezeScope::Destination(destination) => registry.network(destination.chain()).is_some(),
+        // No effect has another asset than those of the registry.
+        FreezeScope::Asset(asset) => registry.assets().asset(asset).is_some(),
+        FreezeScope::Destination(destination) => is_destination(bundle, destination),
         FreezeScope::Initiator(initiator) => bundle.roster().contains(initiator),
         FreezeScope::Tenant(tenant) => bundle.roster().tenants().any(|known| known == tenant),
     };
@@ -41,6 +42,14 @@ pub(crate) fn certify_freeze(bundle: &Bundle, person: &PrincipalId, freeze: &Fre
     } else {
         Err(SignerError::UnknownScope(freeze.scope.clone()))
     }
+}
+
+/// Whether a destination is written as the effects of its network write it: in other letters it would be nobody's.
+pub(crate) fn is_destination(bundle: &Bundle, destination: &Destination) -> bool {
+    let known = bundle
+        .registry()
+        .parse_destination(destination.chain(), destination.address());
+    known.is_ok_and(|known| known == *destination)
 }
 
 /// A thaw on its way: who may lift the freeze, and how long that takes.

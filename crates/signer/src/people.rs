@@ -14,7 +14,7 @@ use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId}
 use crate::{
     JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
     activation,
-    freezes::{Thawing, certify_freeze, certify_thaw, officer_freeze},
+    freezes::{Thawing, certify_freeze, certify_thaw, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
     prepare::{about, room, subjects},
     propose,
@@ -22,6 +22,9 @@ use crate::{
     watch::{Rejecting, Reporting},
     words::{Matter, replaces, word},
 };
+
+/// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
+const OTHER_LETTERS: &str = "no transaction names its destination or asset in these letters";
 
 /// The log key that a genesis pins, as a signed-note verifier.
 pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey, SignerError> {
@@ -96,12 +99,19 @@ impl Signer {
             }
             // What speaks against a payment needs no orchestrator, and neither does an entry whose time starts to run.
             Body::Screening(screening) if screening.result == ScreeningResult::Fail => {
+                let is_asset = bundle.registry().assets().asset(&screening.asset).is_some();
+                if !is_asset || !is_destination(bundle, &screening.destination) {
+                    return Err(refuse(OTHER_LETTERS));
+                }
                 let is_asked = bundle.policy().wants().attesters.contains(verified.signer());
                 is_asked
                     .then_some(Effect::Heard)
                     .ok_or_else(|| refuse("no rule asks for its attestations"))
             }
-            Body::AddressBook(_) => {
+            Body::AddressBook(entry) => {
+                if !is_destination(bundle, &entry.destination) {
+                    return Err(refuse(OTHER_LETTERS));
+                }
                 let is_asked = bundle.policy().wants().books.contains(verified.signer());
                 is_asked
                     .then_some(Effect::Heard)

@@ -198,6 +198,11 @@ async fn who_may_not_is_refused_and_nothing_is_written() {
         "initiator nobody",
         "tenant mian",
         "asset eip155:1/slip44:60",
+        // Names that no effect ever has: written otherwise, or of nothing. What they stop is nothing.
+        "asset eip155:31337/erc20:0x5fbdb2315678afecb367f032d93f642f64180aa3",
+        "asset eip155:31337/erc20:0x00000000000000000000000000000000000000aa",
+        "destination eip155:31337:0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+        "destination eip155:31337:customer",
     ] {
         assert_eq!(
             refused(rig.world.freeze("dave", scope)).await,
