@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_approval::{FeeCeiling, Request, StatementError, Verified};
 use countersign_bundle::Bundle;
 use countersign_policy::{Charge, Evaluation};
-use countersign_types::{Duration, EffectsText, GenesisHash, GroupId, StatementDigest, Timestamp};
+use countersign_types::{ConflictKey, Duration, EffectsText, GenesisHash, GroupId, StatementDigest, Timestamp};
 
 use crate::{DecisionEntry, Fate, LedgerFacts, Reading, Reason, Spend};
 
@@ -66,6 +66,9 @@ pub struct Decision {
     pub spend: Option<Spend>,
     /// What became of the authorized attempts, as far as observers attest it. Follows from the entry's statements.
     pub fates: BTreeMap<u32, Fate>,
+    /// What was used up of what the bytes and the attempts hold, and by which transaction that is none of the attempts', as
+    /// far as observers attest it. It may be another withdrawal's.
+    pub foreign: BTreeMap<ConflictKey, String>,
 }
 
 /// What is to happen.

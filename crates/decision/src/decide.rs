@@ -349,7 +349,8 @@ impl<'a> Draft<'a> {
 
     fn finish(self, outcome: Outcome) -> Decision {
         let case = self.case;
-        let fates = self.surroundings().fates();
+        let surroundings = self.surroundings();
+        let (fates, foreign) = (surroundings.fates(), surroundings.foreign(case.reading.parsed().ok()));
         let charges = charges(&self.trace);
         let (kind, reasons) = match &outcome {
             Outcome::Allowed => (OutcomeKind::Allowed, Vec::new()),
@@ -387,6 +388,7 @@ impl<'a> Draft<'a> {
             charges,
             spend: self.spend,
             fates,
+            foreign,
         }
     }
 }

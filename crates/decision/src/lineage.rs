@@ -102,16 +102,24 @@ impl Surroundings<'_> {
     /// Only our keys spend our nonces and outpoints: a transaction that the lineage does not know and that uses up what it
     /// holds was signed by somebody else.
     fn foreign_spends(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
-        let anchors = self
-            .ledger
-            .attempts
-            .iter()
-            .filter_map(|attempt| attempt.anchor.as_ref());
-        let keys: BTreeSet<&ConflictKey> = parsed.conflict_keys().iter().chain(anchors).collect();
+        let foreign = self.foreign(Some(parsed)).into_iter();
+        let reason = |(key, txid)| {
+            let message = format!("{key} was used up by `{txid}`, which the journal does not know");
+            Reason::new(Tag::ConflictKeyForeignSpend, message)
+        };
+        foreign.map(reason).collect()
+    }
+
+    /// What was used up of what the bytes and the lineage hold, by which transaction that the lineage does not know. The
+    /// ledger's facts do not tell whether another withdrawal knows it.
+    pub(crate) fn foreign(&self, parsed: Option<&ParsedTransaction>) -> BTreeMap<ConflictKey, String> {
+        let attempts = self.ledger.attempts.iter();
+        let anchors = attempts.filter_map(|attempt| attempt.anchor.as_ref());
+        let keys = parsed.map(ParsedTransaction::conflict_keys).unwrap_or_default();
+        let keys: BTreeSet<&ConflictKey> = keys.iter().chain(anchors).collect();
         let foreign = keys.into_iter().filter_map(|key| {
             let spend = self.observed.spent(key).filter(|spend| !self.is_own(spend))?;
-            let message = format!("{key} was used up by `{}`, which the journal does not know", spend.txid);
-            Some(Reason::new(Tag::ConflictKeyForeignSpend, message))
+            Some((key.clone(), spend.txid.clone()))
         });
         foreign.collect()
     }

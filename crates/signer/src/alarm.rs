@@ -1,18 +1,19 @@
-//! What breakers make of a decision before it is written.
+//! What breakers and foreign spends make of a decision before it is written.
 
 use std::collections::BTreeSet;
 
 use countersign_decision::{Decision, Seen};
-use countersign_types::Timestamp;
+use countersign_types::{ParsedTransaction, Timestamp};
 
 use crate::{
     LedgerView,
-    admission::{Admitted, nonce_is_free},
+    admission::nonce_is_free,
     breakers::{Adds, Tripped, heard, rejections},
     ruling::{Bench, signed_attempt},
+    watch::{ForeignSpend, unclaimed},
 };
 
-/// What breakers make of a decision.
+/// What is to be frozen and marked.
 #[derive(Default)]
 pub(crate) struct Alarm {
     pub(crate) tripped: Vec<Tripped>,
@@ -25,7 +26,6 @@ impl Bench {
     pub(crate) fn alarm(
         &self,
         (view, now): (&LedgerView, Timestamp),
-        admitted: &Admitted<'_>,
         statements: &[Seen],
         decision: &Decision,
     ) -> Alarm {
@@ -36,7 +36,7 @@ impl Bench {
         }
         let is_signed = record.is_some_and(|record| signed_attempt(record, prepared).is_some());
         let is_authorized = decision.entry.authorization.is_some() && self.standing(record, decision, now).is_none();
-        let heard = heard(prepared.bundle.roster(), &admitted.statements, statements, decision);
+        let heard = heard(prepared.bundle.roster(), statements, decision);
         // Marks that are there already are not made again: asking again writes nothing.
         let known = view.marks.get(&rejections(prepared.suspect().withdrawal));
         let is_new = |name: &String| known.is_none_or(|known| !known.contains_key(name));
@@ -45,9 +45,30 @@ impl Bench {
             rejections: rejections.clone(),
             paid: (is_authorized && !is_signed).then(|| prepared.paid()),
         };
-        Alarm {
-            tripped: prepared.suspect().tripped(view, &adds, now),
-            rejections,
-        }
+        let mut tripped = prepared.suspect().tripped(view, &adds, now);
+        tripped.extend(self.foreign_spends(view, decision));
+        Alarm { tripped, rejections }
+    }
+
+    /// What a quorum saw somebody else spend of what the bytes use up freezes, whoever brought the observations. The keys of
+    /// other withdrawals are theirs to judge: their own transactions spend them.
+    fn foreign_spends(&self, view: &LedgerView, decision: &Decision) -> Vec<Tripped> {
+        let prepared = &self.prepared;
+        let keys = prepared.reading.parsed().map(ParsedTransaction::conflict_keys);
+        let keys = keys.unwrap_or_default();
+        let spends = decision.foreign.iter().filter(|(key, _)| keys.contains(key));
+        let spends = spends.filter_map(|(key, txid)| {
+            let wallet = match view.conflict_owners.get(key) {
+                Some(owner) if *owner == prepared.decoded.digest => Some(prepared.request.wallet.clone()),
+                Some(_) => None,
+                None => unclaimed(&prepared.bundle, key),
+            };
+            Some(ForeignSpend::new(wallet?, key, txid))
+        });
+        let is_new = |spend: &ForeignSpend| !view.made.contains(&spend.id());
+        spends
+            .filter(is_new)
+            .map(|spend| Tripped::by_foreign_spend(&spend))
+            .collect()
     }
 }

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use countersign_approval::{Body, FreezeScope, Kind, Request, Roster, Verified};
+use countersign_approval::{FreezeScope, Kind, Request, Roster};
 use countersign_bundle::Bundle;
 use countersign_decision::{Decision, EntryError, FreezeCause, FreezeFact, Seen};
 use countersign_policy::{Breaker, Frozen, Policy, Trip};
 use countersign_types::{Effect, FreezeId, ParsedTransaction, PrincipalId, Tag, Timestamp, WalletId, WithdrawalId};
 
-use crate::{LedgerView, TallyQuery, Write, freezes::freeze_now, ruling::Changes};
+use crate::{LedgerView, TallyQuery, Write, freezes::freeze_now, ruling::Changes, watch::ForeignSpend};
 
 /// What networks with authorized payments are marked under.
 const NETWORKS: &str = "networks";
@@ -42,13 +42,19 @@ pub(crate) struct Adds {
     pub(crate) paid: Option<Vec<String>>,
 }
 
-/// A freeze that a breaker asks for.
+/// A freeze that nobody signed: a breaker asks for it, or a foreign spend does.
 pub(crate) struct Tripped {
     scope: FreezeScope,
     cause: FreezeCause,
 }
 
 impl Tripped {
+    /// Not a breaker's: what observers saw.
+    pub(crate) fn by_foreign_spend(spend: &ForeignSpend) -> Self {
+        let (scope, cause) = spend.freeze();
+        Self { scope, cause }
+    }
+
     /// As the decision sees it.
     pub(crate) fn fact(&self, now: Timestamp) -> FreezeFact {
         FreezeFact {
@@ -69,30 +75,12 @@ pub(crate) fn is_voice(roster: &Roster, person: &PrincipalId) -> bool {
     !roster.groups_of(person).is_empty()
 }
 
-/// Who rejects among these statements, and whose approvals the decision found to have run out.
-pub(crate) fn heard(
-    roster: &Roster,
-    fresh: &[&Verified],
-    statements: &[Seen],
-    decision: &Decision,
-) -> BTreeSet<String> {
-    let rejects = |verified: &&&Verified| match &verified.statement().body {
-        Body::Rejection(_) => is_voice(roster, verified.signer()),
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => false,
-    };
-    let rejecting = fresh
-        .iter()
-        .filter(rejects)
+/// Who rejects among the statements about a withdrawal, and whose approvals the decision found to have run out. Journaled ones
+/// count as well: they may have come with another withdrawal, or with what became of an attempt, where no breaker was asked.
+pub(crate) fn heard(roster: &Roster, statements: &[Seen], decision: &Decision) -> BTreeSet<String> {
+    let verified = statements.iter().filter_map(|seen| seen.verified.as_ref().ok());
+    let rejecting = verified
+        .filter(|verified| verified.envelope().kind() == Kind::Rejection && is_voice(roster, verified.signer()))
         .map(|verified| verified.signer().to_string());
     let considered = decision.entry.statements.iter();
     let expired: BTreeSet<_> = considered

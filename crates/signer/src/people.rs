@@ -76,7 +76,7 @@ impl Signer {
             Body::Approval(_) => Ok(Effect::Heard),
             Body::Rejection(_) => self.rejecting(bundle, verified).await.map(Effect::Rejects),
             Body::Cancel(cancel) => match self.standing(bundle, verified, cancel.withdrawal).await? {
-                Standing::OfTheWithdrawal => Ok(Effect::Ends),
+                Standing::OfTheWithdrawal => Ok(Effect::Ends(cancel.withdrawal)),
                 // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
                 Standing::Ahead => Ok(Effect::Heard),
                 Standing::None => Err(refuse("only the initiator or an officer cancels")),
@@ -216,8 +216,8 @@ struct Intake {
 enum Effect {
     /// Decisions count it.
     Heard,
-    /// It ends withdrawals that have records.
-    Ends,
+    /// It ends a withdrawal that has a record.
+    Ends(WithdrawalId),
     /// Decisions count it, and so do breakers.
     Rejects(Rejecting),
     /// It counts towards the freeze of a wallet whose nonce or outpoint somebody else used.
@@ -238,6 +238,9 @@ enum Standing {
     None,
 }
 
+/// When the statement was first seen, or why it is not taken; `None` if it must be verified again.
+type Intaken = Verdict<Result<Option<Timestamp>, SignerError>>;
+
 impl Intake {
     fn reads(&self) -> Reads {
         let signer = self.verified.signer();
@@ -256,7 +259,11 @@ impl Intake {
             ..Reads::default()
         };
         match &self.effect {
-            Effect::Heard | Effect::Ends | Effect::Freezes => reads,
+            Effect::Heard | Effect::Freezes => reads,
+            Effect::Ends(withdrawal) => Reads {
+                request: Some(withdrawal.request()),
+                ..reads
+            },
             Effect::Thaws(thawing) => Reads {
                 marks: vec![thawing.topic()],
                 ..reads
@@ -267,17 +274,13 @@ impl Intake {
     }
 
     /// When the statement was first seen: earlier, or now with a record and an entry. `None` if it must be verified again.
-    fn journal(
-        &self,
-        view: &LedgerView,
-        now: Timestamp,
-    ) -> Result<Verdict<Result<Option<Timestamp>, SignerError>>, SignerError> {
+    fn journal(&self, view: &LedgerView, now: Timestamp) -> Result<Intaken, SignerError> {
         let verified = &self.verified;
-        if let Some(first_seen_at) = view.statements.get(&verified.digest()) {
-            return Ok(Verdict::unchanged(Ok(Some(*first_seen_at))));
-        }
         if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(self.bundle) {
             return Ok(Verdict::unchanged(Ok(None)));
+        }
+        if let Some(first_seen_at) = view.statements.get(&verified.digest()) {
+            return self.make_up(view, now, *first_seen_at);
         }
         let header = &verified.statement().header;
         header.certify(self.deployment, view.epoch, now)?;
@@ -299,13 +302,7 @@ impl Intake {
         changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
             Effect::Heard => {}
-            Effect::Ends => {
-                let ended = subjects(verified).into_iter().map(|withdrawal| Write::Ended {
-                    request: withdrawal.request(),
-                    tag: Tag::WithdrawalCancelled,
-                });
-                changes.writes.extend(ended);
-            }
+            Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Reports(reporting) => reporting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Freezes => officer_freeze(verified, view, now, &mut changes)?,
@@ -317,6 +314,35 @@ impl Intake {
             reply: Ok(Some(now)),
         })
     }
+
+    /// What a journaled statement does and has not done yet. An orchestrator may have brought it first, with a withdrawal on
+    /// which nothing could be decided or to which it matters otherwise; whoever brings it here is told that it is in force.
+    fn make_up(&self, view: &LedgerView, now: Timestamp, first_seen_at: Timestamp) -> Result<Intaken, SignerError> {
+        let signer = self.verified.signer();
+        let mut changes = Changes::default();
+        match &self.effect {
+            // These are journaled here only, with all that they do.
+            Effect::Heard | Effect::Freezes | Effect::Thaws(_) => {}
+            Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
+            Effect::Rejects(rejecting) => rejecting.count(signer, view, now, &mut changes)?,
+            // No news is no error: it was said, and it is acknowledged again.
+            Effect::Reports(reporting) => drop(reporting.voice(signer, (view, now), &mut changes)?),
+        }
+        Ok(Verdict {
+            entries: changes.entries,
+            writes: changes.writes,
+            reply: Ok(Some(first_seen_at)),
+        })
+    }
+}
+
+/// The end of a withdrawal that has not ended.
+fn end(withdrawal: WithdrawalId, view: &LedgerView) -> Option<Write> {
+    let record = view.withdrawal.as_ref();
+    record.is_none_or(|record| record.ended.is_none()).then(|| Write::Ended {
+        request: withdrawal.request(),
+        tag: Tag::WithdrawalCancelled,
+    })
 }
 
 fn seen(statement: JournaledStatement) -> SeenStatement {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Kind, Request, StatementError, Verified, verify};
+use countersign_approval::{Body, Envelope, Kind, ObservedFact, Request, StatementError, Verified, verify};
 use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};
 use countersign_policy::UsageQuery;
 use countersign_types::{
-    AgesFrom, ChainFacts, ChainId, Destination, Effect, GenesisHash, ParsedTransaction, PrincipalId, RequestDigest,
-    StatementDigest, Tag, Timestamp, WithdrawalId,
+    AgesFrom, ChainFacts, ChainId, ConflictKey, Destination, Effect, FreezeId, GenesisHash, ParsedTransaction,
+    PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     breakers::{self, Suspect},
     entries::{self, Noted},
     submission::Decoded,
+    watch::{ForeignSpend, unclaimed},
 };
 
 /// What a preparation starts from.
@@ -173,7 +174,7 @@ impl Prepared {
                 .collect(),
             freezes: true,
             marks: vec![breakers::rejections(suspect.withdrawal)],
-            made: suspect.possible(),
+            made: self.possible_freezes(),
             tallies: suspect.tallies(),
             marked: suspect.marked(&self.paid()),
             matters: self.matters(),
@@ -198,6 +199,38 @@ impl Prepared {
         usage_queries(bundles, self.verified.signer(), &self.request, parsed)
             .into_iter()
             .collect()
+    }
+
+    /// Every freeze that the ruling can make: those that were made are not made again.
+    fn possible_freezes(&self) -> Vec<FreezeId> {
+        let mut freezes = self.suspect().possible();
+        for key in self.reported() {
+            let wallets = std::iter::once(self.request.wallet.clone()).chain(unclaimed(&self.bundle, key));
+            // Whatever used it up.
+            freezes.extend(wallets.map(|wallet| ForeignSpend::new(wallet, key, "").id()));
+        }
+        freezes
+    }
+
+    /// What observers say was used up of what the bytes use up.
+    fn reported(&self) -> BTreeSet<&ConflictKey> {
+        let keys = self.reading.parsed().map(ParsedTransaction::conflict_keys);
+        let keys = keys.unwrap_or_default();
+        let journaled = self.journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
+        let mut reported = BTreeSet::new();
+        for verified in journaled.chain(&self.fresh) {
+            let Body::Observation(observation) = &verified.statement().body else {
+                continue;
+            };
+            for fact in &observation.facts {
+                if let ObservedFact::Spent { conflict_key, .. } = fact
+                    && let Some(key) = keys.iter().find(|key| *key == conflict_key)
+                {
+                    reported.insert(key);
+                }
+            }
+        }
+        reported
     }
 
     /// What attestations are about, journaled or not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::Verified;
+use countersign_approval::{Kind, Verified};
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
     Outcome, Reason, Seen, StatementEntry, decide,
@@ -123,7 +123,7 @@ impl Bench {
                 return self.settle(view, &admitted, moves, now);
             }
         }
-        let alarm = self.alarm((view, now), &admitted, &statements, &decision);
+        let alarm = self.alarm((view, now), &statements, &decision);
         if !alarm.tripped.is_empty() {
             // What tips a breaker is stopped by it.
             let frozen = alarm.tripped.iter().map(|one| one.fact(now));
@@ -132,11 +132,15 @@ impl Bench {
                 ..ledger.clone()
             });
         }
-        // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in.
-        let ending = ending(&decision);
-        let is_stopped = ending.is_some() || !decision.entry.ledger.freezes.is_empty();
-        if !is_stopped && let Some(signed) = record.and_then(|record| signed_attempt(record, prepared)) {
-            return Ok(Verdict::unchanged(signed));
+        // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in. An end does so
+        // whatever else the decision came to: it may not have got as far as naming it.
+        let has_ended = ending(&decision).is_some() || record.is_some_and(|record| record.ended.is_some());
+        let is_stopped = has_ended || !decision.entry.ledger.freezes.is_empty();
+        if !is_stopped
+            && let Some((attempt, signed)) = record.and_then(|record| signed_attempt(record, prepared))
+            && !is_unheard(&decision, &statements, signed.recorded_at)
+        {
+            return Ok(Verdict::unchanged(Ruling::AlreadySigned(attempt, signed)));
         }
         if record.is_none() && !nonce_is_free(view, &prepared.verified) {
             return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
@@ -502,15 +506,21 @@ fn nonce_reused(verified: &Verified) -> Answer {
     }
 }
 
-pub(crate) fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<Ruling> {
-    let attempt = record
-        .attempts
-        .iter()
-        .find(|attempt| attempt.transaction == prepared.decoded.transaction)?;
-    attempt
-        .signed
-        .clone()
-        .map(|signed| Ruling::AlreadySigned(attempt.number, signed))
+/// The number and the signatures of the attempt with these bytes, once they are recorded.
+pub(crate) fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> Option<(u32, SignedAttempt)> {
+    let mut attempts = record.attempts.iter();
+    let attempt = attempts.find(|attempt| attempt.transaction == prepared.decoded.transaction)?;
+    Some((attempt.number, attempt.signed.clone()?))
+}
+
+/// Whether somebody said no after signatures were recorded, and the decision did not get as far as asking who that was: a
+/// price is missing, say, which is the orchestrator's to bring.
+fn is_unheard(decision: &Decision, statements: &[Seen], recorded_at: Timestamp) -> bool {
+    let says_no = |seen: &Seen| {
+        let kind = seen.verified.as_ref().map(|verified| verified.envelope().kind());
+        seen.first_seen_at >= recorded_at && matches!(kind, Ok(Kind::Rejection | Kind::Cancel))
+    };
+    decision.entry.statements.is_empty() && statements.iter().any(says_no)
 }
 
 /// The view, reduced to what the decision and its auditors need.

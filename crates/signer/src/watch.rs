@@ -59,7 +59,7 @@ impl Rejecting {
         }
     }
 
-    /// Marks the rejection, and freezes what its breakers ask for.
+    /// Marks the rejection where it is not marked yet, and freezes what its breakers ask for.
     pub(crate) fn count(
         &self,
         person: &PrincipalId,
@@ -67,11 +67,18 @@ impl Rejecting {
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<(), EntryError> {
-        let marks = self.withdrawals.iter().map(|withdrawal| Write::Mark {
-            topic: rejections(*withdrawal),
+        let topics = self.withdrawals.iter().map(|withdrawal| rejections(*withdrawal));
+        let is_marked = |topic: &String| {
+            let marks = view.marks.get(topic);
+            marks.is_some_and(|marks| marks.contains_key(person.as_str()))
+        };
+        let mark = |topic| Write::Mark {
+            topic,
             name: person.to_string(),
-        });
-        changes.writes.extend(marks);
+        };
+        changes
+            .writes
+            .extend(topics.filter(|topic| !is_marked(topic)).map(mark));
         let adds = Adds {
             rejections: BTreeSet::from([person.to_string()]),
             paid: None,
@@ -86,18 +93,27 @@ impl Rejecting {
 }
 
 /// A spend of something of ours by a transaction that the journal does not know.
-struct ForeignSpend {
+pub(crate) struct ForeignSpend {
     wallet: WalletId,
     key: ConflictKey,
     txid: String,
 }
 
 impl ForeignSpend {
+    pub(crate) fn new(wallet: WalletId, key: &ConflictKey, txid: &str) -> Self {
+        Self {
+            wallet,
+            key: key.clone(),
+            txid: txid.to_owned(),
+        }
+    }
+
     fn topic(&self) -> String {
         format!("spent {} by {}", self.key, self.txid)
     }
 
-    fn freeze(&self) -> (FreezeScope, FreezeCause) {
+    /// What it freezes, and why.
+    pub(crate) fn freeze(&self) -> (FreezeScope, FreezeCause) {
         let cause = FreezeCause::ForeignSpend {
             conflict_key: self.key.clone(),
             txid: self.txid.clone(),
@@ -105,7 +121,8 @@ impl ForeignSpend {
         (FreezeScope::Wallet(self.wallet.clone()), cause)
     }
 
-    fn id(&self) -> FreezeId {
+    /// The name of that freeze, whatever the transaction was.
+    pub(crate) fn id(&self) -> FreezeId {
         let (scope, cause) = self.freeze();
         cause.freeze(&scope)
     }
@@ -145,12 +162,8 @@ impl Reporting {
                 reason: "it has said something later on this network already",
             });
         }
-        let mut is_news = false;
-        for spend in &self.spends {
-            is_news |= self.count_one(spend, observer, (view, now), changes)?;
-        }
         // One statement for what it has not said yet: an observer does not grow the journal by saying it again.
-        if !is_news {
+        if !self.voice(observer, (view, now), changes)? {
             return Err(SignerError::TooTalkative(observer.clone()));
         }
         if known.is_none_or(|known| known < self.sequence) {
@@ -161,6 +174,20 @@ impl Reporting {
             });
         }
         Ok(())
+    }
+
+    /// Whether the observer had not said all of it before. Its order was held at the door.
+    pub(crate) fn voice(
+        &self,
+        observer: &PrincipalId,
+        (view, now): (&LedgerView, Timestamp),
+        changes: &mut Changes,
+    ) -> Result<bool, EntryError> {
+        let mut is_news = false;
+        for spend in &self.spends {
+            is_news |= self.count_one(spend, observer, (view, now), changes)?;
+        }
+        Ok(is_news)
     }
 
     fn count_one(
@@ -255,11 +282,7 @@ impl Signer {
         key: &ConflictKey,
         txid: &str,
     ) -> Result<Option<ForeignSpend>, SignerError> {
-        let foreign = |wallet: WalletId| ForeignSpend {
-            wallet,
-            key: key.clone(),
-            txid: txid.to_owned(),
-        };
+        let foreign = |wallet: WalletId| ForeignSpend::new(wallet, key, txid);
         let Some(owner) = self.owner(key).await? else {
             return Ok(unclaimed(bundle, key).map(foreign));
         };
@@ -289,7 +312,7 @@ impl Signer {
 
 /// The wallet of an account nonce that no withdrawal has claimed and that is ours to use. An outpoint that nobody claimed
 /// says nothing of its wallet.
-fn unclaimed(bundle: &Bundle, key: &ConflictKey) -> Option<WalletId> {
+pub(crate) fn unclaimed(bundle: &Bundle, key: &ConflictKey) -> Option<WalletId> {
     let ConflictKey::AccountNonce { account, nonce } = key else {
         return None;
     };

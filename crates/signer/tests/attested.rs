@@ -25,6 +25,7 @@ use countersign_decision::testing::{Ask, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
 use countersign_types::{Currency, Tag, Timestamp};
+use support::faults::Fault;
 use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
 
 fn now(rig: &Rig) -> Timestamp {
@@ -310,4 +311,68 @@ async fn a_fee_bump_is_as_new_as_its_first_attempt() {
     let decision = receipt.decision.unwrap();
     assert!(decision.ledger.destinations.unwrap().paid.is_empty());
     assert_eq!(decision.seats.values().map(|seats| seats.required).max(), Some(2));
+}
+
+/// A removal of a destination in other letters would remove nothing, and be acknowledged.
+#[tokio::test]
+async fn what_is_said_against_a_payment_names_it_as_its_bytes_do() {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    let elsewhere = Ask {
+        destination: ask.destination.to_lowercase(),
+        ..ask.clone()
+    };
+    let removal = rig.world.book_entry(&elsewhere, 1, None);
+    let failed = |change: fn(&mut Screening)| {
+        screening(&rig, &request, |s| {
+            s.result = ScreeningResult::Fail;
+            change(s);
+        })
+    };
+    let other_place = failed(|s| s.destination = s.destination.to_string().to_lowercase().parse().unwrap());
+    let other_asset = failed(|s| s.asset = "eip155:31337/slip44:61".parse().unwrap());
+    for envelope in [removal, other_place, other_asset] {
+        let refused = rig.signer.record_statement(&envelope.to_bytes()).await.unwrap_err();
+        assert!(matches!(refused, SignerError::NotPermitted { .. }), "{refused}");
+    }
+    let exact = failed(|_| {});
+    rig.signer.record_statement(&exact.to_bytes()).await.unwrap();
+}
+
+/// A rejection that comes after the record and before the release keeps the signature in, though the quotes are stale by then
+/// and no decision gets as far as asking who said no.
+#[tokio::test]
+async fn a_rejection_is_heard_where_prices_are_missing() {
+    let mut crashes = 0;
+    for point in 0.. {
+        let rig = Rig::attested(POLICY).await;
+        let ask = order(0);
+        let request = rig.world.request(&ask);
+        let [alice, bob] = approvals(&rig, &request, &ask);
+        let [a, b] = quotes(&rig, 1);
+        let (book, passed) = (entry(&rig, 3), screening(&rig, &request, |_| {}));
+        let all = [&alice, &bob, &a, &b, &book, &passed];
+        rig.key.faults.arm(point, Fault::Crash);
+        let is_crashed = tokio::select! {
+            biased;
+            () = rig.key.faults.crashed() => true,
+            answer = say(&rig, &ask, &request, &all) => {
+                assert_signed(&answer);
+                false
+            }
+        };
+        rig.key.faults.disarm();
+        if !is_crashed {
+            break;
+        }
+        let rig = rig.restart().await;
+        let rejection = rig.world.rejection("carol", &request);
+        rig.signer.record_statement(&rejection.to_bytes()).await.unwrap();
+        rig.advance(301);
+        let answer = say(&rig, &ask, &request, &[]).await;
+        assert!(!matches!(answer, Answer::Signed { .. }), "point {point}: {answer:?}");
+        crashes += 1;
+    }
+    assert!(crashes >= 10, "{crashes}");
 }

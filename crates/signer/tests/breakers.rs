@@ -16,9 +16,11 @@
 
 mod support;
 
-use countersign_approval::{Body, Envelope, Observation, ObservedFact, ObservedOutcome, ObserverRecord};
+use countersign_approval::{
+    Body, Envelope, Observation, ObservedFact, ObservedOutcome, ObserverRecord, Rejection, RejectionItem,
+};
 use countersign_audit::VerifierKey;
-use countersign_decision::testing::{Ask, CUSTOMER, bundle_files, roster, sealed, solana};
+use countersign_decision::testing::{Ask, CUSTOMER, bundle_files, roster, sealed, solana, withdrawal};
 use countersign_decision::{Entry, FreezeCause, FreezeList, ListedFreeze};
 use countersign_signer::SignerError;
 use countersign_types::{ConflictKey, Tag};
@@ -49,14 +51,22 @@ async fn with_breaker(breaker: &str) -> Rig {
 
 /// A deployment with four observers of the development network, of which two make a fact.
 async fn with_observers() -> Rig {
+    with_observers_and("").await
+}
+
+/// The same with more in the policy.
+async fn with_observers_and(rules: &str) -> Rig {
     let rig = Rig::bare().await;
     let mut roster = solana::observed_roster();
     roster.observers = vec![ObserverRecord {
         network: "eip155:31337".parse().unwrap(),
         ..roster.observers[0].clone()
     }];
-    let files = sealed(1, None, bundle_files(&roster));
-    rig.activate(&["alice", "bob"], files).await.unwrap();
+    let mut files = bundle_files(&roster);
+    if let Some(policy) = files.get_mut("policy.yaml") {
+        policy.extend_from_slice(rules.as_bytes());
+    }
+    rig.activate(&["alice", "bob"], sealed(1, None, files)).await.unwrap();
     rig
 }
 
@@ -92,10 +102,20 @@ impl Rig {
     }
 
     fn report(&self, observer: &str, sequence: u64, key: &ConflictKey, txid: &str) -> Envelope {
+        self.spent(observer, sequence, key, (txid, ObservedOutcome::Succeeded))
+    }
+
+    fn spent(
+        &self,
+        observer: &str,
+        sequence: u64,
+        key: &ConflictKey,
+        (txid, outcome): (&str, ObservedOutcome),
+    ) -> Envelope {
         let fact = ObservedFact::Spent {
             conflict_key: key.clone(),
             txid: txid.to_owned(),
-            outcome: ObservedOutcome::Succeeded,
+            outcome,
         };
         let observation = Observation {
             network: "eip155:31337".parse().unwrap(),
@@ -282,4 +302,102 @@ async fn our_own_spend_is_not_foreign_and_strangers_are_not_heard() {
     // An observer does not go back.
     let stale = rig.report(nodes[0], 4, &rig.nonce(3), "0xbad");
     assert_eq!(refused(stale).await, Tag::StatementNotPermitted);
+}
+
+/// What the orchestrator had journaled with a withdrawal first is a voice all the same when a person reports it.
+#[tokio::test]
+async fn a_report_counts_whoever_brought_it_first() {
+    let rig = with_observers().await;
+    let [a, b] = [solana::NODES[0], solana::NODES[1]].map(|node| rig.report(node, 1, &rig.nonce(0), "0xbad"));
+    let ask = Ask::default();
+    let request = rig.world.request(&ask);
+    assert_pending(
+        &rig.authorize(&ask, &request, &[&a]).await.unwrap(),
+        Tag::ApprovalMissing,
+    );
+    // The observer has said something later by now; what it said before is in the journal already.
+    let later = rig.report(solana::NODES[0], 2, &rig.nonce(0), "0xother");
+    rig.say(&later).await.unwrap();
+    rig.say(&a).await.unwrap();
+    assert_eq!(rig.freezes().await, []);
+    rig.say(&a).await.unwrap();
+    rig.say(&b).await.unwrap();
+    rig.assert_frozen("wallet eth-hot", "foreign spend of account-nonce")
+        .await;
+}
+
+/// A quorum that speaks through the orchestrator freezes as well: the signer knows.
+#[tokio::test]
+async fn a_foreign_spend_freezes_whoever_reports_it() {
+    let rig = with_observers().await;
+    let [a, b] = [solana::NODES[0], solana::NODES[1]].map(|node| rig.report(node, 1, &rig.nonce(0), "0xbad"));
+    let ask = small("first");
+    let request = rig.world.request(&ask);
+    let answer = rig.authorize(&ask, &request, &[&a, &b]).await.unwrap();
+    assert_denied(&answer, Tag::FreezeActive);
+    rig.assert_frozen("wallet eth-hot", "foreign spend of account-nonce")
+        .await;
+    // Once: what a quorum has thawed does not freeze again, and the nonce stays used up.
+    rig.thaw_everything().await;
+    let answer = rig.authorize(&ask, &request, &[]).await.unwrap();
+    assert_denied(&answer, Tag::ConflictKeyForeignSpend);
+    assert_eq!((rig.freezes().await, rig.uses()), (vec![], 0));
+}
+
+/// The nonce of another withdrawal, used by that one: no reason to freeze, whoever writes it into bytes of his own.
+#[tokio::test]
+async fn what_another_withdrawal_spent_is_not_foreign() {
+    let rig = with_observers().await;
+    let ask = small("first");
+    let signed = assert_signed(&rig.authorize(&ask, &rig.world.request(&ask), &[]).await.unwrap());
+    let [a, b] = [solana::NODES[0], solana::NODES[1]].map(|node| rig.report(node, 1, &rig.nonce(0), &signed.txid));
+    let second = small("second");
+    let answer = rig.authorize(&second, &rig.world.request(&second), &[&a, &b]).await;
+    assert_denied(&answer.unwrap(), Tag::ConflictKeyTaken);
+    assert_eq!(rig.freezes().await, []);
+}
+
+const ONCE: &str = "\nbreakers:\n  - { id: rejected, when: { rejections-on-lineage: 1 }, freeze: [wallet] }\n";
+
+/// A rejection that comes with what became of an attempt, which is written down before anything is decided.
+#[tokio::test]
+async fn a_rejection_beside_a_settlement_trips() {
+    let rig = with_observers_and(ONCE).await;
+    let ask = small("first");
+    let request = rig.world.request(&ask);
+    let signed = assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    let landed = (signed.txid.as_str(), ObservedOutcome::Succeeded);
+    let [a, b] = [solana::NODES[0], solana::NODES[1]].map(|node| rig.spent(node, 1, &rig.nonce(0), landed));
+    let rejection = rig.world.rejection("carol", &request);
+    let answer = rig.authorize(&ask, &request, &[&a, &b, &rejection]).await.unwrap();
+    assert_denied(&answer, Tag::FreezeActive);
+    rig.assert_frozen("wallet eth-hot", "breaker rejected").await;
+}
+
+/// One rejection of two withdrawals, brought with the first: it counts for the second, too.
+#[tokio::test]
+async fn a_rejection_of_several_trips_for_each() {
+    let rig = with_breaker(TWICE).await;
+    let (first, second) = (
+        Ask::default(),
+        Ask {
+            nonce: 1,
+            ..small("second")
+        },
+    );
+    let (one, two) = (rig.world.request(&first), rig.world.request(&second));
+    let rejections = ["bob", "carol"].map(|person| {
+        let item = |request: &Envelope| RejectionItem {
+            withdrawal: withdrawal(request),
+            reason: "neither of them".to_owned(),
+        };
+        let items = vec![item(&one), item(&two)];
+        rig.world.sign(person, Body::Rejection(Rejection { items }))
+    });
+    let both: Vec<&Envelope> = rejections.iter().collect();
+    assert_denied(&rig.authorize(&first, &one, &both).await.unwrap(), Tag::FreezeActive);
+    rig.thaw_everything().await;
+    assert_denied(&rig.authorize(&second, &two, &[]).await.unwrap(), Tag::FreezeActive);
+    rig.assert_frozen("initiator payout-service", "breaker rejected-twice")
+        .await;
 }

@@ -359,3 +359,65 @@ async fn freezing_twice_is_two_freezes() {
     });
     assert!(rig.say(&rig.world.sign("dave", body)).await.is_ok());
 }
+
+/// Whoever cancels is told that it is in force. It stays so: when the request has run out, too, what was signed meanwhile and
+/// never released is not handed out.
+#[tokio::test]
+async fn a_cancel_between_any_two_steps_outlasts_the_request() {
+    let mut passed = 0;
+    for point in 0.. {
+        let rig = Rig::new().await;
+        let ask = small();
+        let request = rig.world.request(&ask);
+        let cancel = rig.world.cancel("dave", &request);
+        rig.key.faults.arm(point, Fault::Rests);
+        let answer = {
+            let asked = rig.authorize(&ask, &request, &[]);
+            let beside = async {
+                rig.key.faults.crashed().await;
+                rig.say(&cancel).await.unwrap();
+                rig.key.faults.go_on();
+            };
+            tokio::pin!(asked);
+            tokio::select! {
+                answer = &mut asked => answer.unwrap(),
+                () = beside => asked.await.unwrap(),
+            }
+        };
+        if rig.key.faults.is_armed() {
+            assert_signed(&answer);
+            passed = point;
+            break;
+        }
+        assert_denied(&answer, Tag::WithdrawalCancelled);
+        rig.advance(2 * 86_400);
+        let late = rig.authorize(&ask, &request, &[]).await.unwrap();
+        assert_denied(&late, Tag::StatementExpired);
+    }
+    assert_eq!(passed, 10, "the pipeline has other steps than this test knows");
+}
+
+/// A cancel that the orchestrator had journaled while nothing could be decided ends the withdrawal when its signer brings it.
+#[tokio::test]
+async fn a_cancel_ends_whoever_brought_it_first() {
+    let rig = Rig::new().await;
+    let ask = Ask {
+        reference: "late".to_owned(),
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    let cancel = rig.world.cancel("payout-service", &request);
+    // Other bytes than the request's: no decision gets as far as what people say.
+    let other = Ask {
+        nonce: 7,
+        ..ask.clone()
+    };
+    let answer = rig.authorize(&other, &request, &[&cancel]).await.unwrap();
+    assert_denied(&answer, Tag::RequestTransactionMismatch);
+    let first = rig.say(&cancel).await.unwrap();
+    rig.advance(5);
+    assert_eq!(rig.say(&cancel).await.unwrap(), first);
+    let answer = rig.authorize(&other, &request, &[]).await.unwrap();
+    assert_denied(&answer, Tag::WithdrawalCancelled);
+    assert!(matches!(answer, Answer::Denied { is_final: true, .. }));
+}
