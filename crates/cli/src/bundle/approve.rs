@@ -21,7 +21,8 @@ use crate::{
 
 /// Sign the activation of the next version and have the signer journal it: time-locks count from there.
 ///
-/// What is signed is the digest that is computed here, from these files and the bundle in force. It is said to be journaled
+/// What is signed is the digest that is computed here, from these files and the bundle in force; what the change does is
+/// shown before the key is used. It is said to be journaled
 /// only when the signer's acknowledgement verifies under the log key of the genesis.
 #[derive(Debug, Args)]
 #[command(
@@ -62,6 +63,9 @@ impl Approve {
         let (layout, trust) = self.asking.trust().await?;
         let (next, _) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
+        let proposal = Proposal::of(trust.active()?, &next);
+        // Before the key is used: what is signed is what was read.
+        output.progress(&proposal);
         let draft = Draft {
             deployment: trust.genesis.hash(),
             validity: activate::validity(Some(trust.active()?)),
@@ -83,7 +87,7 @@ impl Approve {
         let first_seen_at = Acknowledgement::verify(&answer, &key, trust.genesis.hash(), statement)
             .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))?;
         output.report(&Approved {
-            proposal: Proposal::of(trust.active()?, &next),
+            proposal,
             statement,
             first_seen_at,
         })
