@@ -11,8 +11,8 @@ use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, Ver
 use countersign_bundle::Bundle;
 use countersign_policy::Evaluation;
 use countersign_types::{
-    Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp, TransactionDigest,
-    WithdrawalId,
+    BundleDigest, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp,
+    TransactionDigest, WithdrawalId,
 };
 
 use crate::{
@@ -115,6 +115,7 @@ impl Verifier {
         let recomputed = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => {
                 verify_considered(&entries, allowed)?;
+                verify_in_force(&entries, allowed)?;
                 Some(self.recompute(&chain, allowed, &unsigned.0)?)
             }
             (None, None) if last_allowed(&entries, |_| true).is_none() => None,
@@ -353,6 +354,7 @@ impl Verifier {
             }
             (None, _, _) => return Err(broken("the log has a signature that the receipt lacks")),
         };
+        verify_recorded(entries, &recomputed.decision.entry, entry)?;
         let is_authorized = recomputed
             .decision
             .entry
@@ -450,6 +452,54 @@ fn verify_considered(entries: &[Entry], allowed: &DecisionEntry) -> Result<(), R
         }
     }
     Ok(())
+}
+
+/// The bundle in force at a place of the log.
+fn in_force_at(entries: &[Entry], is_here: impl Fn(&Entry) -> bool) -> Option<BundleDigest> {
+    let activated = |entry: &Entry| match entry {
+        Entry::Activation(activation) => Some(activation.bundle),
+        Entry::Genesis(_)
+        | Entry::Request(_)
+        | Entry::Statement(_)
+        | Entry::Decision(_)
+        | Entry::Signature(_)
+        | Entry::Freeze(_)
+        | Entry::Thaw(_) => None,
+    };
+    let before = entries.iter().take_while(|entry| !is_here(entry));
+    before.filter_map(activated).last()
+}
+
+/// A decision is taken under the bundle in force at its place in the log, and under the one in force where the request was first
+/// seen: nobody goes back to an older one that is in the chain as well.
+fn verify_in_force(entries: &[Entry], allowed: &DecisionEntry) -> Result<(), ReceiptError> {
+    let is_request =
+        |entry: &Entry| matches!(entry, Entry::Request(seen) if seen.withdrawals.contains(&allowed.withdrawal));
+    let first = in_force_at(entries, is_request);
+    let active = in_force_at(entries, |entry| as_decision(entry) == Some(allowed));
+    if (first, active) == (Some(allowed.first_bundle), Some(allowed.bundle)) {
+        return Ok(());
+    }
+    Err(broken(
+        "the decision was not taken under the bundles that were in force then and where the request was first seen",
+    ))
+}
+
+/// Signatures are recorded behind their decision, under the same bundle, before the authorization runs out (docs/adr/0008).
+fn verify_recorded(entries: &[Entry], decision: &DecisionEntry, recorded: &SignatureEntry) -> Result<(), ReceiptError> {
+    let is_here = |entry: &Entry| matches!(entry, Entry::Signature(signature) if signature == recorded);
+    let is_behind = entries
+        .iter()
+        .take_while(|entry| !is_here(entry))
+        .any(|entry| as_decision(entry) == Some(decision));
+    let authorization = decision.authorization.as_ref();
+    let is_in_time = authorization.is_some_and(|authorization| recorded.recorded_at < authorization.sign_by);
+    if is_behind && is_in_time && in_force_at(entries, is_here) == Some(decision.bundle) {
+        return Ok(());
+    }
+    Err(broken(
+        "the signature was not recorded in time, behind its decision and under its bundle",
+    ))
 }
 
 fn last_decision(entries: &[Entry]) -> Option<&DecisionEntry> {

@@ -35,8 +35,7 @@ struct Draft {
     fixture: Fixture,
     bundles: Vec<ActivatedBundle>,
     entries: Vec<Entry>,
-    /// What the log has of the bundles: here behind the other entries, where a log has it before them. What verifies a receipt
-    /// looks for it, not at where it stands.
+    /// What the log has of the bundles that came into force before the request: it stands behind the genesis.
     activation: Vec<Entry>,
     unsigned: Option<Vec<u8>>,
     signed: Option<SignedFile>,
@@ -61,8 +60,8 @@ fn statement_entry(world: &World, fixture: &Fixture, envelope: &Envelope, at: Ti
     }
 }
 
-/// Version 1, signed by two admins of the genesis.
-fn first_bundle(world: &World, files: &BTreeMap<String, Vec<u8>>) -> ActivatedBundle {
+/// A version, signed by two admins.
+fn activated(world: &World, files: &BTreeMap<String, Vec<u8>>) -> ActivatedBundle {
     let statement = |admin| SeenStatement {
         envelope: world.activation(admin, files).to_bytes(),
         first_seen_at: later(world.issued_at, 10),
@@ -74,10 +73,10 @@ fn first_bundle(world: &World, files: &BTreeMap<String, Vec<u8>>) -> ActivatedBu
     }
 }
 
-/// What the log says of version 1.
+/// What the log says of the last of these versions.
 fn activation_entries(world: &World, bundles: &[ActivatedBundle]) -> Vec<Entry> {
     let chain = BundleChain::verify(&world.genesis, FIRST_EPOCH, bundles).unwrap();
-    let step = &chain.steps()[0];
+    let step = chain.steps().last().unwrap();
     let statement = |verified: &Verified| {
         Entry::Statement(StatementEntry {
             statement: verified.digest(),
@@ -158,7 +157,7 @@ impl Draft {
         entries.push(decision(&allowed.entry));
         let (signed, signature) = sign(&fixture, &allowed.entry);
         entries.push(signature);
-        let bundles = vec![first_bundle(&world, &world.files)];
+        let bundles = vec![activated(&world, &world.files)];
         Self {
             unsigned: Some(fixture.unsigned.clone()),
             fixture,
@@ -186,7 +185,16 @@ impl Draft {
     }
 
     fn logged(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().chain(&self.activation)
+        let (genesis, others) = self.entries.split_at(1);
+        genesis.iter().chain(&self.activation).chain(others)
+    }
+
+    /// Version 2 comes into force: what the log says of it.
+    fn replace_bundle(&mut self) -> Vec<Entry> {
+        let world = World::new();
+        let files = sealed(2, Some(world.bundle().digest()), world.files.clone());
+        self.bundles.push(activated(&world, &files));
+        activation_entries(&world, &self.bundles)
     }
 
     /// Logs the entries, honestly or not, under a checkpoint of the log key.
@@ -312,6 +320,15 @@ fn an_authorization_that_was_not_used_has_a_receipt() {
     assert_eq!(draft.verify().unwrap().txid, None);
 }
 
+/// What comes into force later is no matter of what was signed before.
+#[test]
+fn a_later_bundle_changes_no_receipt() {
+    let mut draft = Draft::new();
+    let second = draft.replace_bundle();
+    draft.entries.extend(second);
+    assert!(draft.verify().unwrap().txid.is_some());
+}
+
 /// The same bytes authorized again after the signature's authorization: the signature is checked against its own.
 #[test]
 fn a_renewed_authorization_does_not_hide_the_signature() {
@@ -354,11 +371,12 @@ fn one_change_is_refused() {
             "a time changed in the log's entry",
             |d| {
                 d.tamper = |file| {
-                    let text = String::from_utf8(file.entries[0].bytes.clone()).unwrap();
-                    file.entries[0].bytes = text.replace("1780272001000", "1780272000000").into_bytes();
+                    let text = String::from_utf8(file.entries[3].bytes.clone()).unwrap();
+                    assert!(text.contains("1780272001000"), "{text}");
+                    file.entries[3].bytes = text.replace("1780272001000", "1780272000000").into_bytes();
                 }
             },
-            "log entry 1",
+            "log entry 4",
         ),
         (
             "an approval dropped",
@@ -457,17 +475,17 @@ fn one_change_is_refused() {
         (
             "a bundle that is not in the chain",
             |d| d.decision(5).bundle = countersign_types::BundleDigest::of(b"other"),
-            "not in the chain",
+            "was not taken under the bundles that were in force",
         ),
         (
             "a bundle with another policy",
             |d| {
                 let world = World::new();
                 let files = sealed(1, None, policy_with("10 ETH", "9 ETH"));
-                d.bundles = vec![first_bundle(&world, &files)];
+                d.bundles = vec![activated(&world, &files)];
                 d.activation = activation_entries(&world, &d.bundles);
             },
-            "not in the chain",
+            "was not taken under the bundles that were in force",
         ),
         (
             "an activation at another moment than the log has",
@@ -491,6 +509,51 @@ fn one_change_is_refused() {
             "a bundle that one admin activated",
             |d| drop(d.bundles[0].statements.pop()),
             "do not follow from the genesis",
+        ),
+        (
+            "a bundle that was not in force any more",
+            |d| {
+                let second = d.replace_bundle();
+                d.entries.splice(5..5, second);
+            },
+            "was not taken under the bundles that were in force",
+        ),
+        (
+            "a first bundle that was not in force any more",
+            |d| {
+                let second = d.replace_bundle();
+                d.activation.extend(second);
+            },
+            "was not taken under the bundles that were in force",
+        ),
+        (
+            "a bundle that came into force afterwards",
+            |d| {
+                let first = std::mem::take(&mut d.activation);
+                d.entries.extend(first);
+            },
+            "was not taken under the bundles that were in force",
+        ),
+        (
+            "a signature under a bundle that was not in force any more",
+            |d| {
+                let second = d.replace_bundle();
+                d.entries.splice(6..6, second);
+            },
+            "the signature was not recorded",
+        ),
+        (
+            "a signature when its authorization had run out",
+            |d| {
+                let sign_by = d.decision(5).authorization.as_ref().unwrap().sign_by;
+                d.signature(6).recorded_at = sign_by;
+            },
+            "the signature was not recorded",
+        ),
+        (
+            "a signature before its decision",
+            |d| d.entries.swap(5, 6),
+            "the signature was not recorded",
         ),
         (
             "a signature of another authorization",
