@@ -155,6 +155,22 @@ fn may_touch(effect: &Effect, asset: &AssetId) -> bool {
     effect.asset().is_none_or(|touched| touched == asset)
 }
 
+/// Why freezes in force stop what a request asks for and its bytes do (`None` where they are not understood); nothing where
+/// none of them does.
+pub fn stopped_by(
+    in_force: &[FreezeFact],
+    request: &Request,
+    initiator: &PrincipalId,
+    parsed: Option<&ParsedTransaction>,
+) -> Vec<Reason> {
+    let frozen = Frozen {
+        request,
+        initiator,
+        parsed,
+    };
+    reasons(&frozen.matching(in_force))
+}
+
 /// As for assets: an effect without a known destination may reach this one.
 fn may_reach(effect: &Effect, destination: &Destination) -> bool {
     match effect {

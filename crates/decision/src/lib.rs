@@ -50,7 +50,7 @@ pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, DestinationsRecord, Entry,
     EntryError, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
 };
-pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry};
+pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry, stopped_by};
 pub use freeze_list::{FreezeList, ListedFreeze};
 pub use lineage::Fate;
 pub use matter::{unspent, usage_queries};

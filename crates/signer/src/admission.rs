@@ -11,7 +11,7 @@ use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, 
 
 use crate::{
     LastWord, LedgerView, SignerError,
-    prepare::{Prepared, is_attestation, room, sequence},
+    prepare::{Prepared, is_attestation, room_for, sequence},
     words::{Matter, replaces, word},
 };
 
@@ -88,8 +88,7 @@ impl<'a> Admission<'a> {
             let message = format!("`{}` used a nonce twice", verified.signer());
             return Some(Reason::new(Tag::StatementNonceReused, message));
         }
-        let kind = verified.envelope().kind();
-        if self.said(verified, admitted) >= room(kind) {
+        if self.said(verified, admitted) >= room_for(verified) {
             let message = SignerError::TooTalkative(verified.signer().clone()).to_string();
             return Some(Reason::new(Tag::MessageTooLarge, message));
         }

@@ -2,7 +2,7 @@
 
 use countersign_approval::{Environment, FreezeScope, StatementError};
 use countersign_chains::AssembleError;
-use countersign_decision::{AcknowledgementError, ChainError, EntryError, ReceiptError, SpendError};
+use countersign_decision::{AcknowledgementError, ChainError, EntryError, Reason, ReceiptError, SpendError};
 use countersign_types::{FreezeId, KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
 
 use crate::{BackendError, JournalError, SignatureError};
@@ -78,6 +78,9 @@ pub enum SignerError {
     /// The ledger kept changing under the pipeline.
     #[error("the bundle or the statements kept changing; ask again")]
     Contended,
+    /// Something stops a withdrawal whose signatures are recorded.
+    #[error("what is signed is kept in: {}", .0.message)]
+    KeptIn(Reason),
     /// No such withdrawal.
     #[error("the signer knows no withdrawal {0}")]
     NotFound(WithdrawalId),
@@ -118,6 +121,7 @@ impl SignerError {
             Self::Receipt(error) => error.tag(),
             Self::AuthorizationExpired(_) => Tag::AuthorizationExpired,
             Self::Contended => Tag::JournalUnavailable,
+            Self::KeptIn(reason) => reason.tag,
             Self::NotFound(_) => Tag::WithdrawalNotFound,
             Self::DevelopmentBackend(_) | Self::MissingKey { .. } => Tag::BackendKeyMissing,
         }

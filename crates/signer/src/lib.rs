@@ -35,6 +35,7 @@ mod people;
 mod pipeline;
 mod prepare;
 mod records;
+mod release;
 mod ruling;
 mod signature;
 mod submission;

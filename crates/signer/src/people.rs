@@ -16,7 +16,7 @@ use crate::{
     activation,
     freezes::{Thawing, certify_freeze, certify_thaw, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
-    prepare::{about, room, subjects},
+    prepare::{about, room_for, subjects},
     propose,
     ruling::Changes,
     watch::{Rejecting, Reporting},
@@ -176,11 +176,20 @@ impl Signer {
 
     /// The receipt of one withdrawal.
     pub async fn receipt(&self, withdrawal: WithdrawalId) -> Result<Vec<u8>, SignerError> {
-        let history = self
-            .journal
-            .history(withdrawal.request())
-            .await?
-            .ok_or(SignerError::NotFound(withdrawal))?;
+        let history = self.history(withdrawal).await?;
+        self.receipt_of(withdrawal, history).await
+    }
+
+    pub(crate) async fn history(&self, withdrawal: WithdrawalId) -> Result<WithdrawalHistory, SignerError> {
+        let history = self.journal.history(withdrawal.request()).await?;
+        history.ok_or(SignerError::NotFound(withdrawal))
+    }
+
+    pub(crate) async fn receipt_of(
+        &self,
+        withdrawal: WithdrawalId,
+        history: WithdrawalHistory,
+    ) -> Result<Vec<u8>, SignerError> {
         let bundles = self.all_bundles().await?;
         let read_epoch = |view: &LedgerView, _| Verdict::unchanged(view.epoch);
         let (epoch, _) = propose(self.journal.as_ref(), Reads::default(), read_epoch).await?;
@@ -289,7 +298,7 @@ impl Intake {
             return Err(SignerError::NonceReused(nonce.0));
         }
         // Freezes and thaws are about no withdrawal, so they have no voices to be counted.
-        let room = room(verified.envelope().kind());
+        let room = room_for(verified);
         if view.voices.values().any(|said| *said >= room) {
             return Err(SignerError::TooTalkative(nonce.0));
         }

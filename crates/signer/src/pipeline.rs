@@ -404,7 +404,7 @@ impl Signer {
     }
 
     /// An earlier bundle: the one in force when a request was first seen.
-    async fn bundle(&self, digest: BundleDigest) -> Result<Arc<Bundle>, SignerError> {
+    pub(crate) async fn bundle(&self, digest: BundleDigest) -> Result<Arc<Bundle>, SignerError> {
         if let Some(known) = self.loaded().by_digest.get(&digest) {
             return Ok(Arc::clone(known));
         }

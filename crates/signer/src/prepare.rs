@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Kind, ObservedFact, Request, StatementError, Verified, verify};
+use countersign_approval::{
+    Body, BookState, Envelope, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified, verify,
+};
 use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};
 use countersign_policy::UsageQuery;
@@ -393,6 +395,28 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Price => 16,
         Kind::Screening | Kind::AddressBook => 48,
         Kind::Request | Kind::Freeze | Kind::Thaw => 0,
+    }
+}
+
+/// How many statements of its signer leave room for this one. What a service says against a payment has room of its own, behind
+/// everything that whoever collects attestations can have journaled before.
+pub(crate) fn room_for(verified: &Verified) -> u64 {
+    let room = room(verified.envelope().kind());
+    match &verified.statement().body {
+        Body::Screening(screening) if screening.result == ScreeningResult::Fail => room.saturating_add(16),
+        Body::AddressBook(entry) if entry.entry == BookState::Removed => room.saturating_add(16),
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Activation(_)
+        | Body::Observation(_)
+        | Body::Freeze(_)
+        | Body::Thaw(_)
+        | Body::Replace(_)
+        | Body::Price(_)
+        | Body::Screening(_)
+        | Body::AddressBook(_) => room,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Kind, Verified};
+use countersign_approval::Verified;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
     Outcome, Reason, Seen, StatementEntry, decide,
@@ -18,6 +18,7 @@ use crate::{
     alarm::Alarm,
     freezes::freeze_fact,
     prepare::{Prepared, about, first_sight, subjects},
+    release::{has_failed, is_unheard},
     words::{Matter, is_passing, standing},
 };
 
@@ -132,10 +133,10 @@ impl Bench {
                 ..ledger.clone()
             });
         }
-        // What is signed stays signed, whatever the policy says by now; only an end and a freeze keep it in. An end does so
-        // whatever else the decision came to: it may not have got as far as naming it.
+        // What is signed stays signed, whatever the policy says by now; only an end, a failed screening and a freeze keep it in.
+        // An end does so whatever else the decision came to: it may not have got as far as naming it.
         let has_ended = ending(&decision).is_some() || record.is_some_and(|record| record.ended.is_some());
-        let is_stopped = has_ended || !decision.entry.ledger.freezes.is_empty();
+        let is_stopped = has_ended || has_failed(&decision) || !decision.entry.ledger.freezes.is_empty();
         if !is_stopped
             && let Some((attempt, signed)) = record.and_then(|record| signed_attempt(record, prepared))
             && !is_unheard(&decision, &statements, signed.recorded_at)
@@ -511,16 +512,6 @@ pub(crate) fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> 
     let mut attempts = record.attempts.iter();
     let attempt = attempts.find(|attempt| attempt.transaction == prepared.decoded.transaction)?;
     Some((attempt.number, attempt.signed.clone()?))
-}
-
-/// Whether somebody said no after signatures were recorded, and the decision did not get as far as asking who that was: a
-/// price is missing, say, which is the orchestrator's to bring.
-fn is_unheard(decision: &Decision, statements: &[Seen], recorded_at: Timestamp) -> bool {
-    let says_no = |seen: &Seen| {
-        let kind = seen.verified.as_ref().map(|verified| verified.envelope().kind());
-        seen.first_seen_at >= recorded_at && matches!(kind, Ok(Kind::Rejection | Kind::Cancel))
-    };
-    decision.entry.statements.is_empty() && statements.iter().any(says_no)
 }
 
 /// The view, reduced to what the decision and its auditors need.

@@ -340,39 +340,62 @@ async fn what_is_said_against_a_payment_names_it_as_its_bytes_do() {
     rig.signer.record_statement(&exact.to_bytes()).await.unwrap();
 }
 
-/// A rejection that comes after the record and before the release keeps the signature in, though the quotes are stale by then
-/// and no decision gets as far as asking who said no.
+/// What is said against a payment after the record and before the release keeps the signature in, though the quotes may be
+/// stale by then, so that no decision gets as far as asking what was said.
 #[tokio::test]
-async fn a_rejection_is_heard_where_prices_are_missing() {
-    let mut crashes = 0;
-    for point in 0.. {
-        let rig = Rig::attested(POLICY).await;
-        let ask = order(0);
-        let request = rig.world.request(&ask);
-        let [alice, bob] = approvals(&rig, &request, &ask);
-        let [a, b] = quotes(&rig, 1);
-        let (book, passed) = (entry(&rig, 3), screening(&rig, &request, |_| {}));
-        let all = [&alice, &bob, &a, &b, &book, &passed];
-        rig.key.faults.arm(point, Fault::Crash);
-        let is_crashed = tokio::select! {
-            biased;
-            () = rig.key.faults.crashed() => true,
-            answer = say(&rig, &ask, &request, &all) => {
-                assert_signed(&answer);
-                false
+async fn a_no_is_heard_where_prices_are_missing() {
+    for (is_screening, wait) in [(false, 301), (true, 301), (true, 0)] {
+        let mut crashes = 0;
+        for point in 0.. {
+            let rig = Rig::attested(POLICY).await;
+            let ask = order(0);
+            let request = rig.world.request(&ask);
+            let [alice, bob] = approvals(&rig, &request, &ask);
+            let [a, b] = quotes(&rig, 1);
+            let (book, passed) = (entry(&rig, 3), screening(&rig, &request, |_| {}));
+            let all = [&alice, &bob, &a, &b, &book, &passed];
+            rig.key.faults.arm(point, Fault::Crash);
+            let is_crashed = tokio::select! {
+                biased;
+                () = rig.key.faults.crashed() => true,
+                answer = say(&rig, &ask, &request, &all) => {
+                    assert_signed(&answer);
+                    false
+                }
+            };
+            rig.key.faults.disarm();
+            if !is_crashed {
+                break;
             }
-        };
-        rig.key.faults.disarm();
-        if !is_crashed {
-            break;
+            let rig = rig.restart().await;
+            let no = match is_screening {
+                true => screening(&rig, &request, |s| (s.result, s.sequence) = (ScreeningResult::Fail, 2)),
+                false => rig.world.rejection("carol", &request),
+            };
+            rig.signer.record_statement(&no.to_bytes()).await.unwrap();
+            rig.advance(wait);
+            let answer = say(&rig, &ask, &request, &[]).await;
+            assert!(!matches!(answer, Answer::Signed { .. }), "point {point}: {answer:?}");
+            if let Ok(receipt) = rig.signer.released_receipt(withdrawal(&request)).await {
+                let receipt = Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+                assert_eq!(receipt.txid, None, "point {point}");
+            }
+            crashes += 1;
         }
-        let rig = rig.restart().await;
-        let rejection = rig.world.rejection("carol", &request);
-        rig.signer.record_statement(&rejection.to_bytes()).await.unwrap();
-        rig.advance(301);
-        let answer = say(&rig, &ask, &request, &[]).await;
-        assert!(!matches!(answer, Answer::Signed { .. }), "point {point}: {answer:?}");
-        crashes += 1;
+        assert!(crashes >= 10, "{crashes}");
     }
-    assert!(crashes >= 10, "{crashes}");
+}
+
+/// However much of what a service says was journaled for a withdrawal: what it says against a payment finds room.
+#[tokio::test]
+async fn there_is_room_for_a_failed_screening() {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    for sequence in 1..=50 {
+        drop(say(&rig, &ask, &request, &[&entry(&rig, sequence)]).await);
+    }
+    assert_eq!(logged(&rig, Kind::AddressBook).await, 48);
+    let failed = screening(&rig, &request, |s| s.result = ScreeningResult::Fail);
+    rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
 }

@@ -67,6 +67,21 @@ impl Rig {
         FreezeList::verify(&list, &log_key(self), self.world.genesis.hash()).unwrap()
     }
 
+    /// Nothing with a signature in it goes to an orchestrator.
+    async fn assert_kept_in(&self, request: &Envelope, tag: Tag) {
+        let id = countersign_decision::testing::withdrawal(request);
+        match self.signer.released_receipt(id).await {
+            Err(error) => assert!(
+                error.tag() == tag || matches!(error, SignerError::NotFound(_)),
+                "{error}"
+            ),
+            Ok(receipt) => {
+                let receipt = Receipt::verify(&receipt, &self.world.genesis_bytes).unwrap();
+                assert_eq!(receipt.txid, None);
+            }
+        }
+    }
+
     async fn entries(&self) -> Vec<Entry> {
         let bytes = self.signer.entries(0, 256).await.unwrap();
         bytes.iter().map(|entry| Entry::parse(entry).unwrap()).collect()
@@ -286,6 +301,7 @@ async fn a_freeze_between_any_two_steps_keeps_the_signature_in() {
             break;
         }
         assert_denied(&answer, Tag::FreezeActive);
+        rig.assert_kept_in(&request, Tag::FreezeActive).await;
         // Not now, not for the resumption, not after a restart: whether or not it was signed and recorded.
         rig.signer.resume(ResumeScope::All).await.unwrap();
         let rig = rig.restart().await;
@@ -307,11 +323,20 @@ async fn what_is_signed_already_is_not_released_again() {
     let signed = assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
     let freeze = rig.freeze("initiator payout-service").await;
     assert_denied(&rig.authorize(&ask, &request, &[]).await.unwrap(), Tag::FreezeActive);
+    let id = countersign_decision::testing::withdrawal(&request);
+    let refused = rig.signer.released_receipt(id).await.unwrap_err();
+    assert_eq!(refused.tag(), Tag::FreezeActive);
+    // People and auditors read it as it is.
+    Receipt::verify(&rig.signer.receipt(id).await.unwrap(), &rig.world.genesis_bytes).unwrap();
     rig.thaw(freeze).await;
+    rig.freeze("initiator dave").await;
     assert_eq!(
         assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap()),
         signed
     );
+    let receipt = rig.signer.released_receipt(id).await.unwrap();
+    let receipt = Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+    assert_eq!(receipt.txid, Some(signed.txid));
     assert_eq!(rig.uses(), 1);
 }
 
@@ -390,6 +415,7 @@ async fn a_cancel_between_any_two_steps_outlasts_the_request() {
             break;
         }
         assert_denied(&answer, Tag::WithdrawalCancelled);
+        rig.assert_kept_in(&request, Tag::WithdrawalCancelled).await;
         rig.advance(2 * 86_400);
         let late = rig.authorize(&ask, &request, &[]).await.unwrap();
         assert_denied(&late, Tag::StatementExpired);

@@ -142,6 +142,7 @@ mod tests {
             ("countersign://person/alice", false, true),
             ("countersign://auditor/export-1", false, true),
             ("countersign://observer/watch-1", false, false),
+            ("countersign://attester/desk", false, true),
         ];
         for (uri, orchestrators, people) in table {
             let caller: Caller = uri.parse().unwrap();

@@ -18,7 +18,7 @@ use countersign_proto::{
     limits::{MAX_PEOPLE_REQUEST_BYTES, MAX_SIGNING_REQUEST_BYTES, MAX_STATEMENT_BYTES, MAX_TRANSACTION_BYTES},
     signer::v1::{
         ActivateBundleRequest, AuthorizeRequest, BundleFile, EvaluateRequest, FetchBundlesRequest,
-        FetchCheckpointRequest, FetchEntriesRequest, FetchReceiptRequest, RecordStatementRequest,
+        FetchCheckpointRequest, FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, RecordStatementRequest,
         SubmitStatementRequest,
     },
     tls::Pem,
@@ -30,6 +30,8 @@ use tonic::{Code, Status};
 const ORCHESTRATOR: &str = "countersign://orchestrator/main";
 const PERSON: &str = "countersign://person/alice";
 const AUDITOR: &str = "countersign://auditor/export-1";
+const ATTESTER: &str = "countersign://attester/desk";
+const OBSERVER: &str = "countersign://observer/watch-1";
 const PIPELINE: &str = "countersign://pipeline/main/payout-service";
 
 fn withdrawal_id() -> String {
@@ -97,6 +99,7 @@ async fn people_tags(running: &Running, pem: &Pem) -> (Vec<Tag>, Vec<Option<Tag>
         client.fetch_checkpoint(FetchCheckpointRequest {}).await.err(),
         client.fetch_entries(FetchEntriesRequest::default()).await.err(),
         client.fetch_receipt(receipt).await.err(),
+        client.list_freezes(ListFreezesRequest {}).await.err(),
     ];
     let tag = |refusal: Option<Status>| refusal.map(|status| tag_of(&status).unwrap());
     (writing, reading.into_iter().map(tag).collect())
@@ -109,7 +112,7 @@ async fn the_first_listener_is_for_orchestrators_alone() {
     // Let in: the core itself refuses.
     assert_eq!(tags[3], Tag::WithdrawalNotFound);
     assert!(!tags.contains(&Tag::CallerNotAllowed), "{tags:?}");
-    for uri in [PERSON, AUDITOR, PIPELINE] {
+    for uri in [PERSON, AUDITOR, ATTESTER, OBSERVER, PIPELINE] {
         let tags = signing_tags(&running, &site.client(uri)).await;
         assert_eq!(tags, [Tag::CallerNotAllowed; 4], "{uri}");
     }
@@ -119,17 +122,21 @@ async fn the_first_listener_is_for_orchestrators_alone() {
 #[tokio::test]
 async fn the_second_listener_is_for_people_and_auditors_only_read() {
     let (site, running) = Site::running().await;
-    let readable = [None, None, None, Some(Tag::WithdrawalNotFound)];
+    let readable = [None, None, None, Some(Tag::WithdrawalNotFound), None];
     let (writing, reading) = people_tags(&running, &site.client(PERSON)).await;
     assert!(!writing.contains(&Tag::CallerNotAllowed), "{writing:?}");
     assert_eq!(reading, readable);
     let (writing, reading) = people_tags(&running, &site.client(AUDITOR)).await;
     assert_eq!(writing, [Tag::CallerNotAllowed; 2]);
     assert_eq!(reading, readable);
-    for uri in [ORCHESTRATOR, PIPELINE] {
+    // Attesters speak. The log has signatures that are kept in, and is not for them to read.
+    let (writing, reading) = people_tags(&running, &site.client(ATTESTER)).await;
+    assert_eq!(writing, [Tag::StatementMalformed, Tag::CallerNotAllowed]);
+    assert_eq!(reading, [Some(Tag::CallerNotAllowed); 5]);
+    for uri in [ORCHESTRATOR, OBSERVER, PIPELINE] {
         let (writing, reading) = people_tags(&running, &site.client(uri)).await;
         assert_eq!(writing, [Tag::CallerNotAllowed; 2], "{uri}");
-        assert_eq!(reading, [Some(Tag::CallerNotAllowed); 4], "{uri}");
+        assert_eq!(reading, [Some(Tag::CallerNotAllowed); 5], "{uri}");
     }
     running.stop().await.unwrap();
 }
@@ -152,7 +159,7 @@ async fn a_certificate_without_one_identity_is_nobody() {
         );
         let (writing, reading) = people_tags(&running, &pem).await;
         assert_eq!(writing, [Tag::CallerUnauthenticated; 2], "{uris:?}");
-        assert_eq!(reading, [Some(Tag::CallerUnauthenticated); 4], "{uris:?}");
+        assert_eq!(reading, [Some(Tag::CallerUnauthenticated); 5], "{uris:?}");
     }
     running.stop().await.unwrap();
 }

@@ -45,6 +45,19 @@ fn certify_speaker(caller: &Caller) -> Result<(), Status> {
     }
 }
 
+/// People and auditors read. The log holds every signature, also those that are kept in: it is not for those who only speak.
+fn certify_reader(caller: &Caller) -> Result<(), Status> {
+    match caller {
+        Caller::Person(_) | Caller::Auditor(_) => Ok(()),
+        Caller::Attester(_) | Caller::Observer(_) | Caller::Orchestrator(_) | Caller::Pipeline { .. } => {
+            Err(errors::status(
+                Tag::CallerNotAllowed,
+                format!("`{caller}` may submit statements here and nothing else"),
+            ))
+        }
+    }
+}
+
 /// Auditors read.
 fn certify_writer(caller: &Caller) -> Result<(), Status> {
     match caller {
@@ -99,7 +112,8 @@ impl People for PeopleService {
         &self,
         request: Request<FetchBundlesRequest>,
     ) -> Result<Response<FetchBundlesResponse>, Status> {
-        let Admitted { place, message, .. } = Admitted::of(request)?;
+        let Admitted { caller, place, message } = Admitted::of(request)?;
+        certify_reader(&caller)?;
         let signer = Arc::clone(&self.signer);
         let call = async move { signer.bundles(message.after_version).await };
         let (bundles, active_version) = run(place, "fetch_bundles", call).await?;
@@ -113,7 +127,8 @@ impl People for PeopleService {
         &self,
         request: Request<FetchCheckpointRequest>,
     ) -> Result<Response<FetchCheckpointResponse>, Status> {
-        let Admitted { place, .. } = Admitted::of(request)?;
+        let Admitted { caller, place, .. } = Admitted::of(request)?;
+        certify_reader(&caller)?;
         let signer = Arc::clone(&self.signer);
         let checkpoint = run(place, "fetch_checkpoint", async move { signer.checkpoint().await }).await?;
         Ok(Response::new(FetchCheckpointResponse { checkpoint }))
@@ -123,7 +138,8 @@ impl People for PeopleService {
         &self,
         request: Request<FetchEntriesRequest>,
     ) -> Result<Response<FetchEntriesResponse>, Status> {
-        let Admitted { place, message, .. } = Admitted::of(request)?;
+        let Admitted { caller, place, message } = Admitted::of(request)?;
+        certify_reader(&caller)?;
         let count = wire::parse_entry_count(message.count)?;
         wire::parse_tree_size(message.tree_size)?;
         let signer = Arc::clone(&self.signer);
@@ -140,7 +156,8 @@ impl People for PeopleService {
         &self,
         request: Request<FetchReceiptRequest>,
     ) -> Result<Response<FetchReceiptResponse>, Status> {
-        let Admitted { place, message, .. } = Admitted::of(request)?;
+        let Admitted { caller, place, message } = Admitted::of(request)?;
+        certify_reader(&caller)?;
         let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let signer = Arc::clone(&self.signer);
         let receipt = run(place, "fetch_receipt", async move { signer.receipt(id).await }).await?;
@@ -151,7 +168,8 @@ impl People for PeopleService {
         &self,
         request: Request<ListFreezesRequest>,
     ) -> Result<Response<ListFreezesResponse>, Status> {
-        let Admitted { place, .. } = Admitted::of(request)?;
+        let Admitted { caller, place, .. } = Admitted::of(request)?;
+        certify_reader(&caller)?;
         let signer = Arc::clone(&self.signer);
         let list = run(place, "list_freezes", async move { signer.freezes().await }).await?;
         Ok(Response::new(ListFreezesResponse { list }))

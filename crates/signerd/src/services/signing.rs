@@ -108,7 +108,8 @@ impl Signing for SigningService {
         let Admitted { place, message, .. } = Admitted::of(request)?;
         let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let signer = Arc::clone(&self.signer);
-        let receipt = run(place, "fetch_receipt", async move { signer.receipt(id).await }).await?;
+        let call = async move { signer.released_receipt(id).await };
+        let receipt = run(place, "fetch_receipt", call).await?;
         Ok(Response::new(FetchReceiptResponse { receipt }))
     }
 }
