@@ -9,6 +9,12 @@ use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 use super::*;
 
+on_each_database! {
+    a_service_never_goes_back,
+    a_destination_is_paid_by_others,
+    lists_and_their_entries_begin_when_a_bundle_brings_them,
+}
+
 fn destination(name: &str) -> Destination {
     format!("eip155:1:0x{name}").parse().unwrap()
 }
@@ -22,9 +28,7 @@ async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
     seen.await.unwrap().0
 }
 
-#[tokio::test]
-async fn a_service_never_goes_back() {
-    let place = Place::new();
+async fn a_service_never_goes_back(place: Place) {
     let journal = with_bundle(&place).await;
     let key = |matter: &str| (signer(), matter.to_owned());
     let word = |sequence, since: Option<i64>| LastWord {
@@ -59,9 +63,7 @@ async fn a_service_never_goes_back() {
 }
 
 /// What a withdrawal paid itself does not count for it, until another one pays there too.
-#[tokio::test]
-async fn a_destination_is_paid_by_others() {
-    let place = Place::new();
+async fn a_destination_is_paid_by_others(place: Place) {
     let journal = with_bundle(&place).await;
     let pays = |name: &str, to: &[&str]| Write::Paid {
         request: request(name),
@@ -85,9 +87,7 @@ async fn a_destination_is_paid_by_others() {
 }
 
 /// What is noted last counts, of a destination as of a list, and nothing becomes older.
-#[tokio::test]
-async fn lists_and_their_entries_begin_when_a_bundle_brings_them() {
-    let place = Place::new();
+async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     let journal = with_bundle(&place).await;
     let listed = |lists: &[&str], added: &[&str]| {
         vec![Write::Listed {
