@@ -386,6 +386,38 @@ async fn a_no_is_heard_where_prices_are_missing() {
     }
 }
 
+/// A limit in money that comes later begins with what was spent, at the price of then.
+#[tokio::test]
+async fn a_later_limit_in_money_counts_what_was_spent_at_its_price() {
+    let mut rig = Rig::attested(POLICY).await;
+    let book = entry(&rig, 3);
+    // One ether of 2 500 dollars.
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    let [a, b] = quotes(&rig, 1);
+    let passed = screening(&rig, &request, |_| {});
+    assert_signed(&say(&rig, &ask, &request, &[&alice, &bob, &a, &b, &passed, &book]).await);
+    let limit = "limits:\n  - { id: usd-day, effects: [transfer], scope: [], window: 24h, hard: \"3500 USD\" }\n";
+    let policy = POLICY.replace("limits: []\n", limit);
+    assert_ne!(policy, POLICY);
+    let second = attested_files(&attested_roster(), &policy);
+    let second = sealed(2, Some(rig.world.bundle().digest()), second);
+    rig.activate(&["alice", "bob"], second.clone()).await.unwrap();
+    rig.world.files = second;
+    let ask = order(1);
+    let request = rig.world.request(&ask);
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    let passed = screening(&rig, &request, |_| {});
+    // The market has fallen. 2 500 and 1 000 are within 3 500, and one dollar more is not.
+    let quotes = |sequence, price| [SOURCES[0], SOURCES[1]].map(|s| rig.world.quote(s, sequence, price, now(&rig)));
+    let [a, b] = quotes(2, "1001");
+    let answer = say(&rig, &ask, &request, &[&alice, &bob, &a, &b, &passed, &book]).await;
+    assert_denied(&answer, Tag::LimitWindowExceeded);
+    let [a, b] = quotes(3, "1000");
+    assert_signed(&say(&rig, &ask, &request, &[&a, &b, &passed]).await);
+}
+
 /// However much of what a service says was journaled for a withdrawal: what it says against a payment finds room.
 #[tokio::test]
 async fn there_is_room_for_a_failed_screening() {

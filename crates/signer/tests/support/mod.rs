@@ -69,10 +69,10 @@ pub enum Mood {
     Waits,
 }
 
-/// Real keys in memory, one of each curve, that count how often they are used.
+/// Real keys in memory that count how often they are used.
 pub struct MemoryKey {
-    key: k256::ecdsa::SigningKey,
-    public: PublicKey,
+    /// The wallet's of the development bundle, and those of the secrets 2 and 3.
+    keys: Vec<k256::ecdsa::SigningKey>,
     ed25519: ed25519_dalek::SigningKey,
     pub mood: std::sync::Mutex<Mood>,
     pub uses: AtomicU64,
@@ -85,9 +85,19 @@ pub struct MemoryKey {
 
 impl MemoryKey {
     fn new() -> Self {
+        let small = |secret: u8| {
+            let mut bytes = [0; 32];
+            bytes[31] = secret;
+            bytes
+        };
+        let keys = [WALLET_SEED, small(2), small(3)];
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|secret| k256::ecdsa::SigningKey::from_slice(secret).unwrap())
+            .collect();
+        assert_eq!(public(&keys[0]), WALLET_KEY.parse().unwrap());
         Self {
-            key: k256::ecdsa::SigningKey::from_slice(&WALLET_SEED).unwrap(),
-            public: WALLET_KEY.parse().unwrap(),
+            keys,
             ed25519: ed25519_dalek::SigningKey::from_bytes(&solana::WALLET_SEED),
             mood: std::sync::Mutex::new(Mood::Signs),
             uses: AtomicU64::new(0),
@@ -101,14 +111,19 @@ impl MemoryKey {
         PublicKey::Ed25519(self.ed25519.verifying_key().to_bytes())
     }
 
-    fn sign_bytes(&self, bytes: &SigningBytes, mood: Mood) -> RawSignature {
+    fn ecdsa(&self, key: &KeyId) -> Option<&k256::ecdsa::SigningKey> {
+        self.keys.iter().find(|held| public(held).id() == *key)
+    }
+
+    fn sign_bytes(&self, job: &SigningJob, mood: Mood) -> Option<RawSignature> {
         let lie = u8::from(mood == Mood::Lies);
-        match bytes.clone() {
+        Some(match job.bytes().clone() {
             SigningBytes::EcdsaPrehash(mut digest) => {
                 digest[0] ^= lie;
                 // Tokens draw their nonces: two signatures over one digest differ.
                 let mut draw = Draw(self.uses.load(Ordering::SeqCst));
-                let signature: k256::ecdsa::Signature = self.key.sign_prehash_with_rng(&mut draw, &digest).unwrap();
+                let key = self.ecdsa(&job.key())?;
+                let signature: k256::ecdsa::Signature = key.sign_prehash_with_rng(&mut draw, &digest).unwrap();
                 RawSignature::Ecdsa(signature.to_bytes().into())
             }
             SigningBytes::Ed25519Message(mut message) => {
@@ -116,16 +131,21 @@ impl MemoryKey {
                 RawSignature::Ed25519(self.ed25519.sign(&message).to_bytes())
             }
             SigningBytes::SchnorrPrehash(_) => panic!("no key for it"),
-        }
+        })
     }
+}
+
+fn public(key: &k256::ecdsa::SigningKey) -> PublicKey {
+    PublicKey::Secp256k1(key.verifying_key().to_sec1_point(true).as_bytes().try_into().unwrap())
 }
 
 impl KeyBackend for MemoryKey {
     fn public_key(&self, key: &KeyId) -> Option<PublicKey> {
-        [self.public, self.solana()].into_iter().find(|held| held.id() == *key)
+        let held = self.keys.iter().map(public).chain([self.solana()]);
+        held.into_iter().find(|held| held.id() == *key)
     }
     fn schemes(&self, key: &KeyId) -> &[Scheme] {
-        if *key == self.public.id() {
+        if self.ecdsa(key).is_some() {
             &[Scheme::Ecdsa]
         } else if *key == self.solana().id() {
             &[Scheme::Ed25519]
@@ -149,8 +169,9 @@ impl KeyBackend for MemoryKey {
                 self.arrived.add_permits(1);
                 self.gate.acquire().await.unwrap().forget();
             }
+            let signature = self.sign_bytes(&job, mood);
+            let signature = signature.ok_or(BackendError::KeyMissing(job.key()))?;
             self.uses.fetch_add(1, Ordering::SeqCst);
-            let signature = self.sign_bytes(job.bytes(), mood);
             if self.faults.reach().await {
                 return Err(BackendError::Unavailable("the answer was lost".to_owned()));
             }
