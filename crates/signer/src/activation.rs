@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis, Verified, verify};
+use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis, StatementError, Verified, verify};
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, RequestDigest, StatementDigest, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Timestamp};
 
 use crate::{
     Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, entries, past,
@@ -115,14 +115,17 @@ impl Signer {
             return Ok(None);
         }
         round.candidate(epoch)?;
-        let known = known(&round.said)?;
+        let said = round.said_by()?;
         let mut handed = Vec::new();
         let mut seen = BTreeSet::new();
         for bytes in statements {
             let verified = round.certify_handed(bytes)?;
             verified.statement().header.certify(self.genesis.hash(), epoch, now)?;
-            if !known.contains(&verified.digest()) && seen.insert(verified.digest()) {
-                handed.push(verified);
+            match said.get(&verified.digest()) {
+                None if seen.insert(verified.digest()) => handed.push(verified),
+                None => {}
+                Some(first) if first.as_ref() == Some(verified.signer()) => {}
+                Some(_) => return Err(SignerError::NotFirst(verified.signer().clone())),
             }
         }
         Ok(Some(handed))
@@ -172,13 +175,26 @@ impl Round {
         Candidate::follow(&self.genesis, epoch, self.previous.as_deref(), Arc::clone(&self.bundle))
     }
 
+    fn verify(&self, envelope: &Envelope) -> Result<Verified, StatementError> {
+        match &self.previous {
+            Some(previous) => verify(envelope, previous.roster()),
+            None => verify(envelope, &self.genesis),
+        }
+    }
+
+    /// Who said what is journaled about the bundle; `None` for somebody who has left the roster.
+    fn said_by(&self) -> Result<BTreeMap<StatementDigest, Option<PrincipalId>>, SignerError> {
+        let by = |said: &JournaledStatement| {
+            let envelope = Envelope::parse(&said.envelope)?;
+            let signer = self.verify(&envelope).ok().map(|verified| verified.signer().clone());
+            Ok((envelope.statement_digest(), signer))
+        };
+        self.said.iter().map(by).collect()
+    }
+
     /// A statement that is handed in with the bundle is about it, and by somebody who counts.
     fn certify_handed(&self, bytes: &[u8]) -> Result<Verified, SignerError> {
-        let envelope = Envelope::parse(bytes)?;
-        let verified = match &self.previous {
-            Some(previous) => verify(&envelope, previous.roster())?,
-            None => verify(&envelope, &self.genesis)?,
-        };
+        let verified = self.verify(&Envelope::parse(bytes)?)?;
         let is_about = matches!(&verified.statement().body, Body::Activation(activation)
             if activation.bundle == self.bundle.digest()
                 && activation.version == self.bundle.version()

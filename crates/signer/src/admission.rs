@@ -85,7 +85,8 @@ impl<'a> Admission<'a> {
         }
         let nonce = nonce_of(verified);
         if !nonce_is_free(self.view, verified) || admitted.nonces.contains(&nonce) {
-            let message = format!("`{}` used a nonce twice", verified.signer());
+            let signer = verified.signer();
+            let message = format!("`{signer}` used a nonce twice, or signed what somebody else had signed before");
             return Some(Reason::new(Tag::StatementNonceReused, message));
         }
         if self.said(verified, admitted) >= room_for(verified) {
@@ -190,9 +191,13 @@ impl<'a> Admission<'a> {
     }
 }
 
+/// Whether a statement is journaled as its signer's, or may be: its nonce is not used, and nobody else signed the same text.
 pub(crate) fn nonce_is_free(view: &LedgerView, verified: &Verified) -> bool {
-    let owner = view.nonce_owners.get(&nonce_of(verified));
-    owner.is_none_or(|owner| *owner == verified.digest())
+    let digest = verified.digest();
+    match view.nonce_owners.get(&nonce_of(verified)) {
+        Some(owner) => *owner == digest,
+        None => !view.statements.contains_key(&digest),
+    }
 }
 
 fn nonce_of(verified: &Verified) -> (PrincipalId, StatementNonce) {

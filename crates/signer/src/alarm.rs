@@ -7,7 +7,6 @@ use countersign_types::{ParsedTransaction, Timestamp};
 
 use crate::{
     LedgerView,
-    admission::nonce_is_free,
     breakers::{Adds, Tripped, heard, rejections},
     ruling::{Bench, signed_attempt},
     watch::{ForeignSpend, unclaimed},
@@ -30,8 +29,7 @@ impl Bench {
         decision: &Decision,
     ) -> Alarm {
         let (prepared, record) = (&self.prepared, view.withdrawal.as_ref());
-        let is_new = || nonce_is_free(view, &prepared.verified) && self.is_admissible(view, now, decision);
-        if record.is_none() && !is_new() {
+        if record.is_none() && !self.is_admissible(view, now, decision) {
             return Alarm::default();
         }
         let is_signed = record.is_some_and(|record| signed_attempt(record, prepared).is_some());

@@ -33,6 +33,9 @@ pub enum SignerError {
     /// One person has said enough about one withdrawal.
     #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
     TooTalkative(PrincipalId),
+    /// Somebody else signed the very same statement, and it is journaled as theirs.
+    #[error("somebody else signed the same statement before `{0}`: sign it anew, under a nonce of your own")]
+    NotFirst(PrincipalId),
     /// A freeze of something that the bundle in force does not know: a misspelt name would stop nothing.
     #[error("the bundle in force knows no {0} in these letters; nothing was frozen")]
     UnknownScope(FreezeScope),
@@ -103,7 +106,7 @@ impl SignerError {
         match self {
             Self::Statement(error) => error.tag(),
             Self::NotPermitted { .. } => Tag::StatementNotPermitted,
-            Self::NonceReused(_) => Tag::StatementNonceReused,
+            Self::NonceReused(_) | Self::NotFirst(_) => Tag::StatementNonceReused,
             Self::Superseded(_) => Tag::AttestationSuperseded,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,

@@ -288,12 +288,16 @@ impl Intake {
         if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(self.bundle) {
             return Ok(Verdict::unchanged(Ok(None)));
         }
+        let header = &verified.statement().header;
+        let nonce = (verified.signer().clone(), header.nonce);
         if let Some(first_seen_at) = view.statements.get(&verified.digest()) {
+            // What is acknowledged is this person's word: a digest names a text, not who signed it.
+            if view.nonce_owners.get(&nonce) != Some(&verified.digest()) {
+                return Err(SignerError::NotFirst(nonce.0));
+            }
             return self.make_up(view, now, *first_seen_at);
         }
-        let header = &verified.statement().header;
         header.certify(self.deployment, view.epoch, now)?;
-        let nonce = (verified.signer().clone(), header.nonce);
         if view.nonce_owners.contains_key(&nonce) {
             return Err(SignerError::NonceReused(nonce.0));
         }
@@ -348,10 +352,12 @@ impl Intake {
 /// The end of a withdrawal that has not ended.
 fn end(withdrawal: WithdrawalId, view: &LedgerView) -> Option<Write> {
     let record = view.withdrawal.as_ref();
-    record.is_none_or(|record| record.ended.is_none()).then(|| Write::Ended {
-        request: withdrawal.request(),
-        tag: Tag::WithdrawalCancelled,
-    })
+    record
+        .is_none_or(|record| record.ended.is_none())
+        .then(|| Write::Ended {
+            request: withdrawal.request(),
+            tag: Tag::WithdrawalCancelled,
+        })
 }
 
 fn seen(statement: JournaledStatement) -> SeenStatement {

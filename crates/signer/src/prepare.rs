@@ -318,12 +318,20 @@ pub(crate) fn first_sight(verified: &Verified, now: Timestamp) -> Seen {
 /// Splits what was handed in: known already, fresh, or to be ignored.
 fn sort_statements(decoded: &Decoded, bundle: &Bundle, journaled: &[Seen]) -> (Vec<Verified>, Vec<Reason>) {
     let withdrawal = WithdrawalId::of(decoded.digest);
-    let mut known: BTreeSet<StatementDigest> = journaled.iter().map(|seen| seen.digest).collect();
+    let signer = |seen: &Seen| Some(seen.verified.as_ref().ok()?.signer().clone());
+    let known = journaled.iter().map(|seen| (seen.digest, signer(seen)));
+    let mut known: BTreeMap<StatementDigest, Option<PrincipalId>> = known.collect();
     let (mut fresh, mut ignored) = (Vec::new(), Vec::new());
     for envelope in &decoded.statements {
         match certify(envelope.as_ref(), bundle, withdrawal) {
-            Ok(verified) if known.insert(verified.digest()) => fresh.push(verified),
-            Ok(_) => {}
+            Ok(verified) => match known.get(&verified.digest()) {
+                None => {
+                    known.insert(verified.digest(), Some(verified.signer().clone()));
+                    fresh.push(verified);
+                }
+                Some(first) if first.as_ref() == Some(verified.signer()) => {}
+                Some(_) => ignored.push(not_first(&verified)),
+            },
             Err(reason) => ignored.push(reason),
         }
     }
@@ -334,6 +342,12 @@ fn sort_statements(decoded: &Decoded, bundle: &Bundle, journaled: &[Seen]) -> (V
         observed.or(matter(verified).map(|(_, sequence)| u64::MAX.saturating_sub(sequence)))
     });
     (fresh, ignored)
+}
+
+/// Why a statement is ignored whose very text somebody else signed before. A digest names a text, not who signed it.
+fn not_first(verified: &Verified) -> Reason {
+    let message = SignerError::NotFirst(verified.signer().clone()).to_string();
+    Reason::new(Tag::StatementNonceReused, message)
 }
 
 fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind), SignerError> {

@@ -77,6 +77,10 @@ impl Bench {
         let Some(first) = known.find(|bundle| bundle.digest() == first_digest) else {
             return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
         };
+        // Also where there is a record: the same text under the signature of another initiator is another's request.
+        if !nonce_is_free(view, &prepared.verified) {
+            return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
+        }
         let mut ledger = ledger_facts(view, prepared);
         let mut wants = prepared.bundle.policy().wants();
         wants.join(first.policy().wants());
@@ -142,9 +146,6 @@ impl Bench {
             && !is_unheard(&decision, &statements, signed.recorded_at)
         {
             return Ok(Verdict::unchanged(Ruling::AlreadySigned(attempt, signed)));
-        }
-        if record.is_none() && !nonce_is_free(view, &prepared.verified) {
-            return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
         }
         if record.is_none() && !self.is_admissible(view, now, &decision) {
             return Ok(Verdict::unchanged(Ruling::Answered(answer(
@@ -499,7 +500,9 @@ fn ending(decision: &Decision) -> Option<Tag> {
 }
 
 fn nonce_reused(verified: &Verified) -> Answer {
-    let message = format!("`{}` used the request's nonce for another statement", verified.signer());
+    let signer = verified.signer();
+    let message =
+        format!("`{signer}` used the request's nonce for another statement, or the request is somebody else's");
     Answer::Denied {
         reasons: vec![Reason::new(Tag::StatementNonceReused, message)],
         is_final: true,
