@@ -100,6 +100,11 @@ impl AssetId {
         })))
     }
 
+    /// Whether both are one id in one place. Then they are equal; if not, they may be equal all the same.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The network that the asset lives on.
     pub fn chain(&self) -> &ChainId {
         &self.0.chain

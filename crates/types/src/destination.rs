@@ -1,6 +1,6 @@
 //! Destinations: an address together with the network it is on (CAIP-10).
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub enum DestinationError {
 #[serde(try_from = "String", into = "String")]
 pub struct Destination {
     chain: ChainId,
-    address: String,
+    address: Arc<str>,
 }
 
 impl Destination {
@@ -41,7 +41,7 @@ impl Destination {
         }
         Ok(Self {
             chain: chain.clone(),
-            address: address.to_owned(),
+            address: address.into(),
         })
     }
 
