@@ -181,7 +181,7 @@ impl Bundle {
             if self.roster.thaw_delay() == Duration::ZERO {
                 found.push(LoadError::new("roster.yaml", TOP, Problem::NoThawDelay));
             }
-            for currency in self.policy.wants().currencies {
+            for currency in self.policy.wants().currencies.iter().copied() {
                 let sources = self.roster.price_sources(currency);
                 if sources.is_none_or(|sources| sources.quorum().threshold() < 2) {
                     let problem = Problem::LonePriceSource(currency);

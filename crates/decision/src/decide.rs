@@ -282,8 +282,8 @@ impl<'a> Draft<'a> {
     /// What would have to be quoted for the policies to compare in money.
     fn missing_prices(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
         let case = self.case;
-        let mut currencies = case.active.policy().wants().currencies;
-        currencies.extend(case.first.policy().wants().currencies);
+        let mut currencies = case.active.policy().wants().currencies.clone();
+        currencies.extend(&case.first.policy().wants().currencies);
         self.attested.missing_prices(&currencies, parsed, case.active.roster())
     }
 

@@ -1,9 +1,9 @@
 //! What must be there before the key is used: joined over every require that matches.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use countersign_types::{AttestationKind, Duration, GroupId, PrincipalId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many distinct people of one group must approve: at least one, so that no quorum is of nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,88 +30,109 @@ impl fmt::Display for Seats {
 /// The oldest that an attestation of a kind by a service may be.
 type MaxAges = BTreeMap<AttestationKind, BTreeMap<PrincipalId, Duration>>;
 
-/// The obligations of a transaction. Joining never lowers one.
+/// The obligations of a transaction. Joining never lowers one. Copies share one place: traces name the obligations of rules
+/// many times.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Obligations(Arc<Parts>);
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Obligations {
+#[serde(rename = "Obligations", deny_unknown_fields)]
+struct Parts {
     approvals: BTreeMap<GroupId, Seats>,
     time_lock: Duration,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attestations: MaxAges,
 }
 
-impl Obligations {
-    /// Seats by group, and how long to wait after the quorum is complete.
-    pub fn new(approvals: BTreeMap<GroupId, Seats>, time_lock: Duration) -> Self {
-        Self {
-            approvals,
-            time_lock,
-            attestations: BTreeMap::new(),
-        }
+impl Serialize for Obligations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
-
-    /// Asks for an attestation too; of several maximum ages for one kind and service the shortest holds.
-    pub fn with_attestation(mut self, kind: AttestationKind, by: PrincipalId, max_age: Duration) -> Self {
-        self.ask(kind, by, max_age);
-        self
+}
+impl<'de> Deserialize<'de> for Obligations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parts::deserialize(deserializer).map(|parts| Self(Arc::new(parts)))
     }
+}
 
+impl Parts {
     fn ask(&mut self, kind: AttestationKind, by: PrincipalId, max_age: Duration) {
         let held = self.attestations.entry(kind).or_default().entry(by).or_insert(max_age);
         *held = max_age.min(*held);
     }
+}
+
+impl Obligations {
+    /// Seats by group, and how long to wait after the quorum is complete.
+    pub fn new(approvals: BTreeMap<GroupId, Seats>, time_lock: Duration) -> Self {
+        Self(Arc::new(Parts {
+            approvals,
+            time_lock,
+            attestations: BTreeMap::new(),
+        }))
+    }
+
+    /// Asks for an attestation too; of several maximum ages for one kind and service the shortest holds.
+    pub fn with_attestation(mut self, kind: AttestationKind, by: PrincipalId, max_age: Duration) -> Self {
+        Arc::make_mut(&mut self.0).ask(kind, by, max_age);
+        self
+    }
 
     /// The attestations, each with the oldest that it may be.
     pub fn attestations(&self) -> impl Iterator<Item = (AttestationKind, &PrincipalId, Duration)> {
-        self.attestations
+        self.0
+            .attestations
             .iter()
             .flat_map(|(kind, services)| services.iter().map(|(by, max_age)| (*kind, by, *max_age)))
     }
 
     /// Seats by group.
     pub fn approvals(&self) -> &BTreeMap<GroupId, Seats> {
-        &self.approvals
+        &self.0.approvals
     }
 
     /// Seats by group, as numbers.
     pub fn seats(&self) -> BTreeMap<GroupId, u32> {
-        self.approvals
-            .iter()
-            .map(|(group, seats)| (group.clone(), seats.count()))
-            .collect()
+        let seats = self.0.approvals.iter();
+        seats.map(|(group, seats)| (group.clone(), seats.count())).collect()
     }
 
     /// How long to wait after the quorum is complete.
     pub fn time_lock(&self) -> Duration {
-        self.time_lock
+        self.0.time_lock
     }
 
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.approvals.is_empty() && self.time_lock == Duration::ZERO && self.attestations.is_empty()
+        self.0.approvals.is_empty() && self.0.time_lock == Duration::ZERO && self.0.attestations.is_empty()
     }
 
     /// Adds other obligations: per group the largest number of seats, the longest time-lock, every attestation.
     pub fn join(&mut self, other: &Self) {
-        for (group, seats) in &other.approvals {
-            self.approvals
-                .entry(group.clone())
-                .and_modify(|held| *held = (*held).max(*seats))
-                .or_insert(*seats);
+        if self.is_empty() {
+            self.clone_from(other);
+            return;
         }
-        self.time_lock = self.time_lock.max(other.time_lock);
-        for (kind, by, max_age) in other.attestations() {
-            self.ask(kind, by.clone(), max_age);
+        let parts = Arc::make_mut(&mut self.0);
+        for (group, seats) in &other.0.approvals {
+            match parts.approvals.get_mut(group) {
+                Some(held) => *held = (*held).max(*seats),
+                None => drop(parts.approvals.insert(group.clone(), *seats)),
+            }
+        }
+        parts.time_lock = parts.time_lock.max(other.0.time_lock);
+        for (kind, services) in &other.0.attestations {
+            for (by, max_age) in services {
+                parts.ask(*kind, by.clone(), *max_age);
+            }
         }
     }
 
     /// The same obligations one by one: seats of one group, the time-lock, one attestation each.
     pub fn parts(&self) -> Vec<Self> {
-        let seats = self.approvals.iter().map(|(group, seats)| Self {
-            approvals: BTreeMap::from([(group.clone(), *seats)]),
-            ..Self::default()
-        });
-        let lock = (self.time_lock != Duration::ZERO).then(|| Self::new(BTreeMap::new(), self.time_lock));
+        let seats = self.0.approvals.iter();
+        let seats = seats.map(|(group, seats)| Self::new(BTreeMap::from([(group.clone(), *seats)]), Duration::ZERO));
+        let lock = (self.time_lock() != Duration::ZERO).then(|| Self::new(BTreeMap::new(), self.time_lock()));
         let attested = self
             .attestations()
             .map(|(kind, by, max_age)| Self::default().with_attestation(kind, by.clone(), max_age));
@@ -121,18 +142,18 @@ impl Obligations {
     /// Whether these obligations ask for at least everything that the other ones ask for.
     pub fn covers(&self, other: &Self) -> bool {
         // Whole, without `..`: what may be asked for besides must be compared here too.
-        let Self {
+        let Parts {
             approvals,
             time_lock,
             attestations: _,
-        } = other;
+        } = &*other.0;
         let has_seats =
-            |(group, seats): (&GroupId, &Seats)| self.approvals.get(group).is_some_and(|held| held >= seats);
+            |(group, seats): (&GroupId, &Seats)| self.0.approvals.get(group).is_some_and(|held| held >= seats);
         let has_attestation = |(kind, by, max_age): (AttestationKind, &PrincipalId, Duration)| {
-            let held = self.attestations.get(&kind).and_then(|services| services.get(by));
+            let held = self.0.attestations.get(&kind).and_then(|services| services.get(by));
             held.is_some_and(|held| *held <= max_age)
         };
-        self.time_lock >= *time_lock && approvals.iter().all(has_seats) && other.attestations().all(has_attestation)
+        self.0.time_lock >= *time_lock && approvals.iter().all(has_seats) && other.attestations().all(has_attestation)
     }
 }
 

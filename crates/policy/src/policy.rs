@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::RuleId;
 
-use crate::{Breaker, Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, rule::Seen};
+use crate::{Breaker, Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, Wants, rule::Seen};
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
@@ -33,6 +33,8 @@ pub struct Policy {
     limits: BTreeMap<RuleId, Limit>,
     forbids: BTreeMap<RuleId, Forbid>,
     breakers: BTreeMap<RuleId, Breaker>,
+    /// Follows from the rules.
+    wants: Wants,
 }
 
 /// Everything that a policy is made of.
@@ -58,13 +60,16 @@ impl Policy {
             return Err(PolicyError::TooManyRules { found });
         }
         let mut ids = BTreeSet::new();
-        Ok(Self {
+        let mut policy = Self {
             permits: by_id(parts.permits, Permit::id, &mut ids)?,
             requires: by_id(parts.requires, Require::id, &mut ids)?,
             limits: by_id(parts.limits, Limit::id, &mut ids)?,
             forbids: by_id(parts.forbids, Forbid::id, &mut ids)?,
             breakers: BTreeMap::new(),
-        })
+            wants: Wants::default(),
+        };
+        policy.wants = Wants::of(&policy);
+        Ok(policy)
     }
 
     /// Adds breakers, under the same bounds. They are no part of an evaluation: the signer holds them against its journal.
@@ -114,6 +119,8 @@ impl Policy {
             limits,
             forbids,
             breakers,
+            // Follows from the others.
+            wants: _,
         } = self;
         Kinds {
             permits,
@@ -126,6 +133,11 @@ impl Policy {
 }
 
 impl Policy {
+    /// What its rules may look at.
+    pub fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
     /// What an evaluation of these facts, or of facts that know more, needs to know of counters.
     pub fn usage_queries(&self, facts: &Facts<'_>) -> BTreeSet<UsageQuery> {
         let seen = Seen::all(facts);

@@ -30,10 +30,10 @@ impl Wants {
     }
 
     /// Wants what the other one wants too.
-    pub fn join(&mut self, other: Self) {
-        self.currencies.extend(other.currencies);
-        self.books.extend(other.books);
-        self.attesters.extend(other.attesters);
+    pub fn join(&mut self, other: &Self) {
+        self.currencies.extend(&other.currencies);
+        self.books.extend(other.books.iter().cloned());
+        self.attesters.extend(other.attesters.iter().cloned());
         self.history |= other.history;
         self.ages |= other.ages;
         self.time |= other.time;
@@ -92,17 +92,21 @@ impl Wants {
     }
 }
 
-impl Policy {
-    /// What its rules may look at.
-    pub fn wants(&self) -> Wants {
-        let mut wants = Wants::default();
-        self.permits().for_each(|permit| wants.conditions(permit.conditions()));
-        self.forbids().for_each(|forbid| wants.conditions(forbid.conditions()));
-        for require in self.requires() {
+impl Wants {
+    /// What the rules of a policy may look at.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let mut wants = Self::default();
+        policy
+            .permits()
+            .for_each(|permit| wants.conditions(permit.conditions()));
+        policy
+            .forbids()
+            .for_each(|forbid| wants.conditions(forbid.conditions()));
+        for require in policy.requires() {
             wants.conditions(require.conditions());
             wants.obligations(require.obligations());
         }
-        for limit in self.limits() {
+        for limit in policy.limits() {
             wants.conditions(limit.conditions());
             let meter = limit.meter();
             wants.ceiling(&meter.hard);

@@ -82,7 +82,7 @@ impl Bench {
             return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
         }
         let mut ledger = ledger_facts(view, prepared);
-        let mut wants = prepared.bundle.policy().wants();
+        let mut wants = prepared.bundle.policy().wants().clone();
         wants.join(first.policy().wants());
         let admission = Admission {
             deployment: self.deployment,
