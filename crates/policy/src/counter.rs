@@ -3,15 +3,15 @@
 //! A counter's identity is *what* it adds up: the measure, the conditions that select, the values of its scope. The rule's
 //! id, its bounds and its window are no part of it, so renaming a rule or moving a bound never starts a new count.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use countersign_types::{Amount, AssetId, CounterId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, ScopeBy, Window};
 
-/// A measure, a few conditions and a scope or two.
-const USUAL_TEXT_BYTES: usize = 256;
+/// A line or two of scope.
+const USUAL_SCOPE_BYTES: usize = 128;
 
 /// What a counter adds up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,39 +37,46 @@ impl Measure {
     }
 }
 
-/// One counter: a measure, what it selects, and the values of its scope.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CounterKey {
-    measure: Measure,
-    /// The canonical lines of the conditions, in the order of [`crate::ConditionKind`].
-    filter: Arc<[String]>,
-    scope: BTreeMap<ScopeBy, String>,
+/// The counters of one measure and one selection; the values of a scope make one of them. A policy writes what they have
+/// in common once, when it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    /// The lines that all of them have in common.
+    head: String,
+    /// The one without scope.
+    whole: CounterId,
 }
 
-impl CounterKey {
+impl Counters {
     /// `filter` has the canonical lines of the conditions, in the order of [`crate::ConditionKind`].
-    pub fn new(measure: Measure, filter: Arc<[String]>, scope: BTreeMap<ScopeBy, String>) -> Self {
-        Self { measure, filter, scope }
+    pub fn new(measure: &Measure, filter: &[String]) -> Self {
+        let mut head = format!("measure {}\n", measure.text());
+        for words in filter {
+            head.extend(["filter ", words, "\n"]);
+        }
+        Self {
+            whole: CounterId::of(head.as_bytes()),
+            head,
+        }
     }
 
-    /// The canonical text that the id digests, for a person who asks what a counter is.
-    pub fn text(&self) -> String {
-        let measure = self.measure.text();
-        let mut text = String::with_capacity(USUAL_TEXT_BYTES);
-        let mut line = |words: [&str; 3]| words.into_iter().chain(["\n"]).for_each(|word| text.push_str(word));
-        line(["measure ", &measure, ""]);
-        for words in self.filter.iter() {
-            line(["filter ", words, ""]);
-        }
-        for (by, value) in &self.scope {
-            line(["scope ", by.as_str(), &format!(" {value}")]);
+    /// The canonical text that the id digests, for a person who asks what a counter is: `scope` in order of [`ScopeBy`].
+    pub fn text<V: AsRef<str>>(&self, scope: impl IntoIterator<Item = (ScopeBy, V)>) -> String {
+        let mut text = String::with_capacity(self.head.len().saturating_add(USUAL_SCOPE_BYTES));
+        text.push_str(&self.head);
+        for (by, value) in scope {
+            text.extend(["scope ", by.as_str(), " ", value.as_ref(), "\n"]);
         }
         text
     }
 
-    /// The identity.
-    pub fn id(&self) -> CounterId {
-        CounterId::of(self.text().as_bytes())
+    /// The identity: `scope` in order of [`ScopeBy`].
+    pub fn id<V: AsRef<str>>(&self, scope: impl IntoIterator<Item = (ScopeBy, V)>) -> CounterId {
+        let mut scope = scope.into_iter().peekable();
+        if scope.peek().is_none() {
+            return self.whole;
+        }
+        CounterId::of(self.text(scope).as_bytes())
     }
 }
 
@@ -142,65 +149,84 @@ impl Usage {
 
     /// What a counter stands at over a window; `None` is unknown.
     pub fn before(&self, counter: CounterId, window: &Window) -> Option<Amount> {
-        self.counters.get(&counter)?.windows.get(window).copied()
+        Some(self.standing(counter, window)?.before)
     }
 
-    /// POLICY.md step 6: what the counter stands at with this charge: only what goes beyond the lineage's largest charge
-    /// so far is added. `None` is unknown, or over 256 bits.
+    /// What a counter stands at with this charge; `None` is unknown, or over 256 bits.
     pub fn after(&self, charge: &Charge, window: &Window) -> Option<Amount> {
-        let before = self.before(charge.counter, window)?;
-        let lineage = self.counters.get(&charge.counter)?.lineage;
-        let increment = charge.amount.checked_sub(lineage).unwrap_or_default();
-        before.checked_add(increment)
+        self.standing(charge.counter, window)?.after(charge.amount)
+    }
+
+    pub(crate) fn standing(&self, counter: CounterId, window: &Window) -> Option<Standing> {
+        let usage = self.counters.get(&counter)?;
+        Some(Standing {
+            before: *usage.windows.get(window)?,
+            lineage: usage.lineage,
+        })
+    }
+}
+
+/// Where a counter stands before a charge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) before: Amount,
+    lineage: Amount,
+}
+
+impl Standing {
+    /// POLICY.md step 6: only what goes beyond the lineage's largest charge so far is added. `None` is over 256 bits.
+    pub(crate) fn after(self, charge: Amount) -> Option<Amount> {
+        let increment = charge.checked_sub(self.lineage).unwrap_or_default();
+        self.before.checked_add(increment)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    fn key(measure: Measure, filter: &[&str], scope: &[(ScopeBy, &str)]) -> CounterKey {
-        let scope = scope.iter().map(|(by, value)| (*by, (*value).to_owned())).collect();
-        CounterKey::new(measure, filter.iter().map(|line| (*line).to_owned()).collect(), scope)
+    fn text(measure: Measure, filter: &[&str], scope: &[(ScopeBy, &str)]) -> (String, CounterId) {
+        let filter: Vec<String> = filter.iter().map(|line| (*line).to_owned()).collect();
+        let counters = Counters::new(&measure, &filter);
+        let scope = || scope.iter().copied();
+        (counters.text(scope()), counters.id(scope()))
     }
 
     /// Golden: journals store this id. Computed independently: see `docs/formats.md`.
     #[test]
     fn golden_counter() {
         let asset = "eip155:1/slip44:60".parse().unwrap();
-        let key = key(
+        let (text, id) = text(
             Measure::Amount(asset),
             &["effects transfer"],
             &[(ScopeBy::Wallet, "eth-hot")],
         );
         assert_eq!(
-            key.text(),
+            text,
             "measure amount eip155:1/slip44:60\nfilter effects transfer\nscope wallet eth-hot\n"
         );
         let formats = include_str!("../../../docs/formats.md");
-        assert!(
-            formats.contains(&key.text()) && formats.contains(&key.id().to_string()),
-            "{}",
-            key.id()
-        );
+        assert!(formats.contains(&text) && formats.contains(&id.to_string()), "{id}");
     }
 
     #[test]
     fn every_part_is_part_of_the_identity() {
-        let base = key(Measure::Count, &["effects fee"], &[(ScopeBy::Wallet, "a")]);
-        for other in [
-            key(Measure::NewDestinations, &["effects fee"], &[(ScopeBy::Wallet, "a")]),
-            key(
-                Measure::Money(Currency::Usd),
-                &["effects fee"],
-                &[(ScopeBy::Wallet, "a")],
-            ),
-            key(Measure::Count, &[], &[(ScopeBy::Wallet, "a")]),
-            key(Measure::Count, &["effects fee"], &[]),
-            key(Measure::Count, &["effects fee"], &[(ScopeBy::Wallet, "b")]),
-            key(Measure::Count, &["effects fee"], &[(ScopeBy::Initiator, "a")]),
-        ] {
-            assert_ne!(base.id(), other.id(), "{}", other.text());
+        let wallet = &[(ScopeBy::Wallet, "a")][..];
+        let texts = [
+            text(Measure::Count, &["effects fee"], wallet),
+            text(Measure::NewDestinations, &["effects fee"], wallet),
+            text(Measure::Money(Currency::Usd), &["effects fee"], wallet),
+            text(Measure::Count, &[], wallet),
+            text(Measure::Count, &["effects fee"], &[]),
+            text(Measure::Count, &["effects fee"], &[(ScopeBy::Wallet, "b")]),
+            text(Measure::Count, &["effects fee"], &[(ScopeBy::Initiator, "a")]),
+        ];
+        let ids: BTreeSet<CounterId> = texts.iter().map(|(_, id)| *id).collect();
+        assert_eq!(ids.len(), texts.len(), "{texts:?}");
+        for (text, id) in texts {
+            assert_eq!(CounterId::of(text.as_bytes()), id, "{text}");
         }
     }
 

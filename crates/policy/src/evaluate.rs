@@ -1,190 +1,104 @@
 //! POLICY.md steps 1–7.
-
-use std::collections::BTreeMap;
-
-use countersign_types::{RuleId, Tag};
+//!
+//! There is one evaluation. Whoever asks for its trace (step 10) has it recorded on the way, whoever does not pays nothing
+//! for it, and the answer cannot differ: a recorder is told and never asked.
 
 use crate::{
-    Facts, Policy,
-    obligations::Obligations,
+    Evaluation, Facts, Obligations, Outcome, Policy,
+    record::{Recorder, Silence, TraceRecorder},
     rule::Seen,
-    trace::{Comparison, EffectTrace, Evaluation, LimitTrace, MAX_REASONS, Outcome, Reason, RequireTrace, SEMANTICS},
 };
 
-/// Holds the facts against the policy. Total: every input has an answer, and whatever is not covered is denied.
+/// Holds the facts against the policy, and says how the answer came about. Total: every input has an answer, and whatever
+/// is not covered is denied.
 pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Evaluation {
     let seen = Seen::all(facts);
-    let mut trace = Trace::of(&seen);
-    trace.forbid(policy, &seen);
-    trace.cover(policy, &seen);
-    trace.require(policy, &seen);
-    trace.charge(policy, &seen);
-    trace.conclude()
+    let mut trace = TraceRecorder::of(policy, &seen);
+    let outcome = conclude(policy, &seen, &mut trace);
+    trace.into_evaluation(outcome)
 }
 
-/// The evaluation while it is being computed.
-struct Trace {
-    reasons: Vec<Reason>,
-    effects: BTreeMap<u32, EffectTrace>,
-    requires: Vec<RequireTrace>,
-    limits: Vec<LimitTrace>,
+/// The outcome of [`evaluate`] alone.
+pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Outcome {
+    conclude(policy, &Seen::all(facts), &mut Silence)
 }
 
-impl Trace {
-    fn of(seen: &[Seen<'_>]) -> Self {
-        let effects = seen.iter().map(|effect| {
-            let trace = EffectTrace {
-                index: effect.index,
-                kind: effect.fact().effect.kind(),
-                permits: Vec::new(),
-                requires: Vec::new(),
-                forbids: Vec::new(),
-            };
-            (effect.index, trace)
-        });
-        Self {
-            effects: effects.collect(),
-            reasons: Vec::new(),
-            requires: Vec::new(),
-            limits: Vec::new(),
-        }
+fn conclude(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Outcome {
+    let is_forbidden = forbid(policy, seen, recorder);
+    let is_covered = cover(policy, seen, recorder);
+    let mut asked = require(policy, seen, recorder);
+    let is_within = charge(policy, seen, recorder, &mut asked);
+    if is_forbidden || !is_covered || !is_within {
+        return Outcome::Deny;
     }
-
-    /// Step 3: any forbid that matches an effect or a sum denies.
-    fn forbid(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
-        for forbid in policy.forbids() {
-            let Some(matched) = forbid.matched(seen) else { continue };
-            self.note(&matched.effects, forbid.id(), |effect| &mut effect.forbids);
-            let reason = |effect, detail| Reason {
-                tag: Tag::ForbidMatched,
-                rule: Some(forbid.id().clone()),
-                effect,
-                detail,
-            };
-            if matched.comparisons.is_empty() {
-                self.reasons
-                    .extend(matched.effects.iter().map(|index| reason(Some(*index), None)));
-            }
-            let compared = matched.comparisons.into_iter();
-            self.reasons
-                .extend(compared.map(|(effect, detail)| reason(effect, Some(detail))));
-        }
-    }
-
-    /// Step 4: any effect that no permit covers denies, and so does a transaction without effects.
-    fn cover(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
-        for permit in policy.permits() {
-            self.note(&permit.covered(seen), permit.id(), |effect| &mut effect.permits);
-        }
-        let uncovered = |effect| Reason {
-            tag: Tag::PermitUncovered,
-            rule: None,
-            effect,
-            detail: None,
-        };
-        if self.effects.is_empty() {
-            self.reasons.push(uncovered(None));
-        }
-        let bare = self.effects.values().filter(|effect| effect.permits.is_empty());
-        self.reasons.extend(bare.map(|effect| uncovered(Some(effect.index))));
-    }
-
-    /// Step 5: the requires that match an effect or a sum.
-    fn require(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
-        for require in policy.requires() {
-            let Some(matched) = require.matched(seen) else { continue };
-            self.note(&matched.effects, require.id(), |effect| &mut effect.requires);
-            let mut over: Vec<Comparison> = matched.comparisons.into_iter().map(|(_, compared)| compared).collect();
-            over.sort_unstable();
-            over.dedup();
-            self.requires.push(RequireTrace {
-                rule: require.id().clone(),
-                obligations: require.obligations().clone(),
-                over,
-            });
-        }
-    }
-
-    /// Steps 6 and 7: every key that a limit induces; over its hard maximum, or unknown, denies.
-    fn charge(&mut self, policy: &Policy, seen: &[Seen<'_>]) {
-        for limit in policy.limits() {
-            for charge in limit.charges(seen) {
-                self.reasons.extend(overrun(&charge));
-                self.limits.push(charge);
-            }
-        }
-    }
-
-    fn note(&mut self, effects: &[u32], rule: &RuleId, list: impl Fn(&mut EffectTrace) -> &mut Vec<RuleId>) {
-        for index in effects {
-            if let Some(effect) = self.effects.get_mut(index) {
-                list(effect).push(rule.clone());
-            }
-        }
-    }
-
-    fn conclude(mut self) -> Evaluation {
-        let outcome = if self.reasons.is_empty() {
-            let mut obligations = Obligations::default();
-            let asked = self.requires.iter().map(|require| &require.obligations);
-            let over_soft = self.limits.iter().filter_map(|limit| limit.over_soft.as_ref());
-            asked.chain(over_soft).for_each(|asked| obligations.join(asked));
-            Outcome::Allow(obligations)
-        } else {
-            Outcome::Deny
-        };
-        let left_out = self.reasons.len().saturating_sub(MAX_REASONS);
-        self.reasons.truncate(MAX_REASONS);
-        Evaluation {
-            semantics: SEMANTICS.to_owned(),
-            outcome,
-            reasons: self.reasons,
-            reasons_left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
-            effects: self.effects.into_values().collect(),
-            requires: self.requires,
-            limits: self.limits,
-        }
-    }
+    Outcome::Allow(asked)
 }
 
-/// Why a charge is not within its limit.
-fn overrun(charge: &LimitTrace) -> Option<Reason> {
-    let is_within = charge.after.zip(charge.hard).is_some_and(|(after, hard)| after <= hard);
-    if is_within {
-        return None;
+/// Step 3: any forbid that matches an effect or a sum denies.
+fn forbid(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> bool {
+    let mut is_forbidden = false;
+    for forbid in policy.forbids().filter(|forbid| forbid.may_match(seen)) {
+        is_forbidden = true;
+        recorder.forbidden(forbid, seen);
     }
-    let is_known = charge.charge.is_some() && charge.hard.is_some();
-    let tag = match (&charge.window, charge.before, charge.after) {
-        (_, None, _) if is_known => Tag::LimitUsageUnknown,
-        (None, _, Some(_)) if is_known => Tag::LimitPerTransactionExceeded,
-        (Some(_), _, Some(_)) if is_known => Tag::LimitWindowExceeded,
-        (_, _, _) => Tag::LimitUnknownAmount,
-    };
-    let detail = charge.hard.map(|hard| Comparison {
-        asset: charge.key.asset.clone().filter(|_| charge.currency.is_none()),
-        currency: charge.currency,
-        value: charge.after,
-        bound: Some(hard),
-    });
-    Some(Reason {
-        tag,
-        rule: Some(charge.rule.clone()),
-        effect: None,
-        detail,
-    })
+    is_forbidden
+}
+
+/// Step 4: any effect that no permit covers denies, and so does a transaction without effects.
+fn cover(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> bool {
+    let mut covered = vec![false; seen.len()];
+    for permit in policy.permits() {
+        let coverage = permit.coverage(seen);
+        for (effect, is_covered) in seen.iter().zip(&mut covered).filter(|(effect, _)| coverage.has(effect)) {
+            *is_covered = true;
+            recorder.covered(permit, effect);
+        }
+    }
+    let bare = seen.iter().zip(&covered).filter(|(_, is_covered)| !**is_covered);
+    bare.for_each(|(effect, _)| recorder.uncovered(Some(effect)));
+    if seen.is_empty() {
+        recorder.uncovered(None);
+    }
+    !seen.is_empty() && covered.into_iter().all(|is_covered| is_covered)
+}
+
+/// Step 5: the join of what the requires ask for that match an effect or a sum.
+fn require(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Obligations {
+    let mut asked = Obligations::default();
+    for require in policy.requires().filter(|require| require.may_match(seen)) {
+        asked.join(require.obligations());
+        recorder.required(require, seen);
+    }
+    asked
+}
+
+/// Steps 6 and 7: every key that a limit induces; over its hard maximum, or unknown, denies; over its soft one, what that
+/// asks for joins in.
+fn charge(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder, asked: &mut Obligations) -> bool {
+    let mut is_within = true;
+    for limit in policy.limits() {
+        for charged in limit.charges(seen) {
+            is_within &= charged.is_within();
+            if charged.is_over_soft() {
+                limit.over_soft().into_iter().for_each(|over| asked.join(over));
+            }
+            recorder.charged(limit, &charged);
+        }
+    }
+    is_within
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::{
-        AmountMax, Ceiling, Charge, Condition, CounterUsage, Effects, Forbid, Limit, Meter, Permit, PolicyParts,
-        Require, To, TotalOver, Usage,
+        AmountMax, Ceiling, Charge, Comparison, Condition, CounterUsage, Effects, Forbid, Limit, MAX_REASONS, Meter,
+        Permit, PolicyParts, Reason, Require, To, TotalOver, Usage,
         testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer},
     };
-    use countersign_types::{Amount, Effect, EffectKind};
+    use countersign_types::{Amount, Effect, EffectKind, Tag};
 
     fn effects(kinds: &[EffectKind]) -> Condition {
         Condition::Effects(Effects(kinds.iter().copied().collect()))

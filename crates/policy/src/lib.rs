@@ -1,4 +1,5 @@
-//! The policy engine: `evaluate(policy, facts) -> evaluation`, total, pure and deterministic (POLICY.md, `cs-eval/1`).
+//! The policy engine: `evaluate(policy, facts) -> evaluation`, total, pure and deterministic (POLICY.md, `cs-eval/1`), and
+//! `decide(policy, facts) -> outcome`, the same without the trace.
 //!
 //! Promises: default deny; the order of rules never matters; a fact that is unknown counts against the withdrawal in
 //! every kind of rule; nothing overrides a forbid; a permit never lowers an obligation; splitting a payment meets the
@@ -31,6 +32,7 @@ mod list;
 mod money;
 mod obligations;
 mod policy;
+mod record;
 mod rule;
 mod sums;
 #[cfg(test)]
@@ -45,10 +47,10 @@ pub use condition::{
     FeeRate, FeeShare, Hours, InitiatorGroups, Initiators, MAX_WORD, Networks, OneOf, Selectors, Subjects, Tiers, To,
     TotalMax, TotalOver, Wallets, Word, WordTest, Words,
 };
-pub use counter::{Charge, CounterKey, CounterUsage, Measure, Usage, UsageQuery};
+pub use counter::{Charge, CounterUsage, Counters, Measure, Usage, UsageQuery};
 pub use countersign_types::{AttestationKind, Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, UnknownCurrency};
 pub use error::PolicyError;
-pub use evaluate::evaluate;
+pub use evaluate::{decide, evaluate};
 pub use facts::{Actor, Context, DestinationFacts, EffectFact, Facts};
 pub use list::{DestinationList, DestinationLists, ListError, MAX_LIST_BYTES, MAX_LIST_ENTRIES};
 pub use money::Prices;

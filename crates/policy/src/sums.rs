@@ -1,7 +1,5 @@
 //! The sums that amounts are compared by, so that a split payment meets the tiers of the whole.
 
-use std::collections::BTreeMap;
-
 use countersign_types::{Amount, AssetId, Destination, Effect, SubjectId};
 
 use crate::facts::{EffectFact, Facts};
@@ -13,40 +11,98 @@ pub(crate) fn add(sum: Sum, amount: Sum) -> Sum {
     sum.and_then(|sum| sum.checked_add(amount?))
 }
 
+/// Up to so many keys are looked at one after the other: whether two of them are equal is found out sooner than their order.
+const FEW: usize = 8;
+
+/// Sums by key, in order of key. Sorted rows, because a transaction has few keys and each is looked up a few times.
+#[derive(Debug)]
+pub(crate) struct SumsBy<K>(Vec<(K, Sum)>);
+
+impl<K: Ord> SumsBy<K> {
+    /// Adds up the rows of each key.
+    pub(crate) fn of(rows: impl IntoIterator<Item = (K, Sum)>) -> Self {
+        let mut rows: Vec<(K, Sum)> = rows.into_iter().collect();
+        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        rows.dedup_by(|(key, amount), (held, sum)| {
+            let is_same = key == held;
+            if is_same {
+                *sum = add(*sum, *amount);
+            }
+            is_same
+        });
+        Self(rows)
+    }
+
+    /// The sum of a key; nothing where there is no row.
+    pub(crate) fn sum(&self, key: &K) -> Sum {
+        let row = if self.0.len() <= FEW {
+            self.0.iter().find(|(held, _)| held == key)
+        } else {
+            let at = self.0.binary_search_by(|(held, _)| held.cmp(key)).ok();
+            at.and_then(|at| self.0.get(at))
+        };
+        row.map_or(Some(Amount::ZERO), |(_, sum)| *sum)
+    }
+
+    /// Without the keys whose sum is known to be nothing.
+    pub(crate) fn without_zeros(mut self) -> Self {
+        self.0.retain(|(_, sum)| *sum != Some(Amount::ZERO));
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, Sum)> {
+        self.0.iter()
+    }
+}
+
+impl<K> IntoIterator for SumsBy<K> {
+    type Item = (K, Sum);
+    type IntoIter = std::vec::IntoIter<(K, Sum)>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// Sums of one transaction by asset, and below it by destination and by subject.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sums<'a> {
-    to_destination: BTreeMap<(&'a AssetId, &'a Destination), Sum>,
-    for_subject: BTreeMap<(&'a AssetId, &'a SubjectId), Sum>,
-    /// Transfers whose subject is unknown: each may be anybody's.
-    for_anybody: BTreeMap<&'a AssetId, Sum>,
-    all_transfers: BTreeMap<&'a AssetId, Sum>,
+    to_destination: SumsBy<(&'a AssetId, &'a Destination)>,
+    /// Of transfers. One whose subject is unknown may be anybody's.
+    for_subject: SumsBy<(&'a AssetId, Option<&'a SubjectId>)>,
+    /// Of transfers. Empty where every subject is known: nobody asks.
+    for_all: SumsBy<&'a AssetId>,
 }
 
 impl<'a> Sums<'a> {
-    pub(crate) fn of(facts: &Facts<'a>) -> Self {
-        let mut sums = Self::default();
-        for fact in facts.effects.iter().filter(|fact| !fact.effect.is_own_change()) {
-            sums.count(fact);
-        }
-        sums
-    }
-
-    fn count(&mut self, fact: &EffectFact<'a>) {
-        let (Some(asset), Some(amount)) = (fact.effect.asset(), fact.effect.amount()) else {
-            return;
-        };
-        let grow = |sum: &mut Sum| *sum = add(*sum, Some(amount));
-        let zero = Some(Amount::ZERO);
-        if let Some(destination) = fact.effect.destination() {
-            grow(self.to_destination.entry((asset, destination)).or_insert(zero));
-        }
-        if matches!(fact.effect, Effect::Transfer { .. }) {
-            grow(self.all_transfers.entry(asset).or_insert(zero));
-            match fact.subject {
-                Some(subject) => grow(self.for_subject.entry((asset, subject)).or_insert(zero)),
-                None => grow(self.for_anybody.entry(asset).or_insert(zero)),
-            }
+    pub(crate) fn of(facts: &'a Facts<'a>) -> Self {
+        let seen = facts.effects.iter().filter(|fact| !fact.effect.is_own_change());
+        let to_destination = seen.clone().filter_map(|fact| {
+            let key = (fact.effect.asset()?, fact.effect.destination()?);
+            Some((key, Some(fact.effect.amount()?)))
+        });
+        let transfers = seen.filter_map(|fact| match fact.effect {
+            Effect::Transfer { asset, amount, .. } => Some(((asset, fact.subject), Some(*amount))),
+            Effect::Internal { .. }
+            | Effect::Fee { .. }
+            | Effect::Allowance { .. }
+            | Effect::AuthorityChange { .. }
+            | Effect::CodeChange { .. }
+            | Effect::DelayedAuthorization { .. }
+            | Effect::ContractCall { .. }
+            | Effect::Opaque { .. }
+            | Effect::PersonalMessage { .. } => None,
+        });
+        let for_subject = SumsBy::of(transfers);
+        let has_unknown = for_subject.iter().any(|((_, subject), _)| subject.is_none());
+        let for_all = for_subject.iter().filter(|_| has_unknown);
+        Self {
+            to_destination: SumsBy::of(to_destination),
+            for_all: SumsBy::of(for_all.map(|((asset, _), sum)| (*asset, *sum))),
+            for_subject,
         }
     }
 
@@ -56,23 +112,18 @@ impl<'a> Sums<'a> {
         let own = fact.effect.amount()?;
         let asset = fact.effect.asset()?;
         let to_destination = match fact.effect.destination() {
-            Some(destination) => self
-                .to_destination
-                .get(&(asset, destination))
-                .copied()
-                .unwrap_or(Some(own))?,
+            Some(destination) => self.to_destination.sum(&(asset, destination))?,
             None => own,
         };
         if !matches!(fact.effect, Effect::Transfer { .. }) {
             return Some(to_destination);
         }
-        let zero = Some(Amount::ZERO);
         let for_subject = match fact.subject {
-            Some(subject) => add(
-                self.for_subject.get(&(asset, subject)).copied().unwrap_or(zero),
-                self.for_anybody.get(asset).copied().unwrap_or(zero),
+            Some(_) => add(
+                self.for_subject.sum(&(asset, fact.subject)),
+                self.for_subject.sum(&(asset, None)),
             ),
-            None => self.all_transfers.get(asset).copied().unwrap_or(zero),
+            None => self.for_all.sum(&asset),
         }?;
         Some(to_destination.max(for_subject))
     }

@@ -17,7 +17,7 @@ use countersign_types::*;
 use proptest::prelude::*;
 use support::{World, naive, parts, world};
 
-fn decide(parts: &PolicyParts, world: &World) -> Option<Obligations> {
+fn decided(parts: &PolicyParts, world: &World) -> Option<Obligations> {
     match evaluation(parts, world).outcome {
         Outcome::Deny => None,
         Outcome::Allow(obligations) => Some(obligations),
@@ -125,28 +125,28 @@ proptest! {
         let mut rotated = world.clone();
         let by = by % world.effects.len().max(1);
         rotated.effects.rotate_left(by);
-        prop_assert_eq!(decide(&parts, &world), decide(&parts, &rotated));
+        prop_assert_eq!(decided(&parts, &world), decided(&parts, &rotated));
     }
 
     #[test]
     fn adding_a_forbid_never_loosens(parts in parts(), world in world(), rule in support::forbid("f9".into())) {
         let mut more = parts.clone();
         more.forbids.push(rule);
-        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+        prop_assert!(is_no_looser(decided(&parts, &world).as_ref(), decided(&more, &world).as_ref()));
     }
 
     #[test]
     fn adding_a_require_never_loosens(parts in parts(), world in world(), rule in support::require("r9".into())) {
         let mut more = parts.clone();
         more.requires.push(rule);
-        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+        prop_assert!(is_no_looser(decided(&parts, &world).as_ref(), decided(&more, &world).as_ref()));
     }
 
     #[test]
     fn adding_a_limit_never_loosens(parts in parts(), world in world(), rule in support::limit("l9".into())) {
         let mut more = parts.clone();
         more.limits.push(rule);
-        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&more, &world).as_ref()));
+        prop_assert!(is_no_looser(decided(&parts, &world).as_ref(), decided(&more, &world).as_ref()));
     }
 
     #[test]
@@ -170,7 +170,7 @@ proptest! {
         let with = |limit: Limit| {
             let mut parts = parts.clone();
             parts.limits.push(limit);
-            decide(&parts, &world)
+            decided(&parts, &world)
         };
         prop_assert!(is_no_looser(with(limit).as_ref(), with(lowered).as_ref()));
     }
@@ -179,8 +179,8 @@ proptest! {
     fn a_permit_never_lowers_an_obligation(parts in parts(), world in world(), rule in support::permit("p9".into())) {
         let mut more = parts.clone();
         more.permits.push(rule);
-        if let Some(before) = decide(&parts, &world) {
-            prop_assert_eq!(decide(&more, &world), Some(before), "and never turns an allow into a denial");
+        if let Some(before) = decided(&parts, &world) {
+            prop_assert_eq!(decided(&more, &world), Some(before), "and never turns an allow into a denial");
         }
     }
 
@@ -190,13 +190,13 @@ proptest! {
         let names_unlisted = |conditions: &Conditions| conditions.iter().any(|c| *c == Condition::To(To::Unlisted));
         prop_assume!(what != 1 || !parts.permits.iter().any(|permit| names_unlisted(permit.conditions())));
         let forgetful = forget(&world, what);
-        prop_assert!(is_no_looser(decide(&parts, &world).as_ref(), decide(&parts, &forgetful).as_ref()));
+        prop_assert!(is_no_looser(decided(&parts, &world).as_ref(), decided(&parts, &forgetful).as_ref()));
     }
 
     #[test]
     fn splitting_a_payment_changes_nothing(parts in parts(), world in world(), at in 0_usize..6, first in 0_u64..13) {
         if let Some(split) = split(&world, at, first) {
-            prop_assert_eq!(decide(&parts, &world), decide(&parts, &split));
+            prop_assert_eq!(decided(&parts, &world), decided(&parts, &split));
         }
     }
 
@@ -214,7 +214,16 @@ proptest! {
     #[test]
     fn the_naive_evaluator_agrees(parts in parts(), world in world()) {
         let policy = Policy::new(parts.clone()).unwrap();
-        prop_assert_eq!(decide(&parts, &world), naive::evaluate(&policy, &world));
+        prop_assert_eq!(decided(&parts, &world), naive::evaluate(&policy, &world));
+    }
+
+    #[test]
+    fn the_outcome_is_the_same_without_a_trace(parts in parts(), world in world()) {
+        let policy = Policy::new(parts.clone()).unwrap();
+        let usage = world.usage(&policy);
+        let mut facts = world.facts();
+        facts.context.usage = &usage;
+        prop_assert_eq!(decide(&policy, &facts), evaluate(&policy, &facts).outcome);
     }
 }
 
@@ -226,7 +235,7 @@ fn random_pairs_reach_every_outcome() {
     let (mut denied, mut free, mut obliged) = (0, 0, 0);
     for _ in 0..2_000 {
         let (parts, world) = (parts(), world()).new_tree(&mut runner).unwrap().current();
-        match decide(&parts, &world) {
+        match decided(&parts, &world) {
             None => denied += 1,
             Some(obligations) if obligations.is_empty() => free += 1,
             Some(_) => obliged += 1,

@@ -13,7 +13,7 @@ use super::Withdrawal;
 use crate::{
     Actor, Conditions, Context, CounterUsage, DestinationFacts, DestinationLists, EffectFact, Evaluation, Facts,
     Obligations, Outcome, Policy, Usage, evaluate,
-    rule::{Matched, Seen},
+    rule::{self, Seen},
 };
 
 /// Somebody who may ask for withdrawals.
@@ -153,7 +153,7 @@ impl Setting<'_> {
 pub(super) fn may_match(setting: &Setting<'_>, conditions: &Conditions, withdrawal: &Withdrawal) -> bool {
     let effects = setting.effects(withdrawal);
     let facts = setting.facts(withdrawal, &effects);
-    facts.is_some_and(|facts| Matched::of(conditions, &Seen::all(&facts)).is_some())
+    facts.is_some_and(|facts| rule::may_match(conditions, &Seen::all(&facts)))
 }
 
 /// What a journal would answer: every counter stands at zero, but for the one that the withdrawal names, in every window

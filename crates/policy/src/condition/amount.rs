@@ -1,10 +1,7 @@
 //! `amount.max` and `amount.over`: the amount of an effect, which is never less than what the whole transaction moves of
 //! that asset to that destination or for that subject.
 
-use super::{
-    Bounds, View,
-    bounds::{is_over, is_within},
-};
+use super::{Bounds, View};
 use crate::Truth;
 
 /// At most every bound that there is for it; an amount without a bound is not covered.
@@ -13,7 +10,7 @@ pub struct AmountMax(pub Bounds);
 
 impl AmountMax {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        is_within(self.0.compare(view.registered, view.amount, view.facts.values()))
+        self.0.is_within(view.valued())
     }
 }
 
@@ -23,7 +20,7 @@ pub struct AmountOver(pub Bounds);
 
 impl AmountOver {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        is_over(self.0.compare(view.registered, view.amount, view.facts.values()))
+        self.0.is_over(view.valued())
     }
 }
 

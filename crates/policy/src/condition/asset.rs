@@ -12,8 +12,8 @@ pub struct Assets(pub OneOf<AssetId>);
 
 impl Assets {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        let asset = view.fact.effect.asset();
-        asset.map_or(Truth::Unknown, |asset| self.0.contains(asset).into())
+        view.asset()
+            .map_or(Truth::Unknown, |asset| self.0.contains(asset).into())
     }
 }
 

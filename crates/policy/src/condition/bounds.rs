@@ -6,11 +6,22 @@ use countersign_types::{Amount, AssetId};
 
 use crate::{Comparison, Currency, Truth, facts::Values, sums::Sum};
 
-/// A bound for each of some assets, in base units, and for each of some currencies, in 10⁻⁸.
+/// A bound for each of some assets, in base units, and for each of some currencies, in 10⁻⁸: both in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bounds {
-    by_asset: BTreeMap<AssetId, Amount>,
-    by_currency: BTreeMap<Currency, Amount>,
+    by_asset: Vec<(AssetId, Amount)>,
+    by_currency: Vec<(Currency, Amount)>,
+}
+
+/// Up to so many assets are looked at one after the other: whether two of them are equal is found out sooner than their order.
+const FEW: usize = 8;
+
+/// An amount, of the asset of the bundle that it is of, and by what it is valued.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Valued<'a> {
+    pub(crate) registered: Option<&'a AssetId>,
+    pub(crate) sum: Sum,
+    pub(crate) values: Values<'a>,
 }
 
 /// What a bound is in.
@@ -36,13 +47,23 @@ pub(crate) enum Compared<'a> {
 impl Bounds {
     /// The same bounds, and one in money.
     pub fn with_money(mut self, currency: Currency, bound: Amount) -> Self {
-        self.by_currency.insert(currency, bound);
+        self.by_currency.retain(|(held, _)| *held != currency);
+        self.by_currency.push((currency, bound));
+        self.by_currency.sort_unstable();
         self
     }
 
     /// The bound of an asset.
     pub fn bound(&self, asset: &AssetId) -> Option<Amount> {
-        self.by_asset.get(asset).copied()
+        let row = if self.by_asset.len() <= FEW {
+            // The rules of a bundle share their ids with its registry.
+            let shared = self.by_asset.iter().find(|(held, _)| held.is_shared_with(asset));
+            shared.or_else(|| self.by_asset.iter().find(|(held, _)| held == asset))
+        } else {
+            let at = self.by_asset.binary_search_by(|(held, _)| held.cmp(asset)).ok();
+            at.and_then(|at| self.by_asset.get(at))
+        };
+        row.map(|(_, bound)| *bound)
     }
 
     /// Whether nothing has a bound.
@@ -52,10 +73,9 @@ impl Bounds {
 
     /// Whether a bound is zero.
     pub fn has_zero(&self) -> bool {
-        self.by_asset
-            .values()
-            .chain(self.by_currency.values())
-            .any(Amount::is_zero)
+        let by_asset = self.by_asset.iter().map(|(_, bound)| bound);
+        let by_currency = self.by_currency.iter().map(|(_, bound)| bound);
+        by_asset.chain(by_currency).any(Amount::is_zero)
     }
 
     /// The bounds by asset, in order.
@@ -65,29 +85,39 @@ impl Bounds {
 
     /// The bounds in money, in order.
     pub fn money(&self) -> impl Iterator<Item = (Currency, Amount)> {
-        self.by_currency.iter().map(|(currency, bound)| (*currency, *bound))
+        self.by_currency.iter().copied()
     }
 
-    /// An amount against every bound that there is for it: that of its asset, and those in money. An amount of no asset that
-    /// the bundle knows cannot be valued, whatever the bounds say.
-    pub(crate) fn compare<'a>(
-        &'a self,
-        registered: Option<&'a AssetId>,
-        amount: Sum,
-        values: Values<'a>,
-    ) -> impl Iterator<Item = Compared<'a>> {
-        let unknown = registered.is_none().then_some(Compared::Unknown);
-        let by_asset = registered.and_then(|asset| {
-            let bound = self.bound(asset)?;
-            Some(Compared::of(Unit::Asset(asset), amount, bound))
+    /// Holds an amount against every bound that there is for it: that of its asset, and those in money. An amount of no asset
+    /// that the bundle knows cannot be valued, whatever the bounds say.
+    pub(crate) fn compare<'a>(&'a self, amount: Valued<'a>, mut with: impl FnMut(Compared<'a>)) {
+        let Some(asset) = amount.registered else {
+            return with(Compared::Unknown);
+        };
+        if let Some(bound) = self.bound(asset) {
+            with(Compared::of(Unit::Asset(asset), amount.sum, bound));
+        }
+        for (currency, bound) in &self.by_currency {
+            let worth = amount.sum.and_then(|sum| amount.values.worth(asset, sum, *currency));
+            with(Compared::of(Unit::Money(*currency), worth, *bound));
+        }
+    }
+
+    /// At most every bound that there is for it; what has no bound is not within it.
+    pub(super) fn is_within(&self, amount: Valued<'_>) -> Truth {
+        let mut within = None;
+        self.compare(amount, |compared| {
+            let is_within = compared.is_within();
+            within = Some(within.map_or(is_within, |before: Truth| before.and(is_within)));
         });
-        let by_currency = registered.into_iter().flat_map(move |asset| {
-            self.money().map(move |(currency, bound)| {
-                let worth = amount.and_then(|amount| values.worth(asset, amount, currency));
-                Compared::of(Unit::Money(currency), worth, bound)
-            })
-        });
-        unknown.into_iter().chain(by_asset).chain(by_currency)
+        within.unwrap_or(Truth::False)
+    }
+
+    /// Over any bound that there is for it; what has no bound is not over it.
+    pub(super) fn is_over(&self, amount: Valued<'_>) -> Truth {
+        let mut over = Truth::False;
+        self.compare(amount, |compared| over = over.or(compared.is_over()));
+        over
     }
 }
 
@@ -142,9 +172,11 @@ pub(crate) fn is_over<'a>(compared: impl IntoIterator<Item = Compared<'a>>) -> T
 
 impl FromIterator<(AssetId, Amount)> for Bounds {
     fn from_iter<I: IntoIterator<Item = (AssetId, Amount)>>(bounds: I) -> Self {
+        // Of two bounds for one asset the later one holds.
+        let by_asset: BTreeMap<AssetId, Amount> = bounds.into_iter().collect();
         Self {
-            by_asset: bounds.into_iter().collect(),
-            by_currency: BTreeMap::new(),
+            by_asset: by_asset.into_iter().collect(),
+            by_currency: Vec::new(),
         }
     }
 }
@@ -158,8 +190,12 @@ mod tests {
         let (world, asset) = (World::default(), name.map(asset));
         let facts = world.facts();
         let registered = asset.as_ref().filter(|asset| facts.values().is_registered(asset));
-        let compare = || bounds.compare(registered, amount.map(Amount::from_base_units), facts.values());
-        (is_within(compare()), is_over(compare()))
+        let valued = Valued {
+            registered,
+            sum: amount.map(Amount::from_base_units),
+            values: facts.values(),
+        };
+        (bounds.is_within(valued), bounds.is_over(valued))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use countersign_types::{Amount, AssetId, Effect, EffectKind};
 
-use super::{Bounds, View, bounds::is_within};
+use super::{Bounds, View};
 use crate::{Facts, Truth, sums::Sum};
 
 /// The effect is a fee within every bound that there is for it.
@@ -14,7 +14,7 @@ impl FeeMax {
         if !matches!(view.fact.effect, Effect::Fee { .. }) {
             return Truth::False;
         }
-        is_within(self.0.compare(view.registered, view.amount, view.facts.values()))
+        self.0.is_within(view.valued())
     }
 }
 

@@ -40,7 +40,7 @@ pub use self::{
     total::{TotalMax, TotalOver},
     wallet::Wallets,
 };
-pub(crate) use self::{tier::tier_word, total::Totals};
+pub(crate) use self::{bounds::Valued, effect_kind::Kinds, tier::tier_word, total::Totals};
 use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
 
 /// One effect, seen by a condition.
@@ -48,10 +48,28 @@ use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
 pub(crate) struct View<'a> {
     pub(crate) facts: &'a Facts<'a>,
     pub(crate) fact: &'a EffectFact<'a>,
-    /// Its asset, if the bundle knows it: amounts of any other cannot be valued.
+    pub(crate) kind: Kinds,
+    /// Its asset, if the bundle knows it: amounts of any other cannot be valued. The bundle's own id, which it shares with its
+    /// rules, so that most comparisons end at the same place in memory.
     pub(crate) registered: Option<&'a AssetId>,
     /// The amount that rules compare (see [`crate::sums::Sums::amount_of`]); `None` is unknown.
     pub(crate) amount: Sum,
+}
+
+impl<'a> View<'a> {
+    /// The effect's asset, whether the bundle knows it or not.
+    pub(crate) fn asset(&self) -> Option<&'a AssetId> {
+        self.registered.or_else(|| self.fact.effect.asset())
+    }
+
+    /// The amount that rules compare.
+    pub(crate) fn valued(&self) -> Valued<'a> {
+        Valued {
+            registered: self.registered,
+            sum: self.amount,
+            values: self.facts.values(),
+        }
+    }
 }
 
 /// Something that a rule asks of an effect, or of the sum of all effects that the rule's other conditions select.
@@ -363,7 +381,7 @@ impl Condition {
         }
     }
 
-    /// The line of a counter's text ([`crate::CounterKey`]); only for conditions that a limit may carry.
+    /// The line of a counter's text ([`crate::Counters`]); only for conditions that a limit may carry.
     fn canonical(&self) -> String {
         fn all<T: ToString + Ord>(values: &OneOf<T>) -> Vec<String> {
             values.iter().map(ToString::to_string).collect()
@@ -396,7 +414,12 @@ impl Condition {
 
 /// The conditions of one rule: all of them must hold, each kind stands at most once, none is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conditions(Vec<Condition>);
+pub struct Conditions {
+    /// In the order of [`ConditionKind`].
+    all: Vec<Condition>,
+    /// The kinds of effects that they can hold for.
+    kinds: Kinds,
+}
 
 impl Conditions {
     /// Checks the conditions of a rule.
@@ -415,25 +438,35 @@ impl Conditions {
                 });
             }
         }
-        Ok(Self(conditions))
+        Ok(Self {
+            kinds: Kinds::among(&conditions),
+            all: conditions,
+        })
     }
 
     /// The conditions, in the order of [`ConditionKind`].
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Whether all conditions but the totals hold for an effect.
     pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
+        if !self.kinds.meet(view.kind) {
+            return Truth::False;
+        }
         let mut truth = Truth::True;
-        for condition in &self.0 {
+        for condition in &self.all {
+            if matches!(condition, Condition::Effects(_)) {
+                // The kinds above.
+                continue;
+            }
             truth = truth.and(condition.matches(view));
-            // Nothing makes it true again: most rules are decided by their first condition.
+            // Nothing makes it true again: most rules are decided by their first conditions.
             if truth == Truth::False {
                 break;
             }
@@ -443,25 +476,25 @@ impl Conditions {
 
     /// Whether the rule can concern what this initiator does through this wallet, whatever the transaction is.
     pub fn may_concern(&self, actor: &Actor<'_>) -> bool {
-        self.0
+        self.all
             .iter()
             .all(|condition| condition.matches_actor(actor).is_possible())
     }
 
     /// The lines of a counter's text, without a kind of condition that the measure implies.
     pub(crate) fn canonical(&self, implied: Option<ConditionKind>) -> Vec<String> {
-        let said = self.0.iter().filter(|condition| Some(condition.kind()) != implied);
+        let said = self.all.iter().filter(|condition| Some(condition.kind()) != implied);
         said.map(Condition::canonical).collect()
     }
 
     /// The condition of a kind, if the rule has it.
     pub fn of(&self, kind: ConditionKind) -> Option<&Condition> {
-        self.0.iter().find(|condition| condition.kind() == kind)
+        self.all.iter().find(|condition| condition.kind() == kind)
     }
 
     /// The upper bound on the sum of what is selected.
     pub(crate) fn total_max(&self) -> Option<&TotalMax> {
-        self.0.iter().find_map(|condition| {
+        self.all.iter().find_map(|condition| {
             if let Condition::TotalMax(max) = condition {
                 Some(max)
             } else {
@@ -472,7 +505,7 @@ impl Conditions {
 
     /// The bound that the sum of what is selected must be over.
     pub(crate) fn total_over(&self) -> Option<&TotalOver> {
-        self.0.iter().find_map(|condition| {
+        self.all.iter().find_map(|condition| {
             if let Condition::TotalOver(over) = condition {
                 Some(over)
             } else {
@@ -483,7 +516,7 @@ impl Conditions {
 
     /// The bound that an effect's amount must be over.
     pub(crate) fn amount_over(&self) -> Option<&AmountOver> {
-        self.0.iter().find_map(|condition| {
+        self.all.iter().find_map(|condition| {
             if let Condition::AmountOver(over) = condition {
                 Some(over)
             } else {

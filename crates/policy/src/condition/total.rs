@@ -1,7 +1,5 @@
 //! `total.max` and `total.over`: the sum by asset of every effect that the rule's other conditions select.
 
-use std::collections::BTreeMap;
-
 use countersign_types::{Amount, AssetId};
 
 use super::{
@@ -11,7 +9,7 @@ use super::{
 use crate::{
     Comparison, Currency, Truth,
     facts::{EffectFact, Values},
-    sums::{Sum, add},
+    sums::{Sum, SumsBy, add},
 };
 
 /// The sum of the asset is at most its bound, and everything together is worth at most the bounds in money; an asset
@@ -24,30 +22,31 @@ pub struct TotalMax(pub Bounds);
 pub struct TotalOver(pub Bounds);
 
 /// Sums by asset of some effects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Totals<'a> {
-    by_asset: BTreeMap<&'a AssetId, Sum>,
+    by_asset: SumsBy<&'a AssetId>,
     /// Some effect has no asset, or one that the bundle does not know: any sum may be larger than it looks.
     has_unvalued: bool,
 }
 
 impl<'a> Totals<'a> {
     pub(crate) fn of(effects: impl IntoIterator<Item = &'a EffectFact<'a>>, values: Values<'_>) -> Self {
-        let mut totals = Self::default();
-        for fact in effects {
-            match (fact.effect.asset(), fact.effect.amount()) {
-                (Some(asset), Some(amount)) if values.is_registered(asset) => {
-                    let sum = totals.by_asset.entry(asset).or_insert(Some(Amount::ZERO));
-                    *sum = add(*sum, Some(amount));
-                }
-                _ => totals.has_unvalued = true,
-            }
+        let mut has_unvalued = false;
+        let valued = effects.into_iter().filter_map(|fact| {
+            let asset = fact.effect.asset().filter(|asset| values.is_registered(asset));
+            let row = asset.zip(fact.effect.amount());
+            has_unvalued |= row.is_none();
+            row.map(|(asset, amount)| (asset, Some(amount)))
+        });
+        Self {
+            by_asset: SumsBy::of(valued),
+            has_unvalued,
         }
-        totals
     }
 
-    fn sum(&self, asset: &AssetId) -> Sum {
-        self.by_asset.get(asset).copied().unwrap_or(Some(Amount::ZERO))
+    /// Whether nothing is selected at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_asset.is_empty() && !self.has_unvalued
     }
 
     /// What is known of the worth of everything, and whether there is more that is not known. A known part that is over
@@ -55,7 +54,7 @@ impl<'a> Totals<'a> {
     fn worth(&self, currency: Currency, values: Values<'_>) -> (Sum, bool) {
         let mut known = Some(Amount::ZERO);
         let mut is_partial = self.has_unvalued;
-        for (asset, sum) in &self.by_asset {
+        for (asset, sum) in self.by_asset.iter() {
             match sum.and_then(|sum| values.worth(asset, sum, currency)) {
                 Some(worth) => known = add(known, Some(worth)),
                 None => is_partial = true,
@@ -86,7 +85,7 @@ impl TotalMax {
         let own = self
             .0
             .bound(asset)
-            .map(|bound| Compared::of(Unit::Asset(asset), totals.sum(asset), bound));
+            .map(|bound| Compared::of(Unit::Asset(asset), totals.by_asset.sum(&asset), bound));
         let within = is_within(own.into_iter().chain(totals.compare_worth(&self.0, values)));
         if totals.has_unvalued {
             within.and(Truth::Unknown)

@@ -2,7 +2,7 @@
 
 use countersign_types::RuleId;
 
-use super::{RuleKind, Seen, require::Matched};
+use super::{RuleKind, Seen, may_match};
 use crate::{
     PolicyError,
     condition::{Condition, Conditions},
@@ -35,8 +35,8 @@ impl Forbid {
         &self.conditions
     }
 
-    pub(crate) fn matched(&self, seen: &[Seen<'_>]) -> Option<Matched> {
-        Matched::of(&self.conditions, seen)
+    pub(crate) fn may_match(&self, seen: &[Seen<'_>]) -> bool {
+        may_match(&self.conditions, seen)
     }
 }
 
@@ -45,6 +45,7 @@ mod tests {
     use super::*;
     use crate::{
         Tiers, To,
+        rule::select,
         testing::{World, fee, opaque, rule, transfer},
     };
     use countersign_types::Tier;
@@ -60,7 +61,9 @@ mod tests {
         let forbid = Forbid::new(rule("f"), vec![Condition::To(To::Unlisted)]).unwrap();
         let matched = |world: &World| {
             let facts = world.facts();
-            forbid.matched(&Seen::all(&facts)).map(|matched| matched.effects)
+            let seen = Seen::all(&facts);
+            let matched = || select(forbid.conditions(), &seen).map(|(effect, _)| effect.index);
+            forbid.may_match(&seen).then(|| matched().collect::<Vec<_>>())
         };
         assert_eq!(matched(&World::with(&[transfer("eth", 1, "a"), fee(1)])), None);
         assert_eq!(
@@ -83,7 +86,7 @@ mod tests {
             tier: None,
             ..World::with(&[fee(1)])
         };
-        assert!(forbid.matched(&Seen::all(&hot.facts())).is_none());
-        assert!(forbid.matched(&Seen::all(&unknown.facts())).is_some());
+        assert!(!forbid.may_match(&Seen::all(&hot.facts())));
+        assert!(forbid.may_match(&Seen::all(&unknown.facts())));
     }
 }

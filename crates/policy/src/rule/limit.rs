@@ -1,19 +1,14 @@
 //! `limit`: a maximum on what is charged to it, whichever permit covered the effects.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
-use countersign_types::{Amount, AssetId, Destination, Effect, RuleId};
+use countersign_types::{Amount, AssetId, CounterId, Effect, RuleId};
 
-use super::{Ceiling, Meter, RuleKind, ScopeBy, Seen, meter::check, select};
+use super::{Ceiling, ChargeKey, Charged, Meter, RuleKind, ScopeBy, Seen, meter::check, select};
 use crate::{
-    Bounds, Charge, CounterKey, Currency, Measure, PolicyError, UsageQuery, Window,
-    condition::{Condition, ConditionKind, Conditions, tier_word},
-    facts::{Facts, Values},
-    sums::{Sum, add},
-    trace::{LimitKey, LimitTrace},
+    Bounds, Counters, Currency, Measure, Obligations, PolicyError, Usage, UsageQuery, Window,
+    condition::{Condition, ConditionKind, Conditions},
+    sums::{Sum, SumsBy, add},
 };
 
 /// A maximum on what is charged to it.
@@ -23,8 +18,8 @@ pub struct Limit {
     conditions: Conditions,
     scope: BTreeSet<ScopeBy>,
     meter: Meter,
-    /// The lines of its counters' text that are the same for all of them.
-    filter: Arc<[String]>,
+    /// What the journal adds charges up in, in order: by asset for amounts, else one for all.
+    counters: Vec<(Option<AssetId>, Counters)>,
 }
 
 impl Limit {
@@ -39,9 +34,12 @@ impl Limit {
         let conditions = Conditions::new(&id, RuleKind::Limit, conditions)?;
         let meter = meter.into();
         check(&id, &meter, &scope)?;
-        let filter = conditions.canonical(implied(&meter.hard)).into();
+        let filter = conditions.canonical(implied(&meter.hard));
+        let counters = measures(&meter.hard)
+            .into_iter()
+            .map(|(asset, measure)| (asset, Counters::new(&measure, &filter)));
         Ok(Self {
-            filter,
+            counters: counters.collect(),
             id,
             conditions,
             scope,
@@ -69,201 +67,187 @@ impl Limit {
         &self.meter
     }
 
-    /// Every key that the transaction charges, with the charge. What cannot be valued, or cannot be told apart as the scope
-    /// asks, is an unknown charge.
-    pub(crate) fn charges(&self, seen: &[Seen<'_>]) -> Vec<LimitTrace> {
-        let Some(facts) = seen.first().map(|effect| effect.view.facts) else {
-            return Vec::new();
-        };
-        let charges = self.sums(seen, facts).into_iter();
-        charges.map(|(key, charge)| self.trace(key, charge, facts)).collect()
+    /// What being over the soft maximum asks for.
+    pub(crate) fn over_soft(&self) -> Option<&Obligations> {
+        self.meter.soft.as_ref().map(|(_, obligations)| obligations)
+    }
+
+    /// Every key that the transaction charges, with the charge, in order of key. What cannot be valued, or cannot be told
+    /// apart as the scope asks, is an unknown charge.
+    pub(crate) fn charges<'a>(&self, seen: &[Seen<'a>]) -> impl Iterator<Item = Charged<'a>> {
+        let usage = seen.first().map(|effect| effect.view.facts.context.usage);
+        let usage = usage.unwrap_or(Usage::unknown());
+        let sums = self.sums(seen).into_iter();
+        sums.map(move |(key, charge)| self.charge(key, charge, usage))
     }
 
     /// The counters that the transaction may be charged to, whatever its charges turn out to be. What is unknown matches, so
     /// facts that are known later only take some of them away.
     pub(crate) fn queries(&self, seen: &[Seen<'_>]) -> Vec<UsageQuery> {
         let window = &self.meter.window;
-        let Some(facts) = seen.first().map(|effect| effect.view.facts) else {
-            return Vec::new();
-        };
         if *window == Window::Transaction {
             return Vec::new();
         }
-        // An amount of no asset has no counter.
-        let is_counted = |key: &LimitKey| key.asset.is_some() || !matches!(self.meter.hard, Ceiling::Amounts(_));
-        let keys = self.sums(seen, facts).into_keys().filter(is_counted);
-        let query = |key| UsageQuery {
-            counter: self.counter(&key).id(),
+        let counters = self.sums(seen).into_iter().filter_map(|(key, _)| self.counter(key));
+        let query = |counter| UsageQuery {
+            counter,
             window: window.clone(),
         };
-        keys.map(query).collect()
+        counters.map(query).collect()
     }
 
-    fn sums(&self, seen: &[Seen<'_>], facts: &Facts<'_>) -> Charges {
+    fn sums<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
         match &self.meter.hard {
             Ceiling::Amounts(bounds) => self.amounts(bounds, seen),
-            Ceiling::Money(currency, _) => self.worths(*currency, seen, facts.values()),
+            Ceiling::Money(currency, _) => self.worths(*currency, seen),
             Ceiling::Count(_) => self.transactions(seen),
             Ceiling::NewDestinations(_) => self.new_destinations(seen),
         }
     }
 
-    fn amounts(&self, bounds: &Bounds, seen: &[Seen<'_>]) -> Charges {
-        let mut charges = Charges::new();
-        for (effect, _) in select(&self.conditions, seen) {
-            let fact = effect.fact();
+    fn amounts<'a>(&self, bounds: &Bounds, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
+        SumsBy::of(select(&self.conditions, seen).filter_map(|(effect, _)| {
             let registered = effect.view.registered;
             if registered.is_some_and(|asset| bounds.bound(asset).is_none()) {
-                continue;
+                return None;
             }
-            let Some((key, is_known)) = self.key(effect, registered) else {
-                continue;
-            };
-            let amount = registered.filter(|_| is_known).and_then(|_| fact.effect.amount());
-            let sum = charges.entry(key).or_insert(Some(Amount::ZERO));
-            *sum = add(*sum, amount);
-        }
-        charges
+            let (key, is_known) = self.key(effect, registered)?;
+            let amount = effect.fact().effect.amount();
+            Some((key, amount.filter(|_| is_known && registered.is_some())))
+        }))
     }
 
     /// Each asset is summed before it is valued, so that splitting a payment rounds nothing.
-    fn worths(&self, currency: Currency, seen: &[Seen<'_>], values: Values<'_>) -> Charges {
-        let mut sums: BTreeMap<LimitKey, BTreeMap<Option<&AssetId>, Sum>> = BTreeMap::new();
-        for (effect, _) in select(&self.conditions, seen) {
-            let fact = effect.fact();
+    fn worths<'a>(&self, currency: Currency, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
+        let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
+            return SumsBy::of([]);
+        };
+        let sums = SumsBy::of(select(&self.conditions, seen).filter_map(|(effect, _)| {
             let asset = effect.view.registered;
             let by = asset.filter(|_| self.scope.contains(&ScopeBy::Asset));
-            let Some((key, is_known)) = self.key(effect, by) else {
-                continue;
-            };
-            let amount = fact.effect.amount().filter(|_| is_known);
-            let sum = sums.entry(key).or_default().entry(asset).or_insert(Some(Amount::ZERO));
-            *sum = add(*sum, amount);
-        }
-        let worth = |(asset, sum): (Option<&AssetId>, Sum)| values.worth(asset?, sum?, currency);
-        let total = |sums: BTreeMap<_, _>| {
-            sums.into_iter()
-                .try_fold(Amount::ZERO, |total, sum| add(Some(total), worth(sum)))
-        };
-        sums.into_iter().map(|(key, sums)| (key, total(sums))).collect()
+            let (key, is_known) = self.key(effect, by)?;
+            let amount = effect.fact().effect.amount();
+            Some(((key, asset), amount.filter(|_| is_known)))
+        }));
+        let worth = |asset: Option<&AssetId>, sum: Sum| values.worth(asset?, sum?, currency);
+        SumsBy::of(sums.into_iter().map(|((key, asset), sum)| (key, worth(asset, sum))))
     }
 
-    fn transactions(&self, seen: &[Seen<'_>]) -> Charges {
-        let mut charges = Charges::new();
-        for (effect, _) in select(&self.conditions, seen) {
+    fn transactions<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
+        let by_destination = self.scope.contains(&ScopeBy::Destination);
+        let rows = select(&self.conditions, seen).filter_map(|(effect, _)| {
             // Every transaction has a fee: counting it under "no destination" would count all of them as one destination.
             let goes_nowhere = matches!(effect.fact().effect, Effect::Fee { .. });
-            if goes_nowhere && self.scope.contains(&ScopeBy::Destination) {
-                continue;
+            if goes_nowhere && by_destination {
+                return None;
             }
-            let Some((key, is_known)) = self.key(effect, None) else {
-                continue;
-            };
-            let is_known = is_known && (key.destination.is_some() || !self.scope.contains(&ScopeBy::Destination));
-            let charge = charges.entry(key).or_insert(Some(Amount::from_base_units(1)));
-            *charge = charge.filter(|_| is_known);
-        }
-        charges
+            let (key, is_known) = self.key(effect, None)?;
+            let is_known = is_known && (key.destination.is_some() || !by_destination);
+            Some((key, is_known.then_some(Amount::ZERO)))
+        });
+        // Whatever its effects are, it is one transaction.
+        let one = |unknown_or_zero: Sum| add(unknown_or_zero, Some(Amount::from_base_units(1)));
+        SumsBy::of(SumsBy::of(rows).into_iter().map(|(key, sum)| (key, one(sum))))
     }
 
-    fn new_destinations(&self, seen: &[Seen<'_>]) -> Charges {
-        let mut found: BTreeMap<LimitKey, BTreeMap<Option<&Destination>, Option<bool>>> = BTreeMap::new();
-        for (effect, _) in select(&self.conditions, seen) {
+    fn new_destinations<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
+        let found = select(&self.conditions, seen).filter_map(|(effect, _)| {
             let fact = effect.fact();
             if matches!(fact.effect, Effect::Fee { .. } | Effect::Internal { .. }) {
-                continue;
+                return None;
             }
-            let Some((key, is_known)) = self.key(effect, None) else {
-                continue;
-            };
+            let (key, is_known) = self.key(effect, None)?;
             let destination = fact.effect.destination();
-            let is_new = fact
-                .destination
-                .is_first_seen
-                .filter(|_| is_known && destination.is_some());
-            let held = found.entry(key).or_default().entry(destination).or_insert(is_new);
-            // Two facts about one destination that disagree are no fact.
-            *held = held.filter(|held| Some(*held) == is_new);
-        }
+            let is_new = fact.destination.is_first_seen;
+            Some(((key, destination), is_new.filter(|_| is_known && destination.is_some())))
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(destination, _)| *destination);
+        found.dedup_by(|(destination, is_new), (held, was_new)| {
+            let is_same = destination == held;
+            if is_same && is_new != was_new {
+                // Two facts about one destination that disagree are no fact.
+                *was_new = None;
+            }
+            is_same
+        });
         let one = |is_new: Option<bool>| is_new.map(|is_new| u64::from(is_new).into());
-        let total = |each: BTreeMap<_, Option<bool>>| {
-            each.into_values()
-                .try_fold(Amount::ZERO, |total, is_new| add(Some(total), one(is_new)))
-        };
-        let charges = found.into_iter().map(|(key, each)| (key, total(each)));
-        charges.filter(|(_, charge)| *charge != Some(Amount::ZERO)).collect()
+        let sums = SumsBy::of(found.into_iter().map(|((key, _), is_new)| (key, one(is_new))));
+        sums.without_zeros()
     }
 
     /// What an effect is counted under, and whether that is known; `None` where the scope asks for a customer and the
     /// effect by its nature has none.
-    fn key(&self, effect: &Seen<'_>, asset: Option<&AssetId>) -> Option<(LimitKey, bool)> {
+    fn key<'a>(&self, effect: &Seen<'a>, asset: Option<&'a AssetId>) -> Option<(ChargeKey<'a>, bool)> {
         let (facts, fact) = (effect.view.facts, effect.fact());
-        let by = |scope| self.scope.contains(&scope);
-        let has_no_subject = matches!(fact.effect, Effect::Fee { .. } | Effect::Internal { .. });
-        if by(ScopeBy::Subject) && has_no_subject {
-            return None;
-        }
-        let key = LimitKey {
-            asset: asset.cloned(),
-            destination: fact.effect.destination().filter(|_| by(ScopeBy::Destination)).cloned(),
-            wallet: by(ScopeBy::Wallet).then(|| facts.actor.wallet.clone()),
-            subject: fact.subject.filter(|_| by(ScopeBy::Subject)).cloned(),
-            initiator: by(ScopeBy::Initiator).then(|| facts.actor.initiator.clone()),
-            network: by(ScopeBy::Network).then(|| facts.network.clone()),
-            tier: facts.actor.tier.filter(|_| by(ScopeBy::Tier)),
-            tenant: facts.context.tenant.filter(|_| by(ScopeBy::Tenant)).cloned(),
+        let mut key = ChargeKey {
+            asset,
+            ..ChargeKey::default()
         };
-        let is_known = key.subject.is_some() == by(ScopeBy::Subject)
-            && key.tier.is_some() == by(ScopeBy::Tier)
-            && key.tenant.is_some() == by(ScopeBy::Tenant);
+        let mut is_known = true;
+        for by in &self.scope {
+            match by {
+                ScopeBy::Asset => {}
+                ScopeBy::Destination => key.destination = fact.effect.destination(),
+                ScopeBy::Wallet => key.wallet = Some(facts.actor.wallet),
+                ScopeBy::Subject => {
+                    if matches!(fact.effect, Effect::Fee { .. } | Effect::Internal { .. }) {
+                        return None;
+                    }
+                    key.subject = fact.subject;
+                    is_known &= key.subject.is_some();
+                }
+                ScopeBy::Initiator => key.initiator = Some(facts.actor.initiator),
+                ScopeBy::Network => key.network = Some(facts.network),
+                ScopeBy::Tier => {
+                    key.tier = facts.actor.tier;
+                    is_known &= key.tier.is_some();
+                }
+                ScopeBy::Tenant => {
+                    key.tenant = facts.context.tenant;
+                    is_known &= key.tenant.is_some();
+                }
+            }
+        }
         Some((key, is_known))
     }
 
-    /// What the journal adds a key's charges up in.
-    fn counter(&self, key: &LimitKey) -> CounterKey {
-        let measure = match &self.meter.hard {
-            Ceiling::Amounts(_) => key.asset.clone().map(Measure::Amount),
-            Ceiling::Money(currency, _) => Some(Measure::Money(*currency)),
-            Ceiling::Count(_) => Some(Measure::Count),
-            Ceiling::NewDestinations(_) => Some(Measure::NewDestinations),
-        };
-        // A charge without an asset is unknown, and never reaches the journal.
-        let measure = measure.unwrap_or(Measure::Count);
-        let is_amount = matches!(measure, Measure::Amount(_));
+    /// What the journal adds a key's charges up in. An amount of no asset is unknown, has no counter and never reaches the
+    /// journal.
+    fn counter(&self, key: ChargeKey<'_>) -> Option<CounterId> {
+        let is_amount = matches!(self.meter.hard, Ceiling::Amounts(_));
+        let asset = key.asset.filter(|_| is_amount);
+        let at = self
+            .counters
+            .binary_search_by(|(held, _)| held.as_ref().cmp(&asset))
+            .ok()?;
+        let (_, counters) = self.counters.get(at)?;
+        // The measure names the asset of an amount.
         let scope = self.scope.iter().filter(|by| !(is_amount && **by == ScopeBy::Asset));
-        let scope = scope.map(|by| (*by, value(*by, key))).collect();
-        CounterKey::new(measure, Arc::clone(&self.filter), scope)
+        Some(counters.id(scope.map(|by| (*by, key.value(*by)))))
     }
 
-    fn trace(&self, key: LimitKey, charge: Sum, facts: &Facts<'_>) -> LimitTrace {
+    fn charge<'a>(&self, key: ChargeKey<'a>, charge: Sum, usage: &Usage) -> Charged<'a> {
         let Meter { window, hard, soft } = &self.meter;
-        let counter = (*window != Window::Transaction && charge.is_some()).then(|| self.counter(&key).id());
-        let usage = facts.context.usage;
-        let (before, after) = match window {
-            Window::Transaction => (Some(Amount::ZERO), charge),
+        let (counter, before, after) = match window {
+            Window::Transaction => (None, Some(Amount::ZERO), charge),
             Window::Rolling(_) | Window::Calendar { .. } => {
-                let charge = counter.zip(charge).map(|(counter, amount)| Charge { counter, amount });
-                let before = counter.and_then(|counter| usage.before(counter, window));
-                (before, charge.and_then(|charge| usage.after(&charge, window)))
+                let counter = charge.and_then(|_| self.counter(key));
+                let standing = counter.and_then(|counter| usage.standing(counter, window));
+                let after = standing
+                    .zip(charge)
+                    .and_then(|(standing, charge)| standing.after(charge));
+                (counter, standing.map(|standing| standing.before), after)
             }
         };
-        let asset = key.asset.as_ref();
-        let soft = soft
-            .as_ref()
-            .map(|(ceiling, obligations)| (ceiling.bound(asset), obligations));
-        let over_soft = soft.and_then(|(bound, obligations)| (after? > bound?).then(|| obligations.clone()));
-        LimitTrace {
-            rule: self.id.clone(),
+        Charged {
+            key,
             before,
             charge,
             after,
-            hard: hard.bound(asset),
-            currency: hard.currency(),
-            window: Some(window.clone()).filter(|window| *window != Window::Transaction),
+            hard: hard.bound(key.asset),
+            soft: soft.as_ref().and_then(|(ceiling, _)| ceiling.bound(key.asset)),
             counter,
-            soft: soft.and_then(|(bound, _)| bound),
-            over_soft,
-            key,
         }
     }
 }
@@ -276,29 +260,22 @@ fn implied(hard: &Ceiling) -> Option<ConditionKind> {
     }
 }
 
-/// Charges by key; `None` is unknown.
-type Charges = BTreeMap<LimitKey, Sum>;
-
-/// The value of one scope, for a counter's text.
-fn value(by: ScopeBy, key: &LimitKey) -> String {
-    let text = match by {
-        ScopeBy::Asset => key.asset.as_ref().map(ToString::to_string),
-        ScopeBy::Destination => key.destination.as_ref().map(ToString::to_string),
-        ScopeBy::Wallet => key.wallet.as_ref().map(ToString::to_string),
-        ScopeBy::Subject => key.subject.as_ref().map(ToString::to_string),
-        ScopeBy::Initiator => key.initiator.as_ref().map(ToString::to_string),
-        ScopeBy::Network => key.network.as_ref().map(ToString::to_string),
-        ScopeBy::Tier => key.tier.map(|tier| tier_word(tier).to_owned()),
-        ScopeBy::Tenant => key.tenant.as_ref().map(ToString::to_string),
-    };
-    text.unwrap_or_else(|| "none".to_owned())
+/// What charges of a ceiling are added up in, in order of asset.
+fn measures(hard: &Ceiling) -> Vec<(Option<AssetId>, Measure)> {
+    let amount = |asset: &AssetId| (Some(asset.clone()), Measure::Amount(asset.clone()));
+    match hard {
+        Ceiling::Amounts(bounds) => bounds.iter().map(|(asset, _)| amount(asset)).collect(),
+        Ceiling::Money(currency, _) => vec![(None, Measure::Money(*currency))],
+        Ceiling::Count(_) => vec![(None, Measure::Count)],
+        Ceiling::NewDestinations(_) => vec![(None, Measure::NewDestinations)],
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        Assets, Effects,
+        Assets, Effects, LimitKey,
         testing::{World, asset, bounds, destination, fee, internal, opaque, rule, transfer, usd},
     };
     use countersign_types::EffectKind;
@@ -310,8 +287,11 @@ mod tests {
 
     fn afters(limit: &Limit, world: &World) -> Vec<(LimitKey, Sum)> {
         let facts = world.facts();
-        let charges = limit.charges(&Seen::all(&facts));
-        charges.into_iter().map(|trace| (trace.key, trace.after)).collect()
+        let seen = Seen::all(&facts);
+        let charges = limit.charges(&seen);
+        charges
+            .map(|charged| (charged.key.to_limit_key(), charged.after))
+            .collect()
     }
 
     fn eth() -> LimitKey {
@@ -396,11 +376,11 @@ mod tests {
 
     fn charged(limit: &Limit, world: &World) -> Vec<(LimitKey, Option<u64>)> {
         let facts = world.facts();
-        let charges = limit.charges(&Seen::all(&facts));
+        let seen = Seen::all(&facts);
+        let charges = limit.charges(&seen);
         let number = |amount: Amount| amount.to_string().parse().unwrap();
         charges
-            .into_iter()
-            .map(|trace| (trace.key, trace.charge.map(number)))
+            .map(|charged| (charged.key.to_limit_key(), charged.charge.map(number)))
             .collect()
     }
 
@@ -502,11 +482,8 @@ mod tests {
             for (effect, is_first_seen) in facts.effects.iter_mut().zip(first_seen) {
                 effect.destination.is_first_seen = is_first_seen;
             }
-            limit
-                .charges(&Seen::all(&facts))
-                .into_iter()
-                .map(|trace| trace.charge)
-                .collect::<Vec<_>>()
+            let seen = Seen::all(&facts);
+            limit.charges(&seen).map(|charged| charged.charge).collect::<Vec<_>>()
         };
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(charge([yes, yes, yes]), [Some(Amount::from_base_units(2))]);
@@ -527,7 +504,8 @@ mod tests {
             let limit = Limit::new(rule(name), conditions, [ScopeBy::Wallet].into(), meter).unwrap();
             let world = World::with(&[transfer("eth", 2, "a")]);
             let facts = world.facts();
-            limit.charges(&Seen::all(&facts))[0].counter.unwrap()
+            let seen = Seen::all(&facts);
+            limit.charges(&seen).next().unwrap().counter.unwrap()
         };
         let assets = |names: &[&str]| Condition::Assets(Assets(names.iter().map(|name| asset(name)).collect()));
         let transfers = || Condition::Effects(Effects([EffectKind::Transfer].into_iter().collect()));

@@ -66,7 +66,7 @@ impl Ceiling {
         }
     }
 
-    pub(super) fn currency(&self) -> Option<Currency> {
+    pub(crate) fn currency(&self) -> Option<Currency> {
         match self {
             Self::Money(currency, _) => Some(*currency),
             Self::Amounts(_) | Self::Count(_) | Self::NewDestinations(_) => None,

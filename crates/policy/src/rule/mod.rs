@@ -1,8 +1,10 @@
 //! The closed set of rule kinds, one file each.
 
 mod breaker;
+mod charge;
 mod forbid;
 mod limit;
+mod matched;
 mod meter;
 mod permit;
 mod require;
@@ -10,9 +12,9 @@ mod scope;
 
 use std::fmt;
 
+use countersign_types::AssetId;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::require::Matched;
 pub use self::{
     breaker::{Breaker, Frozen, MAX_BREAKER_WINDOW, Trip},
     forbid::Forbid,
@@ -22,9 +24,13 @@ pub use self::{
     require::Require,
     scope::ScopeBy,
 };
+pub(crate) use self::{
+    charge::{ChargeKey, Charged},
+    matched::{may_match, overruns},
+};
 use crate::{
     EffectFact, Facts, Truth,
-    condition::{Conditions, View},
+    condition::{Conditions, Kinds, View},
     sums::Sums,
 };
 
@@ -71,24 +77,33 @@ pub(crate) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// The effects of a transaction that policy sees (POLICY.md step 1).
+    /// The effects of a transaction that policy sees (POLICY.md step 1), in their order.
     pub(crate) fn all(facts: &'a Facts<'a>) -> Vec<Self> {
-        let (sums, values) = (Sums::of(facts), facts.values());
-        let seen = facts
-            .effects
-            .iter()
-            .zip(0_u32..)
-            .filter(|(fact, _)| !fact.effect.is_own_change());
-        seen.map(|(fact, index)| Self {
-            index,
-            view: View {
+        let sums = Sums::of(facts);
+        let mut last = (None, None);
+        let mut registered = |asset: Option<&'a AssetId>| {
+            // Most transactions are about one asset.
+            if last.0 != asset {
+                let record = asset.and_then(|asset| facts.assets.asset(asset));
+                last = (asset, record.map(|record| &record.id));
+            }
+            last.1
+        };
+        let mut seen = Vec::with_capacity(facts.effects.len());
+        for (fact, index) in facts.effects.iter().zip(0_u32..) {
+            if fact.effect.is_own_change() {
+                continue;
+            }
+            let view = View {
                 facts,
                 fact,
-                registered: fact.effect.asset().filter(|asset| values.is_registered(asset)),
+                kind: Kinds::of(fact.effect.kind()),
+                registered: registered(fact.effect.asset()),
                 amount: sums.amount_of(fact),
-            },
-        })
-        .collect()
+            };
+            seen.push(Self { index, view });
+        }
+        seen
     }
 
     pub(crate) fn fact(&self) -> &'a EffectFact<'a> {

@@ -4,7 +4,7 @@ use countersign_types::RuleId;
 
 use super::{RuleKind, Seen, select};
 use crate::{
-    PolicyError,
+    PolicyError, TotalMax,
     condition::{Condition, ConditionKind, Conditions, Totals},
 };
 
@@ -38,21 +38,36 @@ impl Permit {
         &self.conditions
     }
 
-    /// The places of the effects that it covers.
-    pub(crate) fn covered(&self, seen: &[Seen<'_>]) -> Vec<u32> {
-        let certain = select(&self.conditions, seen).filter(|(_, truth)| truth.is_certain());
-        let Some(max) = self.conditions.total_max() else {
-            return certain.map(|(effect, _)| effect.index).collect();
-        };
-        let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
-            return Vec::new();
-        };
+    /// What it covers of a transaction.
+    pub(crate) fn coverage<'p, 'a>(&'p self, seen: &[Seen<'a>]) -> Coverage<'p, 'a> {
         // The sum takes in what may be selected, so an unknown fact can only make it larger.
-        let totals = Totals::of(select(&self.conditions, seen).map(|(effect, _)| effect.fact()), values);
-        certain
-            .filter(|(effect, _)| max.matches(effect.fact().effect.asset(), &totals, values).is_certain())
-            .map(|(effect, _)| effect.index)
-            .collect()
+        let max = self.conditions.total_max().zip(seen.first());
+        let max = max.map(|(max, first)| {
+            let values = first.view.facts.values();
+            let selected = select(&self.conditions, seen).map(|(effect, _)| effect.fact());
+            (max, Totals::of(selected, values))
+        });
+        Coverage { permit: self, max }
+    }
+}
+
+/// What a permit covers of a transaction.
+pub(crate) struct Coverage<'p, 'a> {
+    permit: &'p Permit,
+    /// The bound of the sum, and the sum.
+    max: Option<(&'p TotalMax, Totals<'a>)>,
+}
+
+impl Coverage<'_, '_> {
+    /// Whether the effect is known to meet every condition.
+    pub(crate) fn has(&self, effect: &Seen<'_>) -> bool {
+        self.permit.conditions.matches(&effect.view).is_certain() && self.is_within(effect)
+    }
+
+    fn is_within(&self, effect: &Seen<'_>) -> bool {
+        let values = effect.view.facts.values();
+        let max = self.max.as_ref();
+        max.is_none_or(|(max, totals)| max.matches(effect.view.asset(), totals, values).is_certain())
     }
 }
 
@@ -71,7 +86,10 @@ mod tests {
 
     fn covered(permit: &Permit, world: &World) -> Vec<u32> {
         let facts = world.facts();
-        permit.covered(&Seen::all(&facts))
+        let seen = Seen::all(&facts);
+        let coverage = permit.coverage(&seen);
+        let covered = seen.iter().filter(|effect| coverage.has(effect));
+        covered.map(|effect| effect.index).collect()
     }
 
     #[test]

@@ -1,0 +1,190 @@
+//! What an evaluation tells on its way.
+
+use countersign_types::{RuleId, Tag};
+
+use crate::{
+    Comparison, EffectTrace, Evaluation, Forbid, Limit, LimitTrace, MAX_REASONS, Outcome, Permit, Policy, Reason,
+    Require, RequireTrace, SEMANTICS, Window,
+    rule::{Charged, Seen, overruns, select},
+};
+
+/// Is told what an evaluation finds. It is never asked, so it cannot change an outcome.
+pub(crate) trait Recorder {
+    /// A forbid matched.
+    fn forbidden(&mut self, forbid: &Forbid, seen: &[Seen<'_>]);
+    /// A permit covers an effect.
+    fn covered(&mut self, permit: &Permit, effect: &Seen<'_>);
+    /// No permit covers an effect, or there is none.
+    fn uncovered(&mut self, effect: Option<&Seen<'_>>);
+    /// A require matched.
+    fn required(&mut self, require: &Require, seen: &[Seen<'_>]);
+    /// A limit is charged.
+    fn charged(&mut self, limit: &Limit, charged: &Charged<'_>);
+}
+
+/// Keeps nothing.
+pub(crate) struct Silence;
+
+impl Recorder for Silence {
+    fn forbidden(&mut self, _: &Forbid, _: &[Seen<'_>]) {}
+    fn covered(&mut self, _: &Permit, _: &Seen<'_>) {}
+    fn uncovered(&mut self, _: Option<&Seen<'_>>) {}
+    fn required(&mut self, _: &Require, _: &[Seen<'_>]) {}
+    fn charged(&mut self, _: &Limit, _: &Charged<'_>) {}
+}
+
+/// Keeps the trace.
+pub(crate) struct TraceRecorder {
+    reasons: Vec<Reason>,
+    reasons_left_out: u32,
+    /// In order of index.
+    effects: Vec<EffectTrace>,
+    requires: Vec<RequireTrace>,
+    limits: Vec<LimitTrace>,
+}
+
+impl TraceRecorder {
+    pub(crate) fn of(policy: &Policy, seen: &[Seen<'_>]) -> Self {
+        let effects = seen.iter().map(|effect| EffectTrace {
+            index: effect.index,
+            kind: effect.fact().effect.kind(),
+            permits: Vec::new(),
+            requires: Vec::new(),
+            forbids: Vec::new(),
+        });
+        Self {
+            effects: effects.collect(),
+            reasons: Vec::new(),
+            reasons_left_out: 0,
+            requires: Vec::with_capacity(policy.kinds().requires.len()),
+            limits: Vec::with_capacity(policy.kinds().limits.len()),
+        }
+    }
+
+    pub(crate) fn into_evaluation(self, outcome: Outcome) -> Evaluation {
+        Evaluation {
+            semantics: SEMANTICS.to_owned(),
+            outcome,
+            reasons: self.reasons,
+            reasons_left_out: self.reasons_left_out,
+            effects: self.effects,
+            requires: self.requires,
+            limits: self.limits,
+        }
+    }
+
+    fn reason(&mut self, reason: Reason) {
+        if self.reasons.len() < MAX_REASONS {
+            self.reasons.push(reason);
+        } else {
+            self.reasons_left_out = self.reasons_left_out.saturating_add(1);
+        }
+    }
+
+    fn note(&mut self, index: u32, rule: &RuleId, list: impl Fn(&mut EffectTrace) -> &mut Vec<RuleId>) {
+        let at = self.effects.binary_search_by_key(&index, |effect| effect.index).ok();
+        if let Some(effect) = at.and_then(|at| self.effects.get_mut(at)) {
+            list(effect).push(rule.clone());
+        }
+    }
+}
+
+impl Recorder for TraceRecorder {
+    fn forbidden(&mut self, forbid: &Forbid, seen: &[Seen<'_>]) {
+        let reason = |effect, detail| Reason {
+            tag: Tag::ForbidMatched,
+            rule: Some(forbid.id().clone()),
+            effect,
+            detail,
+        };
+        let mut has_number = false;
+        overruns(forbid.conditions(), seen, |effect, comparison| {
+            has_number = true;
+            self.reason(reason(effect, Some(comparison)));
+        });
+        for (effect, _) in select(forbid.conditions(), seen) {
+            self.note(effect.index, forbid.id(), |effect| &mut effect.forbids);
+            if !has_number {
+                self.reason(reason(Some(effect.index), None));
+            }
+        }
+    }
+
+    fn covered(&mut self, permit: &Permit, effect: &Seen<'_>) {
+        self.note(effect.index, permit.id(), |effect| &mut effect.permits);
+    }
+
+    fn uncovered(&mut self, effect: Option<&Seen<'_>>) {
+        self.reason(Reason {
+            tag: Tag::PermitUncovered,
+            rule: None,
+            effect: effect.map(|effect| effect.index),
+            detail: None,
+        });
+    }
+
+    fn required(&mut self, require: &Require, seen: &[Seen<'_>]) {
+        for (effect, _) in select(require.conditions(), seen) {
+            self.note(effect.index, require.id(), |effect| &mut effect.requires);
+        }
+        let mut over = Vec::new();
+        overruns(require.conditions(), seen, |_, comparison| {
+            if over.is_empty() {
+                // Most often it is the only one.
+                over.reserve_exact(1);
+            }
+            over.push(comparison);
+        });
+        over.sort_unstable();
+        over.dedup();
+        self.requires.push(RequireTrace {
+            rule: require.id().clone(),
+            obligations: require.obligations().clone(),
+            over,
+        });
+    }
+
+    fn charged(&mut self, limit: &Limit, charged: &Charged<'_>) {
+        let window = Some(&limit.meter().window).filter(|window| **window != Window::Transaction);
+        let trace = LimitTrace {
+            rule: limit.id().clone(),
+            key: charged.key.to_limit_key(),
+            before: charged.before,
+            charge: charged.charge,
+            after: charged.after,
+            hard: charged.hard,
+            currency: limit.meter().hard.currency(),
+            window: window.cloned(),
+            counter: charged.counter,
+            soft: charged.soft,
+            over_soft: limit.over_soft().filter(|_| charged.is_over_soft()).cloned(),
+        };
+        if !charged.is_within() {
+            self.reason(overrun(&trace));
+        }
+        self.limits.push(trace);
+    }
+}
+
+/// Why a charge is not within its limit.
+fn overrun(charge: &LimitTrace) -> Reason {
+    let is_known = charge.charge.is_some() && charge.hard.is_some();
+    let tag = match (&charge.window, charge.before, charge.after) {
+        (_, None, _) if is_known => Tag::LimitUsageUnknown,
+        (None, _, Some(_)) if is_known => Tag::LimitPerTransactionExceeded,
+        (Some(_), _, Some(_)) if is_known => Tag::LimitWindowExceeded,
+        (_, _, _) => Tag::LimitUnknownAmount,
+    };
+    let detail = charge.hard.map(|hard| Comparison {
+        asset: charge.key.asset.clone().filter(|_| charge.currency.is_none()),
+        currency: charge.currency,
+        value: charge.after,
+        bound: Some(hard),
+    });
+    Reason {
+        tag,
+        rule: Some(charge.rule.clone()),
+        effect: None,
+        detail,
+    }
+}

@@ -1,0 +1,124 @@
+//! When forbids and requires match, and by what.
+
+use super::{Seen, select};
+use crate::{
+    Comparison,
+    condition::{Conditions, Totals},
+};
+
+/// Whether the conditions may hold for an effect, or for the sum of those that they select.
+pub(crate) fn may_match<'a>(conditions: &Conditions, seen: &[Seen<'a>]) -> bool {
+    let mut selected = select(conditions, seen).map(|(effect, _)| effect);
+    let Some(over) = conditions.total_over() else {
+        return selected.next().is_some();
+    };
+    let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
+        return false;
+    };
+    let totals = Totals::of(selected.map(Seen::fact), values);
+    !totals.is_empty() && over.matches(&totals, values).is_possible()
+}
+
+/// Names the numbers that were over their bounds where conditions match, by effect; none where no number decided.
+pub(crate) fn overruns(conditions: &Conditions, seen: &[Seen<'_>], mut with: impl FnMut(Option<u32>, Comparison)) {
+    let selected = || select(conditions, seen).map(|(effect, _)| effect);
+    if let Some(over) = conditions.total_over()
+        && let Some(values) = seen.first().map(|effect| effect.view.facts.values())
+    {
+        let totals = Totals::of(selected().map(Seen::fact), values);
+        for comparison in over.overruns(&totals, values) {
+            with(None, comparison);
+        }
+    }
+    if let Some(over) = conditions.amount_over() {
+        for effect in selected() {
+            over.0.compare(effect.view.valued(), |compared| {
+                let is_over = compared.is_over().is_certain();
+                if let Some(comparison) = compared.comparison().filter(|_| is_over) {
+                    with(Some(effect.index), comparison);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AmountOver, Assets, Condition, Require, TotalOver,
+        testing::{World, asset, bounds, fee, obligations, opaque, rule, transfer},
+    };
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Matched {
+        effects: Vec<u32>,
+        comparisons: Vec<(Option<u32>, Comparison)>,
+    }
+
+    fn matched(conditions: Vec<Condition>, world: &World) -> Option<Matched> {
+        let require = Require::new(rule("r"), conditions, obligations(&[("treasury", 2)], 0)).unwrap();
+        let facts = world.facts();
+        let seen = Seen::all(&facts);
+        let mut comparisons = Vec::new();
+        overruns(require.conditions(), &seen, |effect, comparison| {
+            comparisons.push((effect, comparison));
+        });
+        let effects = select(require.conditions(), &seen).map(|(effect, _)| effect.index);
+        require.may_match(&seen).then(|| Matched {
+            effects: effects.collect(),
+            comparisons,
+        })
+    }
+
+    fn compared(value: u64, bound: u64) -> Comparison {
+        Comparison {
+            asset: Some(asset("eth")),
+            currency: None,
+            value: Some(value.into()),
+            bound: Some(bound.into()),
+        }
+    }
+
+    #[test]
+    fn without_conditions_it_concerns_everything() {
+        assert_eq!(matched(vec![], &World::with(&[fee(1)])).unwrap().effects, [0]);
+    }
+
+    #[test]
+    fn a_total_names_the_sum_that_was_over() {
+        let total = || vec![Condition::TotalOver(TotalOver(bounds(&[("eth", 10), ("demo", 99)])))];
+        let world = World::with(&[
+            transfer("eth", 6, "a"),
+            transfer("eth", 5, "b"),
+            transfer("demo", 1, "b"),
+        ]);
+        let found = matched(total(), &world).unwrap();
+        assert_eq!(found.effects, [0, 1, 2]);
+        assert_eq!(found.comparisons, [(None, compared(11, 10))]);
+        assert_eq!(matched(total(), &World::with(&[transfer("eth", 10, "a")])), None);
+    }
+
+    #[test]
+    fn an_amount_names_each_effect_that_was_over() {
+        let over = || vec![Condition::AmountOver(AmountOver(bounds(&[("eth", 10)])))];
+        let world = World::with_subjects(&[
+            (transfer("eth", 6, "a"), "x"),
+            (transfer("eth", 5, "a"), "x"),
+            (transfer("eth", 5, "b"), "y"),
+        ]);
+        let found = matched(over(), &world).unwrap();
+        assert_eq!(found.effects, [0, 1]);
+        assert_eq!(
+            found.comparisons,
+            [(Some(0), compared(11, 10)), (Some(1), compared(11, 10))]
+        );
+    }
+
+    #[test]
+    fn an_unknown_effect_meets_the_obligation() {
+        let eth = vec![Condition::Assets(Assets([asset("eth")].into_iter().collect()))];
+        let found = matched(eth, &World::with(&[opaque(), transfer("demo", 1, "a")])).unwrap();
+        assert_eq!((found.effects, found.comparisons), (vec![0], vec![]));
+    }
+}
