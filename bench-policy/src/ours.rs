@@ -1,12 +1,16 @@
 //! The policy engine itself, with and without what limits have added up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hint::black_box,
+    sync::LazyLock,
+};
 
 use anyhow::{Context as _, Result};
 use countersign_policy::{
     Actor, AmountMax, AmountOver, Assets, Bounds, Ceiling, Condition, Context, CounterUsage, DestinationFacts,
     DestinationLists, EffectFact, Effects, Facts, FeeMax, Forbid, Initiators, Limit, Meter, Obligations, Outcome,
-    Permit, Policy, PolicyParts, Prices, Require, ScopeBy, Seats, Subjects, To, Usage, Wallets, evaluate,
+    Permit, Policy, PolicyParts, Prices, Require, ScopeBy, Seats, Subjects, To, Usage, Wallets, decide, evaluate,
 };
 use countersign_types::{
     Amount, AssetId, AssetRecord, AssetRegistry, ChainId, Decimals, Destination, Duration, Effect, EffectKind, GroupId,
@@ -15,8 +19,13 @@ use countersign_types::{
 
 use crate::sample::{BLOCKED, FORBIDDEN_OVER, Lists, MAX, MAX_FEE, Sample, TIERS};
 
-const ETH: &str = "eip155:1/slip44:60";
-const USDC: &str = "eip155:1/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48";
+/// One id in one place, as a bundle has it: its rules name the assets of its registry.
+static ETH: LazyLock<AssetId> = LazyLock::new(|| asset("eip155:1/slip44:60"));
+static USDC: LazyLock<AssetId> = LazyLock::new(|| asset("eip155:1/erc20:0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"));
+
+fn asset(id: &str) -> AssetId {
+    id.parse().expect("an asset id")
+}
 
 /// What facts borrow from.
 struct Withdrawal {
@@ -47,16 +56,16 @@ impl Engine {
             limit(
                 "eth",
                 &[EffectKind::Transfer],
-                &[ETH],
+                &[&ETH],
                 &[],
-                (transaction, amounts(&[ETH], MAX)?),
+                (transaction, amounts(&[&ETH], MAX)?),
             )?,
             limit(
                 "usdc",
                 &[EffectKind::Transfer],
-                &[USDC],
+                &[&USDC],
                 &[],
-                (transaction, amounts(&[USDC], MAX)?),
+                (transaction, amounts(&[&USDC], MAX)?),
             )?,
         ];
         Self::new(limits, lists, samples)
@@ -65,16 +74,16 @@ impl Engine {
     /// The same permits, requires and forbids, and eight limits over windows, with what a journal answers to them.
     pub fn counting(lists: &Lists, samples: &[Sample]) -> Result<Self> {
         let transfers = [EffectKind::Transfer];
-        let much = || amounts(&[ETH], 1_000_000);
+        let much = || amounts(&[&ETH], 1_000_000);
         use ScopeBy::{Destination, Initiator, Subject, Wallet};
         let limits = vec![
-            limit("eth-day", &transfers, &[ETH], &[], ("24h", much()?))?,
-            limit("eth-week", &transfers, &[ETH], &[], ("7d", much()?))?,
-            limit("wallet-day", &transfers, &[ETH], &[Wallet], ("24h", much()?))?,
-            limit("customer-day", &transfers, &[ETH], &[Subject], ("24h", much()?))?,
-            limit("destination-day", &transfers, &[ETH], &[Destination], ("24h", much()?))?,
+            limit("eth-day", &transfers, &[&ETH], &[], ("24h", much()?))?,
+            limit("eth-week", &transfers, &[&ETH], &[], ("7d", much()?))?,
+            limit("wallet-day", &transfers, &[&ETH], &[Wallet], ("24h", much()?))?,
+            limit("customer-day", &transfers, &[&ETH], &[Subject], ("24h", much()?))?,
+            limit("destination-day", &transfers, &[&ETH], &[Destination], ("24h", much()?))?,
             limit("bot-rate", &transfers, &[], &[Initiator], ("1m", Ceiling::Count(1_000)))?,
-            limit("fees-day", &[EffectKind::Fee], &[ETH], &[Wallet], ("24h", much()?))?,
+            limit("fees-day", &[EffectKind::Fee], &[&ETH], &[Wallet], ("24h", much()?))?,
             limit(
                 "strangers",
                 &transfers,
@@ -87,9 +96,9 @@ impl Engine {
     }
 
     fn new(limits: Vec<Limit>, lists: &Lists, samples: &[Sample]) -> Result<Self> {
-        let record = |id: &str, symbol: &str| -> Result<AssetRecord> {
+        let record = |id: &AssetId, symbol: &str| -> Result<AssetRecord> {
             Ok(AssetRecord {
-                id: id.parse()?,
+                id: id.clone(),
                 symbol: symbol.parse()?,
                 decimals: Decimals::new(9)?,
                 quirks: BTreeSet::new(),
@@ -112,7 +121,7 @@ impl Engine {
             wallet: "hot".parse()?,
             tenant: "main".parse()?,
             network: "eip155:1".parse()?,
-            assets: AssetRegistry::new([record(ETH, "ETH")?, record(USDC, "USDC")?])?,
+            assets: AssetRegistry::new([record(&ETH, "ETH")?, record(&USDC, "USDC")?])?,
             lists: DestinationLists::new(by_id),
             treasury: "treasury".parse()?,
             withdrawals: samples.iter().map(withdrawal).collect::<Result<_>>()?,
@@ -170,7 +179,24 @@ impl Engine {
     /// Facts included: they are as much a part of a decision as the rules.
     pub fn decide(&self, at: usize) -> bool {
         let withdrawal = &self.withdrawals[at];
-        match evaluate(&self.policy, &self.facts(withdrawal)).outcome {
+        self.is_signed(withdrawal, &decide(&self.policy, &self.facts(withdrawal)))
+    }
+
+    /// With the whole trace, as the signer decides.
+    pub fn evaluate(&self, at: usize) -> bool {
+        let withdrawal = &self.withdrawals[at];
+        let evaluation = black_box(evaluate(&self.policy, &self.facts(withdrawal)));
+        self.is_signed(withdrawal, &evaluation.outcome)
+    }
+
+    /// What the signer asks its journal before it decides, outside the journal's lock: whether there is anything.
+    pub fn asks(&self, at: usize) -> bool {
+        let queries = self.policy.usage_queries(&self.facts(&self.withdrawals[at]));
+        !black_box(queries).is_empty()
+    }
+
+    fn is_signed(&self, withdrawal: &Withdrawal, outcome: &Outcome) -> bool {
+        match outcome {
             Outcome::Allow(asked) => {
                 let seats = asked.approvals().get(&self.treasury).map_or(0, |seats| seats.count());
                 withdrawal.treasury >= seats
@@ -182,7 +208,8 @@ impl Engine {
 
 fn withdrawal(sample: &Sample) -> Result<Withdrawal> {
     let amount = |gwei: i64| -> Result<Amount> { Ok(Amount::from_base_units(u64::try_from(gwei)?)) };
-    let asset: AssetId = ETH.parse()?;
+    // Read from bytes: an id of its own.
+    let asset = asset(&ETH.to_string());
     let destination: Destination = sample.destination.parse()?;
     Ok(Withdrawal {
         effects: [
@@ -208,19 +235,19 @@ fn policy(limits: Vec<Limit>) -> Result<Policy> {
         transfers(),
         Condition::Initiators(Initiators(["payout".parse()?].into_iter().collect())),
         Condition::Wallets(Wallets(["hot".parse()?].into_iter().collect())),
-        assets(&[ETH, USDC])?,
+        assets(&[&ETH, &USDC]),
         Condition::To(To::List("customers".parse()?)),
-        Condition::AmountMax(AmountMax(bounds(&[ETH, USDC], MAX)?)),
+        Condition::AmountMax(AmountMax(bounds(&[&ETH, &USDC], MAX)?)),
     ];
     let fees = vec![
         effects(&[EffectKind::Fee]),
-        Condition::FeeMax(FeeMax(bounds(&[ETH], MAX_FEE)?)),
+        Condition::FeeMax(FeeMax(bounds(&[&ETH], MAX_FEE)?)),
     ];
     let mut requires = Vec::new();
     for (seats, tier) in (1..).zip(TIERS) {
         let seats = Seats::new(seats).context("a seat")?;
         let asked = Obligations::new(BTreeMap::from([("treasury".parse()?, seats)]), Duration::ZERO);
-        let over = Condition::AmountOver(AmountOver(bounds(&[ETH, USDC], tier)?));
+        let over = Condition::AmountOver(AmountOver(bounds(&[&ETH, &USDC], tier)?));
         requires.push(Require::new(
             format!("tier-{tier}").parse()?,
             vec![transfers(), over],
@@ -228,7 +255,7 @@ fn policy(limits: Vec<Limit>) -> Result<Policy> {
         )?);
     }
     let subject = Condition::Subjects(Subjects([BLOCKED.parse()?].into_iter().collect()));
-    let over = Condition::AmountOver(AmountOver(bounds(&[ETH, USDC], FORBIDDEN_OVER)?));
+    let over = Condition::AmountOver(AmountOver(bounds(&[&ETH, &USDC], FORBIDDEN_OVER)?));
     let kinds = effects(&[EffectKind::CodeChange, EffectKind::AuthorityChange, EffectKind::Opaque]);
     let forbids = vec![
         Forbid::new(
@@ -253,13 +280,13 @@ fn policy(limits: Vec<Limit>) -> Result<Policy> {
 fn limit(
     id: &str,
     kinds: &[EffectKind],
-    of: &[&str],
+    of: &[&AssetId],
     scope: &[ScopeBy],
     (window, hard): (&str, Ceiling),
 ) -> Result<Limit> {
     let mut conditions = vec![effects(kinds)];
     if !of.is_empty() {
-        conditions.push(assets(of)?);
+        conditions.push(assets(of));
     }
     let meter = Meter {
         window: window.parse()?,
@@ -274,7 +301,7 @@ fn limit(
     )?)
 }
 
-fn amounts(of: &[&str], bound: i64) -> Result<Ceiling> {
+fn amounts(of: &[&AssetId], bound: i64) -> Result<Ceiling> {
     Ok(Ceiling::Amounts(bounds(of, bound)?))
 }
 
@@ -282,12 +309,11 @@ fn effects(kinds: &[EffectKind]) -> Condition {
     Condition::Effects(Effects(kinds.iter().copied().collect()))
 }
 
-fn assets(ids: &[&str]) -> Result<Condition> {
-    let ids = ids.iter().map(|id| Ok(id.parse()?)).collect::<Result<Vec<AssetId>>>()?;
-    Ok(Condition::Assets(Assets(ids.into_iter().collect())))
+fn assets(ids: &[&AssetId]) -> Condition {
+    Condition::Assets(Assets(ids.iter().map(|id| (*id).clone()).collect()))
 }
 
-fn bounds(of: &[&str], bound: i64) -> Result<Bounds> {
+fn bounds(of: &[&AssetId], bound: i64) -> Result<Bounds> {
     let bound = Amount::from_base_units(u64::try_from(bound)?);
-    of.iter().map(|id| Ok((id.parse()?, bound))).collect()
+    Ok(of.iter().map(|id| ((*id).clone(), bound)).collect())
 }
