@@ -109,10 +109,15 @@ impl Obligations {
 
     /// Adds other obligations: per group the largest number of seats, the longest time-lock, every attestation.
     pub fn join(&mut self, other: &Self) {
-        if self.is_empty() {
+        // Most often one of the two is the join already, as with tiers: nothing is copied.
+        if other.covers(self) {
             self.clone_from(other);
-            return;
+        } else if !self.covers(other) {
+            self.merge(other);
         }
+    }
+
+    fn merge(&mut self, other: &Self) {
         let parts = Arc::make_mut(&mut self.0);
         for (group, seats) in &other.0.approvals {
             match parts.approvals.get_mut(group) {
@@ -159,6 +164,8 @@ impl Obligations {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn obligations(approvals: &[(&str, u32)], secs: u32) -> Obligations {
@@ -176,6 +183,46 @@ mod tests {
         assert_eq!(joined, obligations(&[("treasury", 2), ("risk", 3)], 60));
         joined.join(&obligations(&[("treasury", 4)], 90));
         assert_eq!(joined, obligations(&[("treasury", 4), ("risk", 3)], 90));
+    }
+
+    fn any_obligations() -> impl Strategy<Value = Obligations> {
+        let seats = prop::collection::btree_map(0_u8..3, 1_u32..4, 0..3);
+        let asked = prop::collection::vec((prop::bool::ANY, 0_u8..2, 1_u32..4), 0..3);
+        (seats, 0_u32..3, asked).prop_map(|(seats, secs, asked)| {
+            let seats = seats.into_iter().map(|(group, seats)| (format!("g{group}"), seats));
+            let seats: Vec<(String, u32)> = seats.collect();
+            let seats: Vec<(&str, u32)> = seats.iter().map(|(group, seats)| (group.as_str(), *seats)).collect();
+            asked
+                .into_iter()
+                .fold(obligations(&seats, secs), |held, (is_screening, by, age)| {
+                    let kind = if is_screening {
+                        AttestationKind::Sanctions
+                    } else {
+                        AttestationKind::TravelRule
+                    };
+                    held.with_attestation(kind, format!("s{by}").parse().unwrap(), Duration::from_secs(age))
+                })
+        })
+    }
+
+    proptest! {
+        /// Whichever of the two is larger, or neither: the join is the least that covers both.
+        #[test]
+        fn the_join_is_the_larger_of_every_part(a in any_obligations(), b in any_obligations()) {
+            let mut joined = a.clone();
+            joined.join(&b);
+            let larger = |group: &GroupId| a.approvals().get(group).copied().max(b.approvals().get(group).copied());
+            let groups = a.approvals().keys().chain(b.approvals().keys());
+            let approvals = groups.map(|group| (group.clone(), larger(group).unwrap())).collect();
+            let expected = Obligations::new(approvals, a.time_lock().max(b.time_lock()));
+            let asked = a.attestations().chain(b.attestations());
+            let expected = asked.fold(expected, |held, (kind, by, age)| held.with_attestation(kind, by.clone(), age));
+            prop_assert_eq!(&joined, &expected);
+            prop_assert!(joined.covers(&a) && joined.covers(&b));
+            let mut other = b.clone();
+            other.join(&a);
+            prop_assert_eq!(joined, other);
+        }
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl<'a> Sums<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::{World, transfer};
 
@@ -154,6 +158,34 @@ mod tests {
             .iter()
             .map(|units| Some(Amount::from_base_units(*units)))
             .collect()
+    }
+
+    proptest! {
+        /// Few keys or many: the same as adding up one row after the other.
+        #[test]
+        fn rows_of_a_key_are_one_sum(rows in prop::collection::vec((0_u8..24, 0_u64..9), 0..60)) {
+            let amount = |units: u64| Some(Amount::from_base_units(units));
+            let sums = SumsBy::of(rows.iter().map(|(key, units)| (*key, amount(*units))));
+            let mut expected: BTreeMap<u8, u64> = BTreeMap::new();
+            for (key, units) in &rows {
+                *expected.entry(*key).or_default() += units;
+            }
+            for key in 0..24 {
+                prop_assert_eq!(sums.sum(&key), amount(expected.get(&key).copied().unwrap_or_default()));
+            }
+            prop_assert_eq!(sums.is_empty(), expected.is_empty());
+            let more = expected.iter().filter(|(_, units)| **units > 0).map(|(key, units)| (*key, amount(*units)));
+            prop_assert!(sums.without_zeros().into_iter().eq(more));
+        }
+
+        #[test]
+        fn an_unknown_row_makes_its_key_unknown(rows in prop::collection::vec((0_u8..3, 0_u64..9), 0..6), at in 0_u8..3) {
+            let known = rows.iter().map(|(key, units)| (*key, Some(Amount::from_base_units(*units))));
+            let sums = SumsBy::of(known.chain([(at, None)]));
+            for key in 0..3 {
+                prop_assert_eq!(sums.sum(&key).is_none(), key == at);
+            }
+        }
     }
 
     #[test]

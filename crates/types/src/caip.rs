@@ -200,6 +200,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn equal_ids_need_not_be_shared() {
+        let asset: AssetId = "eip155:1/slip44:60".parse().unwrap();
+        let other: AssetId = "eip155:1/slip44:60".parse().unwrap();
+        assert!(asset.clone().is_shared_with(&asset));
+        assert!(asset == other && !asset.is_shared_with(&other));
+    }
+
     proptest! {
         #[test]
         fn text_round_trips(text in "[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}/[-a-z0-9]{3,8}:[-.%a-zA-Z0-9]{1,128}") {

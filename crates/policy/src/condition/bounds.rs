@@ -252,6 +252,36 @@ mod tests {
     }
 
     #[test]
+    fn few_or_many_every_asset_has_its_own_bound() {
+        for count in [1, FEW, FEW + 1, 5 * FEW] {
+            let name = |n: usize| format!("a{n}");
+            let bounds: Bounds = (0..count)
+                .map(|n| (asset(&name(n)), (n + 1).to_string().parse().unwrap()))
+                .collect();
+            for n in 0..count {
+                // Parsed again: equal, and in a place of its own.
+                assert_eq!(
+                    bounds.bound(&asset(&name(n))).unwrap().to_string(),
+                    (n + 1).to_string(),
+                    "{n} of {count}"
+                );
+            }
+            assert_eq!(bounds.bound(&asset("other")), None, "{count}");
+        }
+    }
+
+    #[test]
+    fn of_two_bounds_for_one_thing_the_later_holds() {
+        let twice = bounds(&[("eth", 1), ("demo", 5), ("eth", 2)]);
+        assert_eq!(twice, bounds(&[("eth", 2), ("demo", 5)]));
+        let money = |dollars| Bounds::default().with_money(Currency::Usd, usd(dollars));
+        assert_eq!(money(1).with_money(Currency::Usd, usd(2)), money(2));
+        let both = money(2).with_money(Currency::Eur, usd(3));
+        let units: Vec<Currency> = both.money().map(|(currency, _)| currency).collect();
+        assert!(units.len() == 2 && units.is_sorted());
+    }
+
+    #[test]
     fn zero_is_found_in_either_unit() {
         assert!(!bounds(&[("eth", 1)]).with_money(Currency::Usd, usd(1)).has_zero());
         assert!(bounds(&[("eth", 0)]).has_zero());
