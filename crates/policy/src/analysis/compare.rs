@@ -317,6 +317,7 @@ pub(super) fn just_past(limit: &LimitTrace) -> Vec<Held> {
             limit: limit.rule.clone(),
             counter: limit.counter?,
             window: limit.window.clone()?,
+            currency: limit.currency,
             amount: over.checked_sub(limit.charge?)?,
         })
     };

@@ -7,7 +7,7 @@ use countersign_types::{
     SubjectId, TenantId, Timestamp, WalletId,
 };
 
-use crate::{PRICE_DECIMALS, Price, Prices, Window};
+use crate::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Prices, Window};
 
 /// A withdrawal with every fact that a policy may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,9 @@ pub struct Held {
     pub counter: CounterId,
     /// Over which window.
     pub window: Window,
-    /// How much.
+    /// The currency, where it counts money.
+    pub currency: Option<Currency>,
+    /// How much: of money in 10⁻⁸.
     pub amount: Amount,
 }
 
@@ -86,23 +88,28 @@ impl fmt::Display for Withdrawal {
             write!(f, "\n  the request says {name}: {value}")?;
         }
         for (asset, currency, price) in self.prices.iter() {
-            write!(f, "\n  one {asset} is worth {} {currency}", decimal(price))?;
+            write!(
+                f,
+                "\n  one {asset} is worth {} {currency}",
+                decimal(price.atto(), PRICE_DECIMALS)
+            )?;
         }
         if let Some(held) = &self.held {
             let (limit, window) = (&held.limit, &held.window);
-            write!(
-                f,
-                "\n  limit {limit} holds {} base units over {window} already",
-                held.amount
-            )?;
+            write!(f, "\n  limit {limit} holds ")?;
+            match held.currency {
+                Some(currency) => write!(f, "{} {currency}", decimal(held.amount, MONEY_DECIMALS))?,
+                None => write!(f, "{}", held.amount)?,
+            }
+            write!(f, " over {window} already")?;
         }
         Ok(())
     }
 }
 
-/// A price as people write it.
-fn decimal(price: Price) -> String {
-    Decimals::new(PRICE_DECIMALS).map_or_else(|_| price.atto().to_string(), |places| price.atto().to_decimal(places))
+/// Money and prices as people write them.
+fn decimal(amount: Amount, places: u8) -> String {
+    Decimals::new(places).map_or_else(|_| amount.to_string(), |places| amount.to_decimal(places))
 }
 
 impl fmt::Display for Item {
