@@ -301,6 +301,10 @@ impl Bundle {
             names,
         }
     }
+    /// The bytes of all files together.
+    pub fn size(&self) -> usize {
+        self.files.values().map(Vec::len).fold(0, usize::saturating_add)
+    }
     /// The files as they were loaded, the manifest among them.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files

@@ -80,8 +80,17 @@ pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result
     .transpose()
 }
 
-/// Activated bundles behind a version, with files and activations. The caller holds a read transaction.
+/// The bytes of files after which a page of bundles ends: one with a list of a million destinations has half as many.
+const MAX_PAGE_BYTES: usize = 128 * 1024 * 1024;
+
+/// Activated bundles behind a version, with files and activations: a page, and at least one where there is one. The caller
+/// holds a read transaction.
 pub(crate) async fn bundles_after(link: &mut Link<'_>, version: u64) -> Result<Vec<StoredBundle>, StepError> {
+    bundles_page(link, version, MAX_PAGE_BYTES).await
+}
+
+/// Bundles until they have more bytes than `max`.
+async fn bundles_page(link: &mut Link<'_>, version: u64, max: usize) -> Result<Vec<StoredBundle>, StepError> {
     // A version over 63 bits was never stored, and nothing is behind it.
     let version = i64::try_from(version).unwrap_or(i64::MAX);
     let mut sql = Sql::new("SELECT * FROM bundles WHERE version > ");
@@ -89,7 +98,7 @@ pub(crate) async fn bundles_after(link: &mut Link<'_>, version: u64) -> Result<V
         .push(" ORDER BY version LIMIT ")
         .bind(i64::from(Page::MAX));
     let rows = link.rows(sql).await?;
-    load_bundles(link, rows).await
+    load_bundles(link, rows, max).await
 }
 
 /// The bundle in force. The caller holds a read transaction.
@@ -97,17 +106,23 @@ pub(crate) async fn active_bundle(link: &mut Link<'_>) -> Result<Option<StoredBu
     let rows = link
         .rows(Sql::new("SELECT * FROM bundles ORDER BY version DESC LIMIT 1"))
         .await?;
-    Ok(load_bundles(link, rows).await?.pop())
+    Ok(load_bundles(link, rows, 0).await?.pop())
 }
 
-async fn load_bundles(link: &mut Link<'_>, rows: Vec<Row>) -> Result<Vec<StoredBundle>, StepError> {
-    let mut bundles = Vec::new();
+/// The first of them, and more while they have at most so many bytes.
+async fn load_bundles(link: &mut Link<'_>, rows: Vec<Row>, max: usize) -> Result<Vec<StoredBundle>, StepError> {
+    let (mut bundles, mut size) = (Vec::new(), 0_usize);
     for row in rows {
+        if size > max {
+            break;
+        }
         let version = row.number("version")?;
+        let files = load_files(link, version).await?;
+        size = files.values().map(Vec::len).fold(size, usize::saturating_add);
         bundles.push(StoredBundle {
             version: from_sql(version)?,
             digest: BundleDigest::from_bytes(column32(&row, "digest")?),
-            files: load_files(link, version).await?,
+            files,
             statements: load_activations(link, version).await?,
             activated_at: column_time(&row, "activated_at")?,
         });
@@ -178,4 +193,37 @@ pub(crate) async fn entries(link: &mut Link<'_>, start: u64, count: u32) -> Resu
         .bind(i64::from(count.min(Page::MAX)));
     let rows = link.rows(sql).await?;
     rows.iter().map(|row| Ok(row.bytes("bytes")?.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Place, bundle, write};
+
+    /// A page of large bundles is short, and asking behind its last one comes to an end.
+    #[tokio::test]
+    async fn a_page_of_bundles_has_a_bound() {
+        let place = Place::new();
+        let journal = place.create().await;
+        for version in 1..=3 {
+            write(&journal, bundle(version), Vec::new()).await.unwrap();
+        }
+        journal.close().await;
+        let mut connection = crate::database::Connection::open(&place.config().database)
+            .await
+            .unwrap();
+        let one = "manifest 1rules".len();
+        for (after, max, expected) in [
+            (0, 0, vec![1]),
+            (1, 0, vec![2]),
+            (3, 0, vec![]),
+            (0, one, vec![1, 2]),
+            (0, 2 * one, vec![1, 2, 3]),
+            (1, usize::MAX, vec![2, 3]),
+        ] {
+            let page = bundles_page(&mut connection.link(), after, max).await.unwrap();
+            let versions: Vec<u64> = page.iter().map(|bundle| bundle.version).collect();
+            assert_eq!(versions, expected, "after {after}, at most {max} bytes");
+        }
+    }
 }

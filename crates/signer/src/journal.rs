@@ -648,7 +648,8 @@ pub trait Journal: Send + Sync {
     /// The bundle in force.
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>>;
 
-    /// Activated bundles behind a version, in order, at most [`Page::MAX`].
+    /// Activated bundles behind a version, in order: at most [`Page::MAX`], fewer where they are large, at least one where there
+    /// is one.
     fn bundles(&self, after_version: u64) -> BoxFuture<'_, Result<Vec<StoredBundle>, JournalError>>;
 
     /// Everything about one withdrawal.

@@ -121,6 +121,36 @@ struct Bundles {
     by_digest: BTreeMap<BundleDigest, Arc<Bundle>>,
 }
 
+/// What earlier bundles may take together, in bytes of their files: all there are where lists are short, the last few where
+/// they are long.
+const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
+
+impl Bundles {
+    /// Keeps a bundle; the oldest others make room.
+    fn keep(&mut self, bundle: Arc<Bundle>) {
+        let digest = bundle.digest();
+        self.by_digest.insert(digest, bundle);
+        loop {
+            let sizes = self.by_digest.values().map(|bundle| bundle.size());
+            if sizes.fold(0, usize::saturating_add) <= MAX_KEPT_BYTES {
+                return;
+            }
+            let is_needed = |other: &Bundle| {
+                other.digest() == digest
+                    || self
+                        .active
+                        .as_ref()
+                        .is_some_and(|active| active.digest() == other.digest())
+            };
+            let others = self.by_digest.values().filter(|other| !is_needed(other));
+            let Some(oldest) = others.min_by_key(|other| other.version()).map(|oldest| oldest.digest()) else {
+                return;
+            };
+            self.by_digest.remove(&oldest);
+        }
+    }
+}
+
 impl Signer {
     /// Opens the core: refuses a development backend under a production genesis, and a backend that lacks a key or scheme
     /// that the bundle in force needs.
@@ -385,7 +415,7 @@ impl Signer {
     /// Makes a bundle known; `is_active` after the journal has committed its activation.
     pub(crate) fn learn(&self, bundle: Arc<Bundle>, is_active: bool) {
         let mut bundles = self.bundles.write().unwrap_or_else(PoisonError::into_inner);
-        bundles.by_digest.insert(bundle.digest(), Arc::clone(&bundle));
+        bundles.keep(Arc::clone(&bundle));
         let is_newer = bundles
             .active
             .as_ref()

@@ -10,6 +10,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod lists;
+
 use std::{fs, path::PathBuf, thread, time::Duration};
 
 use countersign_integration::Deployment;

@@ -239,3 +239,39 @@ fn twenty_thousand_destinations() {
     );
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
+
+/// What a million costs: `cargo test --release -p countersign-bundle --test bundle a_million -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures; a debug build takes minutes"]
+fn a_million_destinations() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:").map(str::trim).map(str::to_owned));
+        line.unwrap_or_default()
+    };
+    let files = by_file(BY_FILE, many(0, 1_000_000));
+    println!("files made: {}", resident());
+    let start = Instant::now();
+    let old = load(&files);
+    println!("loaded in {:?}: {}", start.elapsed(), resident());
+    let new = load(&by_file(BY_FILE, many(10, 1_000_000)));
+    let start = Instant::now();
+    let change = classify(&old, &new);
+    println!("compared in {:?}: {:?}", start.elapsed(), told(&change));
+    let start = Instant::now();
+    let lints = old.lint(countersign_policy::analysis::Budget::DEFAULT);
+    println!("linted in {:?}: {} lints", start.elapsed(), lints.findings.len());
+    let start = Instant::now();
+    let stranger: Destination = TWO.parse().unwrap();
+    let found = old.lookalikes(&stranger).count();
+    println!("lookalikes in {:?}: {found}", start.elapsed());
+    let list = old.destinations().list(&"customers".parse().unwrap()).unwrap();
+    let probes: Vec<Destination> = list.iter().step_by(997).collect();
+    let start = Instant::now();
+    let hits = probes.iter().filter(|probe| list.contains(probe)).count();
+    let each = start.elapsed() / u32::try_from(probes.len()).unwrap();
+    println!("{hits} of {} found, {each:?} each", probes.len());
+    assert_eq!(hits, probes.len());
+}

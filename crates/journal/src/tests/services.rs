@@ -86,7 +86,7 @@ async fn a_destination_is_paid_by_others(place: Place) {
     journal.close().await;
 }
 
-/// What is noted last counts, of a destination as of a list, and nothing becomes older.
+/// What is noted last counts, of a destination as of a list.
 async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     let journal = with_bundle(&place).await;
     let listed = |lists: &[&str], added: &[&str]| {
@@ -123,6 +123,18 @@ async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     assert_eq!(begun(&second, "a"), begun(&first, "a"));
     assert!(begun(&second, "b") > begun(&first, "b"));
     assert_eq!(begun(&second, "c"), begun(&second, "b"));
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn nothing_that_was_noted_becomes_older() {
+    let place = Place::new();
+    let journal = with_bundle(&place).await;
+    let listed = Write::Listed {
+        lists: ["a".parse().unwrap()].into(),
+        added: destinations(&["1"]),
+    };
+    write(&journal, vec![listed], Vec::new()).await.unwrap();
     journal.close().await;
     let options = SqliteConnectOptions::new().filename(place.database());
     let mut connection = options.connect().await.unwrap();
