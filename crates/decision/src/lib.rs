@@ -32,6 +32,7 @@ mod matter;
 mod observed;
 mod reading;
 mod receipt;
+mod receipt_bundles;
 mod receipt_error;
 mod receipt_file;
 mod replace;

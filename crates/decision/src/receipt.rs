@@ -18,6 +18,7 @@ use countersign_types::{
 use crate::{
     ActivatedBundle, ActivationEntry, BundleChain, Case, Decision, DecisionEntry, Entry, Observatory, Reading,
     ReceiptError, Seen, SeenStatement, SignatureEntry, decide,
+    receipt_bundles::unpack,
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
 };
@@ -172,16 +173,11 @@ impl Verifier {
     }
 
     fn verify_chain(&self) -> Result<BundleChain, ReceiptError> {
-        let activated: Vec<ActivatedBundle> = self
-            .json
-            .bundles
-            .iter()
-            .map(|bundle| ActivatedBundle {
-                files: bundle
-                    .files
-                    .iter()
-                    .map(|(path, blob)| (path.clone(), blob.0.clone()))
-                    .collect(),
+        let files = unpack(&self.json.bundles)?.into_iter();
+        let activated: Vec<ActivatedBundle> = files
+            .zip(&self.json.bundles)
+            .map(|(files, bundle)| ActivatedBundle {
+                files,
                 statements: bundle
                     .statements
                     .iter()

@@ -7,7 +7,11 @@ use countersign_audit::Hash;
 use countersign_types::{RawSignature, Timestamp, WithdrawalId};
 use serde::{Deserialize, Serialize};
 
-use crate::{ActivatedBundle, ReceiptError, receipt_error::broken};
+use crate::{
+    ActivatedBundle, ReceiptError,
+    receipt_bundles::{ListStep, pack},
+    receipt_error::broken,
+};
 
 pub(crate) const FORMAT: &str = "countersign.receipt/1";
 /// Larger than a chain of bundles with long lists needs; a bound against hostile files.
@@ -33,7 +37,11 @@ impl From<Blob> for String {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BundleJson {
+    /// Without those that the bundle before has as well.
     pub(crate) files: BTreeMap<String, Blob>,
+    /// Of lists that the bundle before has: what changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) lists: BTreeMap<String, ListStep>,
     pub(crate) statements: Vec<StatementJson>,
     pub(crate) activated_at: Timestamp,
 }
@@ -137,12 +145,13 @@ impl ReceiptFile {
     /// The file's bytes: indented JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
         let text = String::from_utf8(self.checkpoint.clone()).map_err(|_| broken("the checkpoint is not text"))?;
+        let before = std::iter::once(None).chain(self.bundles.iter().map(Some));
         let json = ReceiptJson {
             format: FORMAT.to_owned(),
             withdrawal: self.withdrawal,
             genesis: Blob(self.genesis.clone()),
             epoch: self.epoch,
-            bundles: self.bundles.iter().map(bundle_json).collect(),
+            bundles: before.zip(&self.bundles).map(bundle_json).collect(),
             request: statement_json(&self.request),
             unsigned_transaction: self.unsigned.clone().map(Blob),
             statements: self.statements.iter().map(statement_json).collect(),
@@ -157,13 +166,11 @@ impl ReceiptFile {
     }
 }
 
-fn bundle_json(bundle: &ActivatedBundle) -> BundleJson {
+fn bundle_json((before, bundle): (Option<&ActivatedBundle>, &ActivatedBundle)) -> BundleJson {
+    let (files, lists) = pack(&bundle.files, before.map(|before| &before.files));
     BundleJson {
-        files: bundle
-            .files
-            .iter()
-            .map(|(path, bytes)| (path.clone(), Blob(bytes.clone())))
-            .collect(),
+        files,
+        lists,
         statements: bundle
             .statements
             .iter()
