@@ -1,4 +1,4 @@
-//! Cancels and bundle activations.
+//! Cancels, bundle activations and vetoes.
 
 use std::collections::BTreeSet;
 
@@ -29,6 +29,24 @@ pub struct Activation {
     pub previous: Option<BundleDigest>,
     /// Not in force before this moment.
     pub not_before: Option<UtcSeconds>,
+}
+
+/// A veto statement's body: one officer stops a bundle that waits, whatever was signed for it so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Veto {
+    /// The bundle's digest.
+    pub bundle: BundleDigest,
+    /// The bundle in force, which it was to follow.
+    pub previous: BundleDigest,
+    /// Why, for people: one line of at most 512 printable ASCII characters.
+    pub reason: String,
+}
+
+impl Bounded for Veto {
+    fn certify(&self) -> Result<(), String> {
+        certify_reason(&self.reason)
+    }
 }
 
 impl Bounded for Cancel {
@@ -100,7 +118,8 @@ pub fn certify_subject(
         | Body::Replace(_)
         | Body::Price(_)
         | Body::Screening(_)
-        | Body::AddressBook(_) => None,
+        | Body::AddressBook(_)
+        | Body::Veto(_) => None,
     });
     for statement in statements {
         let signer = statement.signer();

@@ -33,11 +33,13 @@ pub enum Kind {
     Screening,
     /// An address book says whether a destination belongs to a customer.
     AddressBook,
+    /// An officer stops a bundle that waits to come into force.
+    Veto,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Request,
         Self::Approval,
         Self::Rejection,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Price,
         Self::Screening,
         Self::AddressBook,
+        Self::Veto,
     ];
 
     /// The name in payloads, payload types and namespaces.
@@ -67,6 +70,7 @@ impl Kind {
             Self::Price => "price",
             Self::Screening => "screening",
             Self::AddressBook => "address-book",
+            Self::Veto => "veto",
         }
     }
 
@@ -82,7 +86,8 @@ impl Kind {
             | Self::Observation
             | Self::Freeze
             | Self::Thaw
-            | Self::Replace => 366 * 86_400,
+            | Self::Replace
+            | Self::Veto => 366 * 86_400,
             Self::Price => 86_400,
             Self::Screening | Self::AddressBook => 31 * 86_400,
         };

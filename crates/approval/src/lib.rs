@@ -45,7 +45,7 @@ pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;
 pub use freeze::{Freeze, FreezeScope, FreezeScopeError, Thaw};
 pub use genesis::{Environment, Genesis, GenesisError, GenesisFile};
-pub use governance::{Activation, ActivationError, Cancel, certify_activation, certify_subject};
+pub use governance::{Activation, ActivationError, Cancel, Veto, certify_activation, certify_subject};
 pub use key::{Fingerprint, KeyError, KeyRecord};
 pub use kind::Kind;
 pub use observation::{MAX_FACTS, Observation, ObservedFact, ObservedOutcome};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Activation, Approval, BookEntry, Cancel, Freeze, Kind, Observation, Quote, Rejection, Replace, Request, Screening,
-    StatementError, Thaw, error::shown,
+    StatementError, Thaw, Veto, error::shown,
 };
 
 /// The recovery epoch that a journal starts in; each recovery by the quorum adds one and voids older statements.
@@ -91,6 +91,8 @@ pub enum Body {
     Screening(Screening),
     /// See [`Kind::AddressBook`].
     AddressBook(BookEntry),
+    /// See [`Kind::Veto`].
+    Veto(Veto),
 }
 
 impl Body {
@@ -109,6 +111,7 @@ impl Body {
             Self::Price(_) => Kind::Price,
             Self::Screening(_) => Kind::Screening,
             Self::AddressBook(_) => Kind::AddressBook,
+            Self::Veto(_) => Kind::Veto,
         }
     }
 }
@@ -161,6 +164,7 @@ impl Statement {
             Kind::Price => read(kind, payload, Body::Price),
             Kind::Screening => read(kind, payload, Body::Screening),
             Kind::AddressBook => read(kind, payload, Body::AddressBook),
+            Kind::Veto => read(kind, payload, Body::Veto),
         }?;
         if statement.to_payload() != payload {
             return Err(StatementError::Payload {
@@ -186,6 +190,7 @@ impl Statement {
             Body::Price(body) => self.write(body),
             Body::Screening(body) => self.write(body),
             Body::AddressBook(body) => self.write(body),
+            Body::Veto(body) => self.write(body),
         }
     }
 

@@ -159,6 +159,11 @@ BODIES = {
         "entry": {"registered": {"at": "2026-01-01T00:00:00Z"}},
         "sequence": 3,
     },
+    "veto": {
+        "bundle": digest("bundle", b"next"),
+        "previous": digest("bundle", b"previous"),
+        "reason": "nobody told us",
+    },
 }
 
 

@@ -8,6 +8,7 @@ mod diff;
 mod history;
 mod propose;
 mod rollback;
+mod veto;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -34,6 +35,7 @@ pub(crate) enum BundleCommand {
     Diff(diff::Diff),
     Approve(approve::Approve),
     Activate(activate::Activate),
+    Veto(veto::Veto),
     History(history::History),
     Rollback(rollback::Rollback),
 }
@@ -45,6 +47,7 @@ impl BundleCommand {
             Self::Diff(diff) => diff.run(output).await,
             Self::Approve(approve) => approve.run(output).await,
             Self::Activate(activate) => activate.run(output).await,
+            Self::Veto(veto) => veto.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Rollback(rollback) => rollback.run(output).await,
         }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use countersign_approval::Genesis;
+use countersign_approval::{Body, Envelope, Genesis, Statement, verify};
 use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
 use countersign_client::{ActivatedBundle as Sent, PeopleClient, SeenStatement as SentStatement};
 use countersign_decision::{ActivatedBundle, BundleChain, SeenStatement};
-use countersign_types::{BundleDigest, Tag, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, Tag, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,6 +29,19 @@ const SEEN: &str = "trust/bundle.json";
 pub(crate) struct Trust {
     pub(crate) genesis: Genesis,
     chain: BundleChain,
+    vetoes: Vec<Vetoed>,
+}
+
+/// A veto of a bundle that was to follow one of the chain; the officer's signature holds under that one's roster.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Vetoed {
+    pub(crate) bundle: BundleDigest,
+    /// The bundle that it was to follow.
+    pub(crate) previous: BundleDigest,
+    pub(crate) officer: PrincipalId,
+    pub(crate) reason: String,
+    /// When the signer says that it journaled it.
+    pub(crate) vetoed_at: Timestamp,
 }
 
 /// `trust/bundle.json`: the newest bundle that was verified here.
@@ -48,7 +61,7 @@ impl Trust {
     /// The same over a connection that is there.
     pub(crate) async fn fetch_through(layout: &Layout, people: &PeopleClient) -> Result<Self> {
         let genesis = read_genesis(&layout.genesis())?;
-        let activated = fetch_chain(people).await?;
+        let (activated, vetoes) = fetch_chain(people).await?;
         let chain = BundleChain::verify(&genesis, clock::epoch(), &activated).map_err(|error| {
             Failure::unverified(
                 error.tag(),
@@ -56,18 +69,32 @@ impl Trust {
             )
         })?;
         remember(layout, &chain)?;
-        Ok(Self { genesis, chain })
+        let vetoes: Result<Vec<Vetoed>> = vetoes.into_iter().map(|sent| vetoed(sent, &chain)).collect();
+        Ok(Self {
+            vetoes: vetoes?,
+            genesis,
+            chain,
+        })
     }
 
     /// A chain that a test verified.
     #[cfg(test)]
     pub(crate) fn of(genesis: Genesis, chain: BundleChain) -> Self {
-        Self { genesis, chain }
+        Self {
+            genesis,
+            chain,
+            vetoes: Vec::new(),
+        }
     }
 
     /// Every bundle that was in force.
     pub(crate) fn chain(&self) -> &BundleChain {
         &self.chain
+    }
+
+    /// What officers stopped before it came into force.
+    pub(crate) fn vetoes(&self) -> &[Vetoed] {
+        &self.vetoes
     }
 
     /// The bundle in force.
@@ -96,23 +123,54 @@ pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey> {
     VerifierKey::new(name, genesis.log_key()).map_err(Failure::failed)
 }
 
-async fn fetch_chain(people: &PeopleClient) -> Result<Vec<ActivatedBundle>> {
-    let mut activated = Vec::new();
+async fn fetch_chain(people: &PeopleClient) -> Result<(Vec<ActivatedBundle>, Vec<SentStatement>)> {
+    let (mut activated, mut vetoes) = (Vec::new(), Vec::new());
     let mut after_version = 0;
     for _ in 0..MAX_PAGES {
-        let page = people.bundles(after_version).await;
-        let (bundles, active_version) = page.map_err(|error| Failure::answered("signer", &error))?;
-        let Some(last) = bundles.last() else {
-            return Ok(activated);
+        let page = people.bundles_page(after_version).await;
+        let page = page.map_err(|error| Failure::answered("signer", &error))?;
+        let Some(last) = page.bundles.last() else {
+            return Ok((activated, vetoes));
         };
         after_version = last.version;
-        let is_last = last.version >= active_version;
-        activated.extend(bundles.into_iter().map(activated_bundle));
+        let is_last = last.version >= page.active_version;
+        activated.extend(page.bundles.into_iter().map(activated_bundle));
+        vetoes.extend(page.vetoes);
         if is_last {
-            return Ok(activated);
+            return Ok((activated, vetoes));
         }
     }
     Err(Failure::failed("the signer sends bundles without end"))
+}
+
+/// A veto that the signer sends is one, by an officer of the bundle that it names.
+fn vetoed(sent: SentStatement, chain: &BundleChain) -> Result<Vetoed> {
+    let seen = seen_statement(sent);
+    let wrong = |why: &str| {
+        Failure::unverified(
+            Tag::StatementNotPermitted,
+            format!("the signer sent a veto that is none: {why}"),
+        )
+    };
+    let envelope = Envelope::parse(&seen.envelope).map_err(|error| wrong(&error.to_string()))?;
+    let statement = Statement::parse(envelope.kind(), envelope.payload()).map_err(|error| wrong(&error.to_string()))?;
+    let Body::Veto(veto) = statement.body else {
+        return Err(wrong("it is another statement"));
+    };
+    let previous = chain
+        .bundle(veto.previous)
+        .ok_or_else(|| wrong("it names a bundle that was never in force"))?;
+    let verified = verify(&envelope, previous.roster()).map_err(|error| wrong(&error.to_string()))?;
+    if !previous.roster().is_officer(verified.signer()) {
+        return Err(wrong("its signer was no officer"));
+    }
+    Ok(Vetoed {
+        bundle: veto.bundle,
+        previous: veto.previous,
+        officer: verified.signer().clone(),
+        reason: veto.reason,
+        vetoed_at: seen.first_seen_at,
+    })
 }
 
 fn activated_bundle(bundle: Sent) -> ActivatedBundle {

@@ -3,6 +3,7 @@
 mod amounts;
 mod ask;
 mod cancel;
+mod list;
 mod nonce;
 mod replace;
 mod shown;
@@ -31,6 +32,7 @@ pub(crate) const PIPELINE: &str = "pipeline";
 pub(crate) enum Withdraw {
     Submit(Box<Submit>),
     Show(Show),
+    List(list::List),
     Replace(Box<Replace>),
     Cancel(Cancel),
 }
@@ -40,6 +42,7 @@ impl Withdraw {
         match self {
             Self::Submit(submit) => submit.run(output).await,
             Self::Show(show) => show.run(output).await,
+            Self::List(list) => list.run(output).await,
             Self::Replace(replace) => replace.run(output).await,
             Self::Cancel(cancel) => cancel.run(output).await,
         }

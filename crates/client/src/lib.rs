@@ -30,7 +30,7 @@ mod withdrawal;
 pub use endpoint::Endpoint;
 pub use error::ClientError;
 pub use orchestrator::{ApprovalTask, Changes, Client, ListPage, PendingPage, Until};
-pub use people::{Activated, Entries, PeopleClient};
+pub use people::{Activated, BundlesPage, Entries, PeopleClient};
 pub use withdrawal::{Attempt, Reason, State, Withdrawal};
 
 pub use countersign_proto::{

@@ -113,6 +113,7 @@ fn expect_attestation(envelope: &Envelope) -> Result<(), ClientError> {
         | Kind::Observation
         | Kind::Freeze
         | Kind::Thaw
+        | Kind::Veto
         | Kind::Replace) => Err(ClientError::WrongKind {
             expected: Kind::Price,
             found,

@@ -8,7 +8,7 @@ use countersign_proto::{
     limits::MAX_PEOPLE_RESPONSE_BYTES,
     signer::v1::{
         ActivateBundleRequest, ActivatedBundle, BundleFile, FetchBundlesRequest, FetchCheckpointRequest,
-        FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, SubmitStatementRequest,
+        FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, SeenStatement, SubmitStatementRequest,
         people_client::PeopleClient as Wire,
     },
     v1::Entry,
@@ -33,6 +33,17 @@ pub struct Activated {
     pub bundle: BundleDigest,
     /// The signer's acknowledgement. Verify it with the log key.
     pub acknowledgement: Vec<u8>,
+}
+
+/// A page of activated bundles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BundlesPage {
+    /// In order of version.
+    pub bundles: Vec<ActivatedBundle>,
+    /// The version in force.
+    pub active_version: u64,
+    /// Vetoes of bundles that were to follow those of the page.
+    pub vetoes: Vec<SeenStatement>,
 }
 
 /// Entries of the audit log.
@@ -97,12 +108,22 @@ impl PeopleClient {
 
     /// Activated bundles behind a version, in order, and the version in force. Ask again behind the last one.
     pub async fn bundles(&self, after_version: u64) -> Result<(Vec<ActivatedBundle>, u64), ClientError> {
+        let page = self.bundles_page(after_version).await?;
+        Ok((page.bundles, page.active_version))
+    }
+
+    /// The same with the vetoes of bundles that were to follow those of the page.
+    pub async fn bundles_page(&self, after_version: u64) -> Result<BundlesPage, ClientError> {
         let answer = call(self.timeout, Allowed, || {
             let mut people = self.people.clone();
             async move { people.fetch_bundles(FetchBundlesRequest { after_version }).await }
         });
         let answer = answer.await?;
-        Ok((answer.bundles, answer.active_version))
+        Ok(BundlesPage {
+            bundles: answer.bundles,
+            active_version: answer.active_version,
+            vetoes: answer.vetoes,
+        })
     }
 
     /// The latest signed checkpoint.

@@ -31,6 +31,20 @@ pub enum State {
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Received,
+        Self::PendingApproval,
+        Self::Refused,
+        Self::Malformed,
+        Self::Signed,
+        Self::Denied,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Frozen,
+        Self::Replacing,
+    ];
+
     pub(crate) fn wire(self) -> v1::WithdrawalState {
         match self {
             Self::Received => v1::WithdrawalState::Received,
@@ -277,6 +291,7 @@ mod tests {
         for number in 1..=10 {
             let state = State::parse(number).unwrap();
             assert_eq!(i32::from(state.wire()), number);
+            assert!(State::ALL.contains(&state), "{state:?}");
         }
         assert!(State::parse(11).is_err());
     }

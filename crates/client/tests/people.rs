@@ -88,6 +88,7 @@ impl People for Scripted {
         Ok(Response::new(wire::FetchBundlesResponse {
             bundles,
             active_version: 7,
+            vetoes: Vec::new(),
         }))
     }
     async fn fetch_checkpoint(

@@ -153,6 +153,7 @@ impl<'a> Witnesses<'a> {
             | Body::Observation(_)
             | Body::Freeze(_)
             | Body::Thaw(_)
+            | Body::Veto(_)
             | Body::Replace(_) => Ok(None),
         }
     }
@@ -512,6 +513,7 @@ pub fn is_wanted(verified: &Verified, wants: &Wants, request: &Request, parsed: 
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_) => false,
     }
 }
@@ -545,6 +547,7 @@ pub fn matter(verified: &Verified) -> Option<(String, u64)> {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_) => None,
     }
 }

@@ -48,6 +48,14 @@ pub enum ChainError {
     /// The quorum is complete, and its time-lock runs.
     #[error("the quorum signed; the time-lock of the bundle in force runs until {0}")]
     TimeLocked(Timestamp),
+    /// An officer stopped it.
+    #[error("`{officer}` vetoed the bundle at {at}; what was signed for it before does not count any more")]
+    Vetoed {
+        /// The officer.
+        officer: PrincipalId,
+        /// When the signer journaled the veto.
+        at: Timestamp,
+    },
     /// A statement was first seen behind the activation that it is said to carry.
     #[error("a statement was first seen at {0}, behind the activation")]
     SeenLater(Timestamp),
@@ -68,6 +76,7 @@ impl ChainError {
             Self::Activation(error) => error.tag(),
             Self::NotBefore(_) | Self::SeenLater(_) => Tag::StatementNotYetValid,
             Self::TimeLocked(_) => Tag::BundleTimeLocked,
+            Self::Vetoed { .. } => Tag::BundleVetoed,
             Self::TooManyStatements(_) => Tag::MessageTooLarge,
         }
     }
@@ -383,6 +392,7 @@ fn nearer(held: Option<ChainError>, other: ChainError) -> ChainError {
         | ChainError::PreviousMismatch
         | ChainError::Statement(_)
         | ChainError::Activation(_)
+        | ChainError::Vetoed { .. }
         | ChainError::SeenLater(_)
         | ChainError::TooManyStatements(_) => 3,
     };

@@ -148,13 +148,15 @@ impl<'a> Review<'a> {
             Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => {
                 self.witnesses.discount(seen).map_or(Ok(Voice::Observes), Err)
             }
-            Body::Request(_) | Body::Activation(_) | Body::Freeze(_) | Body::Thaw(_) => Err(Reason::new(
-                Tag::StatementNotPermitted,
-                format!(
-                    "a statement of kind `{}` says nothing about a withdrawal",
-                    verified.envelope().kind()
-                ),
-            )),
+            Body::Request(_) | Body::Activation(_) | Body::Freeze(_) | Body::Thaw(_) | Body::Veto(_) => {
+                Err(Reason::new(
+                    Tag::StatementNotPermitted,
+                    format!(
+                        "a statement of kind `{}` says nothing about a withdrawal",
+                        verified.envelope().kind()
+                    ),
+                ))
+            }
         }
     }
 

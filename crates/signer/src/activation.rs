@@ -7,16 +7,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use countersign_approval::{Activation, ActivationError, Body, Envelope, Genesis, StatementError, Verified, verify};
+use countersign_approval::{
+    Activation, ActivationError, Body, Envelope, Genesis, Kind, StatementError, Verified, Veto, verify,
+};
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
 use crate::{
     Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, entries, past,
     pipeline::MAX_ROUNDS, prepare::room, propose, ruling::Changes,
 };
+
+/// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.
+pub(crate) const MAX_PROPOSALS: usize = 16;
 
 /// What the journal files statements about a bundle under. Subjects are digests of one length, each over text that names its
 /// kind, so a bundle's is never that of a request.
@@ -41,6 +46,64 @@ pub(crate) fn certify_statement(
         return Err(ChainError::PreviousMismatch);
     }
     certify_signer(verified, in_force)
+}
+
+/// What the journal files the vetoes of a bundle's successors under, so that they are found together.
+pub(crate) fn vetoes_behind(previous: BundleDigest) -> RequestDigest {
+    RequestDigest::of(format!("countersign vetoes behind {previous}\n").as_bytes())
+}
+
+/// Certifies that an officer of the bundle in force stops something that was to follow it.
+pub(crate) fn certify_veto(verified: &Verified, veto: &Veto, in_force: &Bundle) -> Result<(), SignerError> {
+    if !in_force.roster().is_officer(verified.signer()) {
+        return Err(SignerError::NotPermitted {
+            signer: verified.signer().clone(),
+            reason: "only an officer of the bundle in force vetoes",
+        });
+    }
+    if veto.previous != in_force.digest() {
+        return Err(ChainError::PreviousMismatch.into());
+    }
+    Ok(())
+}
+
+/// One person's proposals behind the bundle in force. Without a bound one admin could grow the log without end.
+pub(crate) struct Proposing {
+    topic: String,
+    bundle: BundleDigest,
+    signer: PrincipalId,
+}
+
+impl Proposing {
+    pub(crate) fn of(signer: &PrincipalId, bundle: BundleDigest, in_force: Option<BundleDigest>) -> Self {
+        let behind = in_force.map_or_else(|| "the genesis".to_owned(), |digest| digest.to_string());
+        Self {
+            topic: format!("proposals of {signer} behind {behind}"),
+            bundle,
+            signer: signer.clone(),
+        }
+    }
+
+    pub(crate) fn topic(&self) -> String {
+        self.topic.clone()
+    }
+
+    /// Counts one more, unless it is known or one too many.
+    pub(crate) fn count(&self, view: &LedgerView, changes: &mut Changes) -> Result<(), SignerError> {
+        let name = self.bundle.to_string();
+        let known = view.marks.get(&self.topic);
+        if known.is_some_and(|known| known.contains_key(&name)) {
+            return Ok(());
+        }
+        if known.is_some_and(|known| known.len() >= MAX_PROPOSALS) {
+            return Err(SignerError::TooManyProposals(self.signer.clone()));
+        }
+        changes.writes.push(Write::Mark {
+            topic: self.topic.clone(),
+            name,
+        });
+        Ok(())
+    }
 }
 
 fn certify_signer(verified: &Verified, in_force: &Bundle) -> Result<(), ChainError> {
@@ -166,9 +229,19 @@ impl Round {
                 .map(|verified| (signer(verified), verified.statement().header.nonce))
                 .collect(),
             voices: self.handed.iter().map(|verified| (about, signer(verified))).collect(),
+            marks: self
+                .handed
+                .iter()
+                .map(|verified| self.proposing(verified).topic())
+                .collect(),
             spends_since: self.spends_since,
             ..Reads::default()
         }
+    }
+
+    fn proposing(&self, verified: &Verified) -> Proposing {
+        let in_force = self.previous.as_deref().map(Bundle::digest);
+        Proposing::of(verified.signer(), self.bundle.digest(), in_force)
     }
 
     fn candidate(&self, epoch: u64) -> Result<Candidate<'_>, ChainError> {
@@ -219,7 +292,7 @@ impl Round {
             return Ok(Verdict::unchanged(Ok(None)));
         }
         let mut changes = self.first_sights(view, now)?;
-        let answer = match self.candidate(view.epoch)?.choose(&self.pool(now), now) {
+        let answer = match self.candidate(view.epoch)?.choose(&self.pool(now)?, now) {
             Ok(step) => {
                 let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
                 changes.activation(&step, &self.files)?;
@@ -231,7 +304,7 @@ impl Round {
                 }
                 Ok(Some(step))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.explained(error)?.into()),
         };
         Ok(Verdict {
             entries: changes.entries,
@@ -243,7 +316,7 @@ impl Round {
     /// The records of the statements that are seen now.
     fn first_sights(&self, view: &LedgerView, now: Timestamp) -> Result<Changes, SignerError> {
         let mut changes = Changes::default();
-        let room = room(countersign_approval::Kind::Activation);
+        let room = room(Kind::Activation);
         for verified in &self.handed {
             let header = &verified.statement().header;
             let signer = verified.signer();
@@ -255,14 +328,41 @@ impl Round {
             if view.voices.get(&voice).is_some_and(|said| *said >= room) {
                 return Err(SignerError::TooTalkative(signer.clone()));
             }
+            self.proposing(verified).count(view, &mut changes)?;
             changes.statement(verified, Vec::new(), now)?;
         }
         Ok(changes)
     }
 
-    /// Everything that is said about the bundle, as it is once this is journaled.
-    fn pool(&self, now: Timestamp) -> Vec<SeenStatement> {
-        let said = self.said.iter().map(|statement| SeenStatement {
+    /// The last veto of the bundle, and where it stands among what is said.
+    fn last_veto(&self) -> Result<Option<(usize, &JournaledStatement)>, SignerError> {
+        let mut last = None;
+        for (at, statement) in self.said.iter().enumerate() {
+            if Envelope::parse(&statement.envelope)?.kind() == Kind::Veto {
+                last = Some((at, statement));
+            }
+        }
+        Ok(last)
+    }
+
+    /// Too few signatures, where a veto is why: the admins look for those that they gave.
+    fn explained(&self, error: ChainError) -> Result<ChainError, SignerError> {
+        let (Tag::BundleQuorumShort, Some((_, veto)), Some(previous)) =
+            (error.tag(), self.last_veto()?, &self.previous)
+        else {
+            return Ok(error);
+        };
+        let verified = verify(&Envelope::parse(&veto.envelope)?, previous.roster())?;
+        Ok(ChainError::Vetoed {
+            officer: verified.signer().clone(),
+            at: veto.first_seen_at,
+        })
+    }
+
+    /// Everything that is said about the bundle since it was last vetoed, as it is once this is journaled.
+    fn pool(&self, now: Timestamp) -> Result<Vec<SeenStatement>, SignerError> {
+        let vetoed = self.last_veto()?.map_or(0, |(at, _)| at.saturating_add(1));
+        let said = self.said.iter().skip(vetoed).map(|statement| SeenStatement {
             envelope: statement.envelope.clone(),
             first_seen_at: statement.first_seen_at,
         });
@@ -270,7 +370,7 @@ impl Round {
             envelope: verified.envelope().to_bytes(),
             first_seen_at: now,
         });
-        said.chain(handed).collect()
+        Ok(said.chain(handed).collect())
     }
 }
 

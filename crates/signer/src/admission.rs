@@ -103,6 +103,7 @@ impl<'a> Admission<'a> {
             | Body::Activation(_)
             | Body::Freeze(_)
             | Body::Thaw(_)
+            | Body::Veto(_)
             | Body::Replace(_) => None,
             Body::Price(_) | Body::Screening(_) | Body::AddressBook(_) => self.attestation_refusal(verified, admitted),
         }

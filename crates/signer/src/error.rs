@@ -3,7 +3,7 @@
 use countersign_approval::{Environment, FreezeScope, StatementError};
 use countersign_chains::AssembleError;
 use countersign_decision::{AcknowledgementError, ChainError, EntryError, Reason, ReceiptError, SpendError};
-use countersign_types::{FreezeId, KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
+use countersign_types::{BundleDigest, FreezeId, KeyId, PrincipalId, Scheme, Tag, Timestamp, WithdrawalId};
 
 use crate::{BackendError, JournalError, SignatureError};
 
@@ -45,6 +45,15 @@ pub enum SignerError {
     /// So many freezes are in force that everything is frozen.
     #[error("{0} freezes are in force already: everything is frozen, and one more changes nothing")]
     TooManyFreezes(usize),
+    /// Nobody has signed for the bundle.
+    #[error("nobody has signed for the bundle {0}: there is nothing to stop")]
+    NotWaiting(BundleDigest),
+    /// One person names too many bundles.
+    #[error(
+        "`{0}` has signed for {max} bundles that are to follow the one in force; one of them can be signed again, and no other",
+        max = crate::activation::MAX_PROPOSALS
+    )]
+    TooManyProposals(PrincipalId),
     /// No bundle is in force.
     #[error("no bundle is activated")]
     NoBundle,
@@ -112,6 +121,8 @@ impl SignerError {
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,
             Self::NoFreeze(_) => Tag::FreezeNotFound,
             Self::TooManyFreezes(_) => Tag::MessageTooLarge,
+            Self::NotWaiting(_) => Tag::BundleNotWaiting,
+            Self::TooManyProposals(_) => Tag::BundleTooManyProposals,
             Self::NoBundle => Tag::BundleNoneActive,
             Self::Chain(error) => error.tag(),
             Self::Journal(error) => error.tag(),

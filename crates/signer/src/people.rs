@@ -13,7 +13,7 @@ use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId}
 
 use crate::{
     JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
-    activation,
+    activation::{self, Proposing},
     freezes::{Thawing, certify_freeze, certify_thaw, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
     prepare::{about, room_for, subjects},
@@ -91,7 +91,20 @@ impl Signer {
             Body::Request(_) => Err(refuse("a request comes with its transaction, through the orchestrator")),
             Body::Activation(activation) => {
                 activation::certify_statement(verified, activation, bundle)?;
-                Ok(Effect::Heard)
+                let in_force = Some(bundle.digest());
+                Ok(Effect::Proposes(Proposing::of(
+                    verified.signer(),
+                    activation.bundle,
+                    in_force,
+                )))
+            }
+            Body::Veto(veto) => {
+                activation::certify_veto(verified, veto, bundle)?;
+                let said = self.journal.statements(activation::subject(veto.bundle)).await?;
+                match said.is_empty() {
+                    true => Err(SignerError::NotWaiting(veto.bundle)),
+                    false => Ok(Effect::Heard),
+                }
             }
             Body::Observation(observation) => {
                 let reporting = self.reporting(bundle, verified.signer(), observation).await;
@@ -164,6 +177,15 @@ impl Signer {
         Ok((bundles, active))
     }
 
+    /// The vetoes of bundles that were to follow these, each with its first sight.
+    pub async fn vetoes(&self, behind: &[BundleDigest]) -> Result<Vec<JournaledStatement>, SignerError> {
+        let mut vetoes = Vec::new();
+        for digest in behind {
+            vetoes.extend(self.journal.statements(activation::vetoes_behind(*digest)).await?);
+        }
+        Ok(vetoes)
+    }
+
     /// The latest signed checkpoint.
     pub async fn checkpoint(&self) -> Result<Vec<u8>, SignerError> {
         Ok(self.journal.checkpoint().await?)
@@ -231,6 +253,8 @@ enum Effect {
     Rejects(Rejecting),
     /// It counts towards the freeze of a wallet whose nonce or outpoint somebody else used.
     Reports(Reporting),
+    /// It speaks for a bundle, and one person speaks for so many only.
+    Proposes(Proposing),
     /// It freezes.
     Freezes,
     /// It counts towards a thaw.
@@ -269,6 +293,10 @@ impl Intake {
         };
         match &self.effect {
             Effect::Heard | Effect::Freezes => reads,
+            Effect::Proposes(proposing) => Reads {
+                marks: vec![proposing.topic()],
+                ..reads
+            },
             Effect::Ends(withdrawal) => Reads {
                 request: Some(withdrawal.request()),
                 ..reads
@@ -315,6 +343,7 @@ impl Intake {
         changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
             Effect::Heard => {}
+            Effect::Proposes(proposing) => proposing.count(view, &mut changes)?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Reports(reporting) => reporting.count(verified.signer(), view, now, &mut changes)?,
@@ -334,8 +363,8 @@ impl Intake {
         let signer = self.verified.signer();
         let mut changes = Changes::default();
         match &self.effect {
-            // These are journaled here only, with all that they do.
-            Effect::Heard | Effect::Freezes | Effect::Thaws(_) => {}
+            // These are journaled with all that they do.
+            Effect::Heard | Effect::Proposes(_) | Effect::Freezes | Effect::Thaws(_) => {}
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(signer, view, now, &mut changes)?,
             // No news is no error: it was said, and it is acknowledged again.

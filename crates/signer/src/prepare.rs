@@ -71,6 +71,7 @@ impl Prepared {
             | Body::Observation(_)
             | Body::Freeze(_)
             | Body::Thaw(_)
+            | Body::Veto(_)
             | Body::Replace(_)
             | Body::Price(_)
             | Body::Screening(_)
@@ -274,6 +275,7 @@ pub(crate) fn is_attestation(kind: Kind) -> bool {
         | Kind::Observation
         | Kind::Freeze
         | Kind::Thaw
+        | Kind::Veto
         | Kind::Replace => false,
     }
 }
@@ -299,6 +301,7 @@ pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u
         | Body::Activation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_)
         | Body::Price(_)
         | Body::Screening(_)
@@ -389,6 +392,7 @@ fn names_none(kind: Kind) -> bool {
         | Kind::Screening
         | Kind::Freeze
         | Kind::Thaw
+        | Kind::Veto
         | Kind::Replace => false,
     }
 }
@@ -408,6 +412,8 @@ pub(crate) fn room(kind: Kind) -> u64 {
         // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
         Kind::Price => 16,
         Kind::Screening | Kind::AddressBook => 48,
+        // Once for every time that a quorum of admins can sign a successor of the bundle in force (`MAX_PROPOSALS`, four words each).
+        Kind::Veto => 64,
         Kind::Request | Kind::Freeze | Kind::Thaw => 0,
     }
 }
@@ -427,6 +433,7 @@ pub(crate) fn room_for(verified: &Verified) -> u64 {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_)
         | Body::Price(_)
         | Body::Screening(_)
@@ -434,10 +441,16 @@ pub(crate) fn room_for(verified: &Verified) -> u64 {
     }
 }
 
-/// What the journal files a statement under: the withdrawals that it names, or the bundle that it would put in force.
+/// What the journal files a statement under: the withdrawals that it names, or the bundle that it would put in force or stop.
 pub(crate) fn about(verified: &Verified) -> Vec<RequestDigest> {
     if let Body::Activation(activation) = &verified.statement().body {
         return vec![activation::subject(activation.bundle)];
+    }
+    if let Body::Veto(veto) = &verified.statement().body {
+        return vec![
+            activation::subject(veto.bundle),
+            activation::vetoes_behind(veto.previous),
+        ];
     }
     subjects(verified).iter().map(WithdrawalId::request).collect()
 }
@@ -460,6 +473,7 @@ pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Price(_)
         | Body::AddressBook(_) => Vec::new(),
     }

@@ -27,6 +27,7 @@ fn against(statement: &Statement) -> Option<Tag> {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_)
         | Body::Price(_)
         | Body::AddressBook(_) => None,

@@ -335,6 +335,7 @@ fn wallet_of(history: &WithdrawalHistory) -> Result<WalletId, SignerError> {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_)
         | Body::Price(_)
         | Body::Screening(_)

@@ -30,6 +30,7 @@ pub(crate) fn is_passing(verified: &Verified) -> bool {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_)
         | Body::AddressBook(_) => false,
     }

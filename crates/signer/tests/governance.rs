@@ -18,6 +18,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use countersign_approval::{Body, Veto};
 use countersign_bundle::{Bundle, Class};
 use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
 use countersign_decision::{ActivationEntry, Authority, Entry, Receipt};
@@ -43,6 +44,7 @@ fn next(first: &Files, hard: &str) -> Files {
     let before = Bundle::load(first).unwrap();
     let mut files = first.clone();
     let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace("hard: \"7 ETH\"", "hard: \"8 ETH\"");
     let policy = policy.replace("hard: \"8 ETH\"", &format!("hard: \"{hard}\""));
     files.insert("policy.yaml".to_owned(), policy.into_bytes());
     sealed(before.version() + 1, Some(before.digest()), files)
@@ -152,6 +154,106 @@ async fn only_those_who_count_speak_about_the_bundle_that_comes_next() {
     assert!(enough.is_err(), "one person does not fill the log");
     // The others still can.
     assert_eq!(say("bob", &looser).await, Ok(()));
+}
+
+impl Rig {
+    /// A person vetoes a bundle behind another one.
+    async fn veto(&self, person: &str, files: &Files, behind: &Files) -> Result<(), Tag> {
+        let body = Body::Veto(Veto {
+            bundle: Bundle::load(files).unwrap().digest(),
+            previous: Bundle::load(behind).unwrap().digest(),
+            reason: "nobody told us".to_owned(),
+        });
+        let statement = self.world.sign(person, body).to_bytes();
+        let recorded = self.signer.record_statement(&statement).await;
+        recorded.map(drop).map_err(|error| error.tag())
+    }
+
+    async fn propose(&self, person: &str, files: &Files) -> Result<(), Tag> {
+        let statement = self.world.activation(person, files).to_bytes();
+        let recorded = self.signer.record_statement(&statement).await;
+        recorded.map(drop).map_err(|error| error.tag())
+    }
+
+    /// Why these people's word does not put a bundle in force.
+    async fn held(&self, admins: &[&str], files: &Files) -> Tag {
+        self.activate(admins, files.clone()).await.unwrap_err().tag()
+    }
+}
+
+#[tokio::test]
+async fn one_officer_stops_what_waits_and_the_quorum_signs_again() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    assert_eq!(rig.veto("dave", &looser, &first).await, Err(Tag::BundleNotWaiting));
+    assert_eq!(rig.held(&["alice", "bob"], &looser).await, Tag::BundleTimeLocked);
+    for person in ["alice", "payout-service"] {
+        let refused = rig.veto(person, &looser, &first).await;
+        assert_eq!(refused, Err(Tag::StatementNotPermitted), "{person}");
+    }
+    assert_eq!(
+        rig.veto("dave", &looser, &looser).await,
+        Err(Tag::BundlePreviousMismatch)
+    );
+    rig.advance(LOCK_SECS - 1);
+    rig.veto("dave", &looser, &first).await.unwrap();
+    rig.advance(1);
+    let stopped = rig.activate(&[], looser.clone()).await.unwrap_err();
+    assert_eq!(stopped.tag(), Tag::BundleVetoed);
+    assert!(stopped.to_string().starts_with("`dave` vetoed"), "{stopped}");
+    let rig = rig.restart().await;
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.signer.bundles(0).await.unwrap().1, 1, "it is not in force");
+    // Half of a quorum from before and half from now is none, and then the time-lock starts over.
+    assert_eq!(rig.held(&["alice"], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.held(&["carol"], &looser).await, Tag::BundleTimeLocked);
+    rig.advance(LOCK_SECS - 1);
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleTimeLocked);
+    rig.advance(1);
+    assert_eq!(rig.activate(&[], looser).await.unwrap().version, 2);
+    // The veto is found by the bundle that it stands behind, and receipts still verify.
+    let digest = Bundle::load(&first).unwrap().digest();
+    assert_eq!(rig.signer.vetoes(&[digest]).await.unwrap().len(), 1);
+    let ask = Ask {
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    rig.authorize(&ask, &request, &[]).await.unwrap();
+    let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_veto_stops_one_bundle_and_no_other() {
+    let (rig, first) = locked().await;
+    let (looser, other) = (next(&first, "9 ETH"), next(&first, "9.5 ETH"));
+    for files in [&looser, &other] {
+        assert_eq!(rig.held(&["alice", "bob"], files).await, Tag::BundleTimeLocked);
+    }
+    rig.veto("dave", &looser, &first).await.unwrap();
+    rig.advance(LOCK_SECS);
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.activate(&[], other).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn one_admin_names_so_many_bundles_only() {
+    let (rig, first) = locked().await;
+    let proposal = |n: u32| next(&first, &format!("8.{n:03} ETH"));
+    for n in 1..=16 {
+        assert_eq!(rig.propose("alice", &proposal(n)).await, Ok(()), "{n}");
+    }
+    let refused = rig.propose("alice", &proposal(17)).await;
+    assert_eq!(refused, Err(Tag::BundleTooManyProposals));
+    let handed = rig.held(&["alice"], &proposal(18)).await;
+    assert_eq!(handed, Tag::BundleTooManyProposals, "at the other door too");
+    // What was named can be signed again, others are not kept out, and the next bundle in force begins a new count.
+    assert_eq!(rig.propose("alice", &proposal(16)).await, Ok(()));
+    assert_eq!(rig.propose("bob", &proposal(17)).await, Ok(()));
+    let tighter = next(&first, "7 ETH");
+    rig.activate(&["dave"], tighter.clone()).await.unwrap();
+    assert_eq!(rig.propose("alice", &next(&tighter, "9 ETH")).await, Ok(()));
 }
 
 /// A receipt has the activations of every bundle with their proofs, and an auditor computes time-locks from the log's moments.

@@ -160,6 +160,9 @@ tags! {
     BundlePreviousMismatch = "bundle/previous-mismatch", Denied, "the bundle does not continue the bundle in force";
     BundleNoneActive = "bundle/none-active", Failed, "no bundle is activated";
     BundleTimeLocked = "bundle/time-locked", Pending, "the quorum signed, and the time-lock of the bundle in force has not run out";
+    BundleVetoed = "bundle/vetoed", Denied, "an officer vetoed the bundle, and the quorum has not signed it again since";
+    BundleNotWaiting = "bundle/not-waiting", Denied, "nobody has signed for the bundle, so there is nothing to stop";
+    BundleTooManyProposals = "bundle/too-many-proposals", Denied, "the person has signed for the most bundles that may wait at once";
 
     // Keys, journal, time: failed, and so also no.
     BackendUnavailable = "backend/unavailable", Failed, "the key backend did not answer";

@@ -122,6 +122,13 @@ async fn a_stuck_payment_is_replaced_and_lands_once() {
         "the same command is the same replacement"
     );
 
+    let listed = line
+        .countersign(&["withdraw", "list", "--state", "replacing"])
+        .expect(0);
+    assert_eq!(listed["withdrawals"][0]["id"], json!(id), "{listed}");
+    let none = line.countersign(&["withdraw", "list", "--state", "frozen"]).expect(0);
+    assert_eq!(none["withdrawals"], json!([]));
+
     // Approvers see old and new, and sign the new one.
     let inbox = line.countersign(&["approvals", "list", "--as", "alice"]).expect(0);
     let ceiling = &inbox["pending"][0]["fee_ceiling"];

@@ -12,7 +12,7 @@ const RECEIVED_SAT: u64 = 100_000;
 const PAID_SAT: u64 = 60_000;
 const FEE_SAT: u64 = 1_000;
 /// The PSBTs of one test spend outputs of one transaction.
-const OUTPUTS: u32 = 3;
+const OUTPUTS: u32 = 4;
 
 /// The script of the wallet's key.
 fn own(line: &Line) -> ScriptBuf {
@@ -50,6 +50,11 @@ fn received(line: &Line) -> Transaction {
 
 /// Pays `to` from one of the received outputs; the rest comes back.
 fn psbt(line: &Line, received_at: u32, to: ScriptBuf) -> Vec<u8> {
+    psbt_at(line, received_at, to, FEE_SAT)
+}
+
+/// The same with another fee.
+fn psbt_at(line: &Line, received_at: u32, to: ScriptBuf, fee_sat: u64) -> Vec<u8> {
     let received = received(line);
     let spending = TxIn {
         previous_output: OutPoint::new(received.compute_txid(), received_at),
@@ -57,7 +62,7 @@ fn psbt(line: &Line, received_at: u32, to: ScriptBuf) -> Vec<u8> {
         sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
         witness: Witness::new(),
     };
-    let change = output(RECEIVED_SAT - PAID_SAT - FEE_SAT, own(line));
+    let change = output(RECEIVED_SAT - PAID_SAT - fee_sat, own(line));
     let unsigned = Transaction {
         version: Version::TWO,
         lock_time: LockTime::ZERO,
@@ -129,4 +134,38 @@ pub(crate) fn no_outpoint_is_spent_twice(line: &Line) {
             &line.file("3.psbt", &psbt(line, 2, script_of(BITCOIN_CUSTOMER))),
         ],
     );
+}
+
+/// Replaced by fee: the payment again from the same output, and less comes back. Approved anew, because the ceiling was raised.
+pub(crate) fn a_stuck_payment_is_replaced_by_fee(line: &Line) {
+    let to = || script_of(BITCOIN_CUSTOMER);
+    let file = line.file("stuck.psbt", &psbt(line, 3, to()));
+    let pending = line
+        .submit("btc-hot", BITCOIN, "btc-stuck", &["--psbt", &file, "--template"])
+        .expect(4);
+    let (first, _) = line.approve(&pending);
+    let id = pending["id"].as_str().unwrap();
+    let bumped = line.file("bumped.psbt", &psbt_at(line, 3, to(), 4 * FEE_SAT));
+    let replace = ["withdraw", "replace", id, "--psbt", &bumped, "--wait"];
+    line.deny_later(line.countersign(&replace), "request/fee-over-ceiling");
+    let raise = ["--fee-ceiling", "0.00005 RBTC", "--reason", "mempool is full"];
+    let waiting = line.countersign(&[&replace[..], &raise].concat()).expect(4);
+    assert_eq!(waiting["state"], "replacing", "{waiting}");
+    for person in ["alice", "bob"] {
+        line.countersign(&["approvals", "approve", id, "--as", person])
+            .expect(0);
+    }
+    let signed = line.countersign(&["withdraw", "show", id, "--wait"]).expect(0);
+    let raw = signed["attempts"][1]["signed_transaction"].as_str().unwrap();
+    let raw = hex::decode(raw.strip_prefix("0x").unwrap()).unwrap();
+    let [first, second]: [Transaction; 2] = [&first, &raw].map(|raw| deserialize(raw).unwrap());
+    assert_eq!(
+        first.input[0].previous_output, second.input[0].previous_output,
+        "one of the two"
+    );
+    assert_eq!(first.output[0], second.output[0], "the same payment");
+    let left = |transaction: &Transaction| transaction.output[1].value.to_sat();
+    assert_eq!(left(&first) - left(&second), 3 * FEE_SAT);
+    let spent = own(line);
+    verify_with_flags(spent.as_bytes(), RECEIVED_SAT, &raw, None, 0, VERIFY_ALL_PRE_TAPROOT).unwrap();
 }

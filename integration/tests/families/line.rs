@@ -207,6 +207,14 @@ impl Line {
         denied
     }
 
+    /// A replacement is denied with this tag, and what was signed stays signed.
+    pub(crate) fn deny_later(&self, said: Said, tag: &str) {
+        let denied = said.expect(3);
+        assert_eq!(denied["reasons"][0]["tag"], tag, "{denied}");
+        assert_eq!(denied["state"], "signed", "{denied}");
+        assert_ne!(denied["attempts"][0]["signed_transaction"], Value::Null);
+    }
+
     /// Needs the receipt and the trust root, and nothing of the deployment.
     fn verify(&self, id: &str, txid: &str) {
         let file = self.file("receipt.json", b"");

@@ -25,6 +25,7 @@ async fn every_family_goes_through_the_whole_line() {
     bitcoin::a_listed_customer_is_paid_and_change_comes_back(&line);
     bitcoin::a_stranger_is_not(&line);
     bitcoin::no_outpoint_is_spent_twice(&line);
+    bitcoin::a_stuck_payment_is_replaced_by_fee(&line);
     solana::a_listed_customer_is_paid(&line);
     solana::a_stake_authorization_behind_a_payment_is_denied(&line);
     solana::a_customer_behind_a_lookup_table_is_paid_once_observers_say_who_it_is(&line);

@@ -99,6 +99,17 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
         let approved = desk.approve(admin);
         assert_eq!(approved["needs"]["time_lock"], "4s");
     }
+    // An officer stops it while it waits; it takes the quorum again, and the time-lock starts over.
+    let waiting = desk.bundle("propose", "alice", &["--files", &files], 0)["bundle"].clone();
+    let waiting = waiting.as_str().unwrap().to_owned();
+    let veto = |person: &str, code| desk.bundle("veto", person, &[&waiting, "--reason", "nobody told us"], code);
+    assert_eq!(veto("carol", 3)["error"]["tag"], "statement/not-permitted");
+    assert_eq!(veto("dave", 0)["vetoed"], json!(waiting));
+    thread::sleep(TIME_LOCK);
+    assert_eq!(desk.activate(3)["error"]["tag"], "bundle/vetoed");
+    for admin in ["alice", "bob"] {
+        desk.approve(admin);
+    }
     assert_eq!(desk.activate(4)["error"]["tag"], "bundle/time-locked");
     thread::sleep(TIME_LOCK);
     assert_eq!(desk.activate(0)["version"], 3);
@@ -138,6 +149,12 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     desk.bundle("rollback", "alice", &["--to", "9", "--files", "/nowhere"], 2);
 
     let history = desk.bundle("history", "dave", &[], 0);
+    let vetoed = &history["vetoes"];
+    assert_eq!(vetoed.as_array().map(Vec::len), Some(1), "{history}");
+    assert_eq!(
+        (&vetoed[0]["bundle"], &vetoed[0]["officer"], &vetoed[0]["reason"]),
+        (&json!(waiting), &json!("dave"), &json!("nobody told us"))
+    );
     let versions = history["versions"].as_array().unwrap();
     let told: Vec<Value> = versions
         .iter()

@@ -163,6 +163,13 @@ fn governance_body() -> impl Strategy<Value = Body> {
             reason,
         })
     });
+    let veto = (any::<[u8; 32]>(), any::<[u8; 32]>(), "[ -~]{0,512}").prop_map(|(bundle, previous, reason)| {
+        Body::Veto(Veto {
+            bundle: BundleDigest::from_bytes(bundle),
+            previous: BundleDigest::from_bytes(previous),
+            reason,
+        })
+    });
     let freeze = (freeze_scope(), "[ -~]{0,512}").prop_map(|(scope, reason)| Body::Freeze(Freeze { scope, reason }));
     let replace = (withdrawals(), network().prop_flat_map(fee_ceiling), "[ -~]{0,512}").prop_map(
         |(withdrawals, fee_ceiling, reason)| {
@@ -173,7 +180,7 @@ fn governance_body() -> impl Strategy<Value = Body> {
             })
         },
     );
-    prop_oneof![cancel, activation, freeze, thaw, replace]
+    prop_oneof![cancel, activation, freeze, thaw, replace, veto]
 }
 
 fn freeze_scope() -> impl Strategy<Value = FreezeScope> {

@@ -177,6 +177,14 @@ pub(crate) fn replace() -> Statement {
     }))
 }
 
+pub(crate) fn veto() -> Statement {
+    of(Body::Veto(Veto {
+        bundle: BundleDigest::of(b"next"),
+        previous: BundleDigest::of(b"previous"),
+        reason: "nobody told us".to_owned(),
+    }))
+}
+
 const RECIPIENT: &str = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
 pub(crate) fn quote() -> Statement {
@@ -214,7 +222,7 @@ pub(crate) fn book_entry() -> Statement {
     }))
 }
 
-pub(crate) fn every_kind() -> [Statement; 12] {
+pub(crate) fn every_kind() -> [Statement; 13] {
     [
         request(),
         approval(),
@@ -228,6 +236,7 @@ pub(crate) fn every_kind() -> [Statement; 12] {
         quote(),
         screening(),
         book_entry(),
+        veto(),
     ]
 }
 

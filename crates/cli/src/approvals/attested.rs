@@ -70,6 +70,7 @@ fn said(verified: &Verified) -> Option<String> {
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Replace(_) => None,
     }
 }

@@ -76,6 +76,7 @@ fn raising<'s>(seen: &'s Seen, effective: &FeeCeiling) -> Option<(&'s PrincipalI
         | Body::Observation(_)
         | Body::Freeze(_)
         | Body::Thaw(_)
+        | Body::Veto(_)
         | Body::Price(_)
         | Body::Screening(_)
         | Body::AddressBook(_) => None,

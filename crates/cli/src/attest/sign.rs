@@ -193,6 +193,7 @@ fn usual_validity(kind: Kind) -> Duration {
         | Kind::Observation
         | Kind::Freeze
         | Kind::Thaw
+        | Kind::Veto
         | Kind::Replace => longest,
     }
 }

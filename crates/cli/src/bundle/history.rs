@@ -9,22 +9,23 @@ use countersign_types::{BundleDigest, PrincipalId, Timestamp};
 use serde::Serialize;
 
 use super::Asking;
-use crate::{failure::Result, output::Output};
+use crate::{failure::Result, output::Output, trust::Vetoed};
 
-/// List every version that was in force, as verified from the genesis: class, authority and time-lock are computed again.
+/// List every version that was in force, and what officers stopped before it came into force, as verified from the genesis: class, authority and time-lock are computed again.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {versions: [{version, bundle, class, authority, signers, complete_at, activated_at}]}; class is null for version 1; times are Unix milliseconds of the signer"
+    after_help = "JSON: {versions: [{version, bundle, class, authority, signers, complete_at, activated_at}], vetoes: [{bundle, previous, officer, reason, vetoed_at}]}; class is null for version 1; times are Unix milliseconds of the signer"
 )]
 pub(crate) struct History {
     #[command(flatten)]
     asking: Asking,
 }
 
-/// The result: `{"versions":[…]}`, oldest first.
+/// The result: `{"versions":[…],"vetoes":[…]}`, oldest first.
 #[derive(Debug, Serialize)]
 struct Versions {
     versions: Vec<Version>,
+    vetoes: Vec<Vetoed>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +73,16 @@ impl fmt::Display for Versions {
                 version.complete_at
             )?;
             writeln!(f, "  in force  {}", version.activated_at)?;
+            for veto in self.vetoes.iter().filter(|veto| veto.previous == version.bundle) {
+                let Vetoed {
+                    bundle,
+                    officer,
+                    reason,
+                    vetoed_at,
+                    ..
+                } = veto;
+                writeln!(f, "  vetoed    {bundle} by {officer} at {vetoed_at}: {reason}")?;
+            }
         }
         write!(f, "verified from the genesis: {} versions", self.versions.len())
     }
@@ -81,6 +92,7 @@ impl History {
     pub(super) async fn run(self, output: Output) -> Result<()> {
         let (_, trust) = self.asking.trust().await?;
         let versions = trust.chain().steps().iter().map(Version::of).collect();
-        output.report(&Versions { versions })
+        let vetoes = trust.vetoes().to_vec();
+        output.report(&Versions { versions, vetoes })
     }
 }

@@ -90,6 +90,24 @@ pub(crate) fn missing(missing: &[countersign_client::MissingApprovals]) -> Vec<M
     missing.iter().map(one).collect()
 }
 
+impl Shown {
+    /// Two lines and the first reason, for a list.
+    pub(super) fn summarize(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signed = self.attempts.iter().filter(|attempt| attempt.txid.is_some()).count();
+        writeln!(f, "{}  {}", self.id, self.state)?;
+        write!(
+            f,
+            "  {} (tenant {}), {} on {}",
+            self.reference, self.tenant, self.wallet, self.network
+        )?;
+        writeln!(f, ", {signed} of {} attempts signed", self.attempts.len())?;
+        match self.reasons.first() {
+            Some(reason) => writeln!(f, "  {}: {}", reason.tag, reason.message),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The exit code of an outcome.
 pub(super) fn exit_of(withdrawal: &Withdrawal) -> Exit {
     match withdrawal.state {

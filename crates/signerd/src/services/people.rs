@@ -115,11 +115,16 @@ impl People for PeopleService {
         let Admitted { caller, place, message } = Admitted::of(request)?;
         certify_reader(&caller)?;
         let signer = Arc::clone(&self.signer);
-        let call = async move { signer.bundles(message.after_version).await };
-        let (bundles, active_version) = run(place, "fetch_bundles", call).await?;
+        let call = async move {
+            let (bundles, active_version) = signer.bundles(message.after_version).await?;
+            let (page, digests) = wire::bundles_page(bundles);
+            Ok((page, active_version, signer.vetoes(&digests).await?))
+        };
+        let (bundles, active_version, vetoes) = run(place, "fetch_bundles", call).await?;
         Ok(Response::new(FetchBundlesResponse {
-            bundles: wire::bundles_page(bundles),
+            bundles,
             active_version,
+            vetoes: vetoes.into_iter().map(wire::seen_statement).collect(),
         }))
     }
 

@@ -14,7 +14,7 @@ use countersign_proto::{
     v1,
 };
 use countersign_signer::{Answer, JournaledStatement, Page, StoredBundle};
-use countersign_types::{GroupId, Tag, Timestamp};
+use countersign_types::{BundleDigest, GroupId, Tag, Timestamp};
 use tonic::Status;
 
 /// Files of a bundle; its format knows fewer.
@@ -115,9 +115,9 @@ pub(super) fn entries(start: u64, entries: Vec<Vec<u8>>) -> Vec<v1::Entry> {
 }
 
 /// As many bundles as one answer holds, and at least one, so that asking again behind the last one comes to an end.
-pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> Vec<ActivatedBundle> {
+pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> (Vec<ActivatedBundle>, Vec<BundleDigest>) {
     let mut room = MAX_PEOPLE_RESPONSE_BYTES.saturating_sub(FRAMING_BYTES);
-    let mut page = Vec::new();
+    let (mut page, mut digests) = (Vec::new(), Vec::new());
     for bundle in bundles.into_iter().take(MAX_BUNDLES) {
         let statements = bundle.statements.iter().map(|statement| &statement.envelope);
         let contents = bundle.files.values().chain(statements);
@@ -126,9 +126,10 @@ pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> Vec<ActivatedBundle> {
             break;
         }
         room = room.saturating_sub(size);
+        digests.push(bundle.digest);
         page.push(activated_bundle(bundle));
     }
-    page
+    (page, digests)
 }
 
 fn activated_bundle(bundle: StoredBundle) -> ActivatedBundle {
@@ -141,7 +142,8 @@ fn activated_bundle(bundle: StoredBundle) -> ActivatedBundle {
     }
 }
 
-fn seen_statement(statement: JournaledStatement) -> SeenStatement {
+/// A journaled statement.
+pub(super) fn seen_statement(statement: JournaledStatement) -> SeenStatement {
     SeenStatement {
         statement: Some(fields::statement(statement.envelope)),
         first_seen_at_ms: statement.first_seen_at.unix_millis(),

@@ -221,6 +221,7 @@ fn a_page_of_bundles_fits_its_answer_and_is_never_empty() {
     let versions = |sizes: &[usize]| -> Vec<u64> {
         let bundles = (1..).zip(sizes).map(|(version, size)| stored(version, *size));
         bundles_page(bundles.collect())
+            .0
             .into_iter()
             .map(|bundle| bundle.version)
             .collect()
@@ -231,7 +232,7 @@ fn a_page_of_bundles_fits_its_answer_and_is_never_empty() {
     assert_eq!(versions(&[half, half]), [1]);
     assert_eq!(versions(&[2 * half, 1]), [1]);
     assert_eq!(versions(&[1; 70]).len(), MAX_BUNDLES);
-    let page = bundles_page(vec![stored(4, 2)]);
+    let (page, _) = bundles_page(vec![stored(4, 2)]);
     let expected = ActivatedBundle {
         version: 4,
         files: vec![file("manifest.json", 2)],
