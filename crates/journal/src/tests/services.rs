@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use countersign_signer::{LastWord, LedgerView};
 use countersign_types::{Destination, ListId, Timestamp};
 
-use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
-
 use super::*;
 
 on_each_database! {
     a_service_never_goes_back,
     a_destination_is_paid_by_others,
     lists_and_their_entries_begin_when_a_bundle_brings_them,
+    nothing_that_was_noted_becomes_older,
 }
 
 fn destination(name: &str) -> Destination {
@@ -126,9 +125,7 @@ async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     journal.close().await;
 }
 
-#[tokio::test]
-async fn nothing_that_was_noted_becomes_older() {
-    let place = Place::new();
+async fn nothing_that_was_noted_becomes_older(place: Place) {
     let journal = with_bundle(&place).await;
     let listed = Write::Listed {
         lists: ["a".parse().unwrap()].into(),
@@ -136,18 +133,14 @@ async fn nothing_that_was_noted_becomes_older() {
     };
     write(&journal, vec![listed], Vec::new()).await.unwrap();
     journal.close().await;
-    let options = SqliteConnectOptions::new().filename(place.database());
-    let mut connection = options.connect().await.unwrap();
+    let database = place.config().database;
+    let mut connection = crate::database::Connection::open(&database).await.unwrap();
     for older in [
         "UPDATE begun_lists SET since = since - 1",
         "UPDATE listed_destinations SET since = since - 1",
         "DELETE FROM begun_lists",
     ] {
-        let refused = sqlx::raw_sql(older)
-            .execute(&mut connection)
-            .await
-            .unwrap_err()
-            .to_string();
+        let refused = connection.link().script(older).await.unwrap_err().to_string();
         assert!(refused.contains("older") || refused.contains("deleted"), "{refused}");
     }
 }
