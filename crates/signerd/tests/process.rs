@@ -17,13 +17,14 @@ mod cluster;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use countersign_approval::{Activation, Approval, Body, Environment, GenesisFile};
+use countersign_approval::{Activation, Approval, Body, Environment, Freeze, GenesisFile};
 use countersign_audit::{KeyName, SignedCheckpoint, VerifierKey};
 use countersign_decision::{
     Acknowledgement,
     testing::{Ask, LOG_SEED, withdrawal},
 };
 use countersign_proto::{
+    errors::tag_of,
     fields,
     signer::v1::{
         ActivateBundleRequest, AuthorizeRequest, FetchBundlesRequest, FetchCheckpointRequest, FetchReceiptRequest,
@@ -162,6 +163,42 @@ async fn one_withdrawal_over_both_listeners_and_a_restart() {
         .unwrap()
         .verify(&log_key(&site))
         .unwrap();
+    running.stop().await.unwrap();
+}
+
+/// What a freeze keeps in does not leave as part of a receipt, except to those who read the log.
+#[tokio::test]
+async fn a_receipt_does_not_carry_out_what_is_frozen() {
+    let (site, running) = Site::running().await;
+    activate(&site, &running).await;
+    let ask = Ask {
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = site.sign("payout-service", Body::Request(Box::new(ask.request())));
+    let Outcome::Signed(signed) = authorize(&site, &running, &request, &ask).await else {
+        panic!()
+    };
+    let envelope = countersign_approval::Envelope::parse(&request).unwrap();
+    let receipt = || FetchReceiptRequest {
+        withdrawal_id: withdrawal(&envelope).to_string(),
+    };
+    let mut signing = running.signing(&site.client(ORCHESTRATOR));
+    let mut people = running.people(&site.client(PERSON));
+    signing.fetch_receipt(receipt()).await.unwrap();
+    let freeze = Freeze {
+        scope: "all".parse().unwrap(),
+        reason: "stop".to_owned(),
+    };
+    let statement = Some(fields::statement(site.sign("dave", Body::Freeze(freeze))));
+    people
+        .submit_statement(SubmitStatementRequest { statement })
+        .await
+        .unwrap();
+    let refused = signing.fetch_receipt(receipt()).await.unwrap_err();
+    assert_eq!(tag_of(&refused), Some(Tag::FreezeActive));
+    let read = people.fetch_receipt(receipt()).await.unwrap().into_inner().receipt;
+    assert!(String::from_utf8(read).unwrap().contains(&signed.txid));
     running.stop().await.unwrap();
 }
 
