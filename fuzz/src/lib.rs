@@ -14,7 +14,7 @@ use countersign_bundle::{Bundle, Manifest};
 use countersign_decision::{Entry, Receipt};
 use countersign_types::EffectsText;
 
-pub use crate::transaction::{bitcoin, evm, solana, typed_data};
+pub use crate::transaction::{bitcoin, descriptor, evm, solana, typed_data};
 
 /// The payload of a statement: one statement has one text, so whatever is accepted is written the same again.
 pub fn payload(bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! Unsigned transactions of each family, through the registry as the signer asks it.
 
-use countersign_chains::evm::{TypedData, TypedDataError};
+use countersign_chains::evm::{Descriptor, TypedData, TypedDataError};
 use countersign_types::{
     ChainFacts, Effect, EffectsText, EffectsTextError, ParsedTransaction, PayloadDigest, RawSignature, Scheme,
     TransactionDigest, WalletId,
@@ -54,6 +54,32 @@ pub fn typed_data(bytes: &[u8]) {
         ),
     }
     evm(&canonical);
+}
+
+/// An ERC-7730 descriptor, a zero byte, and what it displays: printable, and no value without a line.
+pub fn descriptor(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let (json, unsigned) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let descriptor = match Descriptor::read(json) {
+        Ok(descriptor) => descriptor,
+        Err(error) => return assert!(!error.to_string().is_empty(), "an error says something"),
+    };
+    let wallet: WalletId = "eth-hot".parse().expect("a wallet of the site");
+    for network in [ETHEREUM, DEV] {
+        let registry = site::bundle().registry();
+        let shown = registry.display(
+            &site::chain(network),
+            &wallet,
+            unsigned,
+            std::slice::from_ref(&descriptor),
+        );
+        let Ok(Some(display)) = shown else { continue };
+        for line in &display.lines {
+            let is_plain = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            assert!(!line.label.is_empty() && is_plain(&line.label), "{line:?}");
+            assert!(is_plain(&line.text), "{line:?}");
+        }
+    }
 }
 
 /// PSBTs.

@@ -33,6 +33,8 @@ const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     seconds: u32,
+    /// Cargo's profile: `release`, or `smoke`, which compiles faster and runs slower.
+    profile: &'static str,
     /// Empty: all of them.
     targets: Vec<String>,
 }
@@ -41,6 +43,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self {
             seconds: DEFAULT_SECONDS,
+            profile: "release",
             targets: Vec::new(),
         };
         let mut rest = arguments.iter();
@@ -71,6 +74,7 @@ pub(crate) fn smoke(root: &Path) -> Result<()> {
     shell::run(&mut format)?;
     let options = Options {
         seconds: SMOKE_SECONDS,
+        profile: "smoke",
         targets: Vec::new(),
     };
     fuzz(root, &options)
@@ -81,7 +85,7 @@ fn fuzz(root: &Path, options: &Options) -> Result<()> {
     if let Some(unknown) = options.targets.iter().find(|name| !all.contains(name)) {
         bail!("there is no target `{unknown}`; there are: {}", all.join(", "));
     }
-    let programs = build(root)?;
+    let programs = build(root, options.profile)?;
     let chosen = all
         .iter()
         .filter(|name| options.targets.is_empty() || options.targets.contains(name));
@@ -104,16 +108,16 @@ fn targets(root: &Path) -> Result<Vec<String>> {
 }
 
 /// Builds all targets; the folder that they are in.
-fn build(root: &Path) -> Result<PathBuf> {
+fn build(root: &Path, profile: &str) -> Result<PathBuf> {
     let host = host(root)?;
     let target_dir = root.join("target/fuzz");
     let mut build = shell::cargo(root);
     // Not `--locked`: what the crates under test depend on is the root's business, and its lock file is checked there.
-    build.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"]);
+    build.args(["build", "--profile", profile, "--manifest-path", "fuzz/Cargo.toml"]);
     build.args(["--target", &host]).arg("--target-dir").arg(&target_dir);
     build.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", RUSTFLAGS);
     shell::run(&mut build)?;
-    Ok(target_dir.join(host).join("release"))
+    Ok(target_dir.join(host).join(profile))
 }
 
 /// The compiler's own target.
@@ -183,6 +187,7 @@ mod tests {
     fn time_and_targets_are_chosen() {
         let of = |seconds, targets: &[&str]| Options {
             seconds,
+            profile: "release",
             targets: targets.iter().map(|name| (*name).to_owned()).collect(),
         };
         assert_eq!(options(&[]).unwrap(), of(DEFAULT_SECONDS, &[]));

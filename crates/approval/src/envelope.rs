@@ -178,6 +178,34 @@ mod tests {
         assert_ne!(other.statement_digest(), envelope().statement_digest());
     }
 
+    /// The last byte that is accepted and the first that is not, of an envelope and of a signature.
+    #[test]
+    fn bounds() {
+        let long = |payload: usize, key_id: usize| Envelope {
+            payload: vec![b'x'; payload],
+            key_id: "k".repeat(key_id),
+            ..envelope()
+        };
+        // Base64 grows by four for three bytes; the key's name fills what is left.
+        let base = long(0, 1).to_bytes().len();
+        let payload = (MAX_ENVELOPE_BYTES - base) / 4 * 3;
+        let largest = long(payload, 1 + MAX_ENVELOPE_BYTES - base - payload / 3 * 4);
+        assert_eq!(largest.to_bytes().len(), MAX_ENVELOPE_BYTES);
+        assert_eq!(Envelope::parse(&largest.to_bytes()).as_ref(), Ok(&largest));
+        let larger = long(payload, largest.key_id.len() + 1).to_bytes();
+        let found = MAX_ENVELOPE_BYTES + 1;
+        assert_eq!(Envelope::parse(&larger), Err(StatementError::TooLarge(found)));
+        let signed = |length: usize| Envelope {
+            signature: vec![7; length],
+            ..envelope()
+        };
+        assert!(Envelope::parse(&signed(MAX_SIGNATURE_BYTES).to_bytes()).is_ok());
+        assert!(Envelope::parse(&signed(MAX_SIGNATURE_BYTES + 1).to_bytes()).is_err());
+        let named = |length: usize| long(0, length).to_bytes();
+        assert!(Envelope::parse(&named(128)).is_ok());
+        assert!(Envelope::parse(&named(129)).is_err());
+    }
+
     #[test]
     fn one_mutation_one_refusal() {
         use countersign_types::Tag;

@@ -101,3 +101,15 @@ impl StatementError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_input_is_printable_and_short() {
+        assert_eq!(shown("it's `\"a\\b`~"), "it's `\"a\\b`~");
+        assert_eq!(shown("a\n\u{202e}b"), "a\\n\\u{202e}b");
+        assert_eq!(shown("x".repeat(MAX_REASON_CHARS + 1)), "x".repeat(MAX_REASON_CHARS));
+    }
+}

@@ -110,3 +110,49 @@ impl Bounded for Thaw {
         certify_reason(&self.reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What people write for a scope is what they read.
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        let texts = [
+            "all",
+            "wallet eth-hot",
+            "network eip155:1",
+            "asset eip155:1/slip44:60",
+            "destination eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+            "initiator payout-service",
+            "tenant acme",
+        ];
+        let scopes: Vec<FreezeScope> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let kinds = scopes.iter().map(|scope| match scope {
+            FreezeScope::All => "all",
+            FreezeScope::Wallet(_) => "wallet",
+            FreezeScope::Network(_) => "network",
+            FreezeScope::Asset(_) => "asset",
+            FreezeScope::Destination(_) => "destination",
+            FreezeScope::Initiator(_) => "initiator",
+            FreezeScope::Tenant(_) => "tenant",
+        });
+        for ((text, kind), scope) in texts.iter().zip(kinds).zip(&scopes) {
+            assert_eq!(scope.to_string(), *text);
+            assert_eq!(text.split(' ').next(), Some(kind));
+        }
+        for text in [
+            "",
+            "All",
+            "all ",
+            "wallet",
+            "wallet ",
+            "wallet  a",
+            "walet a",
+            "asset eip155:1",
+            "tenant A",
+        ] {
+            assert_eq!(text.parse::<FreezeScope>(), Err(FreezeScopeError), "{text:?}");
+        }
+    }
+}

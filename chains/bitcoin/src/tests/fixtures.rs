@@ -418,3 +418,11 @@ pub(super) fn drafted(change: impl FnOnce(&mut Draft)) -> Vec<u8> {
 pub(super) fn claimed_key() -> Vec<u8> {
     [&[0x06], public_key(&HOT[0]).as_bytes()].concat()
 }
+
+/// What a byte is changed to: these bits of it, or with `COUNTERSIGN_EVERY_BYTE` set every other value (CONTRIBUTING.md).
+pub(super) fn other_values(byte: u8, flips: &[u8]) -> Vec<u8> {
+    match std::env::var_os("COUNTERSIGN_EVERY_BYTE") {
+        Some(_) => (0..=u8::MAX).filter(|value| *value != byte).collect(),
+        None => flips.iter().map(|flip| byte ^ flip).collect(),
+    }
+}

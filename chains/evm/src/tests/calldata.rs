@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{
     calls::cases,
     encoder::{Arg, account, blob, calldata, number},
-    fixtures::{CONTRACT, STRANGER, TOKEN, World, call_with, transfer_input},
+    fixtures::{CONTRACT, STRANGER, TOKEN, World, call_with, other_values, transfer_input},
     nesting::{aggregate3, effect_bytes, multicall, safe},
 };
 
@@ -106,7 +106,7 @@ fn words_out_of_their_types_range_are_opaque() {
     }
 }
 
-/// Two bits of every byte of every function's call data: refused, or seen in the effects.
+/// A changed byte of any function's call data is refused, or seen in the effects.
 #[test]
 fn every_changed_byte_of_call_data_is_seen() {
     let world = World::new();
@@ -129,12 +129,12 @@ fn every_changed_byte_of_call_data_is_seen() {
     for (name, to, value, input) in inputs {
         let original = world.effects_of_paying_call(to, value, &input);
         for at in 0..input.len() {
-            for bit in [0x01, 0x80] {
+            for other in other_values(input[at], &[0x01, 0x80]) {
                 let mut changed = input.to_vec();
-                changed[at] ^= bit;
+                changed[at] = other;
                 if let Ok(parsed) = world.parse(&call_with(to, value, &changed)) {
                     let effects = &parsed.effects()[..parsed.effects().len() - 1];
-                    assert_ne!(effects, original, "{name} byte {at} bit {bit:#x}");
+                    assert_ne!(effects, original, "{name} byte {at} to {other:#x}");
                 }
             }
         }
