@@ -220,7 +220,7 @@ fn encode_write(to: &mut Encoder, write: &Write) {
             to.tag(22).digest(request.as_bytes()).number(u64::from(*number));
         }
         Write::Failed { request, number } => {
-            to.tag(24).digest(request.as_bytes()).number(u64::from(*number));
+            to.tag(28).digest(request.as_bytes()).number(u64::from(*number));
         }
         Write::Backfill { charges } => {
             to.tag(23).list(charges, |to, late| {
@@ -617,6 +617,30 @@ mod tests {
             HEXLOWER.encode(&content),
             "f4ef9468a892276565a5c600cc5a67e3046cb89104bcab8f16b27458b450e4e4"
         );
+    }
+
+    /// A tag that two kinds shared would let one stand for the other.
+    #[test]
+    fn each_kind_of_write_has_a_tag_of_its_own() {
+        let mut all = every_write();
+        all.extend(every_counter_write());
+        all.extend(every_observer_write());
+        all.extend(every_freeze_write());
+        all.extend(every_service_write());
+        all.push(Write::Failed {
+            request: RequestDigest::from_bytes([1; 32]),
+            number: 1,
+        });
+        let mut kinds = BTreeMap::new();
+        for write in &all {
+            let mut encoder = Encoder::default();
+            encode_write(&mut encoder, write);
+            let tag = *encoder.into_bytes().first().unwrap();
+            let kind = kinds.entry(tag).or_insert(std::mem::discriminant(write));
+            assert_eq!(*kind, std::mem::discriminant(write), "{tag}: {write:?}");
+        }
+        let found: std::collections::HashSet<_> = kinds.values().collect();
+        assert_eq!(found.len(), kinds.len(), "one kind under two tags");
     }
 
     #[test]
