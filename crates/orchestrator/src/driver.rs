@@ -144,14 +144,17 @@ pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i6
     Ok(store.apply(outcome(&work, decision)).await?)
 }
 
-/// Cancels and rejections are journaled before the next decision, each once. Tells whether a cancel was acknowledged.
+/// Cancels and rejections are journaled before the next decision, each once; those of a withdrawal that the signer has not seen
+/// come with its first decision. Tells whether a cancel was acknowledged.
 async fn record_statements(store: &Store, signer: &Signer, work: &Work) -> Result<bool, DriveError> {
     let mut is_cancelled = false;
     for statement in work.statements.iter().filter(|statement| is_recorded(statement.kind)) {
         let answer = match &statement.answer {
             Some(answer) => answer.clone(),
             None => {
-                let answer = signer.record(statement.envelope.clone()).await?;
+                let Some(answer) = signer.record(statement.envelope.clone()).await? else {
+                    continue;
+                };
                 store.answer(statement.seq, answer.clone()).await?;
                 answer
             }

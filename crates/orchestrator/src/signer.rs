@@ -69,19 +69,21 @@ impl Signer {
         }
     }
 
-    /// Journals a statement ahead of the next [`Signer::authorize`].
-    pub async fn record(&self, envelope: Vec<u8>) -> Result<Answer, Unavailable> {
+    /// Journals a statement ahead of the next [`Signer::authorize`]; nothing where the signer has not seen the withdrawal, and
+    /// will hear the statement with its first decision.
+    pub async fn record(&self, envelope: Vec<u8>) -> Result<Option<Answer>, Unavailable> {
         let mut client = self.client.clone();
         let statement = Some(fields::statement(envelope));
         let answer = self
             .call(client.record_statement(self.request(RecordStatementRequest { statement })))
             .await;
         match answer {
-            Ok(response) => Ok(Answer::Acknowledged(response.acknowledgement)),
+            Ok(response) => Ok(Some(Answer::Acknowledged(response.acknowledgement))),
+            Err(status) if errors::tag_of(&status) == Some(Tag::WithdrawalNotFound) => Ok(None),
             Err(status) => {
                 let tag = refusal_of(&status)?;
                 let message = status.message().to_owned();
-                Ok(Answer::Refused { tag, message })
+                Ok(Some(Answer::Refused { tag, message }))
             }
         }
     }
@@ -119,6 +121,12 @@ fn is_frozen(reasons: &[v1::Reason]) -> bool {
     !reasons.is_empty() && reasons.iter().all(is_freeze)
 }
 
+/// Whether somebody who may took the withdrawal back, wherever the signer heard it.
+fn is_cancelled(reasons: &[v1::Reason]) -> bool {
+    let is_cancel = |reason| fields::tag_of_reason(reason) == Some(Tag::WithdrawalCancelled);
+    reasons.iter().any(is_cancel)
+}
+
 impl Decision {
     fn of(response: AuthorizeResponse) -> Result<Self, Unavailable> {
         let outcome = response
@@ -135,6 +143,9 @@ impl Decision {
                 standing,
                 signed: None,
             },
+            Outcome::Denied(denied) if denied.r#final && is_cancelled(&denied.reasons) => {
+                Self::no(Event::Cancelled, denied.reasons)
+            }
             Outcome::Denied(denied) if denied.r#final => Self::no(Event::Denied, denied.reasons),
             Outcome::Denied(denied) if is_frozen(&denied.reasons) => Self::no(Event::Frozen, denied.reasons),
             Outcome::Denied(denied) => Self::no(Event::Refused, denied.reasons),

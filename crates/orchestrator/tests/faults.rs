@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_proto::{errors, v1::WithdrawalState};
+use countersign_proto::{errors, signer::v1::AuthorizeRequest, v1::WithdrawalState};
 use countersign_types::{Tag, Timestamp};
 use support::{FakeSigner, World, cancel, created, denied, pending, signed, wait_for};
 use tonic::Status;
@@ -175,6 +175,28 @@ async fn a_cancel_that_finds_the_signer_away_is_passed_on_later() {
     *world.signer.calls.lock().unwrap() = vec![];
     world.signer.accept_statements();
     wait_for(&mut pipeline, &id, WithdrawalState::Cancelled).await;
+    running.stop().await.unwrap();
+}
+
+/// Cancelled before the signer ever saw it: there is nothing to record it for, and the first decision hears it.
+#[tokio::test]
+async fn a_cancel_before_the_first_decision_is_heard_with_it() {
+    let away = |_: &AuthorizeRequest| Err(Status::unavailable("away"));
+    let world = World::with_limits(FakeSigner::new(away), "call_timeout = \"2s\"\n").await;
+    let running = world.start().await;
+    let mut pipeline = world.pipeline(running.address).await;
+    let id = created(&mut pipeline, "w-1").await.id;
+    let unknown = errors::status(Tag::WithdrawalNotFound, "not seen");
+    world.signer.refuse_statements(unknown);
+    let cancelling = pipeline.cancel_withdrawal(cancel(&id)).await;
+    assert_eq!(errors::tag_of(&cancelling.unwrap_err()), Some(Tag::SignerUnavailable));
+    world.signer.rescript(|request| match request.statements.len() {
+        0 => Ok(signed()),
+        _ => Ok(denied(Tag::WithdrawalCancelled, true)),
+    });
+    wait_for(&mut pipeline, &id, WithdrawalState::Cancelled).await;
+    let again = pipeline.cancel_withdrawal(cancel(&id)).await.unwrap().into_inner();
+    assert_eq!(again.withdrawal.unwrap().state(), WithdrawalState::Cancelled);
     running.stop().await.unwrap();
 }
 

@@ -150,7 +150,11 @@ impl Api {
 
     async fn cancel_outcome(&self, statement: i64, id: &WithdrawalId) -> Result<Option<v1::Withdrawal>, Status> {
         match self.0.store.statement(statement).await?.answer {
-            None => Ok(None),
+            None => {
+                // Heard with the first decision: there is no acknowledgement of its own.
+                let withdrawal = self.found(id, &Scope::All).await?.withdrawal;
+                Ok((withdrawal.state() == v1::WithdrawalState::Cancelled).then_some(withdrawal))
+            }
             Some(Answer::Refused { tag, message }) => Err(errors::status(tag, message)),
             Some(Answer::Acknowledged(_)) => {
                 let found = self.found(id, &Scope::All).await?;
