@@ -94,11 +94,17 @@ async fn a_list_in_a_file_from_the_command_line_to_the_signature() {
     let third = desk.pay("order-3");
     let waiting = desk.said(&["withdraw", "show", &third, "--wait", "--patience", "5"], 4);
     assert!(waiting.to_string().contains("approval/missing"), "{waiting}");
+    for person in ["alice", "bob"] {
+        let shown = desk.said(&["approvals", "show", &third, "--as", person], 0);
+        assert!(shown.to_string().contains("a destination of list customers"), "{shown}");
+        desk.said(&["approvals", "approve", &third, "--as", person], 0);
+    }
+    assert_eq!(desk.outcome(&third, 0)["state"], "signed");
 
     // The receipt has every version of the list, and needs nothing else.
     let file = desk.deployment.path("receipt.json");
     let (file, root) = (file.to_str().unwrap(), desk.deployment.path("genesis.json"));
-    desk.said(&["receipt", &first, "--out", file], 0);
+    desk.said(&["receipt", &third, "--out", file], 0);
     let arguments = [
         "audit",
         "verify",

@@ -84,7 +84,7 @@ struct Fee {
 
 /// Reviews a task. Whatever the server claims, an error here means: nothing is shown as fact, and nothing is signed.
 pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: Timestamp) -> Result<Reviewed> {
-    review_with(trust, id, task, None, now)
+    review_at_any_age(trust, id, task, None, now)
 }
 
 /// The same with one more statement, which must count: an approval that fills no seat is not handed in.
@@ -95,7 +95,28 @@ pub(super) fn certify_counts(
     own: &Envelope,
     now: Timestamp,
 ) -> Result<()> {
-    review_with(trust, id, task, Some(own), now).map(drop)
+    review_at_any_age(trust, id, task, Some(own), now).map(drop)
+}
+
+/// How long lists have named a destination only the signer's journal knows. What would be refused if that were for ever may be
+/// what a rule about young entries asks for.
+fn review_at_any_age(
+    trust: &Trust,
+    id: WithdrawalId,
+    task: &ApprovalTask,
+    own: Option<&Envelope>,
+    now: Timestamp,
+) -> Result<Reviewed> {
+    let at = |listed_since| Moment { now, listed_since };
+    let old = review_with(trust, id, task, own, at(Timestamp::from_unix_millis(0)));
+    old.or_else(|error| review_with(trust, id, task, own, at(now)).map_err(|_| error))
+}
+
+/// When a review decides, and since when lists name what they name.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: Timestamp,
+    listed_since: Timestamp,
 }
 
 fn review_with(
@@ -103,8 +124,9 @@ fn review_with(
     id: WithdrawalId,
     task: &ApprovalTask,
     own: Option<&Envelope>,
-    now: Timestamp,
+    at: Moment,
 ) -> Result<Reviewed> {
+    let now = at.now;
     let bundle = trust.active()?;
     let digest = task.request.request_digest().map(WithdrawalId::of);
     if digest != Some(id) {
@@ -154,7 +176,7 @@ fn review_with(
         statements: &statements,
         ledger: &LedgerFacts {
             usage,
-            ..undisturbed(parsed.ok(), &statements, bundle, now)
+            ..undisturbed(parsed.ok(), &statements, bundle, at)
         },
         now,
         sign_within: SIGN_WITHIN,
@@ -199,14 +221,9 @@ fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDir
     statements.map(one).collect()
 }
 
-/// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations have been listed for
-/// ever, none was paid before, and nothing else happened.
-fn undisturbed(
-    parsed: Option<&ParsedTransaction>,
-    statements: &[Seen],
-    bundle: &Bundle,
-    now: Timestamp,
-) -> LedgerFacts {
+/// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations have been listed
+/// since then, none was paid before, and nothing else happened.
+fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: &Bundle, at: Moment) -> LedgerFacts {
     let nonce = |key: &ConflictKey| match key {
         ConflictKey::AccountNonce { account, nonce } => Some((account.clone(), *nonce)),
         ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
@@ -221,21 +238,24 @@ fn undisturbed(
     LedgerFacts {
         epoch: clock::epoch(),
         next_nonces,
-        standing: statements.iter().map(|seen| (seen.digest, now)).collect(),
+        standing: statements.iter().map(|seen| (seen.digest, at.now)).collect(),
         destinations: Some(DestinationsRecord {
             paid: BTreeSet::new(),
-            listed: listed_for_ever(parsed, bundle),
+            listed: listed_since(at.listed_since, parsed, bundle),
         }),
         ..LedgerFacts::default()
     }
 }
 
-fn listed_for_ever(parsed: Option<&ParsedTransaction>, bundle: &Bundle) -> BTreeMap<Destination, Timestamp> {
+fn listed_since(
+    since: Timestamp,
+    parsed: Option<&ParsedTransaction>,
+    bundle: &Bundle,
+) -> BTreeMap<Destination, Timestamp> {
     let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
     let destinations = effects.iter().filter_map(Effect::destination);
     let listed = destinations.filter(|destination| bundle.destinations().is_listed(destination));
-    let always = Timestamp::from_unix_millis(0);
-    listed.map(|destination| (destination.clone(), always)).collect()
+    listed.map(|destination| (destination.clone(), since)).collect()
 }
 
 fn refuse_denied(outcome: &Outcome) -> Result<()> {
