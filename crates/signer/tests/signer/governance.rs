@@ -1,0 +1,272 @@
+//! Bundles through the signer: statements are journaled first, the time-lock counts from there, an officer tightens at once.
+
+use crate::support;
+
+use std::collections::BTreeMap;
+
+use countersign_approval::{Body, Veto};
+use countersign_bundle::{Bundle, Class};
+use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
+use countersign_decision::{ActivationEntry, Authority, Entry, Receipt};
+use countersign_types::{Duration, Tag};
+use support::Rig;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+const LOCK_SECS: i64 = 3_600;
+
+/// Version 1 with a time-lock of an hour in force.
+async fn locked() -> (Rig, Files) {
+    let rig = Rig::bare().await;
+    let mut roster = rig.world.roster();
+    roster.admins.time_lock = Some(Duration::from_secs(3_600));
+    let files = sealed(1, None, bundle_files(&roster));
+    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
+    (rig, files)
+}
+
+/// The next version, with another limit.
+fn next(first: &Files, hard: &str) -> Files {
+    let before = Bundle::load(first).unwrap();
+    let mut files = first.clone();
+    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace("hard: \"7 ETH\"", "hard: \"8 ETH\"");
+    let policy = policy.replace("hard: \"8 ETH\"", &format!("hard: \"{hard}\""));
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    sealed(before.version() + 1, Some(before.digest()), files)
+}
+
+async fn activations(rig: &Rig) -> Vec<ActivationEntry> {
+    let entries = rig.signer.entries(0, 256).await.unwrap();
+    let entries = entries.iter().map(|bytes| Entry::parse(bytes).unwrap());
+    entries
+        .filter_map(|entry| match entry {
+            Entry::Activation(entry) => Some(entry),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn what_loosens_waits_from_the_statement_that_completed_the_quorum() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    let tag = |error: countersign_signer::SignerError| error.tag();
+    assert_eq!(
+        rig.activate(&["alice"], looser.clone()).await.map_err(tag).unwrap_err(),
+        Tag::BundleQuorumShort
+    );
+    rig.advance(60);
+    // Alice's word is journaled: bob's completes the quorum, and the lock counts from now.
+    assert_eq!(
+        rig.activate(&["bob"], looser.clone()).await.map_err(tag).unwrap_err(),
+        Tag::BundleTimeLocked
+    );
+    rig.advance(LOCK_SECS - 1);
+    assert_eq!(
+        rig.activate(&[], looser.clone()).await.map_err(tag).unwrap_err(),
+        Tag::BundleTimeLocked
+    );
+    assert_eq!(rig.signer.bundles(0).await.unwrap().1, 1);
+    rig.advance(1);
+    let activated = rig.activate(&[], looser.clone()).await.unwrap();
+    assert_eq!(activated.version, 2);
+    let logged = activations(&rig).await.pop().unwrap();
+    assert_eq!(
+        (logged.class, logged.authority),
+        (Some(Class::Loosening), Authority::Quorum)
+    );
+    assert_eq!(
+        logged.activated_at.unix_millis() - logged.complete_at.unix_millis(),
+        LOCK_SECS * 1_000
+    );
+}
+
+#[tokio::test]
+async fn one_officer_tightens_at_once_and_voids_what_waits() {
+    let (rig, first) = locked().await;
+    let (looser, tighter) = (next(&first, "9 ETH"), next(&first, "7 ETH"));
+    let waits = rig.activate(&["alice", "bob"], looser.clone()).await.unwrap_err();
+    assert_eq!(waits.tag(), Tag::BundleTimeLocked);
+    let refused = rig.activate(&["dave"], looser.clone()).await.unwrap_err();
+    assert_eq!(refused.tag(), Tag::BundleTimeLocked, "an officer makes it no faster");
+    assert_eq!(rig.activate(&["dave"], tighter.clone()).await.unwrap().version, 2);
+    let logged = activations(&rig).await.pop().unwrap();
+    assert_eq!(
+        (logged.class, logged.authority),
+        (Some(Class::Tightening), Authority::Officer)
+    );
+    rig.advance(LOCK_SECS);
+    let void = rig.activate(&[], looser).await.unwrap_err();
+    assert_eq!(void.tag(), Tag::BundleVersionNotNext);
+}
+
+#[tokio::test]
+async fn a_word_given_before_counts_after_a_restart() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    for admin in ["alice", "carol"] {
+        let statement = rig.world.activation(admin, &looser).to_bytes();
+        rig.signer.record_statement(&statement).await.unwrap();
+        // The same statement again has the same first sight.
+        rig.advance(1);
+        rig.signer.record_statement(&statement).await.unwrap();
+    }
+    let rig = rig.restart().await;
+    rig.advance(LOCK_SECS);
+    assert_eq!(rig.activate(&[], looser).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn only_those_who_count_speak_about_the_bundle_that_comes_next() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    let say = async |person: &str, files: &Files| {
+        let statement = rig.world.activation(person, files).to_bytes();
+        rig.signer
+            .record_statement(&statement)
+            .await
+            .map(drop)
+            .map_err(|error| error.tag())
+    };
+    assert_eq!(say("payout-service", &looser).await, Err(Tag::StatementNotPermitted));
+    assert_eq!(say("alice", &first).await, Err(Tag::BundleVersionNotNext));
+    let elsewhere = sealed(2, Some(countersign_types::BundleDigest::of(b"other")), looser.clone());
+    assert_eq!(say("alice", &elsewhere).await, Err(Tag::BundlePreviousMismatch));
+    for _ in 0..4 {
+        assert_eq!(say("alice", &looser).await, Ok(()));
+    }
+    let enough = say("alice", &looser).await;
+    assert!(enough.is_err(), "one person does not fill the log");
+    // The others still can.
+    assert_eq!(say("bob", &looser).await, Ok(()));
+}
+
+impl Rig {
+    /// A person vetoes a bundle behind another one.
+    async fn veto(&self, person: &str, files: &Files, behind: &Files) -> Result<(), Tag> {
+        let body = Body::Veto(Veto {
+            bundle: Bundle::load(files).unwrap().digest(),
+            previous: Bundle::load(behind).unwrap().digest(),
+            reason: "nobody told us".to_owned(),
+        });
+        let statement = self.world.sign(person, body).to_bytes();
+        let recorded = self.signer.record_statement(&statement).await;
+        recorded.map(drop).map_err(|error| error.tag())
+    }
+
+    async fn propose(&self, person: &str, files: &Files) -> Result<(), Tag> {
+        let statement = self.world.activation(person, files).to_bytes();
+        let recorded = self.signer.record_statement(&statement).await;
+        recorded.map(drop).map_err(|error| error.tag())
+    }
+
+    /// Why these people's word does not put a bundle in force.
+    async fn held(&self, admins: &[&str], files: &Files) -> Tag {
+        self.activate(admins, files.clone()).await.unwrap_err().tag()
+    }
+}
+
+#[tokio::test]
+async fn one_officer_stops_what_waits_and_the_quorum_signs_again() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    assert_eq!(rig.veto("dave", &looser, &first).await, Err(Tag::BundleNotWaiting));
+    assert_eq!(rig.held(&["alice", "bob"], &looser).await, Tag::BundleTimeLocked);
+    for person in ["alice", "payout-service"] {
+        let refused = rig.veto(person, &looser, &first).await;
+        assert_eq!(refused, Err(Tag::StatementNotPermitted), "{person}");
+    }
+    assert_eq!(
+        rig.veto("dave", &looser, &looser).await,
+        Err(Tag::BundlePreviousMismatch)
+    );
+    rig.advance(LOCK_SECS - 1);
+    rig.veto("dave", &looser, &first).await.unwrap();
+    rig.advance(1);
+    let stopped = rig.activate(&[], looser.clone()).await.unwrap_err();
+    assert_eq!(stopped.tag(), Tag::BundleVetoed);
+    assert!(stopped.to_string().starts_with("`dave` vetoed"), "{stopped}");
+    let rig = rig.restart().await;
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.signer.bundles(0).await.unwrap().1, 1, "it is not in force");
+    // Half of a quorum from before and half from now is none, and then the time-lock starts over.
+    assert_eq!(rig.held(&["alice"], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.held(&["carol"], &looser).await, Tag::BundleTimeLocked);
+    rig.advance(LOCK_SECS - 1);
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleTimeLocked);
+    rig.advance(1);
+    assert_eq!(rig.activate(&[], looser).await.unwrap().version, 2);
+    // The veto is found by the bundle that it stands behind, and receipts still verify.
+    let digest = Bundle::load(&first).unwrap().digest();
+    assert_eq!(rig.signer.vetoes(&[digest]).await.unwrap().len(), 1);
+    let ask = Ask {
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    rig.authorize(&ask, &request, &[]).await.unwrap();
+    let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_veto_stops_one_bundle_and_no_other() {
+    let (rig, first) = locked().await;
+    let (looser, other) = (next(&first, "9 ETH"), next(&first, "9.5 ETH"));
+    for files in [&looser, &other] {
+        assert_eq!(rig.held(&["alice", "bob"], files).await, Tag::BundleTimeLocked);
+    }
+    rig.veto("dave", &looser, &first).await.unwrap();
+    rig.advance(LOCK_SECS);
+    assert_eq!(rig.held(&[], &looser).await, Tag::BundleVetoed);
+    assert_eq!(rig.activate(&[], other).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn one_admin_names_so_many_bundles_only() {
+    let (rig, first) = locked().await;
+    let proposal = |n: u32| next(&first, &format!("8.{n:03} ETH"));
+    for n in 1..=16 {
+        assert_eq!(rig.propose("alice", &proposal(n)).await, Ok(()), "{n}");
+    }
+    let refused = rig.propose("alice", &proposal(17)).await;
+    assert_eq!(refused, Err(Tag::BundleTooManyProposals));
+    let handed = rig.held(&["alice"], &proposal(18)).await;
+    assert_eq!(handed, Tag::BundleTooManyProposals, "at the other door too");
+    // What was named can be signed again, others are not kept out, and the next bundle in force begins a new count.
+    assert_eq!(rig.propose("alice", &proposal(16)).await, Ok(()));
+    assert_eq!(rig.propose("bob", &proposal(17)).await, Ok(()));
+    let tighter = next(&first, "7 ETH");
+    rig.activate(&["dave"], tighter.clone()).await.unwrap();
+    assert_eq!(rig.propose("alice", &next(&tighter, "9 ETH")).await, Ok(()));
+}
+
+/// A receipt has the activations of every bundle with their proofs, and an auditor computes time-locks from the log's moments.
+#[tokio::test]
+async fn receipts_prove_when_bundles_came_into_force() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    rig.activate(&["alice", "bob"], looser.clone()).await.unwrap_err();
+    rig.advance(LOCK_SECS);
+    rig.activate(&[], looser).await.unwrap();
+    let ask = Ask {
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    rig.authorize(&ask, &request, &[]).await.unwrap();
+    let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+    // A moment later, as if the time-lock had run longer: the log says otherwise.
+    let at = activations(&rig).await.pop().unwrap().activated_at.unix_millis();
+    let text = String::from_utf8(receipt).unwrap();
+    let (from, to) = (
+        format!("\"activated_at\":{at}"),
+        format!("\"activated_at\":{}", at + 1_000),
+    );
+    assert_eq!(text.replace(": ", ":").matches(&from).count(), 1);
+    let forged = text.replace(": ", ":").replace(&from, &to);
+    let error = Receipt::verify(forged.as_bytes(), &rig.world.genesis_bytes).unwrap_err();
+    assert!(error.to_string().contains("not in the log"), "{error}");
+}
