@@ -351,6 +351,7 @@ fn without_what_is_open(bytes: &[u8]) -> Message {
 }
 
 /// What a byte is changed to: every bit of it, or with `COUNTERSIGN_EVERY_BYTE` set every other value (CONTRIBUTING.md).
+#[expect(clippy::disallowed_methods, reason = "a test may be asked to go further")]
 fn other_values(byte: u8) -> Vec<u8> {
     match std::env::var_os("COUNTERSIGN_EVERY_BYTE") {
         Some(_) => (0..=u8::MAX).filter(|value| *value != byte).collect(),
