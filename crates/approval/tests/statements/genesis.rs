@@ -127,3 +127,14 @@ fn the_text_is_strict() {
             .contains("too large")
     );
 }
+
+/// The last byte that is accepted and the first that is not; white space counts.
+#[test]
+fn a_genesis_has_a_largest_size() {
+    let mut bytes = file().to_bytes();
+    bytes.resize(256 * 1024, b' ');
+    assert!(Genesis::parse(&bytes).is_ok());
+    bytes.push(b' ');
+    let said = Genesis::parse(&bytes).unwrap_err().to_string();
+    assert!(said.contains("too large"), "{said}");
+}

@@ -449,19 +449,34 @@ fn approvals_and_rejections() {
     }
 }
 
+/// Of every kind that says why.
 #[test]
-fn cancels() {
-    let Body::Cancel(body) = cancel().body else { panic!() };
-    let says = |reason: String| of(Body::Cancel(Cancel { reason, ..body.clone() })).to_payload();
-    for reason in [
-        "x".repeat(513),
-        "a\nb".to_owned(),
-        "\u{1b}[2J".to_owned(),
-        "\u{7f}".to_owned(),
-    ] {
-        refusal(Kind::Cancel, says(reason));
+fn reasons_are_one_printable_line() {
+    let mut kinds = 0;
+    for statement in every_kind() {
+        let kind = statement.body.kind();
+        let payload: Value = serde_json::from_str(&text(&statement)).unwrap();
+        if payload["body"]["reason"].is_null() {
+            continue;
+        }
+        kinds += 1;
+        let written = format!("\"reason\": {}", payload["body"]["reason"]);
+        let says =
+            |reason: &str| text(&statement).replacen(&written, &format!("\"reason\": {}", Value::from(reason)), 1);
+        for reason in [&*"x".repeat(513), "a\nb", "\u{1b}[2J", "\u{7f}", "für uns"] {
+            refusal(kind, says(reason));
+        }
+        for reason in ["", "it's ~ok", &*"x".repeat(512)] {
+            assert!(
+                Statement::parse(kind, says(reason).as_bytes()).is_ok(),
+                "{kind} {reason:?}"
+            );
+        }
     }
-    assert!(Statement::parse(Kind::Cancel, &says("x".repeat(512))).is_ok());
+    assert!(
+        kinds >= 5,
+        "cancel, freeze, thaw, replace and veto at least, not {kinds}"
+    );
 }
 
 #[test]

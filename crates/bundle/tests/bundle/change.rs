@@ -162,7 +162,7 @@ fn whole() -> Files {
              - { id: at-night, when: { hours: { zone: UTC, days: [mon, tue, wed, thu, fri, sat, sun], from: \"00:00\", to: \"04:00\" } } }\n",
         ),
     ];
-    more.iter().fold(dev(), |files, change| edited(files, change))
+    more.iter().fold(dev(), edited)
 }
 
 fn edited(mut files: Files, (path, from, to): &(&str, &str, &str)) -> Files {
