@@ -588,7 +588,7 @@ mod tests {
         let content = content_digest(&encoded(&every_counter_write()));
         assert_eq!(
             HEXLOWER.encode(&content),
-            "e8969c607565c0ccc0dac4c4b6f8f70e4e9b91501e6b15fac6542f7a9d67d2c0"
+            "b98cefa6bda3e8f070ccea95afde3fc292e4deb0f701c1c69e6c6dd81858508a"
         );
     }
 

@@ -50,7 +50,7 @@ writes = [
     b"\x14" + attempt + text("facts") + u64(1) + charge,
     b"\x15" + attempt,
     b"\x16" + attempt,
-    b"\x18" + attempt,
+    b"\x1c" + attempt,
     b"\x17" + u64(1) + attempt + charge,
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
@@ -73,6 +73,6 @@ writes = [
     word + u64(1) + i64(18),
     word + u64(0),
     b"\x19" + request + u64(1) + text(ACCOUNT),
-    b"\x1a" + u64(1) + text(ACCOUNT) + u64(0),
+    b"\x1b" + u64(1) + text("customers") + u64(1) + text(ACCOUNT),
 ]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
