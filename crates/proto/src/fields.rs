@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn an_unspecified_or_unknown_enum_is_refused() {
         assert_eq!(parse_state(3), Ok(v1::WithdrawalState::Signed));
-        for number in [0, -1, 9, i32::MAX] {
+        assert_eq!(parse_state(10), Ok(v1::WithdrawalState::Replacing));
+        for number in [0, -1, 11, i32::MAX] {
             let error = parse_state(number).unwrap_err();
             assert_eq!(error, FieldError::BadEnum { field: "state", number });
             assert_eq!(error.tag(), Tag::MessageInvalid);
