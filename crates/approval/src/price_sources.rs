@@ -41,11 +41,10 @@ impl FromStr for Spread {
     fn from_str(text: &str) -> Result<Self, BadSpread> {
         let number = text.strip_suffix(" %").ok_or(BadSpread)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let is_plain = (1..=2).contains(&whole.len()) && fraction.len() <= 2;
         let digits: u32 = format!("{whole}{fraction:0<2}").parse().map_err(|_| BadSpread)?;
         let spread = Self(digits);
-        // One text for one spread.
-        if is_plain && digits <= MAX_SPREAD_BASIS_POINTS && spread.to_string() == text {
+        // One text for one spread: signs, leading zeros and more decimals than two are none.
+        if digits <= MAX_SPREAD_BASIS_POINTS && spread.to_string() == text {
             Ok(spread)
         } else {
             Err(BadSpread)
@@ -115,9 +114,30 @@ mod tests {
                 (spread.basis_points(), spread.to_string()),
                 (basis_points, text.to_owned())
             );
+            let json = serde_json::to_string(&spread).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Spread>(&json).unwrap(), spread);
         }
         for bad in [
-            "", "2", "2%", "2.0 %", "2.50 %", "0.125 %", "50.01 %", "51 %", "-1 %", "02 %", "+2 %", ".5 %", "100 %",
+            "",
+            "2",
+            "2%",
+            "2.0 %",
+            "2.50 %",
+            "0.125 %",
+            "50.01 %",
+            "51 %",
+            "-1 %",
+            "02 %",
+            "+2 %",
+            ".5 %",
+            "100 %",
+            "002 %",
+            "2.500 %",
+            "0.2500 %",
+            "2. %",
+            "42949673.1 %",
+            "2.-1 %",
         ] {
             assert_eq!(bad.parse::<Spread>(), Err(BadSpread), "{bad:?}");
         }

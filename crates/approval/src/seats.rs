@@ -146,7 +146,11 @@ mod tests {
     fn somebody_moves_so_that_another_can_sit() {
         // p0 could sit in either group, p1 only in g0: p0 must move to g1.
         let members = BTreeSet::from([(0, 0), (1, 0), (0, 1)]);
-        assert!(fill(&[1, 1], 2, &members).is_complete());
+        let seating = fill(&[1, 1], 2, &members);
+        assert!(seating.is_complete());
+        assert_eq!(seating.people(&group(0)), Some(&BTreeSet::from([person(1)])));
+        assert_eq!(seating.people(&group(1)), Some(&BTreeSet::from([person(0)])));
+        assert_eq!(seating.people(&group(2)), None);
     }
 
     #[test]
@@ -174,6 +178,8 @@ mod tests {
                     prop_assert!((0..approvers).any(|p| person(p) == *sitter && members.contains(&(n, p))));
                 }
                 prop_assert!(seating.filled(&group(n)) <= *seats);
+                let sitters = seating.people(&group(n)).map_or(0, BTreeSet::len);
+                prop_assert_eq!(seating.filled(&group(n)), u32::try_from(sitters).unwrap());
             }
         }
     }

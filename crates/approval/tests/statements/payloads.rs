@@ -282,6 +282,14 @@ fn requests_at_their_bounds() {
         Statement::parse(Kind::Request, &effects_only.to_payload()),
         Ok(effects_only)
     );
+    let attributes = |count: usize| {
+        let of = |n: usize| (format!("a{n}").parse().unwrap(), "x".parse().unwrap());
+        request_with(|request| request.attributes = (0..count).map(of).collect())
+    };
+    let most = attributes(MAX_ATTRIBUTES);
+    assert_eq!(Statement::parse(Kind::Request, &most.to_payload()), Ok(most));
+    let more = refusal(Kind::Request, attributes(MAX_ATTRIBUTES + 1).to_payload());
+    assert!(more.contains("`attributes` has 17 items; at most 16"), "{more}");
     let template =
         request_with(|request| request.transaction = TransactionBinding::Template(TemplateKind::EvmNonceAndFee));
     assert!(text(&template).contains("\"template\": \"evm-nonce-and-fee\""));

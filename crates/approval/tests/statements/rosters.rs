@@ -1,6 +1,7 @@
 //! One valid roster, one change, the exact path.
 
 use countersign_approval::*;
+use countersign_types::{Currency, Duration, GroupId};
 
 use crate::{soft::*, support::*};
 
@@ -264,11 +265,94 @@ fn quorums_are_reachable_and_never_empty() {
             (path.to_owned(), message.to_owned())
         );
     }
-    let week = problem(|file| file.admins.time_lock = Some(countersign_types::Duration::from_secs(30 * 86_400 + 1)));
+    let week = problem(|file| file.admins.time_lock = Some(Duration::from_secs(30 * 86_400 + 1)));
     let too_long = "a time-lock is at most 30d: nobody could correct it for that long";
     assert_eq!(week, ("admins.time-lock".to_owned(), too_long.to_owned()));
     let twice = problem(|file| file.officers = ids(&["dave", "dave"]));
     assert_eq!(twice, ("officers".to_owned(), "`dave` is listed twice".to_owned()));
+}
+
+#[test]
+fn delays_are_what_the_file_says() {
+    let of = |time_lock, thaw_delay| {
+        let mut file = roster_file();
+        file.admins.time_lock = time_lock;
+        file.thaw_delay = thaw_delay;
+        let roster = Roster::new(file).unwrap();
+        (roster.time_lock(), roster.thaw_delay())
+    };
+    let (longest, hour) = (Duration::from_secs(30 * 86_400), Duration::from_secs(3_600));
+    assert_eq!(of(None, None), (Duration::ZERO, Duration::from_secs(86_400)));
+    assert_eq!(of(Some(longest), Some(hour)), (longest, hour));
+}
+
+/// Two services with different operators quote; who initiates or shares an operator does not.
+#[test]
+fn price_sources_are_independent_of_each_other_and_of_initiators() {
+    let quoting = |change: &dyn Fn(&mut RosterFile)| {
+        let mut file = roster_file();
+        for (name, operator, key) in [("feed-a", "bob", 40), ("feed-b", "carol", 41)] {
+            file.services.push(ServiceRecord {
+                id: ids(&[name]).remove(0),
+                operators: ids(&[operator]),
+                keys: vec![SoftKey::ed25519(key).plain_id()],
+            });
+        }
+        file.price_sources.push(PriceSourceRecord {
+            currency: Currency::Usd,
+            threshold: 2,
+            members: ids(&["feed-a", "feed-b"]),
+            max_age: Duration::from_secs(90),
+            max_spread: "2 %".parse().unwrap(),
+        });
+        change(&mut file);
+        Roster::new(file)
+    };
+    let roster = quoting(&|_| ()).unwrap();
+    let sources = roster.price_sources(Currency::Usd).unwrap();
+    assert_eq!(sources.quorum(), &Quorum::new(2, ids(&["feed-a", "feed-b"])).unwrap());
+    assert_eq!(sources.max_age(), Duration::from_secs(90));
+    assert_eq!(sources.max_spread().basis_points(), 200);
+    assert_eq!(roster.price_sources(Currency::Eur), None);
+    type Change = fn(&mut RosterFile);
+    let table: [(&str, &str, Change); 6] = [
+        (
+            "price-sources[0].members[0]",
+            "`bot` initiates withdrawals, so it does not value them",
+            |f| f.price_sources[0].members = ids(&["bot", "feed-b"]),
+        ),
+        (
+            "price-sources[0].members[1]",
+            "`bob` operates both `feed-a` and `feed-b`: they would be one voice",
+            |f| f.services[2].operators = ids(&["bob"]),
+        ),
+        (
+            "price-sources[0].members[0]",
+            "`alice` is not a service of the roster",
+            |f| {
+                f.initiators[0].principals = ids(&["bot"]);
+                f.price_sources[0].members[0] = ids(&["alice"]).remove(0);
+            },
+        ),
+        ("price-sources[0].members", "`feed-a` is listed twice", |f| {
+            f.price_sources[0].members = ids(&["feed-a", "feed-a"])
+        }),
+        (
+            "price-sources[0].threshold",
+            "a threshold of 3 can never be reached by 2 members",
+            |f| f.price_sources[0].threshold = 3,
+        ),
+        ("price-sources[1].currency", "`USD` is listed twice", |f| {
+            f.price_sources.push(f.price_sources[0].clone())
+        }),
+    ];
+    for (path, problem, change) in table {
+        let expected = RosterError {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        };
+        assert_eq!(quoting(&change), Err(vec![expected]));
+    }
 }
 
 fn crowd(count: usize) -> Vec<PersonRecord> {
@@ -343,7 +427,7 @@ fn all_that_is_wrong_is_reported() {
 fn a_roster_answers_what_it_lists_and_nothing_else() {
     let roster = roster();
     let id = |name: &str| ids(&[name]).remove(0);
-    let (main, treasury) = ("main".parse().unwrap(), "treasury".parse().unwrap());
+    let main = "main".parse().unwrap();
     assert!(roster.is_person(&id("alice")) && !roster.is_person(&id("bot")) && !roster.is_person(&id("mallory")));
     assert!(roster.contains(&id("alice")) && roster.contains(&id("bot")) && !roster.contains(&id("mallory")));
     assert!(roster.may_initiate(&main, &id("bot")) && !roster.may_initiate(&main, &id("bob")));
@@ -358,8 +442,13 @@ fn a_roster_answers_what_it_lists_and_nothing_else() {
         ids(&["bob"]).into_iter().collect()
     );
     assert_eq!(roster.initiators(), [&id("alice"), &id("bot")].into_iter().collect());
-    assert_eq!(roster.groups_of(&id("bob")), [treasury].into_iter().collect());
+    let treasury: GroupId = "treasury".parse().unwrap();
+    assert_eq!(roster.groups_of(&id("bob")), [treasury.clone()].into_iter().collect());
     assert!(roster.groups_of(&id("alice")).is_empty() && roster.group(&"risk".parse().unwrap()).is_none());
+    let people = ids(&["bob", "carol", "dave"]).into_iter().collect();
+    assert_eq!(roster.group(&treasury), Some(&people));
+    assert!(roster.is_service(&id("bot")) && !roster.is_service(&id("alice")) && !roster.is_service(&id("mallory")));
+    assert_eq!(roster.tenants().collect::<Vec<_>>(), [&main]);
     assert_eq!(roster.fingerprints().count(), 6);
     for (key, owner) in [
         (alice().line(), "alice"),

@@ -235,6 +235,38 @@ fn ecdsa_signatures_have_one_encoding_of_each_number() {
     }
 }
 
+/// A first byte of exactly 0x80 makes a number negative too: the first signature that has one is presented without the zero byte.
+#[test]
+fn the_smallest_number_with_a_sign_byte_needs_it() {
+    let mut statement = approval();
+    let is_smallest = |number: &[u8]| number.starts_with(&[0, 0x80]);
+    for n in 0..4_096 {
+        statement.header.nonce = format!("{n:032x}").parse().unwrap();
+        let payload = statement.to_payload();
+        let message = Envelope::message_to_sign(Kind::Approval, &payload);
+        let mut blob = bob().sshsig(&Kind::Approval.namespace(), &message);
+        let (r, s) = blob.signature.split_at(4 + usize::from(blob.signature[3]));
+        let (r, s) = (r[4..].to_vec(), s[4..].to_vec());
+        if !is_smallest(&r) && !is_smallest(&s) {
+            continue;
+        }
+        let of = |blob: &Blob| {
+            verdict(&envelope(
+                Kind::Approval,
+                payload.clone(),
+                &bob().key_id(),
+                blob.bytes(),
+            ))
+        };
+        assert_eq!(of(&blob), Ok("bob".to_owned()));
+        let cut = |number: &[u8]| string(&number[usize::from(is_smallest(number))..]);
+        blob.signature = [cut(&r), cut(&s)].concat();
+        assert_eq!(of(&blob), Err(Tag::StatementBadSignature));
+        return;
+    }
+    panic!("no signature has such a number");
+}
+
 /// s and s + L are one signature to a lax verifier (RFC 8032, 5.1.7).
 #[test]
 fn ed25519_signatures_are_not_malleable() {
