@@ -288,4 +288,26 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage);
     }
+
+    #[test]
+    fn what_was_never_charged_stands_at_nothing() {
+        let query = |name: &[u8], window: &str| UsageQuery {
+            counter: CounterId::of(name),
+            window: window.parse().unwrap(),
+        };
+        let asked = [query(b"x", "1h"), query(b"x", "24h"), query(b"y", "1h")];
+        let usage = Usage::uncharged(asked.clone());
+        for UsageQuery { counter, window } in &asked {
+            assert_eq!(usage.before(*counter, window), Some(Amount::ZERO), "{window}");
+        }
+        let UsageQuery { counter, window } = query(b"y", "24h");
+        assert_eq!(usage.before(counter, &window), None, "nobody asked");
+        assert!(!usage.is_empty() && Usage::unknown().is_empty());
+    }
+
+    #[test]
+    fn what_stands_in_a_window_includes_the_lineage() {
+        let (charge, usage, window) = usage(5, 2);
+        assert_eq!(usage.before(charge.counter, &window), Some(Amount::from_base_units(5)));
+    }
 }

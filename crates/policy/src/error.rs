@@ -151,3 +151,35 @@ impl PolicyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever shows an error points at the rule and the key.
+    #[test]
+    fn an_error_names_the_rule_and_the_condition() {
+        let rule: RuleId = "r".parse().unwrap();
+        let condition = ConditionKind::Wallets;
+        let table = [
+            (
+                PolicyError::EmptyCondition {
+                    rule: rule.clone(),
+                    condition,
+                },
+                Some(&rule),
+                Some(condition),
+            ),
+            (
+                PolicyError::UselessSoft { rule: rule.clone() },
+                Some(&rule),
+                Some(ConditionKind::Soft),
+            ),
+            (PolicyError::DuplicateRule { rule: rule.clone() }, Some(&rule), None),
+            (PolicyError::TooManyRules { found: 513 }, None, None),
+        ];
+        for (error, rule, condition) in table {
+            assert_eq!((error.rule(), error.condition()), (rule, condition), "{error}");
+        }
+    }
+}

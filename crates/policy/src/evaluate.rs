@@ -94,9 +94,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        AmountMax, Ceiling, Charge, Comparison, Condition, CounterUsage, Effects, Forbid, Limit, MAX_REASONS, Meter,
-        Permit, PolicyParts, Reason, Require, To, TotalOver, Usage,
-        testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer},
+        AmountMax, Ceiling, Charge, Comparison, Condition, CounterUsage, Currency, Effects, Forbid, Limit, MAX_REASONS,
+        Meter, Permit, PolicyParts, Reason, Require, To, TotalOver, Usage,
+        testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer, usd},
     };
     use countersign_types::{Amount, Effect, EffectKind, Tag};
 
@@ -394,5 +394,52 @@ mod tests {
         let json = serde_json::to_string_pretty(&found).unwrap();
         assert_eq!(json, include_str!("../tests/vectors/trace.json").trim_end());
         assert_eq!(serde_json::from_str::<Evaluation>(&json).unwrap(), found);
+    }
+
+    /// What cannot be valued is said so, and not blamed on the journal.
+    #[test]
+    fn an_unknown_charge_is_no_unknown_usage() {
+        let dollars = || Ceiling::Money(Currency::Usd, usd(100));
+        let bound = Comparison {
+            asset: None,
+            currency: Some(Currency::Usd),
+            value: None,
+            bound: Some(usd(100)),
+        };
+        let table = [
+            (
+                Ceiling::Amounts(bounds(&[("eth", 8)])),
+                transfer("stray", 1, "a"),
+                Tag::LimitUnknownAmount,
+                None,
+            ),
+            (
+                dollars(),
+                transfer("demo", 1, "a"),
+                Tag::LimitUnknownAmount,
+                Some(bound.clone()),
+            ),
+            (dollars(), transfer("eth", 1, "a"), Tag::LimitUsageUnknown, Some(bound)),
+        ];
+        for (hard, effect, tag, detail) in table {
+            let meter = Meter {
+                window: "24h".parse().unwrap(),
+                hard,
+                soft: None,
+            };
+            let parts = PolicyParts {
+                permits: vec![Permit::new(rule("all"), vec![effects(&EffectKind::ALL)]).unwrap()],
+                limits: vec![Limit::new(rule("day"), vec![], BTreeSet::new(), meter).unwrap()],
+                ..PolicyParts::default()
+            };
+            let found = answer(parts, &World::with(&[effect]));
+            let reason = Reason {
+                tag,
+                rule: Some(rule("day")),
+                effect: None,
+                detail,
+            };
+            assert_eq!((found.outcome, found.reasons), (Outcome::Deny, vec![reason]));
+        }
     }
 }

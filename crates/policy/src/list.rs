@@ -296,7 +296,7 @@ fn tag(hash: u64) -> u64 {
 /// Every slot once, from the one that the hash names on; `size` is a power of two.
 fn probes(hash: u64, size: usize) -> impl Iterator<Item = usize> {
     let mask = size.saturating_sub(1);
-    let first = usize::try_from(hash & PLACE_MASK).unwrap_or(usize::MAX) & mask;
+    let first = usize::try_from(hash & PLACE_MASK).unwrap_or(usize::MAX);
     (0..size).map(move |step| first.wrapping_add(step) & mask)
 }
 

@@ -283,4 +283,29 @@ mod tests {
         let json = serde_json::to_string(&obligations(&[("treasury", 2), ("risk", 1)], 1800)).unwrap();
         assert_eq!(json, r#"{"approvals":{"risk":1,"treasury":2},"time_lock":"30m"}"#);
     }
+
+    #[test]
+    fn seats_are_numbers() {
+        let seats = Seats::new(12).unwrap();
+        assert_eq!((seats.count(), seats.to_string()), (12, "12".to_owned()));
+        let asked = obligations(&[("treasury", 2), ("risk", 1)], 60);
+        let expected = BTreeMap::from([("risk".parse().unwrap(), 1), ("treasury".parse().unwrap(), 2)]);
+        assert_eq!(asked.seats(), expected);
+    }
+
+    proptest! {
+        /// Taken apart, each part asks for one thing; together they ask for the same.
+        #[test]
+        fn parts_join_to_the_whole(whole in any_obligations()) {
+            let parts = whole.parts();
+            let mut joined = Obligations::default();
+            for part in &parts {
+                let asked = part.approvals().len() + usize::from(part.time_lock() != Duration::ZERO);
+                prop_assert_eq!(asked + part.attestations().count(), 1, "{:?}", part);
+                prop_assert!(!joined.covers(part), "{:?} is asked for twice", part);
+                joined.join(part);
+            }
+            prop_assert_eq!(joined, whole);
+        }
+    }
 }

@@ -169,6 +169,7 @@ mod tests {
         Wallets,
         testing::{bounds, obligations, one_of, rule},
     };
+    use crate::{Frozen, Trip};
     use countersign_types::EffectKind;
 
     fn effects() -> Condition {
@@ -284,5 +285,46 @@ mod tests {
         assert_eq!(with(RuleKind::Permit, vec![effects(), max]), Err(error));
         let over = Condition::AmountOver(AmountOver(zero()));
         assert_eq!(with(RuleKind::Require, vec![over]), Ok(()));
+    }
+
+    #[test]
+    fn breakers_count_among_the_rules_and_share_their_ids() {
+        let breaker = |id: &str| Breaker::new(rule(id), Trip::RejectionsOnLineage(2), [Frozen::All].into()).unwrap();
+        let with = |permits: usize, breakers: &[&str]| {
+            let permit = |i: usize| Permit::new(rule(&format!("p{i}")), vec![effects()]).unwrap();
+            let parts = PolicyParts {
+                permits: (0..permits).map(permit).collect(),
+                ..PolicyParts::default()
+            };
+            let breakers = breakers.iter().map(|id| breaker(id)).collect();
+            Policy::new(parts).unwrap().with_breakers(breakers)
+        };
+        let policy = with(1, &["b", "a"]).unwrap();
+        assert_eq!(policy.breakers().collect::<Vec<_>>(), [&breaker("a"), &breaker("b")]);
+        assert_eq!(policy.permits().count(), 1);
+        assert!(with(MAX_RULES - 2, &["a", "b"]).is_ok());
+        let found = MAX_RULES + 1;
+        assert_eq!(
+            with(MAX_RULES - 1, &["a", "b"]),
+            Err(PolicyError::TooManyRules { found })
+        );
+        for (permits, breakers, twice) in [(1, &["a", "a"], "a"), (1, &["a", "p0"], "p0")] {
+            let error = PolicyError::DuplicateRule { rule: rule(twice) };
+            assert_eq!(with(permits, breakers), Err(error));
+        }
+    }
+
+    #[test]
+    fn every_kind_has_the_name_of_its_rules() {
+        let names = [
+            RuleKind::Permit,
+            RuleKind::Require,
+            RuleKind::Limit,
+            RuleKind::Forbid,
+            RuleKind::Breaker,
+        ]
+        .map(|kind| (kind.as_str(), kind.to_string()));
+        let expected = ["permit", "require", "limit", "forbid", "breaker"].map(|name| (name, name.to_owned()));
+        assert_eq!(names, expected);
     }
 }

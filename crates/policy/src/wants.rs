@@ -119,3 +119,176 @@ impl Wants {
         wants
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AmountMax, Bounds, Day, Effects, Forbid, Hours, Limit, Meter, Permit, PolicyParts, Require,
+        testing::{bounds, obligations, rule, usd},
+    };
+    use countersign_types::{AttestationKind, Duration, EffectKind};
+
+    fn attested(by: &str) -> Obligations {
+        let hour = Duration::from_secs(3_600);
+        obligations(&[], 0).with_attestation(AttestationKind::Sanctions, by.parse().unwrap(), hour)
+    }
+
+    fn transfers() -> Condition {
+        Condition::Effects(Effects([EffectKind::Transfer].into_iter().collect()))
+    }
+
+    fn book(by: &str) -> Condition {
+        Condition::To(To::AddressBook(by.parse().unwrap()))
+    }
+
+    fn permit(condition: Condition) -> PolicyParts {
+        PolicyParts {
+            permits: vec![Permit::new(rule("p"), vec![transfers(), condition]).unwrap()],
+            ..PolicyParts::default()
+        }
+    }
+
+    fn require(condition: Condition, asked: Obligations) -> PolicyParts {
+        PolicyParts {
+            requires: vec![Require::new(rule("r"), vec![condition], asked).unwrap()],
+            ..PolicyParts::default()
+        }
+    }
+
+    fn limit(conditions: Vec<Condition>, meter: Meter) -> PolicyParts {
+        PolicyParts {
+            limits: vec![Limit::new(rule("l"), conditions, BTreeSet::new(), meter).unwrap()],
+            ..PolicyParts::default()
+        }
+    }
+
+    fn metered(window: &str, hard: Ceiling, soft: Option<(Ceiling, Obligations)>) -> Meter {
+        let window = window.parse().unwrap();
+        Meter { window, hard, soft }
+    }
+
+    /// One rule that looks at one thing, and that thing alone is wanted.
+    #[test]
+    fn each_rule_wants_what_it_looks_at() {
+        let two = || obligations(&[("treasury", 2)], 0);
+        let one = |by: &str| BTreeSet::from([by.parse::<PrincipalId>().unwrap()]);
+        let dollars = |bound| Bounds::default().with_money(Currency::Usd, usd(bound));
+        let always = Hours::new("UTC".parse().unwrap(), [Day::Mon].into_iter().collect(), 0, 86_400).unwrap();
+        let count = |window| metered(window, Ceiling::Count(1), None);
+        let none = Wants::default;
+        let (usd_wanted, book_wanted) = (
+            || Wants {
+                currencies: [Currency::Usd].into(),
+                ..none()
+            },
+            |by| Wants {
+                books: one(by),
+                ..none()
+            },
+        );
+        let (history, ages, time) = (
+            || Wants {
+                history: true,
+                ..none()
+            },
+            || Wants { ages: true, ..none() },
+            || Wants { time: true, ..none() },
+        );
+        let young = Duration::from_secs(60);
+        let soft = (Ceiling::Money(Currency::Usd, usd(1)), attested("screening"));
+        let table = [
+            (permit(Condition::To(To::Unlisted)), none()),
+            (permit(Condition::AmountMax(AmountMax(bounds(&[("eth", 1)])))), none()),
+            (permit(Condition::AmountMax(AmountMax(dollars(1)))), usd_wanted()),
+            (permit(book("book")), book_wanted("book")),
+            (permit(Condition::Hours(always)), time()),
+            (
+                PolicyParts {
+                    forbids: vec![Forbid::new(rule("f"), vec![Condition::To(To::FirstSeen)]).unwrap()],
+                    ..PolicyParts::default()
+                },
+                history(),
+            ),
+            (require(Condition::To(To::EntryUnder(young)), two()), ages()),
+            (require(Condition::To(To::EntryOver(young)), two()), ages()),
+            (
+                require(transfers(), attested("screening")),
+                Wants {
+                    attesters: one("screening"),
+                    ..none()
+                },
+            ),
+            (limit(vec![], count("transaction")), none()),
+            (limit(vec![], count("1h")), time()),
+            (limit(vec![book("book")], count("transaction")), book_wanted("book")),
+            (
+                limit(vec![], metered("transaction", Ceiling::NewDestinations(1), None)),
+                history(),
+            ),
+            (
+                limit(
+                    vec![],
+                    metered("transaction", Ceiling::Money(Currency::Usd, usd(2)), Some(soft)),
+                ),
+                Wants {
+                    attesters: one("screening"),
+                    ..usd_wanted()
+                },
+            ),
+        ];
+        for (parts, expected) in table {
+            let policy = Policy::new(parts.clone()).unwrap();
+            assert_eq!(policy.wants(), &expected, "{parts:?}");
+        }
+    }
+
+    /// Prices, books, what was paid, ages and the clock move; each alone is enough.
+    #[test]
+    fn whatever_moves_may_change_a_decision() {
+        assert!(!Wants::default().may_change());
+        let moving = [
+            Wants {
+                currencies: [Currency::Usd].into(),
+                ..Wants::default()
+            },
+            Wants {
+                books: ["book".parse().unwrap()].into(),
+                ..Wants::default()
+            },
+            Wants {
+                history: true,
+                ..Wants::default()
+            },
+            Wants {
+                ages: true,
+                ..Wants::default()
+            },
+            Wants {
+                time: true,
+                ..Wants::default()
+            },
+        ];
+        let mut all = Wants {
+            attesters: ["screening".parse().unwrap()].into(),
+            ..Wants::default()
+        };
+        for wants in &moving {
+            assert!(wants.may_change(), "{wants:?}");
+            all.join(wants);
+            all.join(&Wants::default());
+        }
+        let expected = Wants {
+            currencies: [Currency::Usd].into(),
+            books: ["book".parse().unwrap()].into(),
+            attesters: ["screening".parse().unwrap()].into(),
+            history: true,
+            ages: true,
+            time: true,
+        };
+        assert_eq!(all, expected);
+        let mut joined = Wants::default();
+        joined.join(&expected);
+        assert_eq!(joined, expected);
+    }
+}

@@ -392,6 +392,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_zone_is_its_name() {
+        let [utc, berlin] = ["UTC", "Europe/Berlin"].map(|name| name.parse::<Zone>().unwrap());
+        assert_eq!((utc.name(), berlin.name()), ("UTC", "Europe/Berlin"));
+        assert_eq!(format!("{utc:?}"), "Zone(UTC)");
+        assert_eq!(utc.partial_cmp(&berlin), Some(Ordering::Greater));
+        let hashed = |zone: &Zone| {
+            let mut hasher = hash::DefaultHasher::new();
+            hash::Hash::hash(zone, &mut hasher);
+            hash::Hasher::finish(&hasher)
+        };
+        assert_ne!(hashed(&utc), hashed(&berlin));
+    }
+
+    #[test]
+    fn a_rolling_window_has_its_length() {
+        for length in [MIN_ROLLING, MAX_ROLLING] {
+            assert_eq!(Rolling::new(length).map(Rolling::length), Ok(length));
+        }
+        for secs in [59, 90 * 86_400 + 1] {
+            assert_eq!(Rolling::new(Duration::from_secs(secs)), Err(WindowError::BadWindow));
+        }
+    }
+
     proptest! {
         /// What a window left out stays out, and a window never reaches into the future.
         #[test]

@@ -177,4 +177,14 @@ mod tests {
             assert_eq!(make(from, to).is_some(), is_sound, "{from} {to}");
         }
     }
+
+    #[test]
+    fn hours_are_within_one_day_and_say_what_they_span() {
+        assert_eq!(office().span_secs(), (32_400, 61_200));
+        let of = |from, to| Hours::new("UTC".parse().unwrap(), [Day::Sun].into_iter().collect(), from, to);
+        assert_eq!(of(0, 86_400).map(|whole| whole.span_secs()), Some((0, 86_400)));
+        for (from, to) in [(0, 0), (5, 5), (6, 5), (0, 86_401)] {
+            assert_eq!(of(from, to), None, "{from} {to}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ mod initiator;
 mod network;
 mod one_of;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod tier;
 mod total;
 mod wallet;

@@ -44,11 +44,6 @@ impl<'a> Totals<'a> {
         }
     }
 
-    /// Whether nothing is selected at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_asset.is_empty() && !self.has_unvalued
-    }
-
     /// What is known of the worth of everything, and whether there is more that is not known. A known part that is over
     /// 256 bits is unknown.
     fn worth(&self, currency: Currency, values: Values<'_>) -> (Sum, bool) {

@@ -102,6 +102,19 @@ fn what_is_too_much_is_refused() {
 }
 
 #[test]
+fn lists_are_equal_by_content_and_shown_by_size() {
+    let numbered = |count: usize| {
+        (0..count)
+            .map(|n| destination(&format!("dev:1:{n}")))
+            .collect::<DestinationList>()
+    };
+    assert_ne!(numbered(2), numbered(3));
+    assert_ne!(numbered(0), numbered(1));
+    assert_eq!(format!("{:?}", numbered(2)), r#"{"dev:1:0", "dev:1:1"}"#);
+    assert_eq!(format!("{:?}", numbered(17)), "DestinationList(17 destinations)");
+}
+
+#[test]
 fn a_difference_is_what_the_other_lacks() {
     let list = |names: &[&str]| names.iter().map(|name| destination(name)).collect::<DestinationList>();
     let (one, other) = (list(&["dev:1:a", "dev:1:b", "dev:2:b"]), list(&["dev:1:b", "dev:3:b"]));

@@ -134,4 +134,13 @@ mod tests {
             assert_eq!(Breaker::new(rule("b"), trip, wallet()), Err(error), "{trip:?}");
         }
     }
+
+    #[test]
+    fn a_breaker_says_what_it_freezes() {
+        let freezes = BTreeSet::from(Frozen::ALL);
+        let breaker = Breaker::new(rule("b"), Trip::RejectionsOnLineage(2), freezes.clone()).unwrap();
+        assert_eq!(breaker.freezes(), &freezes);
+        let names = ["all", "wallet", "network", "initiator", "tenant"];
+        assert_eq!(Frozen::ALL.map(|frozen| frozen.to_string()), names);
+    }
 }

@@ -517,4 +517,68 @@ mod tests {
         );
         assert_ne!(base, counter("l", "24h", 10, vec![assets(&["eth"])]));
     }
+
+    /// Golden: journals store counters by id. The measure names the asset of an amount, so the scope does not; money has none.
+    #[test]
+    fn a_counter_is_the_measure_the_conditions_and_the_scope() {
+        use ScopeBy::{Asset, Destination, Initiator, Network, Subject, Tenant, Tier, Wallet};
+        let world = World::with_subjects(&[(transfer("eth", 2, "a"), "x")]);
+        let counter = |scope: &[ScopeBy], hard: Ceiling, world: &World| {
+            let (limit, facts) = (windowed(scope, hard), world.facts());
+            let counter = limit.charges(&Seen::all(&facts)).next().unwrap().counter;
+            counter.unwrap()
+        };
+        let amounts = || Ceiling::Amounts(bounds(&[("eth", 10), ("demo", 10)]));
+        let (eth, to) = (asset("eth").to_string(), destination("a").to_string());
+        let all = [
+            (Destination, to.as_str()),
+            (Wallet, "hot"),
+            (Subject, "x"),
+            (Initiator, "bot"),
+            (Network, "eip155:31337"),
+            (Tier, "hot"),
+            (Tenant, "demo"),
+        ];
+        let amount = Measure::Amount(asset("eth"));
+        let money = Measure::Money(Currency::Usd);
+        let table = [
+            (counter(&[], amounts(), &world), &amount, &[][..]),
+            (counter(&[Asset, Wallet], amounts(), &world), &amount, &all[1..2]),
+            (
+                counter(&all.map(|(by, _)| by), Ceiling::Count(9), &world),
+                &Measure::Count,
+                &all[..],
+            ),
+            (
+                counter(&[Asset, Wallet], Ceiling::Money(Currency::Usd, usd(100)), &world),
+                &money,
+                &[(Asset, eth.as_str()), (Wallet, "hot")],
+            ),
+            (
+                counter(&[Destination], amounts(), &World::with(&[fee(1)])),
+                &amount,
+                &[(Destination, "none")],
+            ),
+        ];
+        for (found, measure, scope) in table {
+            let counters = Counters::new(measure, &[]);
+            assert_eq!(
+                found,
+                counters.id(scope.iter().copied()),
+                "{}",
+                counters.text(scope.iter().copied())
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_destination_of_an_unknown_customer_is_an_unknown_charge() {
+        let limit = windowed(&[ScopeBy::Subject], Ceiling::NewDestinations(9));
+        let world = World::with(&[transfer("eth", 2, "a")]);
+        let mut facts = world.facts();
+        facts.effects[0].destination.is_first_seen = Some(true);
+        let seen = Seen::all(&facts);
+        let charges = limit.charges(&seen).map(|charged| charged.charge);
+        assert_eq!(charges.collect::<Vec<_>>(), [None]);
+    }
 }

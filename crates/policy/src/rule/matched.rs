@@ -16,7 +16,8 @@ pub(crate) fn may_match<'a>(conditions: &Conditions, seen: &[Seen<'a>]) -> bool 
         return false;
     };
     let totals = Totals::of(selected.map(Seen::fact), values);
-    !totals.is_empty() && over.matches(&totals, values).is_possible()
+    // Sums of nothing are over no bound.
+    over.matches(&totals, values).is_possible()
 }
 
 /// Names the numbers that were over their bounds where conditions match, by effect; none where no number decided.

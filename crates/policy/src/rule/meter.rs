@@ -169,6 +169,21 @@ mod tests {
         assert_eq!(make(eth(10), eth(10), two()), useless);
         assert_eq!(make(eth(10), eth(9), Obligations::default()), useless);
         assert_eq!(make(eth(10), Ceiling::Count(1), two()), useless);
+        assert_eq!(make(Ceiling::Count(3), Ceiling::Count(3), two()), useless);
+        assert_eq!(
+            make(Ceiling::NewDestinations(3), Ceiling::NewDestinations(3), two()),
+            useless
+        );
+        let dollars = |bound| Ceiling::Money(Currency::Usd, usd(bound));
+        assert_eq!(make(dollars(10), dollars(9), two()), Ok(()));
+        for soft in [
+            dollars(10),
+            dollars(11),
+            Ceiling::Money(Currency::Eur, usd(9)),
+            Ceiling::Count(1),
+        ] {
+            assert_eq!(make(dollars(10), soft, two()), useless);
+        }
         assert_eq!(make(eth(10), Ceiling::Amounts(bounds(&[("demo", 1)])), two()), useless);
         let zero = Err(PolicyError::ZeroBound {
             rule: rule("l"),
