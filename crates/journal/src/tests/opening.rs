@@ -5,7 +5,7 @@ use std::fs;
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 use super::*;
-use crate::OpenError;
+use crate::{OpenError, anchor::Anchor};
 
 async fn refusal(place: &Place) -> OpenError {
     refusal_of(place.config()).await
@@ -160,9 +160,10 @@ async fn another_deployment_is_refused() {
         matches!(error, OpenError::WrongDeployment { what: "anchor", .. }),
         "{error}"
     );
-    let anchor = fs::read_to_string(place.anchor()).unwrap();
-    let forged = anchor.replace(&place.config().deployment.to_string(), &config.deployment.to_string());
-    fs::write(place.anchor(), forged).unwrap();
+    let anchor = Anchor::read(&place.anchor()).unwrap().unwrap();
+    fs::remove_file(place.anchor()).unwrap();
+    let deployment = config.deployment;
+    Anchor { deployment, ..anchor }.write(&place.anchor()).unwrap();
     let error = refusal_of(config).await;
     assert!(
         matches!(error, OpenError::WrongDeployment { what: "journal", .. }),

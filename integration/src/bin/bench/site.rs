@@ -149,16 +149,15 @@ impl Site {
         Ok((cpu_of(self.signer_id()?)?, cpu_of(self.orchestrator_id()?)?))
     }
 
-    /// Commits of the signer's journal since it was made. The anchor names the last one, and is written after every
-    /// commit before anything is answered (DESIGN.md §8).
+    /// Commits of the signer's journal since it was made. The newer slot of the anchor names the last one, and is written
+    /// after every commit before anything is answered (DESIGN.md §8).
     pub(crate) fn journal_commits(&self) -> Result<u32> {
         let path = self.path("signer/state/anchor");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let number = text.lines().find_map(|line| line.strip_prefix("commit "));
-        number
-            .context("the anchor names no commit")?
-            .parse()
-            .context("the anchor's commit is no number")
+        let numbers = text.lines().filter_map(|line| line.strip_prefix("commit "));
+        let numbers: Result<Vec<u32>, _> = numbers.map(str::parse).collect();
+        let newest = numbers.context("the anchor's commit is no number")?.into_iter().max();
+        newest.context("the anchor names no commit")
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
