@@ -9,16 +9,16 @@ use countersign_types::{
 };
 
 use crate::{
+    batch::Batch,
     codec::{account_nonce, conflict_key_text, conflict_keys_text, signatures_bytes, to_sql},
     counters,
     error::StepError,
-    sql::{Link, Sql, Value},
+    sql::Value,
+    table::Table,
 };
 
 /// What one proposal may log. One decision logs a handful.
 pub const MAX_ENTRIES: usize = 256;
-/// Rows of one statement: SQLite takes 32 766 parameters, a row has at most nine.
-const MAX_ROWS: usize = 2_048;
 
 /// Refuses what cannot be written before anything is, so that the group need not be undone.
 pub(crate) fn refuse_unwritable(entries: &[LogEntry], writes: &[Write]) -> Result<(), StepError> {
@@ -49,69 +49,9 @@ fn is_last_nonce(key: &ConflictKey) -> bool {
     matches!(key, ConflictKey::AccountNonce { nonce: u64::MAX, .. })
 }
 
-/// Applies the writes of one proposal, in order; what they do to counters comes last.
-pub(crate) async fn apply(link: &mut Link<'_>, writes: &[Write], at: Timestamp) -> Result<(), StepError> {
-    let mut batch = Batch::default();
-    for write in writes {
-        batch.write(write, at)?;
-    }
-    counters::apply(link, &mut batch, writes, at).await?;
-    batch.execute(link, true).await
-}
-
-/// Statements that run one after the other, with the number of rows that they must change.
-#[derive(Default)]
-pub(crate) struct Batch {
-    sql: Sql,
-    rows: u64,
-}
-
 impl Batch {
-    /// Runs all of it. Shapes that depend on the number of proposals are better not cached.
-    pub(crate) async fn execute(mut self, link: &mut Link<'_>, is_cached: bool) -> Result<(), StepError> {
-        if self.sql.is_empty() {
-            return Ok(());
-        }
-        if !is_cached {
-            self.sql.uncached();
-        }
-        let changed = link.execute(self.sql).await?;
-        if changed != self.rows {
-            return Err(StepError::WrongRowCount {
-                changed,
-                expected: self.rows,
-            });
-        }
-        Ok(())
-    }
-
-    /// `INSERT INTO …` with its rows.
-    pub(crate) fn insert(&mut self, into: &str, rows: impl IntoIterator<Item = Vec<Value>>) {
-        self.insert_or(into, rows, "");
-    }
-
-    /// The same with an `ON CONFLICT` clause.
-    pub(crate) fn insert_or(&mut self, into: &str, rows: impl IntoIterator<Item = Vec<Value>>, conflict: &str) {
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            self.sql.push("INSERT INTO ").push(into).push(" VALUES ");
-            let mut separator = "";
-            for row in rows.by_ref().take(MAX_ROWS) {
-                self.sql.push(separator).list(row);
-                separator = ", ";
-                self.rows = self.rows.saturating_add(1);
-            }
-            self.sql.push(conflict).end();
-        }
-    }
-
-    /// A statement that the caller completes; it must change one row.
-    pub(crate) fn update(&mut self, text: &str) -> &mut Sql {
-        self.rows = self.rows.saturating_add(1);
-        self.sql.end().push(text)
-    }
-
-    fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
+    /// Adds a write; what writes do to counters is not here.
+    pub(crate) fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
         match write {
             Write::Statement { .. } => self.statement(write, at),
             Write::Subject { statement, request } => self.subject(*request, *statement),
@@ -125,9 +65,7 @@ impl Batch {
                     network.as_str().into(),
                     sequence.to_be_bytes().to_vec().into(),
                 ];
-                // The trigger refuses to go back.
-                let further = " ON CONFLICT (observer, network) DO UPDATE SET sequence = excluded.sequence";
-                self.insert_or("observer_sequences (observer, network, sequence)", [row], further);
+                self.insert(Table::ObserverSequences, [row]);
             }
             Write::LastWord { service, matter, word } => self.last_word(service, matter, word),
             Write::Paid { request, destinations } => self.paid(*request, destinations),
@@ -139,13 +77,16 @@ impl Batch {
                     .bind(at.unix_millis())
                     .push("), ended_by = coalesce(ended_by, ")
                     .bind(tag.as_str())
-                    .push(")");
-                self.of_withdrawal(*request);
+                    .push(") WHERE request = ")
+                    .bind(request.as_bytes())
+                    .end();
             }
             Write::Decision { request, decision } => {
                 self.update("UPDATE withdrawals SET decisions = decisions + 1, last_decision = ")
-                    .bind(decision.as_bytes());
-                self.of_withdrawal(*request);
+                    .bind(decision.as_bytes())
+                    .push(" WHERE request = ")
+                    .bind(request.as_bytes())
+                    .end();
             }
             Write::Attempt { .. } => self.attempt(write, at),
             Write::Signed { .. } => self.signed(write, at),
@@ -156,18 +97,21 @@ impl Batch {
                     cause.as_str().into(),
                     at.unix_millis().into(),
                 ];
-                self.insert("freezes (id, scope, cause, since)", [row]);
+                self.insert(Table::Freezes, [row]);
             }
             Write::Thaw { freeze, at } => {
                 // The trigger refuses to set it twice.
-                self.update("UPDATE freezes SET thaws_at = ").bind(at.unix_millis());
-                self.sql.push(" WHERE id = ").bind(freeze.as_bytes()).end();
+                self.update("UPDATE freezes SET thaws_at = ")
+                    .bind(at.unix_millis())
+                    .push(" WHERE id = ")
+                    .bind(freeze.as_bytes())
+                    .end();
             }
             Write::Mark { topic, name } => {
                 let now = at.unix_millis();
                 let row = vec![topic.as_str().into(), name.as_str().into(), now.into(), now.into()];
-                let again = " ON CONFLICT (topic, name) DO UPDATE SET last_at = excluded.last_at";
-                self.insert_or("marks (topic, name, made_at, last_at)", [row], again);
+                // Several reasons of one decision may make one mark.
+                self.insert_once(Table::Marks, [row]);
             }
             Write::Bundle { .. } => self.bundle(write, at)?,
             Write::Spend { .. }
@@ -186,32 +130,21 @@ impl Batch {
             word.sequence.to_be_bytes().to_vec().into(),
             Value::Number(word.since.map(Timestamp::unix_millis)),
         ];
-        // The trigger refuses to go back.
-        let further =
-            " ON CONFLICT (service, matter) DO UPDATE SET sequence = excluded.sequence, since = excluded.since";
-        self.insert_or("last_words (service, matter, sequence, since)", [row], further);
+        self.insert(Table::LastWords, [row]);
     }
 
     fn paid(&mut self, request: RequestDigest, destinations: &BTreeSet<Destination>) {
         let rows = destinations.iter();
         let rows = rows.map(|destination| vec![destination.to_string().into(), request.as_bytes().into()]);
-        let again = " ON CONFLICT (destination) DO UPDATE SET is_shared = CASE \
-                     WHEN paid_destinations.request = excluded.request THEN paid_destinations.is_shared ELSE 1 END";
-        self.insert_or("paid_destinations (destination, request)", rows, again);
+        self.insert(Table::PaidDestinations, rows);
     }
 
     fn listed(&mut self, lists: &BTreeSet<ListId>, destinations: &BTreeSet<Destination>, at: Timestamp) {
-        // The triggers refuse to go back.
-        let again = |key: &str| format!(" ON CONFLICT ({key}) DO UPDATE SET since = excluded.since");
         let rows = lists.iter().map(|id| vec![id.as_str().into(), at.unix_millis().into()]);
-        self.insert_or("begun_lists (list, since)", rows, &again("list"));
+        self.insert(Table::BegunLists, rows);
         let rows = destinations.iter();
         let rows = rows.map(|destination| vec![destination.to_string().into(), at.unix_millis().into()]);
-        self.insert_or("listed_destinations (destination, since)", rows, &again("destination"));
-    }
-
-    fn of_withdrawal(&mut self, request: RequestDigest) {
-        self.sql.push(" WHERE request = ").bind(request.as_bytes()).end();
+        self.insert(Table::ListedDestinations, rows);
     }
 
     fn statement(&mut self, write: &Write, at: Timestamp) {
@@ -232,7 +165,7 @@ impl Batch {
             envelope.clone().into(),
             at.unix_millis().into(),
         ];
-        self.insert("statements (digest, signer, nonce, envelope, first_seen_at)", [row]);
+        self.insert(Table::Statements, [row]);
         let subjects: BTreeSet<RequestDigest> = subjects.iter().copied().collect();
         for request in subjects {
             self.subject(request, *digest);
@@ -240,11 +173,8 @@ impl Batch {
     }
 
     fn subject(&mut self, request: RequestDigest, statement: StatementDigest) {
-        self.update("INSERT INTO statement_subjects (request, seq) SELECT ")
-            .bind(request.as_bytes())
-            .push(", seq FROM statements WHERE digest = ")
-            .bind(statement.as_bytes())
-            .end();
+        let row = vec![request.as_bytes().into(), statement.as_bytes().into()];
+        self.insert(Table::StatementSubjects, [row]);
     }
 
     fn withdrawal(&mut self, write: &Write, at: Timestamp) {
@@ -258,7 +188,6 @@ impl Batch {
         else {
             return;
         };
-        let into = "withdrawals (request, statement, tenant, reference, bundle, first_seen_at)";
         let row = vec![
             request.as_bytes().into(),
             statement.as_bytes().into(),
@@ -267,7 +196,7 @@ impl Batch {
             bundle.as_bytes().into(),
             at.unix_millis().into(),
         ];
-        self.insert(into, [row]);
+        self.insert(Table::Withdrawals, [row]);
     }
 
     fn attempt(&mut self, write: &Write, at: Timestamp) {
@@ -281,16 +210,7 @@ impl Batch {
         else {
             return;
         };
-        let into = "attempts (request, number, transaction_digest, unsigned, conflict_keys, fee_max, \
-                    authorization_id, authorized_at, sign_by)";
-        // The triggers refuse a renewal that changes the transaction or that comes after its signatures.
-        let renew = " ON CONFLICT (request, number) DO UPDATE SET transaction_digest = excluded.transaction_digest, \
-                     unsigned = excluded.unsigned, conflict_keys = excluded.conflict_keys, fee_max = excluded.fee_max, \
-                     authorization_id = excluded.authorization_id, authorized_at = excluded.authorized_at, \
-                     sign_by = excluded.sign_by";
-        self.insert_or(into, [attempt_row(write, at)], renew);
-        // A lineage claims its payments and its anchor again with every attempt; the triggers refuse another owner.
-        let again = " ON CONFLICT (tenant, reference) DO UPDATE SET request = excluded.request";
+        self.insert(Table::Attempts, [attempt_row(write, at)]);
         let claim = |payment: &PaymentReference| {
             vec![
                 tenant.as_str().into(),
@@ -299,8 +219,7 @@ impl Batch {
             ]
         };
         let payments = payments.iter().map(claim);
-        self.insert_or("payments (tenant, reference, request)", payments, again);
-        let again = " ON CONFLICT (key) DO UPDATE SET request = excluded.request";
+        self.insert_once(Table::Payments, payments);
         let claim = |key: &ConflictKey| {
             let account = account_nonce(key);
             vec![
@@ -311,7 +230,7 @@ impl Batch {
             ]
         };
         let keys = conflict_keys.iter().map(claim);
-        self.insert_or("conflict_claims (key, request, account, nonce)", keys, again);
+        self.insert_once(Table::ConflictClaims, keys);
     }
 
     fn signed(&mut self, write: &Write, at: Timestamp) {
@@ -351,15 +270,15 @@ impl Batch {
         };
         let version = to_sql(*version).map_err(|_| StepError::Refused("a bundle version over 63 bits".to_owned()))?;
         let row = vec![version.into(), digest.as_bytes().into(), at.unix_millis().into()];
-        self.insert("bundles (version, digest, activated_at)", [row]);
+        self.insert(Table::Bundles, [row]);
         let file =
             |(path, bytes): (&String, &Vec<u8>)| vec![version.into(), path.as_str().into(), bytes.clone().into()];
-        self.insert("bundle_files (version, path, bytes)", files.iter().map(file));
+        self.insert(Table::BundleFiles, files.iter().map(file));
         let statement = |(position, statement): (i64, &StatementDigest)| {
             vec![version.into(), position.into(), statement.as_bytes().into()]
         };
         let statements = (0i64..).zip(statements).map(statement);
-        self.insert("bundle_statements (version, position, statement)", statements);
+        self.insert(Table::BundleStatements, statements);
         Ok(())
     }
 }

@@ -7,12 +7,13 @@ use countersign_signer::LateCharge;
 use countersign_types::{Amount, CounterId, RequestDigest, Timestamp};
 
 use crate::{
-    apply::Batch,
+    batch::Batch,
     charged::{Aging, Charged, Stage},
     counters::{AttemptKey, Sums, push_entries, push_sums},
     error::StepError,
     records::column32,
     sql::{Link, Row, Sql, Value},
+    table::Table,
     usage::attempt_number,
 };
 
@@ -52,7 +53,7 @@ pub(crate) async fn apply(link: &mut Link<'_>, batch: &mut Batch, late: &[LateCh
             charge.amount.to_be_bytes().to_vec().into(),
         ]);
     }
-    batch.insert("charges (request, counter, number, amount)", rows);
+    batch.insert(Table::Charges, rows);
     let mut all_sums = Vec::new();
     let mut all_entries = Vec::new();
     for (counter, lineages) in &charges {

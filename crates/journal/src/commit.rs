@@ -6,11 +6,12 @@ use countersign_types::{RequestDigest, Timestamp};
 
 use crate::{
     CheckpointSigner,
-    apply::Batch,
+    batch::Batch,
     chain::{CommitParts, NO_PREVIOUS, content_digest},
     codec::{BadValue, Encoder, encode_verdict, to_sql},
     error::StepError,
     sql::Link,
+    table::Table,
     view::Standing,
 };
 
@@ -146,13 +147,13 @@ impl Draft {
                 entry.leaf.clone().into(),
             ]
         };
-        batch.insert("log_entries (position, bytes, leaf)", self.entries.iter().map(row));
+        batch.insert(Table::LogEntries, self.entries.iter().map(row));
         let row = |(level, position, hash): &(i64, i64, Vec<u8>)| {
             vec![(*level).into(), (*position).into(), hash.clone().into()]
         };
-        batch.insert("log_nodes (level, position, hash)", self.nodes.iter().map(row));
+        batch.insert(Table::LogNodes, self.nodes.iter().map(row));
         let row = |(request, position): &(RequestDigest, i64)| vec![request.as_bytes().into(), (*position).into()];
-        batch.insert("log_subjects (request, position)", self.subjects.iter().map(row));
+        batch.insert(Table::LogSubjects, self.subjects.iter().map(row));
         push_commit(&mut batch, &parts, &checkpoint)?;
         batch.execute(link, self.entries.len() <= CACHED_ENTRIES).await?;
         Ok(Head {
@@ -174,7 +175,6 @@ fn node_row(node: &Node) -> Result<(i64, i64, Vec<u8>), BadValue> {
 
 fn push_commit(batch: &mut Batch, parts: &CommitParts, checkpoint: &[u8]) -> Result<(), BadValue> {
     let (number, log_size) = (to_sql(parts.number)?, to_sql(parts.log_size)?);
-    let into = "commits (number, at, previous, content, log_size, log_root, checkpoint, hash)";
     let row = vec![
         number.into(),
         parts.at.unix_millis().into(),
@@ -185,7 +185,7 @@ fn push_commit(batch: &mut Batch, parts: &CommitParts, checkpoint: &[u8]) -> Res
         checkpoint.to_vec().into(),
         (&parts.hash()).into(),
     ];
-    batch.insert(into, [row]);
+    batch.insert(Table::Commits, [row]);
     Ok(())
 }
 

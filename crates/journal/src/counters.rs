@@ -10,12 +10,12 @@ use countersign_signer::{JournalError, Write};
 use countersign_types::{Amount, CounterId, RequestDigest, Timestamp};
 
 use crate::{
-    apply::Batch,
-    backfill,
+    batch::Batch,
     charged::{Charged, Stage},
     error::StepError,
     records::column32,
     sql::{Link, Row, Sql},
+    table::Table,
     usage::attempt_number,
 };
 
@@ -63,13 +63,8 @@ pub(crate) fn refuse_unwritable(writes: &[Write]) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Adds what the writes of one proposal do to counters.
-pub(crate) async fn apply(
-    link: &mut Link<'_>,
-    batch: &mut Batch,
-    writes: &[Write],
-    at: Timestamp,
-) -> Result<(), StepError> {
+/// The lineages and counters that writes charge, age or give back.
+fn moved(writes: &[Write]) -> (BTreeSet<RequestDigest>, BTreeSet<CounterId>) {
     let mut requests = BTreeSet::new();
     let mut counters = BTreeSet::new();
     for write in writes {
@@ -81,7 +76,6 @@ pub(crate) async fn apply(
             Write::Aged { request, .. } | Write::Failed { request, .. } | Write::Released { request, .. } => {
                 requests.insert(*request);
             }
-            Write::Backfill { charges } => backfill::apply(link, batch, charges).await?,
             Write::Statement { .. }
             | Write::Subject { .. }
             | Write::Sequence { .. }
@@ -96,18 +90,11 @@ pub(crate) async fn apply(
             | Write::Decision { .. }
             | Write::Attempt { .. }
             | Write::Signed { .. }
-            | Write::Bundle { .. } => {}
+            | Write::Bundle { .. }
+            | Write::Backfill { .. } => {}
         }
     }
-    if requests.is_empty() {
-        return Ok(());
-    }
-    let mut ledger = Ledger::load(link, &requests, &counters).await?;
-    for write in writes {
-        ledger.change(batch, write, at)?;
-    }
-    ledger.push(batch, at);
-    Ok(())
+    (requests, counters)
 }
 
 /// A counter's two sums.
@@ -149,28 +136,103 @@ impl Sums {
     }
 }
 
-/// The lineages of a proposal and their counters, as they are changed.
-struct Ledger {
+/// What is known of lineages and counters inside one transaction: what the database had, and every change since, also
+/// those that the database does not have yet.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The lineages whose spends are known, all of them.
+    lineages: BTreeSet<RequestDigest>,
     stages: BTreeMap<AttemptKey, Stage>,
     charged: BTreeMap<(RequestDigest, CounterId), Charged>,
+    /// The counters that are known; zero where the database has no row.
     sums: BTreeMap<CounterId, Sums>,
-    /// What the proposal has changed: sums, and whether `cum` is among it.
+    /// What the database does not have yet: sums, and whether `cum` is among it.
     changed: BTreeMap<CounterId, bool>,
 }
 
 impl Ledger {
+    /// What a counter stands at, where that is known.
+    pub(crate) fn sums(&self, counter: CounterId) -> Option<Sums> {
+        self.sums.get(&counter).copied()
+    }
+
+    /// What the database has of a counter. Where more is known already, that is newer.
+    pub(crate) fn note_sums(&mut self, counter: CounterId, sums: Sums) {
+        self.sums.entry(counter).or_insert(sums);
+    }
+
+    /// A lineage without attempts has no spends.
+    pub(crate) fn note_unspent(&mut self, request: RequestDigest) {
+        self.lineages.insert(request);
+    }
+
+    /// Charges, ages and gives back what the writes of one proposal say. Where one of them is not possible, nothing has changed.
+    pub(crate) async fn apply(
+        &mut self,
+        link: &mut Link<'_>,
+        batch: &mut Batch,
+        writes: &[Write],
+        at: Timestamp,
+    ) -> Result<(), StepError> {
+        let (requests, counters) = moved(writes);
+        if requests.is_empty() {
+            return Ok(());
+        }
+        self.load(link, &requests, &counters).await?;
+        let mut part = self.part(&requests, &counters);
+        for write in writes {
+            part.change(batch, write, at)?;
+        }
+        self.take_in(part);
+        Ok(())
+    }
+
+    /// A copy of what some lineages and counters stand at.
+    fn part(&self, requests: &BTreeSet<RequestDigest>, counters: &BTreeSet<CounterId>) -> Self {
+        let mut part = Self::default();
+        for request in requests {
+            let stages = self.stages.range((*request, 0)..=(*request, u32::MAX));
+            part.stages.extend(stages.map(|(key, stage)| (*key, *stage)));
+            let [first, last] = [[0; 32], [0xff; 32]].map(CounterId::from_bytes);
+            let charged = self.charged.range((*request, first)..=(*request, last));
+            part.charged
+                .extend(charged.map(|(key, charged)| (*key, charged.clone())));
+        }
+        let of_lineages = part.charged.keys().map(|(_, counter)| counter);
+        let known = |counter: &CounterId| Some((*counter, self.sums(*counter)?));
+        part.sums = counters.iter().chain(of_lineages).filter_map(known).collect();
+        part
+    }
+
+    fn take_in(&mut self, part: Self) {
+        self.stages.extend(part.stages);
+        self.charged.extend(part.charged);
+        self.sums.extend(part.sums);
+        for (counter, has_aged) in part.changed {
+            *self.changed.entry(counter).or_default() |= has_aged;
+        }
+    }
+
+    /// Reads what is not known yet.
     async fn load(
+        &mut self,
         link: &mut Link<'_>,
         requests: &BTreeSet<RequestDigest>,
         counters: &BTreeSet<CounterId>,
-    ) -> Result<Self, StepError> {
-        let mut sql = Sql::new(
-            "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, failed, counters.counter AS counter, \
-             amount, cum, pend FROM spends LEFT JOIN charges ON charges.request = spends.request \
-             AND charges.number = spends.number LEFT JOIN counters ON counters.counter = charges.counter \
-             WHERE spends.request IN ",
-        );
-        sql.list(requests.iter().map(RequestDigest::as_bytes)).end();
+    ) -> Result<(), StepError> {
+        let requests: Vec<RequestDigest> = requests.difference(&self.lineages).copied().collect();
+        let is_unknown = |counter: &&CounterId| !self.sums.contains_key(counter);
+        let counters: Vec<CounterId> = counters.iter().filter(is_unknown).copied().collect();
+        let mut sql = Sql::default();
+        if !requests.is_empty() {
+            sql.push(
+                "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, failed, \
+                 counters.counter AS counter, amount, cum, pend FROM spends LEFT JOIN charges \
+                 ON charges.request = spends.request AND charges.number = spends.number \
+                 LEFT JOIN counters ON counters.counter = charges.counter WHERE spends.request IN ",
+            );
+            sql.list(requests.iter().map(RequestDigest::as_bytes)).end();
+        }
         if !counters.is_empty() {
             // The same columns, so that one loop reads both.
             sql.push(
@@ -179,16 +241,17 @@ impl Ledger {
             );
             sql.list(counters.iter().map(CounterId::as_bytes)).end();
         }
-        let mut ledger = Self {
-            stages: BTreeMap::new(),
-            charged: BTreeMap::new(),
-            sums: BTreeMap::new(),
-            changed: BTreeMap::new(),
-        };
-        for row in link.rows(sql).await? {
-            ledger.add(&row)?;
+        if sql.is_empty() {
+            return Ok(());
         }
-        Ok(ledger)
+        for row in link.rows(sql).await? {
+            self.add(&row)?;
+        }
+        self.lineages.extend(requests);
+        for counter in counters {
+            self.note_sums(counter, Sums::ZERO);
+        }
+        Ok(())
     }
 
     fn add(&mut self, row: &Row) -> Result<(), StepError> {
@@ -198,7 +261,7 @@ impl Ledger {
             .transpose()?
             .map(CounterId::from_bytes);
         if let Some(counter) = counter {
-            self.sums.insert(counter, Sums::of(row)?);
+            self.note_sums(counter, Sums::of(row)?);
         }
         // A counter of the second statement has no attempt.
         if row.optional_bytes("request")?.is_none() {
@@ -283,8 +346,7 @@ impl Ledger {
             facts.to_vec().into(),
             at.unix_millis().into(),
         ];
-        let renew = " ON CONFLICT (request, number) DO UPDATE SET facts = excluded.facts";
-        batch.insert_or("spends (request, number, facts, charged_at)", [row], renew);
+        batch.insert(Table::Spends, [row]);
         let mut rows = Vec::new();
         for charge in charges {
             let charged = self.charged.entry((request, charge.counter)).or_default();
@@ -301,8 +363,7 @@ impl Ledger {
                 amount.to_be_bytes().to_vec().into(),
             ]);
         }
-        let rise = " ON CONFLICT (request, counter, number) DO UPDATE SET amount = excluded.amount";
-        batch.insert_or("charges (request, counter, number, amount)", rows, rise);
+        batch.insert(Table::Charges, rows);
         Ok(())
     }
 
@@ -329,13 +390,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn push(&self, batch: &mut Batch, at: Timestamp) {
-        let sums = |counter: &CounterId| self.sums.get(counter).copied().unwrap_or(Sums::ZERO);
-        let changed = self.changed.keys().map(|counter| (*counter, sums(counter)));
-        push_sums(batch, changed);
-        let aged = self.changed.iter().filter(|(_, has_aged)| **has_aged);
-        let entries = aged.map(|(counter, _)| (*counter, at, sums(counter).cum));
-        push_entries(batch, entries);
+    /// Adds the sums and entries that the database does not have yet. All of them were made at this moment.
+    pub(crate) fn push(&mut self, batch: &mut Batch, at: Timestamp) {
+        let changed = std::mem::take(&mut self.changed);
+        let sums = |counter: &CounterId| self.sums(*counter).unwrap_or(Sums::ZERO);
+        push_sums(batch, changed.keys().map(|counter| (*counter, sums(counter))));
+        let aged = changed.iter().filter(|(_, has_aged)| **has_aged);
+        push_entries(batch, aged.map(|(counter, _)| (*counter, at, sums(counter).cum)));
     }
 }
 
@@ -348,8 +409,7 @@ pub(crate) fn push_sums(batch: &mut Batch, sums: impl Iterator<Item = (CounterId
             sums.pend.to_be_bytes().to_vec().into(),
         ]
     };
-    let again = " ON CONFLICT (counter) DO UPDATE SET cum = excluded.cum, pend = excluded.pend";
-    batch.insert_or("counters (counter, cum, pend)", sums.map(row), again);
+    batch.insert(Table::Counters, sums.map(row));
 }
 
 /// Entries of counters; what ages in one millisecond shares one.
@@ -361,8 +421,7 @@ pub(crate) fn push_entries(batch: &mut Batch, entries: impl Iterator<Item = (Cou
             cum.to_be_bytes().to_vec().into(),
         ]
     };
-    let again = " ON CONFLICT (counter, at) DO UPDATE SET cum_after = excluded.cum_after";
-    batch.insert_or("counter_entries (counter, at, cum_after)", entries.map(row), again);
+    batch.insert(Table::CounterEntries, entries.map(row));
 }
 
 fn push_stage(batch: &mut Batch, update: &str, (request, number): AttemptKey, at: Timestamp) {

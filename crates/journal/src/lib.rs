@@ -27,6 +27,7 @@
 mod anchor;
 mod apply;
 mod backfill;
+mod batch;
 mod chain;
 mod charged;
 mod codec;
@@ -41,12 +42,14 @@ mod freezes;
 mod log;
 mod open;
 mod owner;
+mod pending;
 mod query;
 mod records;
 mod schema;
 mod shared;
 mod sql;
 mod store;
+mod table;
 mod usage;
 mod view;
 

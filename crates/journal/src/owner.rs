@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     JournalConfig, OpenError,
-    apply::{apply, refuse_unwritable},
+    apply::refuse_unwritable,
     codec::{bytes32, from_sql},
     commit::{Draft, Head},
     database::Connection,
@@ -24,6 +24,7 @@ use crate::{
     fail::{Fail, Step},
     follow::{catch_up, commit_hash, shared_time},
     open::write_anchor,
+    pending::Pending,
     shared::Shared,
     sql::{Link, Row, Sql},
     view::load_view,
@@ -195,14 +196,12 @@ impl Owner {
     async fn try_group(&mut self, jobs: &[Job]) -> Result<Vec<Decided>, GroupError> {
         let mut draft = self.begin().await?;
         self.reach(Step::Begun)?;
+        let ticked = self.tick(&mut draft).map_err(StepError::from);
+        let mut pending = Pending::at(self.keep(ticked).await?);
         let mut decided = Vec::with_capacity(jobs.len());
         let mut is_changed = jobs.is_empty();
-        if jobs.is_empty() {
-            let advanced = self.tick(&mut draft).map(drop).map_err(StepError::from);
-            self.keep(advanced).await?;
-        }
         for job in jobs {
-            let result = self.decide(&mut draft, &job.proposal).await;
+            let result = self.decide(&mut draft, &mut pending, &job.proposal).await;
             match result {
                 // Refused before it wrote anything: its neighbours go on.
                 Err(StepError::Refused(reason)) => decided.push(Err(JournalError::NotCommitted(reason))),
@@ -213,6 +212,11 @@ impl Owner {
                 }
             }
         }
+        let written = match self.connection.as_mut() {
+            Some(connection) => pending.write(&mut connection.link()).await,
+            None => Err(not_connected()),
+        };
+        self.keep(written).await?;
         self.reach(Step::Applied)?;
         if is_changed {
             self.commit(draft).await?;
@@ -249,7 +253,7 @@ impl Owner {
         }
     }
 
-    /// Reads the clock, behind the lock.
+    /// Reads the clock, behind the lock: all of a group is of one moment.
     fn tick(&mut self, draft: &mut Draft) -> Result<Timestamp, JournalError> {
         let mut now = (self.config.clock)();
         if self.config.database.is_shared() {
@@ -261,10 +265,16 @@ impl Owner {
         Ok(now)
     }
 
-    async fn decide(&mut self, draft: &mut Draft, proposal: &Proposal) -> Result<(Reply, Timestamp, bool), StepError> {
-        let now = self.tick(draft)?;
+    async fn decide(
+        &mut self,
+        draft: &mut Draft,
+        pending: &mut Pending,
+        proposal: &Proposal,
+    ) -> Result<(Reply, Timestamp, bool), StepError> {
+        let now = pending.moment();
         let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
-        let view = load_view(&mut link, draft.standing(), &proposal.reads, now).await?;
+        pending.settle(&mut link, &proposal.reads).await?;
+        let view = load_view(&mut link, draft.standing(), &proposal.reads, now, pending.ledger()).await?;
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
             .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;
@@ -272,7 +282,7 @@ impl Owner {
             return Ok((verdict.reply, now, false));
         }
         refuse_unwritable(&verdict.entries, &verdict.writes)?;
-        apply(&mut link, &verdict.writes, now).await?;
+        pending.add(&mut link, &verdict.writes).await?;
         draft.append(&verdict.entries, &verdict.writes)?;
         Ok((verdict.reply, now, true))
     }

@@ -14,7 +14,7 @@ use sqlx::{
 };
 
 /// A value that is bound, never written into the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
     Number(Option<i64>),
     Bytes(Option<Vec<u8>>),
@@ -22,6 +22,15 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Number(_) | Self::Bytes(None) | Self::Text(None) => 8,
+            Self::Bytes(Some(bytes)) => bytes.len(),
+            Self::Text(Some(text)) => text.len(),
+        }
+    }
+
     /// For PostgreSQL. Nothing of the value is in it but digits, so no value can end it or become anything else, whatever
     /// the server's rules for quoting are.
     fn literal(&self) -> String {
@@ -116,6 +125,13 @@ impl Sql {
             self.done.push(std::mem::take(&mut self.open));
         }
         self
+    }
+
+    /// What the other one runs comes after it.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.end();
+        other.end();
+        self.done.append(&mut other.done);
     }
 
     /// Shapes that depend on how many rows there are would crowd the statements out that come again and again.

@@ -10,6 +10,7 @@ use countersign_types::{Amount, CounterId, RequestDigest, Timestamp};
 use crate::{
     charged::{Charged, Stage},
     codec::{BadValue, bytes32},
+    counters::{Ledger, Sums},
     error::StepError,
     records::column32,
     sql::{Row, Sql},
@@ -80,8 +81,9 @@ impl Sought {
         sql.list(self.windows.keys().map(CounterId::as_bytes)).end();
     }
 
-    /// The answer in the rows of [`Sought::push`]. A counter without a row was never charged.
-    pub(crate) fn usage(&self, rows: &[Row]) -> Result<Usage, StepError> {
+    /// The answer in the rows of [`Sought::push`], and in what the ledger knows that the database does not have yet. A counter
+    /// without a row was never charged before this transaction.
+    pub(crate) fn usage(&self, rows: &[Row], ledger: &mut Ledger) -> Result<Usage, StepError> {
         let mut heads = BTreeMap::new();
         let mut charged: BTreeMap<CounterId, Charged> = BTreeMap::new();
         for row in rows {
@@ -91,27 +93,35 @@ impl Sought {
                 _ => {}
             }
         }
-        let one = |(counter, windows): (&CounterId, &BTreeSet<Window>)| {
-            let lineage = charged.get(counter).map_or(Amount::ZERO, Charged::standing);
-            let windows = match heads.get(counter) {
-                Some(head) => self.sums(windows, head)?,
-                None => windows.iter().map(|window| (window.clone(), Amount::ZERO)).collect(),
+        let mut counters = BTreeMap::new();
+        for (counter, windows) in &self.windows {
+            let head = heads.get(counter).copied();
+            ledger.note_sums(*counter, head.map(Sums::of).transpose()?.unwrap_or(Sums::ZERO));
+            let sums = ledger.sums(*counter).ok_or(BadValue("counter"))?;
+            let usage = CounterUsage {
+                windows: self.over_windows(windows, sums, head)?,
+                lineage: charged.get(counter).map_or(Amount::ZERO, Charged::standing),
             };
-            Ok((*counter, CounterUsage { windows, lineage }))
-        };
-        let counters: Result<_, StepError> = self.windows.iter().map(one).collect();
-        Ok(Usage::new(counters?))
+            counters.insert(*counter, usage);
+        }
+        Ok(Usage::new(counters))
     }
 
-    fn sums(&self, windows: &BTreeSet<Window>, head: &Row) -> Result<BTreeMap<Window, Amount>, StepError> {
-        let cum = Amount::from_be_bytes(column32(head, "cum")?);
-        let pend = Amount::from_be_bytes(column32(head, "pend")?);
+    /// What was made in this transaction was made now, which is inside of every window: only the database has entries that
+    /// lie outside.
+    fn over_windows(
+        &self,
+        windows: &BTreeSet<Window>,
+        Sums { cum, pend }: Sums,
+        head: Option<&Row>,
+    ) -> Result<BTreeMap<Window, Amount>, StepError> {
         let mut sums = BTreeMap::new();
         for (position, window) in self.outside.keys().enumerate() {
             if !windows.contains(window) {
                 continue;
             }
-            let before = head.optional_bytes(&format!("before_{position}"))?;
+            let before = head.map(|head| head.optional_bytes(&format!("before_{position}")));
+            let before = before.transpose()?.flatten();
             let before = before
                 .map(bytes32)
                 .transpose()?

@@ -7,6 +7,7 @@ use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNo
 
 use crate::{
     codec::{BadValue, account_nonce, bytes32, conflict_key_text, from_sql, parse_conflict_key},
+    counters::Ledger,
     error::StepError,
     freezes,
     records::{push_record, record_of, statements_of},
@@ -24,12 +25,13 @@ pub(crate) struct Standing {
     pub(crate) bundle: Option<ActiveBundle>,
 }
 
-/// Loads the reads.
+/// Loads the reads. The ledger learns what they say of counters and of the withdrawal's spends.
 pub(crate) async fn load_view(
     link: &mut Link<'_>,
     standing: &Standing,
     reads: &Reads,
     now: Timestamp,
+    ledger: &mut Ledger,
 ) -> Result<LedgerView, StepError> {
     refuse_too_many(reads)?;
     let mut view = LedgerView {
@@ -72,12 +74,15 @@ pub(crate) async fn load_view(
     if let Some(request) = reads.request {
         view.withdrawal = record_of(request, &rows)?;
         view.about = statements_of(&rows)?;
+        if view.withdrawal.as_ref().is_none_or(|record| record.attempts.is_empty()) {
+            ledger.note_unspent(request);
+        }
     }
     for row in &rows {
         add_row(&mut view, row)?;
         freezes::add_row(&mut view, reads, row)?;
     }
-    view.usage = sought.usage(&rows)?;
+    view.usage = sought.usage(&rows, ledger)?;
     view.spends = spends_of(reads, &rows)?;
     Ok(view)
 }

@@ -25,6 +25,7 @@ mod group;
 mod model;
 mod observers;
 mod opening;
+mod pending;
 mod services;
 mod shared;
 mod writes;
