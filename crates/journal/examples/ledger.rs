@@ -9,6 +9,7 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::as_conversions,
     reason = "a measurement for people"
 )]
@@ -46,6 +47,8 @@ use sqlx::{
 const SUBMITTERS: u64 = 16;
 /// Reservations of one transaction, where the bare loop batches.
 const BATCH: u64 = 16;
+/// Runs of each contender.
+const ROUNDS: usize = 5;
 const WINDOW_MILLIS: i64 = 86_400_000;
 
 struct LogKey(SigningKey, VerifierKey);
@@ -265,7 +268,28 @@ async fn bare_postgres(batch: u64, length: Duration) -> f64 {
     rate(done.load(Ordering::Relaxed), start)
 }
 
-fn report(database: &str, journal: f64, single: f64, batched: f64) {
+/// Runs all contenders, in turns, so that a disturbance hits all alike.
+async fn round(length: Duration) -> [f64; 6] {
+    let [sqlite, postgres] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let file = Database::Sqlite(sqlite.path().join("journal.sqlite"));
+    let server = Database::Postgres(PostgresUrl::parse(&cluster::new_url()).unwrap());
+    [
+        journal(file, sqlite.path(), length).await,
+        bare_sqlite(sqlite.path(), 1, length).await,
+        bare_sqlite(sqlite.path(), BATCH, length).await,
+        journal(server, postgres.path(), length).await,
+        bare_postgres(1, length).await,
+        bare_postgres(BATCH, length).await,
+    ]
+}
+
+fn median(rates: impl Iterator<Item = f64>) -> f64 {
+    let mut rates: Vec<f64> = rates.collect();
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn report(database: &str, [journal, single, batched]: [f64; 3]) {
     println!(
         "| {database} | {journal:.0} | {single:.0} | {:.2} | {batched:.0} | {:.2} |",
         journal / single,
@@ -277,21 +301,19 @@ fn report(database: &str, journal: f64, single: f64, batched: f64) {
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let seconds = match arguments.as_slice() {
-        [] => 5,
+        [] => 2,
         [flag, seconds] if flag == "--seconds" => seconds.parse().expect("a number of seconds"),
         _ => panic!("`cargo xtask bench ledger` takes only --seconds N"),
     };
-    let length = Duration::from_secs(seconds);
-    let folder = tempfile::tempdir().unwrap();
+    let mut rounds = Vec::new();
+    for number in 1..=ROUNDS {
+        eprintln!("round {number} of {ROUNDS}");
+        rounds.push(round(Duration::from_secs(seconds)).await);
+    }
+    let rates: [f64; 6] = std::array::from_fn(|contender| median(rounds.iter().map(|rates| rates[contender])));
+    println!("medians of {ROUNDS} rounds of {seconds} s, {SUBMITTERS} submitters");
     println!("| database | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
     println!("|---|---|---|---|---|---|");
-    let path = folder.path().join("journal.sqlite");
-    let rate = journal(Database::Sqlite(path), folder.path(), length).await;
-    let single = bare_sqlite(folder.path(), 1, length).await;
-    report("SQLite", rate, single, bare_sqlite(folder.path(), BATCH, length).await);
-    let other = tempfile::tempdir().unwrap();
-    let url = PostgresUrl::parse(&cluster::new_url()).unwrap();
-    let rate = journal(Database::Postgres(url), other.path(), length).await;
-    let single = bare_postgres(1, length).await;
-    report("PostgreSQL", rate, single, bare_postgres(BATCH, length).await);
+    report("SQLite", [rates[0], rates[1], rates[2]]);
+    report("PostgreSQL", [rates[3], rates[4], rates[5]]);
 }
