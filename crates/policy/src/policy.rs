@@ -141,7 +141,10 @@ impl Policy {
     /// What an evaluation of these facts, or of facts that know more, needs to know of counters.
     pub fn usage_queries(&self, facts: &Facts<'_>) -> BTreeSet<UsageQuery> {
         let seen = Seen::all(facts);
-        self.limits().flat_map(|limit| limit.queries(&seen)).collect()
+        // Into the set at once: what is collected on the way grows and shrinks, and an allocator with a large heap is slow at it.
+        let mut queries = BTreeSet::new();
+        self.limits().for_each(|limit| queries.extend(limit.queries(&seen)));
+        queries
     }
 }
 

@@ -83,17 +83,14 @@ impl Limit {
 
     /// The counters that the transaction may be charged to, whatever its charges turn out to be. What is unknown matches, so
     /// facts that are known later only take some of them away.
-    pub(crate) fn queries(&self, seen: &[Seen<'_>]) -> Vec<UsageQuery> {
+    pub(crate) fn queries(&self, seen: &[Seen<'_>]) -> impl Iterator<Item = UsageQuery> {
         let window = &self.meter.window;
-        if *window == Window::Transaction {
-            return Vec::new();
-        }
-        let counters = self.sums(seen).into_iter().filter_map(|(key, _)| self.counter(key));
-        let query = |counter| UsageQuery {
+        let sums = (*window != Window::Transaction).then(|| self.sums(seen));
+        let counters = sums.into_iter().flatten().filter_map(|(key, _)| self.counter(key));
+        counters.map(|counter| UsageQuery {
             counter,
             window: window.clone(),
-        };
-        counters.map(query).collect()
+        })
     }
 
     fn sums<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
