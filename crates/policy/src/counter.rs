@@ -5,13 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign_types::{Amount, AssetId, CounterId};
+use countersign_types::{Amount, AssetId, CounterDigest, CounterId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Currency, ScopeBy, Window};
-
-/// A line or two of scope.
-const USUAL_SCOPE_BYTES: usize = 128;
 
 /// What a counter adds up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,12 +34,14 @@ impl Measure {
     }
 }
 
-/// The counters of one measure and one selection; the values of a scope make one of them. A policy writes what they have
-/// in common once, when it is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The counters of one measure and one selection; the values of a scope make one of them. A policy writes and digests what
+/// they have in common once, when it is loaded.
+#[derive(Debug, Clone)]
 pub struct Counters {
     /// The lines that all of them have in common.
     head: String,
+    /// The digest that these lines begin.
+    begun: CounterDigest,
     /// The one without scope.
     whole: CounterId,
 }
@@ -54,19 +53,19 @@ impl Counters {
         for words in filter {
             head.extend(["filter ", words, "\n"]);
         }
+        let mut begun = CounterDigest::new();
+        begun.update(head.as_bytes());
         Self {
-            whole: CounterId::of(head.as_bytes()),
+            whole: begun.clone().finish(),
+            begun,
             head,
         }
     }
 
     /// The canonical text that the id digests, for a person who asks what a counter is: `scope` in order of [`ScopeBy`].
     pub fn text<V: AsRef<str>>(&self, scope: impl IntoIterator<Item = (ScopeBy, V)>) -> String {
-        let mut text = String::with_capacity(self.head.len().saturating_add(USUAL_SCOPE_BYTES));
-        text.push_str(&self.head);
-        for (by, value) in scope {
-            text.extend(["scope ", by.as_str(), " ", value.as_ref(), "\n"]);
-        }
+        let mut text = self.head.clone();
+        lines(scope, |piece| text.push_str(piece));
         text
     }
 
@@ -76,9 +75,28 @@ impl Counters {
         if scope.peek().is_none() {
             return self.whole;
         }
-        CounterId::of(self.text(scope).as_bytes())
+        let mut digest = self.begun.clone();
+        lines(scope, |piece| digest.update(piece.as_bytes()));
+        digest.finish()
     }
 }
+
+/// The lines of a scope, piece by piece.
+fn lines<V: AsRef<str>>(scope: impl IntoIterator<Item = (ScopeBy, V)>, mut with: impl FnMut(&str)) {
+    for (by, value) in scope {
+        ["scope ", by.as_str(), " ", value.as_ref(), "\n"]
+            .into_iter()
+            .for_each(&mut with);
+    }
+}
+
+/// The lines are everything; the rest follows from them.
+impl PartialEq for Counters {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+    }
+}
+impl Eq for Counters {}
 
 /// What an authorization adds to a counter. The journal keeps, for each counter and lineage, the largest charge of any
 /// attempt: a replacement adds only what goes beyond it.

@@ -34,10 +34,11 @@ macro_rules! digests {
             /// The `<kind>` of the domain-separation prefix.
             pub const KIND: &'static str = $kind;
 
+            const PREFIX: &'static str = concat!("countersign/", $kind, "/v1\n");
+
             /// Digests `bytes` under this kind's prefix.
             pub fn of(bytes: &[u8]) -> Self {
-                let prefix = concat!("countersign/", $kind, "/v1\n");
-                Self(Sha256::new().chain_update(prefix).chain_update(bytes).finalize().into())
+                Self(Sha256::new().chain_update(Self::PREFIX).chain_update(bytes).finalize().into())
             }
 
             /// A digest that was computed earlier and stored.
@@ -110,9 +111,52 @@ digests! {
     FreezeId = "freeze";
 }
 
+/// A counter's digest while its text comes piece by piece: how many texts begin is digested once, and copied.
+#[derive(Debug, Clone)]
+pub struct CounterDigest(Sha256);
+
+impl CounterDigest {
+    /// Of no bytes yet.
+    pub fn new() -> Self {
+        Self(Sha256::new().chain_update(CounterId::PREFIX))
+    }
+
+    /// The bytes that come next.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The id: [`CounterId::of`] all bytes.
+    pub fn finish(self) -> CounterId {
+        CounterId(self.0.finalize().into())
+    }
+}
+
+impl Default for CounterDigest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_digest_to_the_whole() {
+        let mut begun = CounterDigest::new();
+        begun.update(b"measure");
+        for rest in ["", " ", " count\nscope wallet hot\n"] {
+            let mut digest = begun.clone();
+            rest.split_inclusive(' ')
+                .for_each(|piece| digest.update(piece.as_bytes()));
+            assert_eq!(
+                digest.finish(),
+                CounterId::of(format!("measure{rest}").as_bytes()),
+                "{rest:?}"
+            );
+        }
+    }
 
     #[test]
     fn kinds_are_domain_separated() {

@@ -39,8 +39,8 @@ pub use attestation::AttestationKind;
 pub use caip::{AssetId, CaipError, ChainId};
 pub use destination::{Destination, DestinationError};
 pub use digest::{
-    AuthorizationId, BundleDigest, CounterId, DigestError, EffectsDigest, EntryDigest, FileDigest, FreezeId,
-    GenesisHash, PayloadDigest, PolicyDigest, RequestDigest, StatementDigest, TransactionDigest,
+    AuthorizationId, BundleDigest, CounterDigest, CounterId, DigestError, EffectsDigest, EntryDigest, FileDigest,
+    FreezeId, GenesisHash, PayloadDigest, PolicyDigest, RequestDigest, StatementDigest, TransactionDigest,
 };
 pub use effect::{AuthorityScope, CodeChangeKind, Effect, EffectKind, OpaqueKind, Selector};
 pub use effects_text::{EffectsText, EffectsTextError, MAX_EFFECTS_TEXT_BYTES};
