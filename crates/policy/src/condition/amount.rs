@@ -10,7 +10,7 @@ pub struct AmountMax(pub Bounds);
 
 impl AmountMax {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        self.0.is_within(view.valued())
+        self.0.is_within(&view.amount)
     }
 }
 
@@ -20,7 +20,7 @@ pub struct AmountOver(pub Bounds);
 
 impl AmountOver {
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
-        self.0.is_over(view.valued())
+        self.0.is_over(&view.amount)
     }
 }
 

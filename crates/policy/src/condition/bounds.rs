@@ -19,7 +19,10 @@ const FEW: usize = 8;
 /// An amount, of the asset of the bundle that it is of, and by what it is valued.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Valued<'a> {
+    /// The asset, if the bundle knows it: amounts of any other cannot be valued. The bundle's own id, which it shares with its
+    /// rules, so that most comparisons end at the same place in memory.
     pub(crate) registered: Option<&'a AssetId>,
+    /// How much; `None` is unknown.
     pub(crate) sum: Sum,
     pub(crate) values: Values<'a>,
 }
@@ -90,7 +93,7 @@ impl Bounds {
 
     /// Holds an amount against every bound that there is for it: that of its asset, and those in money. An amount of no asset
     /// that the bundle knows cannot be valued, whatever the bounds say.
-    pub(crate) fn compare<'a>(&'a self, amount: Valued<'a>, mut with: impl FnMut(Compared<'a>)) {
+    pub(crate) fn compare<'a>(&'a self, amount: &Valued<'a>, mut with: impl FnMut(Compared<'a>)) {
         let Some(asset) = amount.registered else {
             return with(Compared::Unknown);
         };
@@ -104,7 +107,7 @@ impl Bounds {
     }
 
     /// At most every bound that there is for it; what has no bound is not within it.
-    pub(super) fn is_within(&self, amount: Valued<'_>) -> Truth {
+    pub(super) fn is_within(&self, amount: &Valued<'_>) -> Truth {
         let mut within = None;
         self.compare(amount, |compared| {
             let is_within = compared.is_within();
@@ -114,7 +117,7 @@ impl Bounds {
     }
 
     /// Over any bound that there is for it; what has no bound is not over it.
-    pub(super) fn is_over(&self, amount: Valued<'_>) -> Truth {
+    pub(super) fn is_over(&self, amount: &Valued<'_>) -> Truth {
         let mut over = Truth::False;
         self.compare(amount, |compared| over = over.or(compared.is_over()));
         over
@@ -195,7 +198,7 @@ mod tests {
             sum: amount.map(Amount::from_base_units),
             values: facts.values(),
         };
-        (bounds.is_within(valued), bounds.is_over(valued))
+        (bounds.is_within(&valued), bounds.is_over(&valued))
     }
 
     #[test]

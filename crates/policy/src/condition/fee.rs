@@ -14,7 +14,7 @@ impl FeeMax {
         if !matches!(view.fact.effect, Effect::Fee { .. }) {
             return Truth::False;
         }
-        self.0.is_within(view.valued())
+        self.0.is_within(&view.amount)
     }
 }
 
@@ -49,7 +49,7 @@ impl FeeShare {
             }
             let whole = Amount::from_base_units(u64::from(Self::MAX_BASIS_POINTS));
             let most = transferred.checked_mul(u64::from(self.0).into())?;
-            Some(view.amount?.checked_mul(whole)? <= most)
+            Some(view.amount.sum?.checked_mul(whole)? <= most)
         };
         is_within().into()
     }
@@ -70,7 +70,7 @@ impl FeeRate {
         };
         let is_within = || {
             let most = rate.checked_mul(view.facts.context.fee_units?.into())?;
-            Some(view.amount? <= most)
+            Some(view.amount.sum? <= most)
         };
         is_within().into()
     }

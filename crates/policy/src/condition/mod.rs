@@ -19,7 +19,7 @@ mod tier;
 mod total;
 mod wallet;
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use countersign_types::{AssetId, RuleId};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub use self::{
     wallet::Wallets,
 };
 pub(crate) use self::{bounds::Valued, effect_kind::Kinds, tier::tier_word, total::Totals};
-use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth, sums::Sum};
+use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth};
 
 /// One effect, seen by a condition.
 #[derive(Debug, Clone, Copy)]
@@ -51,26 +51,14 @@ pub(crate) struct View<'a> {
     pub(crate) facts: &'a Facts<'a>,
     pub(crate) fact: &'a EffectFact<'a>,
     pub(crate) kind: Kinds,
-    /// Its asset, if the bundle knows it: amounts of any other cannot be valued. The bundle's own id, which it shares with its
-    /// rules, so that most comparisons end at the same place in memory.
-    pub(crate) registered: Option<&'a AssetId>,
-    /// The amount that rules compare (see [`crate::sums::Sums::amount_of`]); `None` is unknown.
-    pub(crate) amount: Sum,
+    /// The amount that rules compare (see [`crate::sums::Sums::amount_of`]).
+    pub(crate) amount: Valued<'a>,
 }
 
 impl<'a> View<'a> {
     /// The effect's asset, whether the bundle knows it or not.
     pub(crate) fn asset(&self) -> Option<&'a AssetId> {
-        self.registered.or_else(|| self.fact.effect.asset())
-    }
-
-    /// The amount that rules compare.
-    pub(crate) fn valued(&self) -> Valued<'a> {
-        Valued {
-            registered: self.registered,
-            sum: self.amount,
-            values: self.facts.values(),
-        }
+        self.amount.registered.or_else(|| self.fact.effect.asset())
     }
 }
 
@@ -332,6 +320,16 @@ impl Condition {
         }
     }
 
+    /// Whether it is about nothing but the kind of an effect.
+    fn is_kinds(&self) -> bool {
+        matches!(self, Self::Effects(_))
+    }
+
+    /// Whether it is about the sum of what the others select.
+    fn is_total(&self) -> bool {
+        matches!(self, Self::TotalMax(_) | Self::TotalOver(_))
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Effects(effects) => effects.0.is_empty(),
@@ -421,6 +419,8 @@ pub struct Conditions {
     all: Vec<Condition>,
     /// The kinds of effects that they can hold for.
     kinds: Kinds,
+    /// Those in between: what is left to ask of one effect of these kinds.
+    each: Range<usize>,
 }
 
 impl Conditions {
@@ -440,9 +440,14 @@ impl Conditions {
                 });
             }
         }
+        // `effects` stands first, and the totals stand last.
+        let is_each = |condition: &Condition| !condition.is_kinds() && !condition.is_total();
+        let start = conditions.iter().take_while(|condition| condition.is_kinds()).count();
+        let end = start.saturating_add(conditions.iter().filter(|condition| is_each(condition)).count());
         Ok(Self {
             kinds: Kinds::among(&conditions),
             all: conditions,
+            each: start..end,
         })
     }
 
@@ -462,11 +467,7 @@ impl Conditions {
             return Truth::False;
         }
         let mut truth = Truth::True;
-        for condition in &self.all {
-            if matches!(condition, Condition::Effects(_)) {
-                // The kinds above.
-                continue;
-            }
+        for condition in self.all.get(self.each.clone()).unwrap_or_default() {
             truth = truth.and(condition.matches(view));
             // Nothing makes it true again: most rules are decided by their first conditions.
             if truth == Truth::False {
@@ -496,24 +497,20 @@ impl Conditions {
 
     /// The upper bound on the sum of what is selected.
     pub(crate) fn total_max(&self) -> Option<&TotalMax> {
-        self.all.iter().find_map(|condition| {
-            if let Condition::TotalMax(max) = condition {
-                Some(max)
-            } else {
-                None
-            }
-        })
+        if let Some(Condition::TotalMax(max)) = self.all.last() {
+            Some(max)
+        } else {
+            None
+        }
     }
 
     /// The bound that the sum of what is selected must be over.
     pub(crate) fn total_over(&self) -> Option<&TotalOver> {
-        self.all.iter().find_map(|condition| {
-            if let Condition::TotalOver(over) = condition {
-                Some(over)
-            } else {
-                None
-            }
-        })
+        if let Some(Condition::TotalOver(over)) = self.all.last() {
+            Some(over)
+        } else {
+            None
+        }
     }
 
     /// The bound that an effect's amount must be over.

@@ -104,7 +104,7 @@ impl Limit {
 
     fn amounts<'a>(&self, bounds: &Bounds, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
         SumsBy::of(select(&self.conditions, seen).filter_map(|(effect, _)| {
-            let registered = effect.view.registered;
+            let registered = effect.view.amount.registered;
             if registered.is_some_and(|asset| bounds.bound(asset).is_none()) {
                 return None;
             }
@@ -120,7 +120,7 @@ impl Limit {
             return SumsBy::of([]);
         };
         let sums = SumsBy::of(select(&self.conditions, seen).filter_map(|(effect, _)| {
-            let asset = effect.view.registered;
+            let asset = effect.view.amount.registered;
             let by = asset.filter(|_| self.scope.contains(&ScopeBy::Asset));
             let (key, is_known) = self.key(effect, by)?;
             let amount = effect.fact().effect.amount();

@@ -33,7 +33,7 @@ pub(crate) fn overruns(conditions: &Conditions, seen: &[Seen<'_>], mut with: imp
     }
     if let Some(over) = conditions.amount_over() {
         for effect in selected() {
-            over.0.compare(effect.view.valued(), |compared| {
+            over.0.compare(&effect.view.amount, |compared| {
                 let is_over = compared.is_over().is_certain();
                 if let Some(comparison) = compared.comparison().filter(|_| is_over) {
                     with(Some(effect.index), comparison);

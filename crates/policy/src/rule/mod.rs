@@ -30,7 +30,7 @@ pub(crate) use self::{
 };
 use crate::{
     EffectFact, Facts, Truth,
-    condition::{Conditions, Kinds, View},
+    condition::{Conditions, Kinds, Valued, View},
     sums::Sums,
 };
 
@@ -98,8 +98,11 @@ impl<'a> Seen<'a> {
                 facts,
                 fact,
                 kind: Kinds::of(fact.effect.kind()),
-                registered: registered(fact.effect.asset()),
-                amount: sums.amount_of(fact),
+                amount: Valued {
+                    registered: registered(fact.effect.asset()),
+                    sum: sums.amount_of(fact),
+                    values: facts.values(),
+                },
             };
             seen.push(Self { index, view });
         }
