@@ -198,7 +198,7 @@ impl Engine {
     fn is_signed(&self, withdrawal: &Withdrawal, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Allow(asked) => {
-                let seats = asked.approvals().get(&self.treasury).map_or(0, |seats| seats.count());
+                let seats = asked.seats_of(&self.treasury).map_or(0, |seats| seats.count());
                 withdrawal.treasury >= seats
             }
             Outcome::Deny => false,

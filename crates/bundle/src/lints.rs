@@ -264,7 +264,7 @@ impl Bundle {
 }
 
 fn groups(obligations: &Obligations) -> impl Iterator<Item = &GroupId> {
-    obligations.approvals().keys()
+    obligations.approvals().map(|(group, _)| group)
 }
 
 /// Kinds by which something leaves for good, or somebody else may take it.

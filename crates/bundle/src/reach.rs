@@ -112,7 +112,6 @@ impl Reach<'_> {
     ) -> LoadError {
         let seats: Vec<String> = obligations
             .approvals()
-            .iter()
             .map(|(group, seats)| format!("{seats} of {group}"))
             .collect();
         let problem = Problem::UnreachableQuorum {

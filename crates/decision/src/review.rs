@@ -50,12 +50,7 @@ enum Voice {
 impl<'a> Review<'a> {
     /// Goes through the statements in the order of first sight.
     pub(crate) fn review(&self, statements: &'a [Seen], first_seen_at: Timestamp) -> Reviewed {
-        let required: BTreeMap<GroupId, u32> = self
-            .obligations
-            .approvals()
-            .iter()
-            .map(|(group, seats)| (group.clone(), seats.count()))
-            .collect();
+        let required = self.obligations.seats();
         let mut approvers: BTreeMap<PrincipalId, Timestamp> = BTreeMap::new();
         let mut reviewed = Reviewed {
             seating: self.seat(&required, &BTreeSet::new()),
@@ -229,7 +224,7 @@ impl<'a> Review<'a> {
     /// A member of a required group, as of now.
     fn member(&self, person: &PrincipalId) -> Result<(), Reason> {
         let groups = self.roster.groups_of(person);
-        if self.obligations.approvals().keys().any(|group| groups.contains(group)) {
+        if self.obligations.approvals().any(|(group, _)| groups.contains(group)) {
             return Ok(());
         }
         Err(Reason::new(

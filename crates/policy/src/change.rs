@@ -4,14 +4,15 @@
 //! and lowers no obligation, whatever the transaction is. Everything for which that is not plain from the form of the two
 //! rules loosens, because one person may put tightenings in force alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use countersign_types::{ListId, PrincipalId, RuleId};
 use serde::Serialize;
 
 use crate::{
     Ceiling, Condition, ConditionKind, Conditions, DestinationList, DestinationLists, Limit, Meter, Obligations,
-    Policy, Require, RuleKind, To, policy::Kinds,
+    Policy, Require, RuleKind, To,
+    policy::{Kinds, Rules},
 };
 
 /// What decides a transaction besides the facts about it.
@@ -189,8 +190,8 @@ fn compare_rules(old: &Policy, new: &Policy) -> Vec<Finding> {
 /// The rules of one kind, matched by id; `edits` compares two that differ.
 fn each<R: PartialEq>(
     kind: RuleKind,
-    old: &BTreeMap<RuleId, R>,
-    new: &BTreeMap<RuleId, R>,
+    old: &Rules<R>,
+    new: &Rules<R>,
     edits: impl Fn(&R, &R) -> Vec<Edit>,
 ) -> Vec<Finding> {
     let ids: BTreeSet<&RuleId> = old.keys().chain(new.keys()).collect();

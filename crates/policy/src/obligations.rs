@@ -27,6 +27,47 @@ impl fmt::Display for Seats {
     }
 }
 
+/// Seats by group: in order of group, each once. Rows, because there are few, and joins compare them rule by rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Approvals(Vec<(GroupId, Seats)>);
+
+impl Approvals {
+    fn iter(&self) -> impl Iterator<Item = (&GroupId, Seats)> {
+        self.0.iter().map(|(group, seats)| (group, *seats))
+    }
+
+    fn seats_of(&self, group: &GroupId) -> Option<Seats> {
+        let row = self.0.iter().find(|(held, _)| held == group);
+        row.map(|(_, seats)| *seats)
+    }
+
+    fn raise(&mut self, group: &GroupId, seats: Seats) {
+        match self.0.binary_search_by(|(held, _)| held.cmp(group)) {
+            Ok(at) => self
+                .0
+                .get_mut(at)
+                .into_iter()
+                .for_each(|(_, held)| *held = seats.max(*held)),
+            Err(at) => self.0.insert(at, (group.clone(), seats)),
+        }
+    }
+}
+impl From<BTreeMap<GroupId, Seats>> for Approvals {
+    fn from(seats: BTreeMap<GroupId, Seats>) -> Self {
+        Self(seats.into_iter().collect())
+    }
+}
+impl Serialize for Approvals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+impl<'de> Deserialize<'de> for Approvals {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::from)
+    }
+}
+
 /// The oldest that an attestation of a kind by a service may be.
 type MaxAges = BTreeMap<AttestationKind, BTreeMap<PrincipalId, Duration>>;
 
@@ -38,7 +79,7 @@ pub struct Obligations(Arc<Parts>);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Obligations", deny_unknown_fields)]
 struct Parts {
-    approvals: BTreeMap<GroupId, Seats>,
+    approvals: Approvals,
     time_lock: Duration,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attestations: MaxAges,
@@ -66,7 +107,7 @@ impl Obligations {
     /// Seats by group, and how long to wait after the quorum is complete.
     pub fn new(approvals: BTreeMap<GroupId, Seats>, time_lock: Duration) -> Self {
         Self(Arc::new(Parts {
-            approvals,
+            approvals: approvals.into(),
             time_lock,
             attestations: BTreeMap::new(),
         }))
@@ -86,14 +127,19 @@ impl Obligations {
             .flat_map(|(kind, services)| services.iter().map(|(by, max_age)| (*kind, by, *max_age)))
     }
 
-    /// Seats by group.
-    pub fn approvals(&self) -> &BTreeMap<GroupId, Seats> {
-        &self.0.approvals
+    /// Seats by group, in order of group.
+    pub fn approvals(&self) -> impl Iterator<Item = (&GroupId, Seats)> {
+        self.0.approvals.iter()
+    }
+
+    /// The seats of one group, if any are asked for.
+    pub fn seats_of(&self, group: &GroupId) -> Option<Seats> {
+        self.0.approvals.seats_of(group)
     }
 
     /// Seats by group, as numbers.
     pub fn seats(&self) -> BTreeMap<GroupId, u32> {
-        let seats = self.0.approvals.iter();
+        let seats = self.approvals();
         seats.map(|(group, seats)| (group.clone(), seats.count())).collect()
     }
 
@@ -104,7 +150,7 @@ impl Obligations {
 
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.0.approvals.is_empty() && self.0.time_lock == Duration::ZERO && self.0.attestations.is_empty()
+        self.0.approvals.0.is_empty() && self.0.time_lock == Duration::ZERO && self.0.attestations.is_empty()
     }
 
     /// Adds other obligations: per group the largest number of seats, the longest time-lock, every attestation.
@@ -119,11 +165,8 @@ impl Obligations {
 
     fn merge(&mut self, other: &Self) {
         let parts = Arc::make_mut(&mut self.0);
-        for (group, seats) in &other.0.approvals {
-            match parts.approvals.get_mut(group) {
-                Some(held) => *held = (*held).max(*seats),
-                None => drop(parts.approvals.insert(group.clone(), *seats)),
-            }
+        for (group, seats) in other.approvals() {
+            parts.approvals.raise(group, seats);
         }
         parts.time_lock = parts.time_lock.max(other.0.time_lock);
         for (kind, services) in &other.0.attestations {
@@ -135,8 +178,8 @@ impl Obligations {
 
     /// The same obligations one by one: seats of one group, the time-lock, one attestation each.
     pub fn parts(&self) -> Vec<Self> {
-        let seats = self.0.approvals.iter();
-        let seats = seats.map(|(group, seats)| Self::new(BTreeMap::from([(group.clone(), *seats)]), Duration::ZERO));
+        let seats = self.approvals();
+        let seats = seats.map(|(group, seats)| Self::new(BTreeMap::from([(group.clone(), seats)]), Duration::ZERO));
         let lock = (self.time_lock() != Duration::ZERO).then(|| Self::new(BTreeMap::new(), self.time_lock()));
         let attested = self
             .attestations()
@@ -150,15 +193,16 @@ impl Obligations {
         let Parts {
             approvals,
             time_lock,
-            attestations: _,
+            attestations,
         } = &*other.0;
-        let has_seats =
-            |(group, seats): (&GroupId, &Seats)| self.0.approvals.get(group).is_some_and(|held| held >= seats);
+        let has_seats = |(group, seats): (&GroupId, Seats)| self.seats_of(group).is_some_and(|held| held >= seats);
         let has_attestation = |(kind, by, max_age): (AttestationKind, &PrincipalId, Duration)| {
             let held = self.0.attestations.get(&kind).and_then(|services| services.get(by));
             held.is_some_and(|held| *held <= max_age)
         };
-        self.0.time_lock >= *time_lock && approvals.iter().all(has_seats) && other.attestations().all(has_attestation)
+        self.0.time_lock >= *time_lock
+            && approvals.iter().all(has_seats)
+            && (attestations.is_empty() || other.attestations().all(has_attestation))
     }
 }
 
@@ -211,9 +255,9 @@ mod tests {
         fn the_join_is_the_larger_of_every_part(a in any_obligations(), b in any_obligations()) {
             let mut joined = a.clone();
             joined.join(&b);
-            let larger = |group: &GroupId| a.approvals().get(group).copied().max(b.approvals().get(group).copied());
-            let groups = a.approvals().keys().chain(b.approvals().keys());
-            let approvals = groups.map(|group| (group.clone(), larger(group).unwrap())).collect();
+            let larger = |group: &GroupId| a.seats_of(group).max(b.seats_of(group));
+            let groups = a.approvals().chain(b.approvals());
+            let approvals = groups.map(|(group, _)| (group.clone(), larger(group).unwrap())).collect();
             let expected = Obligations::new(approvals, a.time_lock().max(b.time_lock()));
             let asked = a.attestations().chain(b.attestations());
             let expected = asked.fold(expected, |held, (kind, by, age)| held.with_attestation(kind, by.clone(), age));

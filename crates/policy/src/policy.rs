@@ -28,22 +28,52 @@ pub struct PolicyParts {
 /// Rules by id: their order in the file is gone, so it cannot matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    permits: BTreeMap<RuleId, Permit>,
-    requires: BTreeMap<RuleId, Require>,
-    limits: BTreeMap<RuleId, Limit>,
-    forbids: BTreeMap<RuleId, Forbid>,
-    breakers: BTreeMap<RuleId, Breaker>,
+    permits: Rules<Permit>,
+    requires: Rules<Require>,
+    limits: Rules<Limit>,
+    forbids: Rules<Forbid>,
+    breakers: Rules<Breaker>,
     /// Follows from the rules.
     wants: Wants,
 }
 
+/// The rules of one kind: in order of id, each id once. Rows, because every decision goes through all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rules<R>(Vec<(RuleId, R)>);
+
+impl<R> Rules<R> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &RuleId> {
+        self.0.iter().map(|(id, _)| id)
+    }
+
+    pub(crate) fn get(&self, id: &RuleId) -> Option<&R> {
+        let at = self.0.binary_search_by(|(held, _)| held.cmp(id)).ok()?;
+        self.0.get(at).map(|(_, rule)| rule)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn values(&self) -> impl Iterator<Item = &R> {
+        self.0.iter().map(|(_, rule)| rule)
+    }
+}
+
+/// No rules.
+impl<R> Default for Rules<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 /// Everything that a policy is made of.
 pub(crate) struct Kinds<'a> {
-    pub(crate) permits: &'a BTreeMap<RuleId, Permit>,
-    pub(crate) requires: &'a BTreeMap<RuleId, Require>,
-    pub(crate) limits: &'a BTreeMap<RuleId, Limit>,
-    pub(crate) forbids: &'a BTreeMap<RuleId, Forbid>,
-    pub(crate) breakers: &'a BTreeMap<RuleId, Breaker>,
+    pub(crate) permits: &'a Rules<Permit>,
+    pub(crate) requires: &'a Rules<Require>,
+    pub(crate) limits: &'a Rules<Limit>,
+    pub(crate) forbids: &'a Rules<Forbid>,
+    pub(crate) breakers: &'a Rules<Breaker>,
 }
 
 impl Policy {
@@ -65,7 +95,7 @@ impl Policy {
             requires: by_id(parts.requires, Require::id, &mut ids)?,
             limits: by_id(parts.limits, Limit::id, &mut ids)?,
             forbids: by_id(parts.forbids, Forbid::id, &mut ids)?,
-            breakers: BTreeMap::new(),
+            breakers: Rules::default(),
             wants: Wants::default(),
         };
         policy.wants = Wants::of(&policy);
@@ -148,11 +178,7 @@ impl Policy {
     }
 }
 
-fn by_id<R>(
-    rules: Vec<R>,
-    id: impl Fn(&R) -> &RuleId,
-    ids: &mut BTreeSet<RuleId>,
-) -> Result<BTreeMap<RuleId, R>, PolicyError> {
+fn by_id<R>(rules: Vec<R>, id: impl Fn(&R) -> &RuleId, ids: &mut BTreeSet<RuleId>) -> Result<Rules<R>, PolicyError> {
     let mut by_id = BTreeMap::new();
     for rule in rules {
         let id = id(&rule).clone();
@@ -161,7 +187,7 @@ fn by_id<R>(
         }
         by_id.insert(id, rule);
     }
-    Ok(by_id)
+    Ok(Rules(by_id.into_iter().collect()))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Require {
 
     /// The groups that it asks.
     pub fn groups(&self) -> impl Iterator<Item = &GroupId> {
-        self.obligations.approvals().keys()
+        self.obligations.approvals().map(|(group, _)| group)
     }
 
     pub(crate) fn may_match(&self, seen: &[Seen<'_>]) -> bool {
