@@ -71,11 +71,20 @@ pub(crate) struct Sums<'a> {
     for_subject: SumsBy<(&'a AssetId, Option<&'a SubjectId>)>,
     /// Of transfers. Empty where every subject is known: nobody asks.
     for_all: SumsBy<&'a AssetId>,
+    /// Whether a sum has more than one part. Where none has, there are no sums, and each amount stands for itself.
+    is_split: bool,
 }
 
 impl<'a> Sums<'a> {
     pub(crate) fn of(facts: &'a Facts<'a>) -> Self {
         let seen = facts.effects.iter().filter(|fact| !fact.effect.is_own_change());
+        // Every part of every sum goes somewhere: a payment and its fee are the usual transaction, and have one part.
+        let is_split = seen
+            .clone()
+            .filter(|fact| fact.effect.destination().is_some())
+            .nth(1)
+            .is_some();
+        let seen = seen.filter(|_| is_split);
         let to_destination = seen.clone().filter_map(|fact| {
             let key = (fact.effect.asset()?, fact.effect.destination()?);
             Some((key, Some(fact.effect.amount()?)))
@@ -99,6 +108,7 @@ impl<'a> Sums<'a> {
             to_destination: SumsBy::of(to_destination),
             for_all: SumsBy::of(for_all.map(|((asset, _), sum)| (*asset, *sum))),
             for_subject,
+            is_split,
         }
     }
 
@@ -107,6 +117,9 @@ impl<'a> Sums<'a> {
     pub(crate) fn amount_of(&self, fact: &EffectFact<'_>) -> Sum {
         let own = fact.effect.amount()?;
         let asset = fact.effect.asset()?;
+        if !self.is_split {
+            return Some(own);
+        }
         let to_destination = match fact.effect.destination() {
             Some(destination) => self.to_destination.sum(&(asset, destination))?,
             None => own,
