@@ -4,7 +4,8 @@
 //! for it, and the answer cannot differ: a recorder is told and never asked.
 
 use crate::{
-    Evaluation, Facts, Obligations, Outcome, Policy,
+    Evaluation, Facts, Outcome, Policy,
+    obligations::Joined,
     record::{Recorder, Silence, TraceRecorder},
     rule::Seen,
 };
@@ -31,7 +32,7 @@ fn conclude(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) ->
     if is_forbidden || !is_covered || !is_within {
         return Outcome::Deny;
     }
-    Outcome::Allow(asked)
+    Outcome::Allow(asked.into_obligations())
 }
 
 /// Step 3: any forbid that matches an effect or a sum denies.
@@ -63,8 +64,8 @@ fn cover(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> bo
 }
 
 /// Step 5: the join of what the requires ask for that match an effect or a sum.
-fn require(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Obligations {
-    let mut asked = Obligations::default();
+fn require<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Joined<'p> {
+    let mut asked = Joined::default();
     for require in policy.requires().filter(|require| require.may_match(seen)) {
         asked.join(require.obligations());
         recorder.required(require, seen);
@@ -74,7 +75,7 @@ fn require(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> 
 
 /// Steps 6 and 7: every key that a limit induces; over its hard maximum, or unknown, denies; over its soft one, what that
 /// asks for joins in.
-fn charge(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder, asked: &mut Obligations) -> bool {
+fn charge<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder, asked: &mut Joined<'p>) -> bool {
     let mut is_within = true;
     for limit in policy.limits() {
         for charged in limit.charges(seen) {
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
     use crate::{
         AmountMax, Ceiling, Charge, Comparison, Condition, CounterUsage, Currency, Effects, Forbid, Limit, MAX_REASONS,
-        Meter, Permit, PolicyParts, Reason, Require, To, TotalOver, Usage,
+        Meter, Obligations, Permit, PolicyParts, Reason, Require, To, TotalOver, Usage,
         testing::{World, asset, bounds, destination, fee, obligations, opaque, rule, transfer, usd},
     };
     use countersign_types::{Amount, Effect, EffectKind, Tag};

@@ -1,6 +1,6 @@
 //! What must be there before the key is used: joined over every require that matches.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use countersign_types::{AttestationKind, Duration, GroupId, PrincipalId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -203,6 +203,28 @@ impl Obligations {
         self.0.time_lock >= *time_lock
             && approvals.iter().all(has_seats)
             && (attestations.is_empty() || other.attestations().all(has_attestation))
+    }
+}
+
+/// The join of the obligations of rules: one rule's own as long as they cover the others, as those of the highest tier do.
+#[derive(Debug, Default)]
+pub(crate) struct Joined<'p>(Option<Cow<'p, Obligations>>);
+
+impl<'p> Joined<'p> {
+    /// Adds the obligations of one more rule.
+    pub(crate) fn join(&mut self, other: &'p Obligations) {
+        match &mut self.0 {
+            Some(held) if !other.covers(held) => {
+                if !held.covers(other) {
+                    held.to_mut().merge(other);
+                }
+            }
+            Some(_) | None => self.0 = Some(Cow::Borrowed(other)),
+        }
+    }
+
+    pub(crate) fn into_obligations(self) -> Obligations {
+        self.0.map(Cow::into_owned).unwrap_or_default()
     }
 }
 
