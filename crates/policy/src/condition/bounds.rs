@@ -58,15 +58,25 @@ impl Bounds {
 
     /// The bound of an asset.
     pub fn bound(&self, asset: &AssetId) -> Option<Amount> {
-        let row = if self.by_asset.len() <= FEW {
-            // The rules of a bundle share their ids with its registry.
-            let shared = self.by_asset.iter().find(|(held, _)| held.is_shared_with(asset));
-            shared.or_else(|| self.by_asset.iter().find(|(held, _)| held == asset))
-        } else {
-            let at = self.by_asset.binary_search_by(|(held, _)| held.cmp(asset)).ok();
-            at.and_then(|at| self.by_asset.get(at))
-        };
+        let row = self.by_asset.get(self.position(asset)?);
         row.map(|(_, bound)| *bound)
+    }
+
+    /// The place of an asset's bound in [`Self::iter`].
+    pub(crate) fn position(&self, asset: &AssetId) -> Option<usize> {
+        // The rules of a bundle share their ids with its registry.
+        let few = self.by_asset.get(..FEW).unwrap_or(&self.by_asset);
+        let shared = few.iter().position(|(held, _)| held.is_shared_with(asset));
+        shared.or_else(|| self.position_of_equal(asset))
+    }
+
+    // Apart, as what is rare in a loop over all rules: the usual way stays short.
+    #[inline(never)]
+    fn position_of_equal(&self, asset: &AssetId) -> Option<usize> {
+        if self.by_asset.len() <= FEW {
+            return self.by_asset.iter().position(|(held, _)| held == asset);
+        }
+        self.by_asset.binary_search_by(|(held, _)| held.cmp(asset)).ok()
     }
 
     /// Whether nothing has a bound.
@@ -97,9 +107,17 @@ impl Bounds {
         let Some(asset) = amount.registered else {
             return with(Compared::Unknown);
         };
-        if let Some(bound) = self.bound(asset) {
-            with(Compared::of(Unit::Asset(asset), amount.sum, bound));
+        let row = self.position(asset).and_then(|at| self.by_asset.get(at));
+        if let Some((_, bound)) = row {
+            with(Compared::of(Unit::Asset(asset), amount.sum, *bound));
         }
+        if !self.by_currency.is_empty() {
+            self.compare_worth((asset, amount), with);
+        }
+    }
+
+    #[inline(never)]
+    fn compare_worth<'a>(&'a self, (asset, amount): (&AssetId, &Valued<'a>), mut with: impl FnMut(Compared<'a>)) {
         for (currency, bound) in &self.by_currency {
             let worth = amount.sum.and_then(|sum| amount.values.worth(asset, sum, *currency));
             with(Compared::of(Unit::Money(*currency), worth, *bound));

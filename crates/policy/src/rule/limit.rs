@@ -18,8 +18,8 @@ pub struct Limit {
     conditions: Conditions,
     scope: BTreeSet<ScopeBy>,
     meter: Meter,
-    /// What the journal adds charges up in, in order: by asset for amounts, else one for all.
-    counters: Vec<(Option<AssetId>, Counters)>,
+    /// What the journal adds charges up in: for each bound of an asset one, in the same order, else one for all.
+    counters: Vec<Counters>,
 }
 
 impl Limit {
@@ -35,9 +35,8 @@ impl Limit {
         let meter = meter.into();
         check(&id, &meter, &scope)?;
         let filter = conditions.canonical(implied(&meter.hard));
-        let counters = measures(&meter.hard)
-            .into_iter()
-            .map(|(asset, measure)| (asset, Counters::new(&measure, &filter)));
+        let counters = measures(&meter.hard).into_iter();
+        let counters = counters.map(|measure| Counters::new(&measure, &filter));
         Ok(Self {
             counters: counters.collect(),
             id,
@@ -212,13 +211,11 @@ impl Limit {
     /// What the journal adds a key's charges up in. An amount of no asset is unknown, has no counter and never reaches the
     /// journal.
     fn counter(&self, key: ChargeKey<'_>) -> Option<CounterId> {
-        let is_amount = matches!(self.meter.hard, Ceiling::Amounts(_));
-        let asset = key.asset.filter(|_| is_amount);
-        let at = self
-            .counters
-            .binary_search_by(|(held, _)| held.as_ref().cmp(&asset))
-            .ok()?;
-        let (_, counters) = self.counters.get(at)?;
+        let (at, is_amount) = match &self.meter.hard {
+            Ceiling::Amounts(bounds) => (bounds.position(key.asset?)?, true),
+            Ceiling::Money(..) | Ceiling::Count(_) | Ceiling::NewDestinations(_) => (0, false),
+        };
+        let counters = self.counters.get(at)?;
         // The measure names the asset of an amount.
         let scope = self.scope.iter().filter(|by| !(is_amount && **by == ScopeBy::Asset));
         Some(counters.id(scope.map(|by| (*by, key.value(*by)))))
@@ -257,14 +254,13 @@ fn implied(hard: &Ceiling) -> Option<ConditionKind> {
     }
 }
 
-/// What charges of a ceiling are added up in, in order of asset.
-fn measures(hard: &Ceiling) -> Vec<(Option<AssetId>, Measure)> {
-    let amount = |asset: &AssetId| (Some(asset.clone()), Measure::Amount(asset.clone()));
+/// What charges of a ceiling are added up in: for amounts, in order of their bounds.
+fn measures(hard: &Ceiling) -> Vec<Measure> {
     match hard {
-        Ceiling::Amounts(bounds) => bounds.iter().map(|(asset, _)| amount(asset)).collect(),
-        Ceiling::Money(currency, _) => vec![(None, Measure::Money(*currency))],
-        Ceiling::Count(_) => vec![(None, Measure::Count)],
-        Ceiling::NewDestinations(_) => vec![(None, Measure::NewDestinations)],
+        Ceiling::Amounts(bounds) => bounds.iter().map(|(asset, _)| Measure::Amount(asset.clone())).collect(),
+        Ceiling::Money(currency, _) => vec![Measure::Money(*currency)],
+        Ceiling::Count(_) => vec![Measure::Count],
+        Ceiling::NewDestinations(_) => vec![Measure::NewDestinations],
     }
 }
 

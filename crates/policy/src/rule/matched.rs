@@ -2,20 +2,25 @@
 
 use super::{Seen, select};
 use crate::{
-    Comparison,
+    Comparison, TotalOver,
     condition::{Conditions, Totals},
 };
 
 /// Whether the conditions may hold for an effect, or for the sum of those that they select.
 pub(crate) fn may_match<'a>(conditions: &Conditions, seen: &[Seen<'a>]) -> bool {
-    let mut selected = select(conditions, seen).map(|(effect, _)| effect);
-    let Some(over) = conditions.total_over() else {
-        return selected.next().is_some();
-    };
+    match conditions.total_over() {
+        Some(over) => total_may_match(over, conditions, seen),
+        None => select(conditions, seen).next().is_some(),
+    }
+}
+
+#[inline(never)]
+fn total_may_match<'a>(over: &TotalOver, conditions: &Conditions, seen: &[Seen<'a>]) -> bool {
     let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
         return false;
     };
-    let totals = Totals::of(selected.map(Seen::fact), values);
+    let selected = select(conditions, seen).map(|(effect, _)| effect.fact());
+    let totals = Totals::of(selected, values);
     // Sums of nothing are over no bound.
     over.matches(&totals, values).is_possible()
 }
@@ -47,7 +52,7 @@ pub(crate) fn overruns(conditions: &Conditions, seen: &[Seen<'_>], mut with: imp
 mod tests {
     use super::*;
     use crate::{
-        AmountOver, Assets, Condition, Require, TotalOver,
+        AmountOver, Assets, Condition, Require,
         testing::{World, asset, bounds, fee, obligations, opaque, rule, transfer},
     };
 
