@@ -84,9 +84,7 @@ impl Counters {
 /// The lines of a scope, piece by piece.
 fn lines<V: AsRef<str>>(scope: impl IntoIterator<Item = (ScopeBy, V)>, mut with: impl FnMut(&str)) {
     for (by, value) in scope {
-        ["scope ", by.as_str(), " ", value.as_ref(), "\n"]
-            .into_iter()
-            .for_each(&mut with);
+        [by.line(), value.as_ref(), "\n"].into_iter().for_each(&mut with);
     }
 }
 

@@ -14,15 +14,30 @@ pub(crate) fn add(sum: Sum, amount: Sum) -> Sum {
 /// Up to so many keys are looked at one after the other: whether two of them are equal is found out sooner than their order.
 const FEW: usize = 8;
 
-/// Sums by key, in order of key. Sorted rows, because a transaction has few keys and each is looked up a few times.
+/// Sums by key, in order of key. Sorted rows, because a transaction has few keys and each is looked up a few times; most
+/// often there is one, and it needs no memory of its own.
 #[derive(Debug)]
-pub(crate) struct SumsBy<K>(Vec<(K, Sum)>);
+pub(crate) struct SumsBy<K> {
+    /// The least key.
+    first: Option<(K, Sum)>,
+    rest: Vec<(K, Sum)>,
+}
 
 impl<K: Ord> SumsBy<K> {
     /// Adds up the rows of each key.
     pub(crate) fn of(rows: impl IntoIterator<Item = (K, Sum)>) -> Self {
-        let mut rows: Vec<(K, Sum)> = rows.into_iter().collect();
-        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut rows = rows.into_iter();
+        let first = rows.next();
+        match (first, rows.next()) {
+            (Some(first), Some(second)) => Self::of_sorted(sorted([first, second].into_iter().chain(rows))),
+            (first, _) => Self {
+                first,
+                rest: Vec::new(),
+            },
+        }
+    }
+
+    fn of_sorted(mut rows: Vec<(K, Sum)>) -> Self {
         rows.dedup_by(|(key, amount), (held, sum)| {
             let is_same = key == held;
             if is_same {
@@ -30,36 +45,49 @@ impl<K: Ord> SumsBy<K> {
             }
             is_same
         });
-        Self(rows)
+        let mut rest = rows.into_iter();
+        Self {
+            first: rest.next(),
+            rest: rest.collect(),
+        }
     }
 
     /// The sum of a key; nothing where there is no row.
     pub(crate) fn sum(&self, key: &K) -> Sum {
-        let row = if self.0.len() <= FEW {
-            self.0.iter().find(|(held, _)| held == key)
-        } else {
-            let at = self.0.binary_search_by(|(held, _)| held.cmp(key)).ok();
-            at.and_then(|at| self.0.get(at))
-        };
+        let is_sought = |(held, _): &&(K, Sum)| held == key;
+        let row = self.first.as_ref().filter(is_sought).or_else(|| {
+            if self.rest.len() <= FEW {
+                return self.rest.iter().find(is_sought);
+            }
+            let at = self.rest.binary_search_by(|(held, _)| held.cmp(key)).ok();
+            at.and_then(|at| self.rest.get(at))
+        });
         row.map_or(Some(Amount::ZERO), |(_, sum)| *sum)
     }
 
     /// Without the keys whose sum is known to be nothing.
-    pub(crate) fn without_zeros(mut self) -> Self {
-        self.0.retain(|(_, sum)| *sum != Some(Amount::ZERO));
-        self
+    pub(crate) fn without_zeros(self) -> Self {
+        Self::of(self.into_iter().filter(|(_, sum)| *sum != Some(Amount::ZERO)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, Sum)> {
-        self.0.iter()
+        self.first.iter().chain(&self.rest)
     }
+}
+
+/// Apart, because few transactions have more than one row.
+#[inline(never)]
+fn sorted<K: Ord>(rows: impl Iterator<Item = (K, Sum)>) -> Vec<(K, Sum)> {
+    let mut rows: Vec<(K, Sum)> = rows.collect();
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    rows
 }
 
 impl<K> IntoIterator for SumsBy<K> {
     type Item = (K, Sum);
-    type IntoIter = std::vec::IntoIter<(K, Sum)>;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<(K, Sum)>, std::vec::IntoIter<(K, Sum)>>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.first.into_iter().chain(self.rest)
     }
 }
 

@@ -164,7 +164,7 @@ proptest! {
             (_, _) => meter.hard = support::lower(&meter.hard),
         }
         let conditions = limit.conditions().iter().cloned().collect();
-        let Ok(lowered) = Limit::new(limit.id().clone(), conditions, limit.scope().clone(), meter) else {
+        let Ok(lowered) = Limit::new(limit.id().clone(), conditions, limit.scope().iter().copied().collect(), meter) else {
             return Ok(());
         };
         let with = |limit: Limit| {

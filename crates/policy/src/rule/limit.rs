@@ -16,7 +16,8 @@ use crate::{
 pub struct Limit {
     id: RuleId,
     conditions: Conditions,
-    scope: BTreeSet<ScopeBy>,
+    /// In order, each once.
+    scope: Box<[ScopeBy]>,
     meter: Meter,
     /// What the journal adds charges up in: for each bound of an asset one, in the same order, else one for all.
     counters: Vec<Counters>,
@@ -41,7 +42,7 @@ impl Limit {
             counters: counters.collect(),
             id,
             conditions,
-            scope,
+            scope: scope.into_iter().collect(),
             meter,
         })
     }
@@ -56,8 +57,8 @@ impl Limit {
         &self.conditions
     }
 
-    /// What it counts separately.
-    pub fn scope(&self) -> &BTreeSet<ScopeBy> {
+    /// What it counts separately, in order, each once.
+    pub fn scope(&self) -> &[ScopeBy] {
         &self.scope
     }
 

@@ -37,6 +37,20 @@ impl ScopeBy {
         Self::Tenant,
     ];
 
+    /// How its line of a counter's text begins.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Self::Asset => "scope asset ",
+            Self::Destination => "scope destination ",
+            Self::Wallet => "scope wallet ",
+            Self::Subject => "scope subject ",
+            Self::Initiator => "scope initiator ",
+            Self::Network => "scope network ",
+            Self::Tier => "scope tier ",
+            Self::Tenant => "scope tenant ",
+        }
+    }
+
     /// The word in a policy file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +62,18 @@ impl ScopeBy {
             Self::Network => "network",
             Self::Tier => "tier",
             Self::Tenant => "tenant",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_the_word() {
+        for by in ScopeBy::ALL {
+            assert_eq!(by.line(), format!("scope {} ", by.as_str()));
         }
     }
 }

@@ -69,7 +69,12 @@ fn apply(step: Step, parts: &mut PolicyParts, lists: &mut Lists) {
                     soft: meter.soft.as_ref().map(|(soft, asked)| (lower(soft), asked.clone())),
                 };
                 let conditions = limit.conditions().iter().cloned().collect();
-                if let Ok(lowered) = Limit::new(limit.id().clone(), conditions, limit.scope().clone(), lowered) {
+                if let Ok(lowered) = Limit::new(
+                    limit.id().clone(),
+                    conditions,
+                    limit.scope().iter().copied().collect(),
+                    lowered,
+                ) {
                     *limit = lowered;
                 }
             }
