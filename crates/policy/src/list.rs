@@ -103,8 +103,7 @@ impl DestinationList {
         let mut slots = vec![EMPTY; size];
         let mut start = 0_u64;
         for line in text.split_inclusive('\n') {
-            let (chain, address) = parts(line);
-            let hash = hash(seed, chain, address);
+            let hash = hash(seed, without_end(line));
             let mut probes = probes(hash, size);
             let free = probes.find(|at| slots.get(*at) == Some(&EMPTY));
             if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
@@ -132,16 +131,16 @@ impl DestinationList {
 
     /// Whether the destination is there.
     pub fn contains(&self, destination: &Destination) -> bool {
-        self.has(destination.chain().as_str(), destination.address())
+        self.has(destination.as_str())
     }
 
-    fn has(&self, chain: &str, address: &str) -> bool {
-        let hash = hash(self.seed, chain, address);
+    fn has(&self, text: &str) -> bool {
+        let hash = hash(self.seed, text);
         for at in probes(hash, self.slots.len()) {
             match self.slots.get(at) {
                 Some(&EMPTY) | None => return false,
                 Some(slot) => {
-                    if slot & !PLACE_MASK == tag(hash) && self.is_at(slot & PLACE_MASK, chain, address) {
+                    if slot & !PLACE_MASK == tag(hash) && self.is_at(slot & PLACE_MASK, text) {
                         return true;
                     }
                 }
@@ -150,12 +149,11 @@ impl DestinationList {
         false
     }
 
-    fn is_at(&self, place: u64, chain: &str, address: &str) -> bool {
+    fn is_at(&self, place: u64, text: &str) -> bool {
         let rest = usize::try_from(place)
             .ok()
             .and_then(|place| self.text.as_bytes().get(place..));
-        let rest = rest.and_then(|rest| rest.strip_prefix(chain.as_bytes())?.strip_prefix(b":"));
-        let rest = rest.and_then(|rest| rest.strip_prefix(address.as_bytes()));
+        let rest = rest.and_then(|rest| rest.strip_prefix(text.as_bytes()));
         rest.is_some_and(|rest| rest.first() == Some(&b'\n'))
     }
 
@@ -188,17 +186,12 @@ impl DestinationList {
     /// The texts of the destinations that `other` lacks, in order.
     pub fn lines_beyond<'a>(&'a self, other: Option<&'a Self>) -> impl Iterator<Item = &'a str> {
         self.lines()
-            .filter(move |line| other.is_none_or(|other| !other.has_line(line)))
+            .filter(move |line| other.is_none_or(|other| !other.has(line)))
     }
 
     /// The destinations that `other` lacks, in the order of their texts.
     pub fn beyond<'a>(&'a self, other: Option<&'a Self>) -> impl Iterator<Item = Destination> {
         self.lines_beyond(other).filter_map(|line| line.parse().ok())
-    }
-
-    fn has_line(&self, line: &str) -> bool {
-        let (chain, address) = parts(line);
-        self.has(chain, address)
     }
 }
 
@@ -275,17 +268,15 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
     ends.count().saturating_add(1)
 }
 
-/// Network and address of a line, with or without its end.
-fn parts(line: &str) -> (&str, &str) {
-    let line = line.strip_suffix('\n').unwrap_or(line);
-    line.rsplit_once(':').unwrap_or((line, ""))
+fn without_end(line: &str) -> &str {
+    line.strip_suffix('\n').unwrap_or(line)
 }
 
-fn hash(seed: u64, chain: &str, address: &str) -> u64 {
+/// Of a destination's text.
+fn hash(seed: u64, text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(seed);
-    hasher.write(chain.as_bytes());
-    hasher.write(address.as_bytes());
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 

@@ -26,7 +26,8 @@ pub enum DestinationError {
 #[serde(try_from = "String", into = "String")]
 pub struct Destination {
     chain: ChainId,
-    address: Arc<str>,
+    /// The whole of it. The chain comes first, so that destinations are in order of chain, then of address.
+    text: Arc<str>,
 }
 
 impl Destination {
@@ -41,7 +42,7 @@ impl Destination {
         }
         Ok(Self {
             chain: chain.clone(),
-            address: address.into(),
+            text: [chain.as_str(), ":", address].concat().into(),
         })
     }
 
@@ -52,7 +53,13 @@ impl Destination {
 
     /// The address within the network.
     pub fn address(&self) -> &str {
-        &self.address
+        let start = self.chain.as_str().len().saturating_add(1);
+        self.text.get(start..).unwrap_or_default()
+    }
+
+    /// The whole of it.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
@@ -65,9 +72,7 @@ impl FromStr for Destination {
 }
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        [self.chain.as_str(), ":", &self.address]
-            .iter()
-            .try_for_each(|part| f.write_str(part))
+        f.write_str(&self.text)
     }
 }
 string_conversions!(Destination: DestinationError);

@@ -41,7 +41,7 @@ impl<'a> ChargeKey<'a> {
     pub(crate) fn value(self, by: ScopeBy) -> Cow<'a, str> {
         let text = match by {
             ScopeBy::Asset => self.asset.map(|asset| Cow::Owned(asset.to_string())),
-            ScopeBy::Destination => self.destination.map(|at| Cow::Owned(at.to_string())),
+            ScopeBy::Destination => self.destination.map(|at| Cow::Borrowed(at.as_str())),
             ScopeBy::Wallet => self.wallet.map(|id| Cow::Borrowed(id.as_str())),
             ScopeBy::Subject => self.subject.map(|id| Cow::Borrowed(id.as_str())),
             ScopeBy::Initiator => self.initiator.map(|id| Cow::Borrowed(id.as_str())),
