@@ -5,8 +5,11 @@ use countersign_types::{RuleId, Tag};
 use crate::{
     Comparison, EffectTrace, Evaluation, Forbid, Limit, LimitTrace, MAX_REASONS, Outcome, Permit, Policy, Reason,
     Require, RequireTrace, SEMANTICS, Window,
-    rule::{Charged, Seen, overruns, select},
+    rule::{Charged, Seen, amount_overruns, select, total_overruns},
 };
+
+/// So many rules of one kind seldom match one effect.
+const USUAL_RULES: usize = 8;
 
 /// Is told what an evaluation finds. It is never asked, so it cannot change an outcome.
 pub(crate) trait Recorder {
@@ -84,7 +87,11 @@ impl TraceRecorder {
     fn note(&mut self, index: u32, rule: &RuleId, list: impl Fn(&mut EffectTrace) -> &mut Vec<RuleId>) {
         let at = self.effects.binary_search_by_key(&index, |effect| effect.index).ok();
         if let Some(effect) = at.and_then(|at| self.effects.get_mut(at)) {
-            list(effect).push(rule.clone());
+            let rules = list(effect);
+            if rules.is_empty() {
+                rules.reserve_exact(USUAL_RULES);
+            }
+            rules.push(rule.clone());
         }
     }
 }
@@ -97,12 +104,17 @@ impl Recorder for TraceRecorder {
             effect,
             detail,
         };
-        let mut has_number = false;
-        overruns(forbid.conditions(), seen, |effect, comparison| {
-            has_number = true;
-            self.reason(reason(effect, Some(comparison)));
-        });
-        for (effect, _) in select(forbid.conditions(), seen) {
+        let selected = || select(forbid.conditions(), seen).map(|(effect, _)| effect);
+        let sums = total_overruns(forbid.conditions(), seen);
+        let mut has_number = !sums.is_empty();
+        sums.into_iter().for_each(|sum| self.reason(reason(None, Some(sum))));
+        for effect in selected() {
+            amount_overruns(forbid.conditions(), effect, |amount| {
+                has_number = true;
+                self.reason(reason(Some(effect.index), Some(amount)));
+            });
+        }
+        for effect in selected() {
             self.note(effect.index, forbid.id(), |effect| &mut effect.forbids);
             if !has_number {
                 self.reason(reason(Some(effect.index), None));
@@ -124,17 +136,17 @@ impl Recorder for TraceRecorder {
     }
 
     fn required(&mut self, require: &Require, seen: &[Seen<'_>]) {
+        let mut over = total_overruns(require.conditions(), seen);
         for (effect, _) in select(require.conditions(), seen) {
             self.note(effect.index, require.id(), |effect| &mut effect.requires);
+            amount_overruns(require.conditions(), effect, |amount| {
+                if over.is_empty() {
+                    // Most often it is the only one.
+                    over.reserve_exact(1);
+                }
+                over.push(amount);
+            });
         }
-        let mut over = Vec::new();
-        overruns(require.conditions(), seen, |_, comparison| {
-            if over.is_empty() {
-                // Most often it is the only one.
-                over.reserve_exact(1);
-            }
-            over.push(comparison);
-        });
         over.sort_unstable();
         over.dedup();
         self.requires.push(RequireTrace {
@@ -146,7 +158,7 @@ impl Recorder for TraceRecorder {
 
     fn charged(&mut self, limit: &Limit, charged: &Charged<'_>) {
         let window = Some(&limit.meter().window).filter(|window| **window != Window::Transaction);
-        let trace = LimitTrace {
+        self.limits.push(LimitTrace {
             rule: limit.id().clone(),
             key: charged.key.to_limit_key(),
             before: charged.before,
@@ -158,11 +170,9 @@ impl Recorder for TraceRecorder {
             counter: charged.counter,
             soft: charged.soft,
             over_soft: limit.over_soft().filter(|_| charged.is_over_soft()).cloned(),
-        };
-        if !charged.is_within() {
-            self.reason(overrun(&trace));
-        }
-        self.limits.push(trace);
+        });
+        let over = self.limits.last().filter(|_| !charged.is_within()).map(overrun);
+        over.into_iter().for_each(|reason| self.reason(reason));
     }
 }
 

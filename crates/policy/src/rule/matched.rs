@@ -25,26 +25,24 @@ fn total_may_match<'a>(over: &TotalOver, conditions: &Conditions, seen: &[Seen<'
     over.matches(&totals, values).is_possible()
 }
 
-/// Names the numbers that were over their bounds where conditions match, by effect; none where no number decided.
-pub(crate) fn overruns(conditions: &Conditions, seen: &[Seen<'_>], mut with: impl FnMut(Option<u32>, Comparison)) {
-    let selected = || select(conditions, seen).map(|(effect, _)| effect);
-    if let Some(over) = conditions.total_over()
-        && let Some(values) = seen.first().map(|effect| effect.view.facts.values())
-    {
-        let totals = Totals::of(selected().map(Seen::fact), values);
-        for comparison in over.overruns(&totals, values) {
-            with(None, comparison);
-        }
-    }
+/// The sums that were over their bounds where conditions match; none where no sum decided.
+pub(crate) fn total_overruns(conditions: &Conditions, seen: &[Seen<'_>]) -> Vec<Comparison> {
+    let values = seen.first().map(|effect| effect.view.facts.values());
+    let Some((over, values)) = conditions.total_over().zip(values) else {
+        return Vec::new();
+    };
+    let totals = Totals::of(select(conditions, seen).map(|(effect, _)| effect.fact()), values);
+    over.overruns(&totals, values)
+}
+
+/// Names the amounts that were over their bounds of one effect that conditions select; none where no amount decided.
+pub(crate) fn amount_overruns(conditions: &Conditions, effect: &Seen<'_>, mut with: impl FnMut(Comparison)) {
     if let Some(over) = conditions.amount_over() {
-        for effect in selected() {
-            over.0.compare(&effect.view.amount, |compared| {
-                let is_over = compared.is_over().is_certain();
-                if let Some(comparison) = compared.comparison().filter(|_| is_over) {
-                    with(Some(effect.index), comparison);
-                }
-            });
-        }
+        over.0.compare(&effect.view.amount, |compared| {
+            if compared.is_over().is_certain() {
+                compared.comparison().into_iter().for_each(&mut with);
+            }
+        });
     }
 }
 
@@ -66,10 +64,12 @@ mod tests {
         let require = Require::new(rule("r"), conditions, obligations(&[("treasury", 2)], 0)).unwrap();
         let facts = world.facts();
         let seen = Seen::all(&facts);
-        let mut comparisons = Vec::new();
-        overruns(require.conditions(), &seen, |effect, comparison| {
-            comparisons.push((effect, comparison));
-        });
+        let sums = total_overruns(require.conditions(), &seen).into_iter();
+        let mut comparisons: Vec<_> = sums.map(|sum| (None, sum)).collect();
+        for (effect, _) in select(require.conditions(), &seen) {
+            let index = Some(effect.index);
+            amount_overruns(require.conditions(), effect, |amount| comparisons.push((index, amount)));
+        }
         let effects = select(require.conditions(), &seen).map(|(effect, _)| effect.index);
         require.may_match(&seen).then(|| Matched {
             effects: effects.collect(),

@@ -26,7 +26,7 @@ pub use self::{
 };
 pub(crate) use self::{
     charge::{ChargeKey, Charged},
-    matched::{may_match, overruns},
+    matched::{amount_overruns, may_match, total_overruns},
 };
 use crate::{
     EffectFact, Facts, Truth,
