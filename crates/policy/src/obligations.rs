@@ -366,7 +366,7 @@ mod tests {
             let parts = whole.parts();
             let mut joined = Obligations::default();
             for part in &parts {
-                let asked = part.approvals().len() + usize::from(part.time_lock() != Duration::ZERO);
+                let asked = part.approvals().count() + usize::from(part.time_lock() != Duration::ZERO);
                 prop_assert_eq!(asked + part.attestations().count(), 1, "{:?}", part);
                 prop_assert!(!joined.covers(part), "{:?} is asked for twice", part);
                 joined.join(part);

@@ -553,31 +553,3 @@ fn check(rule: &RuleId, kind: RuleKind, condition: &Condition) -> Result<(), Pol
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{bounds, one_of, rule};
-    use countersign_types::EffectKind;
-
-    /// A condition that is left out would not be asked at all.
-    #[test]
-    fn every_condition_but_kinds_and_totals_is_asked_of_each_effect() {
-        let kinds = Condition::Effects(Effects([EffectKind::Transfer].into_iter().collect()));
-        let wallets = Condition::Wallets(Wallets(one_of(&["hot"])));
-        let unlisted = Condition::To(To::Unlisted);
-        let total = Condition::TotalMax(TotalMax(bounds(&[("eth", 1)])));
-        let all = [total, unlisted, kinds, wallets];
-        for chosen in 0..16_usize {
-            let chosen = all.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
-            let chosen: Vec<Condition> = chosen.map(|(_, condition)| condition.clone()).collect();
-            let conditions = Conditions::new(&rule("p"), RuleKind::Permit, chosen).unwrap();
-            let is_each = |condition: &&Condition| !condition.is_kinds() && !condition.is_total();
-            let expected: Vec<&Condition> = conditions.iter().filter(is_each).collect();
-            let each: Vec<&Condition> = conditions.all[conditions.each.clone()].iter().collect();
-            assert_eq!(each, expected);
-            let total = conditions.iter().find(|condition| condition.is_total());
-            assert_eq!(conditions.total_max().is_some(), total.is_some());
-        }
-    }
-}
