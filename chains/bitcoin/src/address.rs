@@ -17,6 +17,19 @@ use crate::BitcoinNetwork;
 /// Longer than any address; bounds the work before decoding (base58 takes quadratic time).
 const MAX_ADDRESS_LEN: usize = 90;
 
+/// Hashes that were written by hand so that nobody has a key to them, with what was paid there to be destroyed.
+const BURNT_HASHES: [[u8; 20]; 3] = [
+    // 1BitcoinEaterAddressDontSendf59kuE
+    *b"\x75\x9d\x66\x77\x09\x1e\x97\x3b\x9e\x9d\x99\xf1\x9c\x68\xfb\xf4\x3e\x3f\x05\xf9",
+    // 1CounterpartyXXXXXXXXXXXXXXXUWLpVr
+    *b"\x81\x88\x95\xf3\xdc\x2c\x17\x86\x29\xd3\xd2\xd8\xfa\x3e\xc4\xa3\xf8\x17\x98\x21",
+    // DDogepartyxxxxxxxxxxxxxxxxxxw1dfzr
+    *b"\x5f\x0d\x49\xfe\xb9\x84\x2f\x4e\xf9\x58\xd1\xa2\xf6\x9a\x77\x6c\xe1\x7f\x28\x08",
+];
+/// BIP 341's point without a known discrete logarithm. As an output key it is spent by nobody.
+const NO_KEY: [u8; 32] = *b"\x50\x92\x9b\x74\xc1\xa0\x49\x54\xb7\x8b\x4b\x60\x35\xe9\x7a\x5e\
+    \x07\x8a\x5a\x0f\x28\xec\x96\xd5\x47\xbf\xee\x9a\xce\x80\x3a\xc0";
+
 /// Why a text or a script is not an address of a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -32,7 +45,7 @@ pub enum AddressError {
     /// A witness program that no known rule lets anybody spend.
     #[error("`{0}` is for a witness version or program that this network does not define")]
     UnknownProgram(String),
-    /// A hash of zeros, or a taproot key that is no point of the curve.
+    /// A hash of zeros, a known burn address, or a taproot key that is no point of the curve or that nobody has the secret of.
     #[error("nobody can spend from `{0}`")]
     Unspendable(String),
     /// The address cannot be written as CAIP-10.
@@ -143,10 +156,14 @@ pub(crate) fn program_of(script: &Script) -> Option<&[u8]> {
 }
 
 fn certify_spendable(script: &Script, address: &str) -> Result<(), AddressError> {
-    let is_spendable = program_of(script).is_some_and(|program| {
-        program.iter().any(|byte| *byte != 0) && (!script.is_p2tr() || XOnlyPublicKey::from_slice(program).is_ok())
-    });
-    is_spendable
+    let is_burnt = |program: &[u8]| {
+        let is_zero = program.iter().all(|byte| *byte == 0);
+        is_zero || program == NO_KEY || BURNT_HASHES.iter().any(|hash| program == hash)
+    };
+    let is_key = |program: &[u8]| !script.is_p2tr() || XOnlyPublicKey::from_slice(program).is_ok();
+    let program = program_of(script);
+    program
+        .is_some_and(|program| !is_burnt(program) && is_key(program))
         .then_some(())
         .ok_or_else(|| AddressError::Unspendable(address.to_owned()))
 }

@@ -6,7 +6,14 @@ use alloy_primitives::{Address, address};
 use countersign_types::{ChainId, Destination, DestinationError, KeyId, PublicKey, Tag};
 use k256::ecdsa::VerifyingKey;
 
-const DEAD: Address = address!("000000000000000000000000000000000000dEaD");
+/// What people write by hand to destroy what they send, and what stands for "anybody" and for ether itself in interfaces.
+const BURN: [Address; 5] = [
+    address!("000000000000000000000000000000000000dEaD"),
+    address!("dEAD000000000000000000000000000000000000"),
+    address!("dEAD000000000000000042069420694206942069"),
+    address!("EeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"),
+    address!("FFfFfFffFFfffFFfFFfFFFFFffFFFffffFfFFFfF"),
+];
 /// The last precompile numbered in sequence (EIP-2537, Prague).
 const LAST_PRECOMPILE: u64 = 0x11;
 /// secp256r1 verification (EIP-7951, Osaka; RIP-7212 on layer 2 networks).
@@ -45,7 +52,7 @@ impl AddressError {
 pub enum Reserved {
     /// `0x00…00`: what an unset field looks like.
     Zero,
-    /// `0x00…dEaD`: the customary burn address.
+    /// `0x00…dEaD`, the customary burn address, and others that were made up like it.
     Burn,
     /// `0x00…01` to `0x00…11` and `0x00…0100`.
     Precompile,
@@ -55,7 +62,7 @@ impl fmt::Display for Reserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Zero => "the zero address",
-            Self::Burn => "the burn address",
+            Self::Burn => "a burn address",
             Self::Precompile => "a precompiled contract",
         })
     }
@@ -73,7 +80,7 @@ fn reserved(address: Address) -> Option<Reserved> {
     if address.is_zero() {
         return Some(Reserved::Zero);
     }
-    if address == DEAD {
+    if BURN.contains(&address) {
         return Some(Reserved::Burn);
     }
     let (high, low) = address.split_last_chunk::<8>()?;
@@ -257,6 +264,10 @@ mod tests {
             (numbered(0x11), Reserved::Precompile),
             (numbered(0x100), Reserved::Precompile),
             (numbered(0xdead), Reserved::Burn),
+            (address!("dEAD000000000000000000000000000000000000"), Reserved::Burn),
+            (address!("dEAD000000000000000042069420694206942069"), Reserved::Burn),
+            (address!("EeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"), Reserved::Burn),
+            (Address::repeat_byte(0xff), Reserved::Burn),
         ];
         for (address, why) in refused {
             let error = parse_destination(&mainnet(), &address.to_checksum(None)).unwrap_err();
@@ -265,7 +276,8 @@ mod tests {
         }
         let mut one_high_bit = numbered(1);
         one_high_bit[0] = 0x80;
-        for address in [numbered(0x12), numbered(0xff), numbered(0x101), one_high_bit] {
+        let near_burn = address!("dEAD000000000000000000000000000000000001");
+        for address in [numbered(0x12), numbered(0xff), numbered(0x101), one_high_bit, near_burn] {
             assert!(
                 parse_destination(&mainnet(), &address.to_checksum(None)).is_ok(),
                 "{address}"

@@ -5,8 +5,9 @@
 //! `Opaque`. Assets are known from the registry alone, never by what a contract calls itself. A signed
 //! transaction leaves [`assemble`] only after it was decoded again and its sender recovered.
 //!
-//! Refuses: everything but EIP-1559, EIP-2930, EIP-4844, EIP-7702 and EIP-155 legacy transactions EIP-191 personal
-//! messages and EIP-712 typed data whose domain names network and contract, recipients nobody can spend from, authorizations for more than one network, and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
+//! Refuses: everything but EIP-1559, EIP-2930, EIP-4844, EIP-7702 and EIP-155 legacy transactions, EIP-191 personal
+//! messages and EIP-712 typed data whose domain names network and contract; recipients nobody can spend from,
+//! authorizations for more than one network, and text that is not canonical (EIP-55, CAIP-2, CAIP-19).
 //!
 //! Stated limit: on roll-ups the fee for the data on the layer below (OP stack: the "L1 data fee") is charged outside the
 //! transaction's own fields. The fee effect is the bound on execution gas alone.

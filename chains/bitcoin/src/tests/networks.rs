@@ -4,7 +4,8 @@ use bitcoin::{
     BlockHash, CompactTarget, ScriptBuf,
     block::{Header, Version},
     constants::genesis_block,
-    hashes::Hash as _,
+    hashes::{Hash as _, sha256},
+    secp256k1::constants::{GENERATOR_X, GENERATOR_Y},
 };
 use countersign_types::{PublicKey, Tag};
 use serde_json::Value;
@@ -219,6 +220,11 @@ fn one_change_of_an_address_and_its_error() {
         bitcoin::bech32::segwit::encode_v1(hrp, &program).unwrap()
     };
     let zeros = bitcoin::base58::encode_check(&[0; 21]);
+    // H of BIP 341, the hash of the generator as a point: a key of the curve, but nobody's.
+    let no_key = hex::decode("50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0").unwrap();
+    let no_key: [u8; 32] = no_key.try_into().unwrap();
+    let generator = [&[4][..], &GENERATOR_X, &GENERATOR_Y].concat();
+    assert_eq!(sha256::Hash::hash(&generator).to_byte_array(), no_key);
     let cases = [
         (String::new(), AddressError::NotAnAddress(String::new())),
         (typo.clone(), AddressError::NotAnAddress(typo)),
@@ -228,11 +234,42 @@ fn one_change_of_an_address_and_its_error() {
         (zeros.clone(), AddressError::Unspendable(zeros)),
         (taproot([0xff; 32]), AddressError::Unspendable(taproot([0xff; 32]))),
         (taproot([0; 32]), AddressError::Unspendable(taproot([0; 32]))),
+        (taproot(no_key), AddressError::Unspendable(taproot(no_key))),
     ];
     assert!(parse_destination(&network, &good).is_ok());
     for (text, error) in cases {
         assert_eq!(parse_destination(&network, &text), Err(error.clone()), "{text}");
         assert_eq!(error.tag(), Tag::TransactionBadDestination);
+    }
+}
+
+/// Addresses that were made up to burn coins, in the form that people know and in every other form of the same hash.
+#[test]
+fn burn_addresses_are_refused_in_every_form() {
+    for (home, text) in [
+        (mainnet(), "1BitcoinEaterAddressDontSendf59kuE"),
+        (mainnet(), "1CounterpartyXXXXXXXXXXXXXXXUWLpVr"),
+        (mainnet(), "1111111111111111111114oLvT2"),
+        (dogecoin(), "DDogepartyxxxxxxxxxxxxxxxxxxw1dfzr"),
+    ] {
+        assert_eq!(
+            parse_destination(&home, text),
+            Err(AddressError::Unspendable(text.to_owned()))
+        );
+        let hash: [u8; 20] = bitcoin::base58::decode_check(text).unwrap()[1..].try_into().unwrap();
+        for script in [
+            ScriptBuf::new_p2pkh(&bitcoin::PubkeyHash::from_byte_array(hash)),
+            ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array(hash)),
+            ScriptBuf::new_p2sh(&bitcoin::ScriptHash::from_byte_array(hash)),
+        ] {
+            let refused = destination(&mainnet(), &script);
+            assert!(
+                matches!(refused, Err(AddressError::Unspendable(_))),
+                "{text}: {refused:?}"
+            );
+        }
+        let near = ScriptBuf::new_p2pkh(&bitcoin::PubkeyHash::from_byte_array(hash.map(|byte| byte ^ 1)));
+        assert!(destination(&mainnet(), &near).is_ok());
     }
 }
 

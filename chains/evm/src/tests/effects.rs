@@ -182,6 +182,7 @@ fn recipients_that_nobody_can_spend_from_are_refused() {
         (numbered(9), Reserved::Precompile),
         (numbered(0x11), Reserved::Precompile),
         (address!("000000000000000000000000000000000000dEaD"), Reserved::Burn),
+        (address!("dEAD000000000000000042069420694206942069"), Reserved::Burn),
     ];
     for (to, why) in reserved {
         let refused = ParseError::Recipient(AddressError::Reserved(why));
