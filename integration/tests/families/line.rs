@@ -216,7 +216,7 @@ impl Line {
     }
 
     /// Needs the receipt and the trust root, and nothing of the deployment.
-    fn verify(&self, id: &str, txid: &str) {
+    pub(crate) fn verify(&self, id: &str, txid: &str) {
         let file = self.file("receipt.json", b"");
         self.countersign(&["receipt", id, "--out", &file]).expect(0);
         let root = self.deployment.path("genesis.json");

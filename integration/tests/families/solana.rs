@@ -2,6 +2,7 @@
 //! and to an account in a lookup table, which observers read.
 
 use countersign_integration::workspace_root;
+use countersign_types::TransactionDigest;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 
@@ -39,6 +40,42 @@ fn assert_signed(line: &Line, message: &[u8], (raw, txid): &(Vec<u8>, String)) {
     let key = VerifyingKey::from_bytes(&line.solana_key).unwrap();
     key.verify_strict(message, &signature).unwrap();
     assert!((86..=88).contains(&txid.len()), "{txid} is base58 of the signature");
+}
+
+/// The same payment on another recent blockhash, which stands behind the accounts.
+fn with_blockhash(message: &[u8], blockhash: [u8; 32]) -> Vec<u8> {
+    let at = 4 + 32 * usize::from(message[3]);
+    [&message[..at], &blockhash, &message[at + 32..]].concat()
+}
+
+/// Two messages with recent blockhashes can both land, so the second one waits until observers saw that the first cannot, and is then
+/// signed by itself. No approval is asked for again: what was approved is the payment and its fee.
+pub(crate) fn an_expired_payment_is_replaced_once_observers_say_so(line: &Line) {
+    let first = with_blockhash(&message(line, "transfer"), [0x41; 32]);
+    let file = line.file("sol-late", &first);
+    let given = ["--transaction", &file, "--template"];
+    let pending = line.submit("sol-hot", SOLANA, "sol-late", &given).expect(4);
+    assert_signed(line, &first, &line.approve(&pending));
+
+    let id = pending["id"].as_str().unwrap();
+    let second = with_blockhash(&first, [0x42; 32]);
+    let file = line.file("sol-again", &second);
+    let replace = ["withdraw", "replace", id, "--transaction", &file, "--wait"];
+    line.deny_later(line.countersign(&replace), "lineage/anchor-changed");
+    let fact = json!({ "transaction": TransactionDigest::of(&first).to_string(), "last_valid_height": 310 });
+    for observer in ["watch-1", "watch-3"] {
+        line.observe(observer, SOLANA, id, &json!([{ "expired": fact }]));
+    }
+    let replaced = line.until(id, |shown| shown["attempts"][1]["signed_transaction"] != Value::Null);
+    assert_eq!(
+        (&replaced["state"], &replaced["missing"]),
+        (&json!("signed"), &json!([])),
+        "{replaced}"
+    );
+    let text = |field: &str| replaced["attempts"][1][field].as_str().unwrap();
+    let raw = hex::decode(text("signed_transaction").strip_prefix("0x").unwrap()).unwrap();
+    assert_signed(line, &second, &(raw, text("txid").to_owned()));
+    line.verify(id, text("txid"));
 }
 
 /// SwissBorg lost 41 million to an instruction that nobody read.
