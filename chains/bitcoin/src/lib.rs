@@ -49,5 +49,5 @@ pub use address::{AddressError, parse_destination};
 pub use assemble::{AssembleError, assemble};
 pub use effects::{AssetError, Known, certify_asset};
 pub use network::{BitcoinNetwork, FeeBounds, MAX_NAME_LEN, NAMESPACE, NetworkError};
-pub use parse::{ParseError, Sender, parse};
+pub use parse::{MAX_SIGNED_VBYTES, ParseError, Sender, parse};
 pub use psbt::{MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES, Place, PsbtError};

@@ -17,6 +17,10 @@ use crate::{
     spend::{Spend, prove_spends},
 };
 
+/// The largest signed transaction, in virtual bytes: Bitcoin Core relays no larger one (400 000 weight units). Every legacy
+/// signature hash goes over the whole transaction, and this keeps what they all read below 24 MB.
+pub const MAX_SIGNED_VBYTES: u64 = 100_000;
+
 /// Why bytes are not accepted as an unsigned transaction of a wallet on a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -78,6 +82,12 @@ pub enum ParseError {
         input: usize,
         /// What it asks for.
         found: u32,
+    },
+    /// Over [`MAX_SIGNED_VBYTES`].
+    #[error("the signed transaction would have {found} virtual bytes; at most {MAX_SIGNED_VBYTES} are accepted")]
+    SignedTooLarge {
+        /// The virtual size with signatures of the greatest length.
+        found: u64,
     },
     /// The signature hash of an input is not defined.
     #[error("input {input} has no signature hash")]
@@ -158,6 +168,7 @@ impl ParseError {
         match self {
             Self::Psbt(error) => error.tag(),
             Self::UnsupportedVersion(_) | Self::SighashType { .. } => Tag::TransactionUnsupportedType,
+            Self::SignedTooLarge { .. } => Tag::TransactionTooLarge,
             Self::Recipient(error) => error.tag(),
             Self::DuplicateOutpoint
             | Self::NullOutpoint { .. }
@@ -230,6 +241,10 @@ pub(crate) fn read_for<'a>(unsigned: &'a [u8], sender: &Sender<'_>) -> Result<Re
     }
     certify_outpoints(&psbt)?;
     let spends = prove_spends(&psbt, sender)?;
+    let found = signed_vbytes(&psbt.tx, &spends).ok_or(ParseError::AmountOverflow)?;
+    if found > MAX_SIGNED_VBYTES {
+        return Err(ParseError::SignedTooLarge { found });
+    }
     let digests = digests(&psbt.tx, &spends)?;
     Ok(Read { psbt, spends, digests })
 }

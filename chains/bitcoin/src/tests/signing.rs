@@ -1,11 +1,13 @@
 //! Every supported form signed, assembled, and judged by Bitcoin Core's interpreter with all spent outputs.
 
-use bitcoin::{ScriptBuf, Transaction, TxOut, consensus::deserialize};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, TxIn, TxOut, consensus::deserialize};
 use bitcoinconsensus::{Utxo, VERIFY_ALL_PRE_TAPROOT, VERIFY_TAPROOT};
 use countersign_types::{ConflictKey, RawSignature, Scheme, Tag};
 
-use super::fixtures::{Draft, HOT, Maps, STRANGER, World, dogecoin, output, p2wpkh_of, script_of, sign, two_of_three};
-use crate::{AssembleError, account::KeyScript, fee::signed_vbytes, parse::read_for};
+use super::fixtures::{
+    Draft, HOT, Maps, STRANGER, World, dogecoin, funding, output, p2wpkh_of, script_of, sign, two_of_three,
+};
+use crate::{AssembleError, ParseError, account::KeyScript, fee::signed_vbytes, parse::read_for};
 
 /// Bitcoin Core accepts every input. Spent outputs are always passed: without them taproot is not checked at all.
 pub(super) fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> {
@@ -107,6 +109,33 @@ fn every_form_is_accepted_by_bitcoin_core() {
             form.name
         );
     }
+}
+
+/// As many P2PKH inputs as fit, each of which is signed over the whole transaction, and one more.
+#[test]
+fn the_signed_transaction_is_bounded() {
+    let world = World::new();
+    let consolidation = |inputs: u32| {
+        let fund = |vout| {
+            let mut funding = funding(1, 100_000, script_of(KeyScript::P2pkh, &HOT[0]));
+            funding.input[0].previous_output.vout = vout;
+            funding
+        };
+        let rest = u64::from(inputs) * 100_000 - 100_000;
+        let mut draft = Draft::spending(&[], vec![output(rest, p2wpkh_of(&STRANGER))]);
+        draft.previous = (0..inputs).map(fund).collect();
+        let spend = |previous: &Transaction| TxIn {
+            previous_output: OutPoint::new(previous.compute_txid(), 1),
+            ..TxIn::default()
+        };
+        draft.tx.input = draft.previous.iter().map(spend).collect();
+        world.parse(&draft.maps().encode())
+    };
+    // 148 bytes an input; version, lock time, both counts and the output are 43.
+    assert_eq!(consolidation(675).unwrap().fee_units(), Some(675 * 148 + 43));
+    let error = ParseError::SignedTooLarge { found: 676 * 148 + 43 };
+    assert_eq!(error.tag(), Tag::TransactionTooLarge);
+    assert_eq!(consolidation(676), Err(error));
 }
 
 #[test]
