@@ -75,4 +75,21 @@ mod tests {
         assert_eq!(prices.value(&record, one, Currency::Eur), None);
         assert_eq!(Prices::none().value(&record, one, Currency::Usd), None);
     }
+
+    #[test]
+    fn prices_come_in_order_of_asset_and_currency() {
+        let [eth, gold] = ["eip155:1/slip44:60", "eip155:1/slip44:61"].map(|id| id.parse::<AssetId>().unwrap());
+        let of = |text| Price::from_atto(decimal(text, PRICE_DECIMALS));
+        let prices = Prices::new(BTreeMap::from([
+            ((gold.clone(), Currency::Usd), of("5")),
+            ((eth.clone(), Currency::Eur), of("2")),
+            ((eth.clone(), Currency::Usd), of("3")),
+        ]));
+        let mut two = vec![(Currency::Usd, of("3")), (Currency::Eur, of("2"))];
+        two.sort();
+        assert_eq!(prices.of(&eth).collect::<Vec<_>>(), two);
+        let all = two.iter().map(|(currency, price)| (&eth, *currency, *price));
+        let all: Vec<_> = all.chain([(&gold, Currency::Usd, of("5"))]).collect();
+        assert_eq!(prices.iter().collect::<Vec<_>>(), all);
+    }
 }

@@ -6,8 +6,8 @@ use countersign_types::{Destination, Duration, EffectKind};
 
 use super::*;
 use crate::{
-    AmountOver, Effects, Forbid, Meter, Outcome, Permit, PolicyParts, ScopeBy, TotalMax, TotalOver, evaluate,
-    testing::{World, bounds, destination, obligations, rule, transfer},
+    AmountOver, Currency, Effects, Forbid, Meter, Outcome, Permit, PolicyParts, ScopeBy, TotalMax, TotalOver, evaluate,
+    testing::{World, bounds, destination, obligations, rule, transfer, usd},
 };
 
 fn transfers() -> Condition {
@@ -438,4 +438,56 @@ fn a_book_that_comes_or_goes_loosens_where_rules_ask_for_ages() {
     assert_eq!(books(&one, &policy(&["a"], &["a"], true)), []);
     assert_eq!(books(&policy(&["a", "b"], &[], false), &policy(&["a"], &[], false)), []);
     assert_eq!(books(&policy(&["a", "b"], &[], false), &policy(&["a"], &[], true)), []);
+}
+
+/// Whatever a limit counts: a lower bound tightens, a higher one loosens, and bounds of two units are not compared by number.
+#[test]
+fn bounds_are_compared_within_their_unit() {
+    let units: [fn(u32) -> Ceiling; 5] = [
+        |bound| Ceiling::Amounts(bounds(&[("eth", bound.into())])),
+        |bound| Ceiling::Money(Currency::Usd, usd(bound.into())),
+        |bound| Ceiling::Money(Currency::Eur, usd(bound.into())),
+        Ceiling::Count,
+        Ceiling::NewDestinations,
+    ];
+    let policy = |window: &str, hard: Ceiling| {
+        let meter = Meter {
+            window: window.parse().unwrap(),
+            hard,
+            soft: None,
+        };
+        let limits = vec![Limit::new(rule("l"), vec![transfers()], BTreeSet::new(), meter).unwrap()];
+        let parts = PolicyParts {
+            limits,
+            ..PolicyParts::default()
+        };
+        Policy::new(parts).unwrap()
+    };
+    let lists = lists(&[]);
+    let edits = |old: Policy, new: Policy| {
+        let of = |policy| Ruleset { policy, lists: &lists };
+        let (old, new) = (of(&old), of(&new));
+        let found = compare(old, new).into_iter();
+        found
+            .map(|finding| (finding.edit.clone(), finding.direction()))
+            .collect::<Vec<_>>()
+    };
+    let (other_meter, hard) = ((Edit::MeterChanged, Direction::Loosens), ConditionKind::Hard);
+    for (n, unit) in units.iter().enumerate() {
+        for (m, other) in units.iter().enumerate() {
+            for new in 1..=3 {
+                let found = edits(policy("24h", unit(2)), policy("24h", other(new)));
+                let expected = match (n == m, new) {
+                    (false, _) => vec![other_meter.clone()],
+                    (true, 1) => vec![(Edit::BoundLowered(hard), Direction::Tightens)],
+                    (true, 2) => vec![],
+                    (true, _) => vec![(Edit::BoundRaised(hard), Direction::Loosens)],
+                };
+                assert_eq!(found, expected, "{:?} to {:?}", unit(2), other(new));
+            }
+        }
+        // The window alone: the bound is neither higher nor lower.
+        let found = edits(policy("24h", unit(2)), policy("1h", unit(2)));
+        assert_eq!(found, std::slice::from_ref(&other_meter), "{:?}", unit(2));
+    }
 }

@@ -84,6 +84,8 @@ fn what_is_too_much_is_refused() {
         DestinationList::parse(&bytes),
         Err((1, ListError::TooLarge(MAX_LIST_BYTES + 1)))
     );
+    let no_larger = DestinationList::parse(bytes.get(..MAX_LIST_BYTES).unwrap());
+    assert_eq!(no_larger, Err((1, ListError::NoLineEnd)), "its size is no fault");
     let text: String = (0..=MAX_LIST_ENTRIES).map(|n| format!("dev:1:{n:07}\n")).collect();
     assert_eq!(
         DestinationList::parse(text.as_bytes()),
@@ -114,6 +116,20 @@ fn lists_are_equal_by_content_and_shown_by_size() {
     assert_eq!(format!("{:?}", numbered(17)), "DestinationList(17 destinations)");
 }
 
+/// Somebody who compares the ends of two addresses by eye takes one for the other.
+#[test]
+fn lookalikes_end_alike_whatever_their_case() {
+    let names = ["dev:1:abcX", "dev:1:abcY", "dev:1:x", "dev:1:zbCx", "dev:2:bcx"];
+    let list: DestinationList = names.iter().map(|name| destination(name)).collect();
+    let like = |name: &str, count| {
+        let found = list.ending_like(&destination(name), count);
+        found.map(|destination| destination.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(like("dev:3:qqBCx", 3), ["dev:1:abcX", "dev:1:zbCx", "dev:2:bcx"]);
+    assert_eq!(like("dev:3:qqBCx", 4), Vec::<String>::new());
+    assert_eq!(like("dev:3:abcy", 99), ["dev:1:abcY"], "no more characters than it has");
+}
+
 #[test]
 fn a_difference_is_what_the_other_lacks() {
     let list = |names: &[&str]| names.iter().map(|name| destination(name)).collect::<DestinationList>();
@@ -123,8 +139,30 @@ fn a_difference_is_what_the_other_lacks() {
         ["dev:1:a", "dev:2:b"]
     );
     assert_eq!(other.lines_beyond(Some(&one)).collect::<Vec<_>>(), ["dev:3:b"]);
+    assert_eq!(
+        one.beyond(Some(&other)).collect::<Vec<_>>(),
+        [destination("dev:1:a"), destination("dev:2:b")]
+    );
     assert_eq!(one.lines_beyond(None).count(), 3);
     assert_eq!(one.lines_beyond(Some(&one)).count(), 0);
+}
+
+#[test]
+fn lists_of_a_bundle_come_in_order_of_their_ids() {
+    let ids = ["sanctions", "customers"].map(|id| id.parse::<ListId>().unwrap());
+    let list = |name: &str| DestinationList::from_iter([destination(name)]);
+    let lists = DestinationLists::new(
+        ids.clone()
+            .into_iter()
+            .zip([list("dev:1:a"), list("dev:1:b")])
+            .collect(),
+    );
+    assert_eq!(lists.ids().collect::<Vec<_>>(), [&ids[1], &ids[0]]);
+    let (customers, sanctions) = (list("dev:1:b"), list("dev:1:a"));
+    assert_eq!(
+        lists.iter().collect::<Vec<_>>(),
+        [(&ids[1], &customers), (&ids[0], &sanctions)]
+    );
 }
 
 /// Names that collide often and differ at either end.

@@ -1,6 +1,6 @@
 //! `require`: adds obligations. Obligations of several requires join, they never replace each other.
 
-use countersign_types::{GroupId, RuleId};
+use countersign_types::RuleId;
 
 use super::{RuleKind, Seen, may_match};
 use crate::{
@@ -43,11 +43,6 @@ impl Require {
     /// What it asks for.
     pub fn obligations(&self) -> &Obligations {
         &self.obligations
-    }
-
-    /// The groups that it asks.
-    pub fn groups(&self) -> impl Iterator<Item = &GroupId> {
-        self.obligations.approvals().map(|(group, _)| group)
     }
 
     pub(crate) fn may_match(&self, seen: &[Seen<'_>]) -> bool {
