@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test | tools | tidy | deny | demo | bench | fuzz`.
+//! Developer commands: `cargo xtask test | tools | tidy | deny | demo | bench | fuzz | mutants`.
 //!
 //! `test` is all of CI, and `.ci/run` calls nothing else. What the tests need is installed by it, each thing with a
 //! reason, under `.tools/` or as a Debian package. Nothing here is linked into the product.
@@ -22,6 +22,7 @@ mod demo;
 mod deny;
 mod fuzz;
 mod install;
+mod mutants;
 mod shell;
 mod test;
 mod tidy;
@@ -42,7 +43,8 @@ usage: cargo xtask <command>
   bench parsers         the parsers beside the bare decoders of other libraries
   bench policy          the policy engine beside two general ones
   fuzz [--seconds N] [TARGET…]
-                        coverage-guided fuzzing of everything that reads bytes from outside, each target for N seconds (60)";
+                        coverage-guided fuzzing of everything that reads bytes from outside, each target for N seconds (60)
+  mutants [PACKAGE…]    what cargo-mutants changes in approval and policy and no test notices; survivors stand in docs/mutants.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -67,6 +69,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
         "fuzz" => fuzz::run(rest),
+        "mutants" => mutants::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())
