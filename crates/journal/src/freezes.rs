@@ -6,9 +6,9 @@ use countersign_types::{FreezeId, Timestamp};
 use crate::{
     codec::{BadValue, from_sql},
     error::StepError,
+    lookups::{Found, Lookups, NOTHING, push_pairs, select},
     records::{column_time, column32},
     sql::{Row, Sql},
-    view::{push_pairs, select},
 };
 
 const FREEZE: i64 = 401;
@@ -28,16 +28,11 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
         );
         sql.bind(now.unix_millis()).push(" ORDER BY thaws_at, seq LIMIT ");
         sql.bind(i64::try_from(MAX_READ_FREEZES).unwrap_or(i64::MAX));
-        select(sql, FREEZES_MADE, "coalesce(max(seq), 0) AS made FROM freezes");
     }
     for topic in &reads.marks {
         select(sql, MARK, "topic, name, made_at FROM marks WHERE topic = ");
         sql.bind(topic.as_str()).push(" ORDER BY name LIMIT ");
         sql.bind(i64::try_from(MAX_READ_MARKS).unwrap_or(i64::MAX));
-    }
-    if !reads.made.is_empty() {
-        select(sql, MADE, "id FROM freezes WHERE id IN ");
-        sql.list(reads.made.iter().map(FreezeId::as_bytes));
     }
     for (n, query) in reads.tallies.iter().enumerate() {
         // What came up exactly so long ago is out.
@@ -53,28 +48,47 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
             sql.push(format_args!(") AS {name}_count{separator}"));
         }
     }
+    sql.end();
+}
+
+/// What was made: freezes, their number, marks.
+pub(crate) fn push_lookups(lookups: &mut Lookups<'_>, reads: &Reads) {
+    if reads.freezes || reads.request.is_some() {
+        let found = Found {
+            c: "coalesce(max(seq), 0)",
+            ..NOTHING
+        };
+        lookups.push(FREEZES_MADE, found, "freezes");
+    }
+    if !reads.made.is_empty() {
+        let found = Found { owner: "id", ..NOTHING };
+        let sql = lookups.push(MADE, found, "freezes WHERE id IN ");
+        sql.list(reads.made.iter().map(FreezeId::as_bytes));
+    }
     if !reads.marked.is_empty() {
-        select(
-            sql,
-            MARKED,
-            "topic, name, made_at, last_at FROM marks WHERE (topic, name) IN ",
-        );
+        let found = Found {
+            a: "topic",
+            b: "name",
+            c: "made_at",
+            d: "last_at",
+            ..NOTHING
+        };
+        let sql = lookups.push(MARKED, found, "marks WHERE (topic, name) IN ");
         let pairs = reads.marked.iter();
         push_pairs(sql, pairs.map(|(topic, name)| (topic.as_str(), name.clone())));
     }
-    sql.end();
 }
 
 pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result<(), StepError> {
     match row.number("kind")? {
         FREEZE => view.freezes.push(freeze(row)?),
-        FREEZES_MADE => view.freezes_made = from_sql(row.number("made")?)?,
+        FREEZES_MADE => view.freezes_made = from_sql(row.number("c")?)?,
         MARK => {
             let topic = view.marks.entry(row.text("topic")?.to_owned()).or_default();
             topic.insert(row.text("name")?.to_owned(), column_time(row, "made_at")?);
         }
         MADE => {
-            view.made.insert(FreezeId::from_bytes(column32(row, "id")?));
+            view.made.insert(FreezeId::from_bytes(column32(row, "owner")?));
         }
         TALLY => {
             let place = usize::try_from(row.number("n")?).map_err(|_| BadValue("tally"))?;
@@ -86,10 +100,10 @@ pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result
             view.tallies.insert(query.clone(), tally);
         }
         MARKED => {
-            let mark = (row.text("topic")?.to_owned(), row.text("name")?.to_owned());
+            let mark = (row.text("a")?.to_owned(), row.text("b")?.to_owned());
             let marked = Marked {
-                first_at: column_time(row, "made_at")?,
-                last_at: column_time(row, "last_at")?,
+                first_at: column_time(row, "c")?,
+                last_at: column_time(row, "d")?,
             };
             view.marked.insert(mark, marked);
         }

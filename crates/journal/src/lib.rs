@@ -40,6 +40,7 @@ mod fail;
 mod follow;
 mod freezes;
 mod log;
+mod lookups;
 mod open;
 mod owner;
 mod pending;

@@ -10,6 +10,7 @@ use crate::{
     charged::Stage,
     codec::{BadValue, bytes32, from_sql, parse_conflict_keys, parse_signatures},
     error::StepError,
+    lookups::{Found, Lookups, NOTHING},
     sql::{Link, Row, Sql},
 };
 
@@ -28,7 +29,7 @@ const WITHDRAWAL: i64 = 101;
 const ATTEMPT: i64 = 102;
 const STATEMENT: i64 = 103;
 
-/// Three statements, read together.
+/// A withdrawal and its attempts.
 pub(crate) fn push_record(sql: &mut Sql, request: RequestDigest) {
     let request = request.as_bytes();
     sql.push(format_args!(
@@ -43,15 +44,19 @@ pub(crate) fn push_record(sql: &mut Sql, request: RequestDigest) {
     ))
     .bind(request)
     .push(" ORDER BY attempts.number")
-    .end()
-    .push(format_args!(
-        "SELECT CAST({STATEMENT} AS BIGINT) AS kind, digest FROM statement_subjects JOIN statements USING (seq) \
-         WHERE digest NOT IN (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) \
-         AND request = "
-    ))
-    .bind(request)
-    .push(" ORDER BY seq")
     .end();
+}
+
+/// The statements about a withdrawal, but for its request.
+pub(crate) fn push_about(lookups: &mut Lookups<'_>, request: RequestDigest) {
+    let found = Found {
+        owner: "digest",
+        c: "seq",
+        ..NOTHING
+    };
+    let about = "statement_subjects JOIN statements USING (seq) WHERE digest NOT IN \
+                 (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) AND request = ";
+    lookups.push(STATEMENT, found, about).bind(request.as_bytes());
 }
 
 /// The record in the rows of [`push_record`], other rows passed over; `None` where it was never journaled.
@@ -67,15 +72,17 @@ pub(crate) fn record_of(request: RequestDigest, rows: &[Row]) -> Result<Option<W
     Ok(record)
 }
 
-/// The statements in the rows of [`push_record`]: they can come before their withdrawal.
+/// The statements in the rows of [`push_about`], in the order of first sight: they can come before their withdrawal.
 pub(crate) fn statements_of(rows: &[Row]) -> Result<Vec<StatementDigest>, StepError> {
     let mut statements = Vec::new();
     for row in rows {
         if row.number("kind")? == STATEMENT {
-            statements.push(StatementDigest::from_bytes(column32(row, "digest")?));
+            let digest = StatementDigest::from_bytes(column32(row, "owner")?);
+            statements.push((row.number("c")?, digest));
         }
     }
-    Ok(statements)
+    statements.sort_unstable();
+    Ok(statements.into_iter().map(|(_, digest)| digest).collect())
 }
 
 /// What ended a withdrawal.

@@ -12,9 +12,9 @@ use crate::{
     codec::{BadValue, bytes32},
     counters::{Ledger, Sums},
     error::StepError,
+    lookups::select,
     records::column32,
     sql::{Row, Sql},
-    view::select,
 };
 
 /// Distinct windows of one proposal: every window of two policies. No bundle loads that could ask for more.
