@@ -11,6 +11,7 @@ on_each_database! {
     whatever_waits_is_seen_by_each_kind_of_read,
     what_is_written_twice_is_as_it_was_written_last,
     a_counter_that_waits_counts,
+    whatever_a_text_holds_comes_back,
 }
 
 fn destination(name: &str) -> Destination {
@@ -390,4 +391,42 @@ async fn a_counter_that_waits_counts(place: Place) {
     let expected: Vec<(Amount, bool)> = (0u64..6).map(|n| ((n * 10).into(), n < 5)).collect();
     assert_eq!(decided, expected);
     assert_eq!(journal.stats().largest_group, 6);
+}
+
+async fn whatever_a_text_holds_comes_back(place: Place) {
+    let journal = with_bundle(&place).await;
+    let texts = [
+        "'); DROP TABLE commits; --",
+        "\\",
+        "\\+000041 \\x41 ?$1",
+        "\"E'\\n'",
+        "ä€🔑\u{10ffff}",
+        "\r\n\t ",
+    ];
+    for topic in texts {
+        write(&journal, vec![mark(topic, "name"), mark("names", topic)], Vec::new())
+            .await
+            .unwrap();
+    }
+    let reads = Reads {
+        marks: texts
+            .iter()
+            .chain(&["names"])
+            .map(|topic| (*topic).to_owned())
+            .collect(),
+        ..Reads::default()
+    };
+    let look = |view: &LedgerView, _: Timestamp| Verdict {
+        entries: Vec::new(),
+        writes: Vec::new(),
+        reply: view.clone(),
+    };
+    let (view, _) = propose(&journal, reads, look).await.unwrap();
+    assert_eq!(view.marks.len(), texts.len() + 1);
+    assert_eq!(view.marks["names"].len(), texts.len());
+    assert!(
+        texts
+            .iter()
+            .all(|text| view.marks.contains_key(*text) && view.marks["names"].contains_key(*text))
+    );
 }
