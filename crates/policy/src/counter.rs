@@ -246,6 +246,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn counters_are_equal_where_all_of_their_ids_are() {
+        let counters = |measure: Measure, filter: &[&str]| {
+            let filter: Vec<String> = filter.iter().map(|line| (*line).to_owned()).collect();
+            Counters::new(&measure, &filter)
+        };
+        let of_fees = counters(Measure::Count, &["effects fee"]);
+        assert_eq!(of_fees, counters(Measure::Count, &["effects fee"]));
+        assert_ne!(of_fees, counters(Measure::Count, &[]));
+        assert_ne!(of_fees, counters(Measure::NewDestinations, &["effects fee"]));
+    }
+
     fn usage(sum: u64, lineage: u64) -> (Charge, Usage, Window) {
         let counter = CounterId::of(b"x");
         let window: Window = "24h".parse().unwrap();

@@ -103,6 +103,24 @@ fn what_is_too_much_is_refused() {
     }
 }
 
+/// A stranger whose search meets an entry with the same bits of the hash: only the text tells them apart.
+#[test]
+fn a_stranger_that_shares_bits_of_a_hash_is_none_of_the_list() {
+    let entries = (0..4_000).map(|n| destination(&format!("dev:1:{n}")));
+    let list: DestinationList = entries.collect();
+    let meets_its_bits = |text: &String| {
+        let hash = hash(list.seed, text);
+        let mut met = probes(hash, list.slots.len()).map_while(|at| list.slots.get(at).filter(|slot| **slot != EMPTY));
+        met.any(|slot| tag(*slot) == tag(hash))
+    };
+    let strangers = (4_000..2_000_000).map(|n| format!("dev:1:{n}"));
+    let alike: Vec<String> = strangers.filter(meets_its_bits).take(3).collect();
+    assert_eq!(alike.len(), 3, "one search in tens of thousands meets its own bits");
+    for text in alike {
+        assert!(!list.contains(&destination(&text)), "{text}");
+    }
+}
+
 #[test]
 fn lists_are_equal_by_content_and_shown_by_size() {
     let numbered = |count: usize| {
