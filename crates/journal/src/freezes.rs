@@ -6,7 +6,7 @@ use countersign_types::{FreezeId, Timestamp};
 use crate::{
     codec::{BadValue, from_sql},
     error::StepError,
-    lookups::{Found, Lookups, NOTHING, push_pairs, select},
+    lookups::{Found, Lookups, NOTHING, select},
     records::{column_time, column32},
     sql::{Row, Sql},
 };
@@ -65,18 +65,16 @@ pub(crate) fn push_lookups(lookups: &mut Lookups<'_>, reads: &Reads) {
         let sql = lookups.push(MADE, found, "freezes WHERE id IN ");
         sql.list(reads.made.iter().map(FreezeId::as_bytes));
     }
-    if !reads.marked.is_empty() {
-        let found = Found {
-            a: "topic",
-            b: "name",
-            c: "made_at",
-            d: "last_at",
-            ..NOTHING
-        };
-        let sql = lookups.push(MARKED, found, "marks WHERE (topic, name) IN ");
-        let pairs = reads.marked.iter();
-        push_pairs(sql, pairs.map(|(topic, name)| (topic.as_str(), name.clone())));
-    }
+    let found = Found {
+        a: "topic",
+        b: "name",
+        c: "made_at",
+        d: "last_at",
+        ..NOTHING
+    };
+    let of = reads.marked.iter();
+    let of = of.map(|(topic, name)| (topic.as_str(), name.clone()));
+    lookups.push_pairs(MARKED, found, "marks WHERE (topic, name) IN ", of);
 }
 
 pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result<(), StepError> {

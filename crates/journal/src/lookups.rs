@@ -75,6 +75,20 @@ impl Lookups<'_> {
             "SELECT CAST({kind} AS BIGINT) AS kind, {a} AS a, {b} AS b, {owner} AS owner, {c} AS c, {d} AS d FROM {from}"
         ))
     }
+
+    /// The same by pairs; nothing where there are none. The text ends with `IN `.
+    pub(crate) fn push_pairs<'a>(
+        &mut self,
+        kind: i64,
+        found: Found,
+        from: &str,
+        pairs: impl IntoIterator<Item = (&'a str, String)>,
+    ) {
+        let mut pairs = pairs.into_iter().peekable();
+        if pairs.peek().is_some() {
+            push_pairs(self.push(kind, found, from), pairs);
+        }
+    }
 }
 
 /// Everything that is looked up by a name.
@@ -90,28 +104,21 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads) {
 }
 
 fn push_owners(lookups: &mut Lookups<'_>, reads: &Reads) {
-    if let Some((tenant, reference)) = &reads.reference {
-        let found = Found {
-            owner: "request",
-            ..NOTHING
-        };
-        let sql = lookups.push(REFERENCE, found, "withdrawals WHERE (tenant, reference) IN ");
-        push_pairs(sql, std::iter::once((tenant.as_str(), reference.as_str().to_owned())));
-    }
-    if !reads.payments.is_empty() {
-        let found = Found {
-            a: "tenant",
-            b: "reference",
-            owner: "request",
-            ..NOTHING
-        };
-        let sql = lookups.push(PAYMENT, found, "payments WHERE (tenant, reference) IN ");
-        let pairs = reads.payments.iter();
-        push_pairs(
-            sql,
-            pairs.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned())),
-        );
-    }
+    let found = Found {
+        owner: "request",
+        ..NOTHING
+    };
+    let of = reads.reference.iter();
+    let of = of.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned()));
+    lookups.push_pairs(REFERENCE, found, "withdrawals WHERE (tenant, reference) IN ", of);
+    let found = Found {
+        a: "tenant",
+        b: "reference",
+        ..found
+    };
+    let of = reads.payments.iter();
+    let of = of.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned()));
+    lookups.push_pairs(PAYMENT, found, "payments WHERE (tenant, reference) IN ", of);
 }
 
 fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
@@ -127,17 +134,15 @@ fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
         let sql = lookups.push(STATEMENT, found, "statements WHERE digest IN ");
         sql.list(reads.statements.iter().map(StatementDigest::as_bytes));
     }
-    if !reads.nonces.is_empty() {
-        let found = Found {
-            a: "signer",
-            b: "nonce",
-            owner: "digest",
-            ..NOTHING
-        };
-        let sql = lookups.push(USED, found, "statements WHERE (signer, nonce) IN ");
-        let pairs = reads.nonces.iter();
-        push_pairs(sql, pairs.map(|(signer, nonce)| (signer.as_str(), nonce.to_string())));
-    }
+    let found = Found {
+        a: "signer",
+        b: "nonce",
+        owner: "digest",
+        ..NOTHING
+    };
+    let of = reads.nonces.iter();
+    let of = of.map(|(signer, nonce)| (signer.as_str(), nonce.to_string()));
+    lookups.push_pairs(USED, found, "statements WHERE (signer, nonce) IN ", of);
     // A withdrawal has few statements, so they are read and their signers compared.
     for (request, signer) in &reads.voices {
         let found = Found {
@@ -161,32 +166,25 @@ fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
 
 /// How far observers are, what services said last, and what is known of destinations.
 fn push_services(lookups: &mut Lookups<'_>, reads: &Reads) {
-    if !reads.sequences.is_empty() {
-        let found = Found {
-            a: "observer",
-            b: "network",
-            owner: "sequence",
-            ..NOTHING
-        };
-        let sql = lookups.push(SEQUENCE, found, "observer_sequences WHERE (observer, network) IN ");
-        let pairs = reads.sequences.iter();
-        push_pairs(
-            sql,
-            pairs.map(|(observer, network)| (observer.as_str(), network.as_str().to_owned())),
-        );
-    }
-    if !reads.matters.is_empty() {
-        let found = Found {
-            a: "service",
-            b: "matter",
-            owner: "sequence",
-            c: "since",
-            ..NOTHING
-        };
-        let sql = lookups.push(MATTER, found, "last_words WHERE (service, matter) IN ");
-        let pairs = reads.matters.iter();
-        push_pairs(sql, pairs.map(|(service, matter)| (service.as_str(), matter.clone())));
-    }
+    let found = Found {
+        a: "observer",
+        b: "network",
+        owner: "sequence",
+        ..NOTHING
+    };
+    let of = reads.sequences.iter();
+    let of = of.map(|(observer, network)| (observer.as_str(), network.as_str().to_owned()));
+    lookups.push_pairs(SEQUENCE, found, "observer_sequences WHERE (observer, network) IN ", of);
+    let found = Found {
+        a: "service",
+        b: "matter",
+        owner: "sequence",
+        c: "since",
+        ..NOTHING
+    };
+    let of = reads.matters.iter();
+    let of = of.map(|(service, matter)| (service.as_str(), matter.clone()));
+    lookups.push_pairs(MATTER, found, "last_words WHERE (service, matter) IN ", of);
     if !reads.lists.is_empty() {
         let found = Found {
             a: "list",
@@ -252,7 +250,7 @@ fn push_conflict_keys(lookups: &mut Lookups<'_>, reads: &Reads) {
 }
 
 /// `(VALUES (?, ?), …)`.
-pub(crate) fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
+fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
     sql.push("(VALUES ");
     let mut separator = "";
     for (left, right) in pairs {

@@ -48,11 +48,6 @@ fn everything() -> Reads {
     }
 }
 
-async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
-    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
-    seen.await.unwrap().0
-}
-
 fn names(view: &LedgerView) -> Vec<FreezeId> {
     view.freezes.iter().map(|freeze| freeze.id).collect()
 }

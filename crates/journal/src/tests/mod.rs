@@ -43,7 +43,7 @@ use std::{
 };
 
 use countersign_audit::{Frontier, LeafHash, SignedCheckpoint, TreeHead, VerifierKey};
-use countersign_signer::{Journal as _, JournalError, LogEntry, Page, Reads, Verdict, Write, propose};
+use countersign_signer::{Journal as _, JournalError, LedgerView, LogEntry, Page, Reads, Verdict, Write, propose};
 use countersign_types::{
     Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, GenesisHash, PaymentReference, PrincipalId,
     Reference, RequestDigest, StatementDigest, StatementNonce, Tag, TenantId, Timestamp, TransactionDigest,
@@ -316,6 +316,12 @@ pub(crate) async fn write(
         reply: (),
     });
     decided.await.map(|((), at)| at)
+}
+
+/// What a decision with these reads sees.
+pub(crate) async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
+    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
+    seen.await.unwrap().0
 }
 
 /// A journal with bundle 1 in force.

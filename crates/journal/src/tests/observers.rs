@@ -1,6 +1,5 @@
 //! Statements that serve more than one withdrawal, and the order of observers.
 
-use countersign_signer::LedgerView;
 use countersign_types::{ChainId, PrincipalId};
 
 use super::*;
@@ -27,11 +26,6 @@ fn subject(statement: &str, name: &str) -> Write {
         statement: statement_digest(statement),
         request: request(name),
     }
-}
-
-async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
-    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
-    seen.await.unwrap().0
 }
 
 /// The order is by first sight, whenever a statement came to be about the withdrawal, and what a decision rests on grows.

@@ -239,17 +239,11 @@ fn each_read() -> Vec<Reads> {
 
 /// What a read saw after each write of the script.
 async fn seen(journal: &SqlJournal, reads: &Reads, is_one_group: bool) -> Vec<LedgerView> {
-    let look = || {
-        propose(journal, reads.clone(), |view: &LedgerView, _| Verdict {
-            entries: Vec::new(),
-            writes: Vec::new(),
-            reply: view.clone(),
-        })
-    };
+    let look = || view(journal, reads.clone());
     let steps = script().into_iter().map(async |writes| {
         let (written, view) = tokio::join!(write(journal, writes, Vec::new()), look());
         written.unwrap();
-        view.unwrap().0
+        view
     });
     if is_one_group {
         return join_all(steps).await;
@@ -257,7 +251,7 @@ async fn seen(journal: &SqlJournal, reads: &Reads, is_one_group: bool) -> Vec<Le
     let mut views = Vec::new();
     for writes in script() {
         write(journal, writes, Vec::new()).await.unwrap();
-        views.push(look().await.unwrap().0);
+        views.push(look().await);
     }
     views
 }
@@ -289,34 +283,11 @@ async fn what_is_written_twice_is_as_it_was_written_last(place: Place) {
     let first = [withdrawal("a"), withdrawal("b")].concat();
     write(&journal, first, Vec::new()).await.unwrap();
     let renewed = |text: &str| {
-        let Write::Attempt {
-            request,
-            tenant,
-            payments,
-            number,
-            transaction,
-            unsigned,
-            conflict_keys,
-            fee_max,
-            sign_by,
-            ..
-        } = attempt("a", 1, 4)
-        else {
-            panic!("no attempt");
-        };
-        let authorization = AuthorizationId::of(text.as_bytes());
-        Write::Attempt {
-            request,
-            tenant,
-            payments,
-            number,
-            transaction,
-            unsigned,
-            conflict_keys,
-            fee_max,
-            sign_by,
-            authorization,
+        let mut write = attempt("a", 1, 4);
+        if let Write::Attempt { authorization, .. } = &mut write {
+            *authorization = AuthorizationId::of(text.as_bytes());
         }
+        write
     };
     let group = [
         vec![renewed("first"), charged("a", 1, 10)],
@@ -336,12 +307,7 @@ async fn what_is_written_twice_is_as_it_was_written_last(place: Place) {
         }],
         ..Reads::default()
     };
-    let look = |view: &LedgerView, _: Timestamp| Verdict {
-        entries: Vec::new(),
-        writes: Vec::new(),
-        reply: view.clone(),
-    };
-    let (view, _) = propose(&journal, reads, look).await.unwrap();
+    let view = view(&journal, reads).await;
     let attempts = view.withdrawal.unwrap().attempts;
     assert_eq!(attempts.len(), 1);
     assert_eq!(attempts[0].authorization, AuthorizationId::of(b"second"));
@@ -416,12 +382,7 @@ async fn whatever_a_text_holds_comes_back(place: Place) {
             .collect(),
         ..Reads::default()
     };
-    let look = |view: &LedgerView, _: Timestamp| Verdict {
-        entries: Vec::new(),
-        writes: Vec::new(),
-        reply: view.clone(),
-    };
-    let (view, _) = propose(&journal, reads, look).await.unwrap();
+    let view = view(&journal, reads).await;
     assert_eq!(view.marks.len(), texts.len() + 1);
     assert_eq!(view.marks["names"].len(), texts.len());
     assert!(

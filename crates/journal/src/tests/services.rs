@@ -22,11 +22,6 @@ fn destinations(names: &[&str]) -> BTreeSet<Destination> {
     names.iter().map(|name| destination(name)).collect()
 }
 
-async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
-    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
-    seen.await.unwrap().0
-}
-
 async fn a_service_never_goes_back(place: Place) {
     let journal = with_bundle(&place).await;
     let key = |matter: &str| (signer(), matter.to_owned());

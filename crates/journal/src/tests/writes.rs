@@ -2,7 +2,7 @@
 
 use countersign_audit::{Hash, InclusionProof, LeafHash};
 use countersign_signer::{
-    ActiveBundle, AttemptRecord, Basis, JournaledStatement, LedgerView, SignedAttempt, StoredBundle, Unfinished,
+    ActiveBundle, AttemptRecord, Basis, JournaledStatement, SignedAttempt, StoredBundle, Unfinished,
 };
 use countersign_types::{EntryDigest, RawSignature, SignedTransaction};
 
@@ -17,11 +17,6 @@ on_each_database! {
     the_schema_refuses_a_second_owner,
     a_history_holds_everything_with_proofs_to_one_checkpoint,
     pages_are_bounded,
-}
-
-async fn view(journal: &SqlJournal, reads: Reads) -> LedgerView {
-    let seen = propose(journal, reads, |view: &LedgerView, _| Verdict::unchanged(view.clone()));
-    seen.await.unwrap().0
 }
 
 fn of(name: &str) -> Reads {
