@@ -317,13 +317,12 @@ impl Attested {
         let record = ledger.destinations.as_ref();
         let known = subject.and_then(|subject| self.books.get(&(subject.clone(), destination.clone())));
         let in_book = known.and_then(|known| known.since);
+        let listed = record.and_then(|record| record.listed.get(destination).copied());
         let since = match bundle.destinations().is_listed(destination) {
-            false => in_book,
+            // Taken from a list, what a book has as well becomes no older.
+            false => in_book.map(|in_book| listed.map_or(in_book, |listed| listed.max(in_book))),
             // An entry whose age nobody knows may be the youngest.
-            true => {
-                let listed = record.and_then(|record| record.listed.get(destination).copied());
-                listed.map(|listed| in_book.map_or(listed, |in_book| in_book.max(listed)))
-            }
+            true => listed.map(|listed| in_book.map_or(listed, |in_book| in_book.max(listed))),
         };
         DestinationFacts {
             is_first_seen: record.map(|record| !record.paid.contains(destination)),

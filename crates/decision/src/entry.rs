@@ -323,7 +323,8 @@ pub struct LedgerFacts {
 pub struct DestinationsRecord {
     /// Those that a signed transaction of another withdrawal has paid.
     pub paid: BTreeSet<Destination>,
-    /// Those that lists of the bundle in force name, and since when the youngest of these entries is in force.
+    /// From when the ages of their entries count, as the journal noted it: the youngest entry in the lists of the bundle in
+    /// force, and of what was taken from a list that stayed, what it had there. No entry by itself: lists and books say who has one.
     pub listed: BTreeMap<Destination, Timestamp>,
 }
 

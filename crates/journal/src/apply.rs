@@ -1,6 +1,6 @@
 //! Writes as SQL. Uniqueness is the schema's; a write that names what does not exist changes fewer rows than it must.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_audit::MAX_ENTRY_BYTES;
 use countersign_signer::{LastWord, LogEntry, Write};
@@ -49,6 +49,9 @@ fn is_last_nonce(key: &ConflictKey) -> bool {
     matches!(key, ConflictKey::AccountNonce { nonce: u64::MAX, .. })
 }
 
+/// Destinations whose moment is now, and destinations with their own.
+type Moments<'a> = (&'a BTreeSet<Destination>, &'a BTreeMap<Destination, Timestamp>);
+
 impl Batch {
     /// Adds a write; what writes do to counters is not here.
     pub(crate) fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {
@@ -69,7 +72,7 @@ impl Batch {
             }
             Write::LastWord { service, matter, word } => self.last_word(service, matter, word),
             Write::Paid { request, destinations } => self.paid(*request, destinations),
-            Write::Listed { lists, added } => self.listed(lists, added, at),
+            Write::Listed { lists, added, kept } => self.listed(lists, (added, kept), at),
             Write::Withdrawal { .. } => self.withdrawal(write, at),
             Write::Ended { request, tag } => {
                 // Assignments read the row as it was: the first end stays.
@@ -139,11 +142,13 @@ impl Batch {
         self.insert(Table::PaidDestinations, rows);
     }
 
-    fn listed(&mut self, lists: &BTreeSet<ListId>, destinations: &BTreeSet<Destination>, at: Timestamp) {
+    fn listed(&mut self, lists: &BTreeSet<ListId>, (added, kept): Moments<'_>, at: Timestamp) {
         let rows = lists.iter().map(|id| vec![id.as_str().into(), at.unix_millis().into()]);
         self.insert(Table::BegunLists, rows);
-        let rows = destinations.iter();
-        let rows = rows.map(|destination| vec![destination.to_string().into(), at.unix_millis().into()]);
+        let added = added.iter().map(|destination| (destination, at));
+        let kept = kept.iter().map(|(destination, since)| (destination, *since));
+        let rows = added.chain(kept);
+        let rows = rows.map(|(destination, since)| vec![destination.to_string().into(), since.unix_millis().into()]);
         self.insert(Table::ListedDestinations, rows);
     }
 

@@ -208,9 +208,15 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         Write::Paid { request, destinations } => {
             to.tag(25).digest(request.as_bytes()).texts(destinations);
         }
-        // 26 was the same with what is in no list any more, which nobody asks for.
-        Write::Listed { lists, added } => {
-            to.tag(27).texts(lists).texts(added);
+        // 26 and 27 were the same with less.
+        Write::Listed { lists, added, kept } => {
+            let kept: Vec<_> = kept.iter().collect();
+            to.tag(29)
+                .texts(lists)
+                .texts(added)
+                .list(&kept, |to, (destination, since)| {
+                    to.text(destination).time(**since);
+                });
         }
         Write::Spend { .. } => encode_spend(to, write),
         Write::Aged { request, number } => {
@@ -542,6 +548,12 @@ mod tests {
             Write::Listed {
                 lists: BTreeSet::from(["customers".parse().unwrap()]),
                 added: BTreeSet::from([destination()]),
+                kept: BTreeMap::new(),
+            },
+            Write::Listed {
+                lists: BTreeSet::new(),
+                added: BTreeSet::new(),
+                kept: BTreeMap::from([(destination(), Timestamp::from_unix_millis(19))]),
             },
         ]
     }
@@ -615,7 +627,7 @@ mod tests {
         let content = content_digest(&encoded(&every_service_write()));
         assert_eq!(
             HEXLOWER.encode(&content),
-            "f4ef9468a892276565a5c600cc5a67e3046cb89104bcab8f16b27458b450e4e4"
+            "ca02ca2cbdb7d8d1373bb6fd5cab63cacf069013fd2196040d4ba5f6b8c2af47"
         );
     }
 

@@ -130,7 +130,8 @@ impl Table {
             ),
             Self::ListedDestinations => (
                 "INSERT INTO listed_destinations (destination, since) VALUES ",
-                " ON CONFLICT (destination) DO UPDATE SET since = excluded.since",
+                " ON CONFLICT (destination) DO UPDATE SET since = CASE \
+                 WHEN listed_destinations.since > excluded.since THEN listed_destinations.since ELSE excluded.since END",
             ),
             Self::Freezes => ("INSERT INTO freezes (id, scope, cause, since) VALUES ", ""),
             Self::Marks => (

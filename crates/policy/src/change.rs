@@ -321,9 +321,21 @@ fn compare_lists(old: Ruleset<'_>, new: Ruleset<'_>) -> Vec<Finding> {
     for (id, was) in old.lists.iter() {
         let list = new.lists.list(id);
         let gone = beyond(was, list);
-        if gone > 0 || list.is_none() {
-            note(id, removal(old.policy, new.policy, id, gone));
-        }
+        let what = match list {
+            Some(_) if gone == 0 => continue,
+            Some(_) => Gone::Entries,
+            None => Gone::List,
+        };
+        let by = |policy| loosened_by(policy, id, what);
+        // One may think of it as removed before the rules change or after: it is enough that one of the two is tighter.
+        let loosened_by = by(old.policy).and(by(new.policy));
+        note(
+            id,
+            Edit::EntriesRemoved {
+                count: gone,
+                loosened_by,
+            },
+        );
     }
     for (id, list) in new.lists.iter() {
         let was = old.lists.list(id);
@@ -336,24 +348,27 @@ fn compare_lists(old: Ruleset<'_>, new: Ruleset<'_>) -> Vec<Finding> {
     findings
 }
 
-/// One may think of the entries as removed before the rules change or after: it is enough that one of the two is tighter.
-fn removal(old: &Policy, new: &Policy, id: &ListId, count: usize) -> Edit {
-    let loosened_by = loosened_by_removal(old, id).and(loosened_by_removal(new, id));
-    Edit::EntriesRemoved { count, loosened_by }
+/// What of a list is not there any more.
+#[derive(Debug, Clone, Copy)]
+enum Gone {
+    /// Some entries, or all of them, of a list that stays: the journal notes each.
+    Entries,
+    /// The list itself: nothing is noted of what was in it.
+    List,
 }
 
-/// A rule because of which one entry less in a list may allow more.
-fn loosened_by_removal(policy: &Policy, id: &ListId) -> Option<RuleId> {
+/// A rule because of which less in a list may allow more.
+fn loosened_by(policy: &Policy, id: &ListId, gone: Gone) -> Option<RuleId> {
     let permits = policy.permits().map(|rule| (rule.id(), rule.conditions(), true));
     let requires = policy.requires().map(|rule| (rule.id(), rule.conditions(), false));
     let limits = policy.limits().map(|rule| (rule.id(), rule.conditions(), false));
     let forbids = policy.forbids().map(|rule| (rule.id(), rule.conditions(), false));
     let mut rules = permits.chain(requires).chain(limits).chain(forbids);
-    let found = rules.find(|(_, conditions, is_permit)| loosens_without(conditions, *is_permit, id));
+    let found = rules.find(|(_, conditions, is_permit)| loosens_without(conditions, *is_permit, id, gone));
     found.map(|(rule, _, _)| rule.clone())
 }
 
-fn loosens_without(conditions: &Conditions, is_permit: bool, id: &ListId) -> bool {
+fn loosens_without(conditions: &Conditions, is_permit: bool, id: &ListId, gone: Gone) -> bool {
     let Some(Condition::To(to)) = conditions.of(ConditionKind::To) else {
         return false;
     };
@@ -361,8 +376,12 @@ fn loosens_without(conditions: &Conditions, is_permit: bool, id: &ListId) -> boo
         // A sum that takes in less leaves room under its maximum for what stays.
         To::List(named) => named == id && (!is_permit || conditions.of(ConditionKind::TotalMax).is_some()),
         To::Unlisted => is_permit,
-        // The youngest entry counts: without it the destination is older.
-        To::EntryUnder(_) | To::EntryOver(_) => true,
+        // The youngest entry counts. Of what is noted the age stays where there is another entry, and is unknown where there
+        // is none, which allows nothing; what is not noted may become older.
+        To::EntryUnder(_) | To::EntryOver(_) => match gone {
+            Gone::Entries => false,
+            Gone::List => true,
+        },
         To::Own(_) | To::AddressBook(_) | To::FirstSeen => false,
     }
 }

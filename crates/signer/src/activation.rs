@@ -13,7 +13,7 @@ use countersign_approval::{
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
+use countersign_types::{BundleDigest, ListId, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
 use crate::{
     Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, entries, past,
@@ -234,9 +234,26 @@ impl Round {
                 .iter()
                 .map(|verified| self.proposing(verified).topic())
                 .collect(),
+            lists: self.staying_lists(),
             spends_since: self.spends_since,
             ..Reads::default()
         }
+    }
+
+    fn staying_lists(&self) -> Vec<ListId> {
+        let old = self.previous.as_deref().map(Bundle::destinations);
+        old.map_or_else(Vec::new, |old| entries::staying(old, self.bundle.destinations()))
+    }
+
+    /// What the journal notes of the entries of lists.
+    fn listed(&self, view: &LedgerView, now: Timestamp) -> Option<Write> {
+        let none = DestinationLists::default();
+        entries::noted(entries::Step {
+            old: self.previous.as_deref().map_or(&none, Bundle::destinations),
+            new: self.bundle.destinations(),
+            begun: &view.lists,
+            now,
+        })
     }
 
     fn proposing(&self, verified: &Verified) -> Proposing {
@@ -296,9 +313,7 @@ impl Round {
             Ok(step) => {
                 let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
                 changes.activation(&step, &self.files)?;
-                let none = DestinationLists::default();
-                let old = self.previous.as_deref().map_or(&none, Bundle::destinations);
-                changes.writes.extend(entries::begun(old, self.bundle.destinations()));
+                changes.writes.extend(self.listed(view, now));
                 if !late.is_empty() {
                     changes.writes.push(Write::Backfill { charges: late });
                 }

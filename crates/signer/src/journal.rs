@@ -154,7 +154,8 @@ pub struct LedgerView {
     pub matters: BTreeMap<(PrincipalId, String), LastWord>,
     /// The destinations asked for that a signed transaction of another withdrawal has paid.
     pub paid: BTreeSet<Destination>,
-    /// When one of the destinations asked for last came into a list that was there before.
+    /// When one of the destinations asked for last came into a list that was there before, or since when it was in one that it
+    /// left, whatever is later.
     pub listed: BTreeMap<Destination, Timestamp>,
     /// When those of the lists asked for last came, as a whole.
     pub lists: BTreeMap<ListId, Timestamp>,
@@ -343,12 +344,15 @@ pub enum Write {
         /// Where to.
         destinations: BTreeSet<Destination>,
     },
-    /// The bundle that comes into force has lists that the one before did not have, or more in those that it had.
+    /// The bundle that comes into force has lists that the one before did not have, or more or less in those that it had.
     Listed {
         /// The new lists, as a whole: what is in them is not noted one by one.
         lists: BTreeSet<ListId>,
         /// New in some other list.
         added: BTreeSet<Destination>,
+        /// Gone from a list that stays, with the moment that the entry had of its list: a destination that has another entry
+        /// is as old as before. None of `added`; what is already noted of a destination stays where it is younger.
+        kept: BTreeMap<Destination, Timestamp>,
     },
     /// A withdrawal at its first sight: claims the reference, and nothing else yet.
     Withdrawal {

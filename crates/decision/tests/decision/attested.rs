@@ -413,6 +413,48 @@ fn a_cool_off_cannot_be_backdated() {
     }
 }
 
+/// What was taken from a list keeps what the journal noted of it: an entry in a book becomes no older by it, and no younger where
+/// the note is the older one. Without an entry a note is no age.
+#[test]
+fn an_entry_in_a_book_is_no_older_for_what_left_a_list() {
+    let young = "requires:\n  - id: young\n    when: { to: { entry-under: 1h } }\n    approvals: { treasury: 3 }\n";
+    let day = 86_400_000;
+    let young_entry = Some(Tag::ApprovalMissing);
+    for (in_book, noted, expected) in [
+        (Some(-day), None, None),
+        (Some(-day), Some(-day), None),
+        (Some(-day), Some(-3_599_000), young_entry),
+        (Some(-day), Some(-3_600_000), None),
+        (Some(-3_599_000), Some(-day), young_entry),
+        (None, Some(-day), Some(Tag::PermitUncovered)),
+    ] {
+        let mut fixture = bare(&POLICY.replace("requires:\n", young));
+        let mut files = fixture.world.files.clone();
+        let others = "lists:\n  - id: customers\n    entries: []\n";
+        files.insert("destinations.yaml".to_owned(), others.into());
+        fixture.put_in_force(files);
+        quote(&mut fixture, SOURCES[0], "2500");
+        quote(&mut fixture, SOURCES[1], "2510");
+        screen(&mut fixture, |_| {});
+        let at = |millis| later(fixture.now, millis);
+        let customer = countersign_decision::testing::CUSTOMER.parse().unwrap();
+        fixture.ledger.destinations = Some(DestinationsRecord {
+            listed: noted.map(|noted| (customer, at(noted))).into_iter().collect(),
+            ..DestinationsRecord::default()
+        });
+        if let Some(registered) = in_book.map(at) {
+            let envelope = fixture.world.book_entry(&Ask::default(), 3, Some(registered));
+            let digest = attest(&mut fixture, envelope);
+            fixture.ledger.standing.insert(digest, registered);
+        }
+        let decision = fixture.decide();
+        match expected {
+            Some(tag) => assert!(open_tags(&decision).contains(&tag), "{in_book:?} {noted:?}"),
+            None => assert_allowed(&decision),
+        }
+    }
+}
+
 #[test]
 fn a_list_entry_has_the_age_that_the_journal_knows() {
     let policy = |rule: &str| {

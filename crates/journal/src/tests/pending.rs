@@ -111,6 +111,7 @@ fn script() -> Vec<Vec<Write>> {
         vec![Write::Listed {
             lists: ["customers".parse().unwrap()].into(),
             added: [destination("0x2")].into(),
+            kept: [(destination("0x3"), at(START))].into(),
         }],
         vec![Write::Failed {
             request: request("b"),

@@ -1,6 +1,6 @@
 //! The last words of services, and what is known of destinations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_signer::{LastWord, LedgerView};
 use countersign_types::{Destination, ListId, Timestamp};
@@ -80,13 +80,24 @@ async fn a_destination_is_paid_by_others(place: Place) {
     journal.close().await;
 }
 
-/// What is noted last counts, of a destination as of a list.
+/// What is noted last counts, of a destination as of a list; what a destination had of a list that it left, where that is later.
 async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     let journal = with_bundle(&place).await;
     let listed = |lists: &[&str], added: &[&str]| {
         vec![Write::Listed {
             lists: lists.iter().map(|id| id.parse().unwrap()).collect(),
             added: destinations(added),
+            kept: BTreeMap::new(),
+        }]
+    };
+    let left = |since: &[(&str, i64)]| {
+        let kept = since
+            .iter()
+            .map(|(to, at)| (destination(to), Timestamp::from_unix_millis(*at)));
+        vec![Write::Listed {
+            lists: BTreeSet::new(),
+            added: BTreeSet::new(),
+            kept: kept.collect(),
         }]
     };
     let ids = |ids: &[&str]| -> Vec<ListId> { ids.iter().map(|id| id.parse().unwrap()).collect() };
@@ -117,6 +128,17 @@ async fn lists_and_their_entries_begin_when_a_bundle_brings_them(place: Place) {
     assert_eq!(begun(&second, "a"), begun(&first, "a"));
     assert!(begun(&second, "b") > begun(&first, "b"));
     assert_eq!(begun(&second, "c"), begun(&second, "b"));
+    let since = |seen: &LedgerView, to: &str| seen.listed[&destination(to)].unix_millis();
+    let (one, two) = (since(&second, "1"), since(&second, "2"));
+    write(
+        &journal,
+        left(&[("1", one - 1), ("2", two + 1), ("3", two - 5)]),
+        Vec::new(),
+    )
+    .await
+    .unwrap();
+    let third = view(&journal, reads(&[])).await;
+    assert_eq!(["1", "2", "3"].map(|to| since(&third, to)), [one, two + 1, two - 5]);
     journal.close().await;
 }
 
@@ -125,6 +147,7 @@ async fn nothing_that_was_noted_becomes_older(place: Place) {
     let listed = Write::Listed {
         lists: ["a".parse().unwrap()].into(),
         added: destinations(&["1"]),
+        kept: BTreeMap::new(),
     };
     write(&journal, vec![listed], Vec::new()).await.unwrap();
     journal.close().await;

@@ -335,12 +335,12 @@ fn an_entry_is_removed_alone_only_where_that_cannot_allow_more() {
         (
             permit("p", vec![listed()]),
             forbid("f", Condition::To(To::EntryUnder(age()))),
-            Some("f"),
+            None,
         ),
         (
             permit("p", vec![listed()]),
             forbid("f", Condition::To(To::EntryOver(age()))),
-            Some("f"),
+            None,
         ),
     ];
     for (permit, forbid, loosened_by) in table {
@@ -377,6 +377,40 @@ fn a_list_that_comes_or_goes_counts_even_if_it_is_empty() {
         loosened_by: None,
     };
     assert_eq!(found(&empty, &none), [gone]);
+}
+
+/// What was in it is noted nowhere, so what has another entry may be older without it.
+#[test]
+fn a_list_that_goes_loosens_where_rules_ask_for_ages() {
+    let young = |is_aged: bool| {
+        let rule = forbid("young", Condition::To(To::EntryUnder(Duration::from_secs(60))));
+        Policy::new(PolicyParts {
+            forbids: is_aged.then_some(rule).into_iter().collect(),
+            ..PolicyParts::default()
+        })
+        .unwrap()
+    };
+    let (with, without, none) = (young(true), young(false), DestinationLists::default());
+    let (full, emptied) = (lists(&["a"]), lists(&[]));
+    let table = [
+        ((&with, &full), (&with, &none), Some("young")),
+        ((&with, &full), (&without, &none), None),
+        ((&without, &full), (&with, &none), None),
+        // It stays, and nobody is on it any more.
+        ((&with, &full), (&with, &emptied), None),
+    ];
+    for ((old, before), (new, after), loosened_by) in table {
+        let set = |policy, lists| Ruleset { policy, lists };
+        let findings = compare(set(old, before), set(new, after));
+        let found = findings
+            .into_iter()
+            .find(|found| matches!(found.subject, Subject::List(_)));
+        let expected = Edit::EntriesRemoved {
+            count: 1,
+            loosened_by: loosened_by.map(rule),
+        };
+        assert_eq!(found.map(|found| found.edit), Some(expected));
+    }
 }
 
 #[test]

@@ -195,12 +195,12 @@ pub(crate) fn gathered((policy, lists): (&Policy, &DestinationLists), withdrawal
         item.books = books.filter(|books| !books.is_empty());
         let is_listed = item.effect.destination().is_some_and(|at| lists.is_listed(at));
         let in_book = item.books.iter().flatten().any(|(_, has)| *has).then_some(BOOK_AGE);
+        let noted = item.entry_age;
         item.entry_age = match (is_listed, in_book) {
-            (false, in_book) => in_book,
+            // What a list had stays noted.
+            (false, in_book) => in_book.map(|in_book| noted.map_or(in_book, |noted| noted.min(in_book))),
             // An entry whose age nobody knows may be the youngest.
-            (true, in_book) => item
-                .entry_age
-                .map(|listed| in_book.map_or(listed, |in_book| in_book.min(listed))),
+            (true, in_book) => noted.map(|noted| in_book.map_or(noted, |in_book| in_book.min(noted))),
         };
     }
     gathered

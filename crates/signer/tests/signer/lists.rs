@@ -125,6 +125,37 @@ async fn entries_of_a_file_leave_at_once_and_come_young() {
     );
 }
 
+/// One officer takes entries from lists, at once, also where rules ask for ages: what has another entry is as old as before.
+#[tokio::test]
+async fn an_officer_alone_takes_entries_away_and_nobody_becomes_older() {
+    let mut rig = rig(&[CUSTOMER]).await;
+    rig.advance(3_600);
+    let partners = |rig: &Rig, entries: &[&str]| {
+        let bundle = Bundle::load(&rig.world.files).unwrap();
+        let mut files = rig.world.files.clone();
+        by_file(&mut files, &[CUSTOMER]);
+        let lists = String::from_utf8(files["destinations.yaml"].clone()).unwrap();
+        let lists = lists + "  - id: partners\n    file: lists/partners.list\n";
+        files.insert("destinations.yaml".to_owned(), lists.into_bytes());
+        files.insert("lists/partners.list".to_owned(), list(entries));
+        sealed(bundle.version() + 1, Some(bundle.digest()), files)
+    };
+    let files = partners(&rig, &[CUSTOMER, NEIGHBOUR]);
+    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
+    rig.world.files = files;
+    rig.advance(600);
+    let young = order(&rig, 0, CUSTOMER);
+    assert_pending(&pay(&rig, &young).await, Tag::ApprovalMissing);
+    // Of the two entries the younger goes.
+    let files = partners(&rig, &[NEIGHBOUR]);
+    rig.activate(&["dave"], files.clone()).await.unwrap();
+    rig.world.files = files;
+    rig.advance(2_999);
+    assert_pending(&pay(&rig, &young).await, Tag::ApprovalMissing);
+    rig.advance(1);
+    assert_signed(&pay(&rig, &young).await);
+}
+
 /// A list that moves into a file, or out of it, is the same list: nobody becomes younger or older.
 #[tokio::test]
 async fn where_a_list_stands_is_no_matter_of_age() {
