@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Which key signs, and where.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct SigningOptions {
     /// The private key file; with --agent the public key file. Default: people/<person>/id_ed25519[.pub] of the environment.
     #[arg(long, value_name = "FILE")]
@@ -77,6 +77,34 @@ impl SigningOptions {
         }
         let key = self.key(layout, person)?;
         seal(&statement, &key).map(Signed::Envelope).map_err(Failure::failed)
+    }
+
+    /// Whether nobody said how to sign.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Signs as a service of the environment, whose key is a file.
+    pub(crate) fn sign_as_service(&self, layout: &Layout, service: &PrincipalId, draft: Draft) -> Result<Envelope> {
+        let Self {
+            key,
+            agent,
+            print_message,
+            attach_signature,
+            message,
+        } = self;
+        if *agent || print_message.is_some() || attach_signature.is_some() || message.is_some() {
+            return Err(Failure::usage(
+                "a service signs with a key file; --agent, --print-message and --attach-signature are for people: add --as PERSON",
+            ));
+        }
+        let own = || layout.service_key(service);
+        let key = SigningKey::read(&key.clone().unwrap_or_else(own))?;
+        let statement = Statement {
+            header: header(&draft)?,
+            body: draft.body,
+        };
+        seal(&statement, &key).map_err(Failure::failed)
     }
 
     fn key(&self, layout: &Layout, person: &PrincipalId) -> Result<SigningKey> {

@@ -106,10 +106,32 @@ async fn a_replacement_is_its_tenants_and_its_statement_is_about_it() {
     let found = stranger.add_attempt(attempt(&id, b"bumped", Some(raise(&id)))).await;
     assert_eq!(tag(found), Tag::WithdrawalNotFound);
     let mut person = world.withdrawals(running.address, "countersign://person/alice").await;
-    let found = person.add_attempt(attempt(&id, b"bumped", Some(raise(&id)))).await;
+    let found = person.add_attempt(attempt(&id, b"bumped", None)).await;
+    assert_eq!(
+        tag(found),
+        Tag::CallerNotAllowed,
+        "a person replaces only with a raised ceiling"
+    );
+    let mut auditor = world.withdrawals(running.address, "countersign://auditor/eve").await;
+    let found = auditor.add_attempt(attempt(&id, b"bumped", Some(raise(&id)))).await;
     assert_eq!(tag(found), Tag::CallerNotAllowed);
     let withdrawal = wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
     assert_eq!(withdrawal.attempts.len(), 1, "nothing was stored");
+    running.stop().await.unwrap();
+}
+
+/// An officer raises a ceiling for any tenant; whether it was an officer is the signer's to say.
+#[tokio::test]
+async fn a_person_replaces_with_the_ceiling_that_they_raise() {
+    let world = World::new(FakeSigner::new(|request| Ok(needs_a_ceiling_and_a_yes(request)))).await;
+    let running = world.start().await;
+    let mut pipeline = world.pipeline(running.address).await;
+    let id = created(&mut pipeline, "w-1").await.id;
+    wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
+    let mut person = world.withdrawals(running.address, "countersign://person/dave").await;
+    let added = person.add_attempt(attempt(&id, b"bumped", Some(raise(&id)))).await;
+    assert_eq!(added.unwrap().into_inner().withdrawal.unwrap().attempts.len(), 2);
+    wait_for(&mut pipeline, &id, WithdrawalState::Replacing).await;
     running.stop().await.unwrap();
 }
 

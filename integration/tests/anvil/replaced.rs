@@ -107,7 +107,11 @@ async fn a_stuck_payment_is_replaced_and_lands_once() {
         (&denied["state"], tags(&denied)),
         (&json!("signed"), vec!["request/fee-over-ceiling"])
     );
-    let raise = ["--fee-ceiling", "0.002 ETH", "--reason", "stuck behind 40 gwei"];
+    let raise = ["--fee-ceiling", "0.0015 ETH", "--reason", "stuck"];
+    // Nobody but the initiator and officers raises it.
+    let refused = line.countersign(&[&bump[..], &raise, &["--as", "alice"]].concat());
+    assert_eq!(refused.code, 5, "{}", refused.error);
+    assert!(refused.error.contains("statement/not-permitted"), "{}", refused.error);
     let waiting = line.countersign(&[&bump[..], &raise].concat()).expect(4);
     assert_eq!(waiting["state"], "replacing");
     assert_eq!(
@@ -121,6 +125,17 @@ async fn a_stuck_payment_is_replaced_and_lands_once() {
         3,
         "the same command is the same replacement"
     );
+    // An officer raises it further, for the same bytes.
+    let officer = [
+        "--as",
+        "dave",
+        "--fee-ceiling",
+        "0.002 ETH",
+        "--reason",
+        "stuck behind 40 gwei",
+    ];
+    let waiting = line.countersign(&[&bump[..], &officer].concat()).expect(4);
+    assert_eq!(waiting["attempts"].as_array().unwrap().len(), 3, "{waiting}");
 
     let listed = line
         .countersign(&["withdraw", "list", "--state", "replacing"])

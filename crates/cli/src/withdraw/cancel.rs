@@ -3,17 +3,16 @@
 use std::{fmt, path::PathBuf};
 
 use clap::Args;
-use countersign_approval::{Body, Cancel as Statement, Envelope, Statement as Whole, seal};
+use countersign_approval::{Body, Cancel as Statement};
 use countersign_types::{Duration, PrincipalId, WithdrawalId};
 use serde::Serialize;
 
 use super::{PIPELINE, Shown, shown};
 use crate::{
     acknowledged::{Both, Sent},
-    clock, connect,
+    connect,
     environment::Environment,
     failure::{Exit, Failure, Result},
-    keys::SigningKey,
     output::Output,
     signing::{Draft, Signed, SigningOptions},
 };
@@ -54,16 +53,21 @@ impl Cancel {
         }
     }
 
-    fn body(&self) -> Body {
-        Body::Cancel(Statement {
-            withdrawal: self.id,
-            reason: self.reason.clone(),
+    fn draft(&self, environment: &Environment) -> Result<Draft> {
+        Ok(Draft {
+            deployment: environment.genesis()?.hash(),
+            validity: VALIDITY,
+            body: Body::Cancel(Statement {
+                withdrawal: self.id,
+                reason: self.reason.clone(),
+            }),
         })
     }
 
     async fn as_service(&self, environment: &Environment, output: Output) -> Result<Exit> {
         let layout = environment.layout();
-        let envelope = self.seal_as_service(environment)?;
+        let draft = self.draft(environment)?;
+        let envelope = self.signing.sign_as_service(&layout, environment.initiator(), draft)?;
         let client = connect::orchestrator(&layout, PIPELINE).await?;
         let withdrawal = client.cancel(&envelope).await;
         let withdrawal = withdrawal.map_err(|error| Failure::answered("orchestrator", &error))?;
@@ -75,24 +79,10 @@ impl Cancel {
         })
     }
 
-    fn seal_as_service(&self, environment: &Environment) -> Result<Envelope> {
-        let key = SigningKey::read(&environment.layout().service_key(environment.initiator()))?;
-        let statement = Whole {
-            header: clock::header(environment.genesis()?.hash(), VALIDITY)?,
-            body: self.body(),
-        };
-        seal(&statement, &key).map_err(Failure::failed)
-    }
-
     async fn as_officer(&self, environment: &Environment, officer: &PrincipalId, output: Output) -> Result<Exit> {
         let layout = environment.layout();
         let genesis = environment.genesis()?;
-        let draft = Draft {
-            deployment: genesis.hash(),
-            validity: VALIDITY,
-            body: self.body(),
-        };
-        let envelope = match self.signing.sign(&layout, officer, draft)? {
+        let envelope = match self.signing.sign(&layout, officer, self.draft(environment)?)? {
             Signed::Envelope(envelope) => envelope,
             Signed::Printed { file, command } => {
                 output.report(&crate::approvals::Printed { file, command })?;

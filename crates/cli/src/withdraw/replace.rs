@@ -8,14 +8,16 @@ use std::{path::PathBuf, time::Duration as Span};
 use clap::Args;
 use countersign_bundle::Bundle;
 use countersign_client::{State, Until, Withdrawal};
-use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, WithdrawalId};
+use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, PrincipalId, WithdrawalId};
 
 use super::{PIPELINE, Shown, as_last_seen, ask::Ask, shown, stored::Stored};
 use crate::{
+    approvals::Printed,
     bundle_files, connect,
     environment::Environment,
     failure::{Exit, Failure, Result},
     output::Output,
+    signing::Signed,
     transaction::{self, Unsigned},
 };
 
@@ -23,11 +25,11 @@ use crate::{
 ///
 /// Only a request that was submitted with --template can be replaced. On EVM networks keep the nonce and raise the price of gas, on
 /// Bitcoin spend the same outputs with a higher fee, on Solana keep the durable nonce or wait until the blockhash has expired. What
-/// replaces it counts against limits once, at the higher of both. A fee over the request's ceiling needs --fee-ceiling, and what was
-/// approved under the old ceiling must be approved anew.
+/// replaces it counts against limits once, at the higher of both. A fee over the request's ceiling needs --fee-ceiling of the initiator
+/// or, with --as, of an officer, and what was approved under the old ceiling must be approved anew.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: as in `withdraw show`. With --wait the exit code is that of the replacement: 0 signed, 3 denied, 4 approvals pending, 5 malformed"
+    after_help = "JSON: as in `withdraw show`, or {file, command} with --print-message. With --wait the exit code is that of the replacement: 0 signed, 3 denied, 4 approvals pending, 5 malformed"
 )]
 pub(crate) struct Replace {
     /// The withdrawal (wd_…).
@@ -65,7 +67,8 @@ impl Replace {
         let environment = Environment::open(&self.dir)?;
         let layout = environment.layout();
         let bundle = bundle_files::load(&layout.bundle())?;
-        let client = connect::orchestrator(&layout, PIPELINE).await?;
+        let caller = self.raise.officer().map_or(PIPELINE, PrincipalId::as_str);
+        let client = connect::orchestrator(&layout, caller).await?;
         let known = client.withdrawal(&self.id).await;
         let known = known.map_err(|error| Failure::answered("orchestrator", &error))?;
         let stored = Stored::of(&layout, &known.reference, self.id)?;
@@ -77,9 +80,14 @@ impl Replace {
         if let Some(stored) = &stored {
             certify::certify(stored, &parsed, bundle.registry())?;
         }
+        self.raise.certify(&environment, bundle.roster())?;
         let raised = self.raise.sign(&environment, &known, &parsed, bundle.registry())?;
-        let added = match &raised {
-            Some(raised) => client.replace(&self.id, &unsigned.bytes, raised).await,
+        let added = match raised {
+            Some(Signed::Envelope(raised)) => client.replace(&self.id, &unsigned.bytes, &raised).await,
+            Some(Signed::Printed { file, command }) => {
+                output.report(&Printed { file, command })?;
+                return Ok(Exit::Done);
+            }
             None => client.add_attempt(&self.id, &unsigned.bytes).await,
         };
         let mut withdrawal = added.map_err(|error| Failure::answered("orchestrator", &error))?;

@@ -46,6 +46,22 @@ fn cancelling(caller: &Caller) -> Result<Scope, Status> {
     }
 }
 
+/// Which withdrawals a caller may bring attempts for. A person brings one with the ceiling that they raise: whether they may, the
+/// signer knows, and an attempt without a word of theirs is the pipeline's to bring.
+fn replacing_in(caller: &Caller, is_raised: bool) -> Result<Scope, Status> {
+    match caller {
+        Caller::Pipeline { tenant, .. } => Ok(Scope::Tenant(tenant.clone())),
+        Caller::Person(_) if is_raised => Ok(Scope::All),
+        Caller::Person(_) => Err(not_allowed(
+            caller,
+            "replace transactions without raising their fee ceiling",
+        )),
+        Caller::Auditor(_) | Caller::Observer(_) | Caller::Attester(_) | Caller::Orchestrator(_) => {
+            Err(not_allowed(caller, "replace transactions"))
+        }
+    }
+}
+
 /// A replace statement that is about the withdrawal of its attempt.
 fn replacing(
     caller: &Caller,
@@ -100,7 +116,7 @@ impl Api {
     }
 
     async fn add(&self, caller: &Caller, message: v1::AddAttemptRequest) -> Result<v1::Withdrawal, Status> {
-        let scope = Scope::Tenant(creating(caller)?.clone());
+        let scope = replacing_in(caller, message.replace.is_some())?;
         let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
         let replace = match message.replace {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_approval::{Body, Envelope, FeeCeiling, Replace, Statement, seal};
+use countersign_approval::{Body, Envelope, FeeCeiling, Replace, Roster, Statement};
 use countersign_chains::Registry;
 use countersign_client::Withdrawal;
-use countersign_types::{Duration, ParsedTransaction, Tag, WithdrawalId};
+use countersign_types::{Duration, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::{
     environment::{Environment, Layout},
     failure::{Failure, Result},
     files,
-    keys::SigningKey,
+    signing::{Draft, Signed, SigningOptions},
     transaction,
     withdraw::amounts,
 };
@@ -36,9 +36,11 @@ pub(super) struct Raise {
     /// How long the raised ceiling may be on its way to the signer. Once it is there it stays.
     #[arg(long, value_name = "TIME", default_value = "24h", requires = "fee_ceiling")]
     valid_for: Duration,
-    /// The initiator's key file. Default: services/<initiator>.key of the environment.
-    #[arg(long, value_name = "FILE", requires = "fee_ceiling")]
-    key: Option<PathBuf>,
+    /// Raise it as an officer, not as the initiating service (whose key is services/<initiator>.key of the environment).
+    #[arg(long = "as", value_name = "PERSON", requires = "fee_ceiling")]
+    officer: Option<PrincipalId>,
+    #[command(flatten)]
+    signing: SigningOptions,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,11 +50,30 @@ struct Record {
     withdrawal: WithdrawalId,
     fee_ceiling: FeeCeiling,
     reason: String,
+    /// The officer who raised it; absent for the initiator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    officer: Option<PrincipalId>,
     /// The DSSE envelope.
     envelope: Value,
 }
 
 impl Raise {
+    /// Who raises it, if not the initiator.
+    pub(super) fn officer(&self) -> Option<&PrincipalId> {
+        self.officer.as_ref()
+    }
+
+    /// Refuses whose word the signer would not count.
+    pub(super) fn certify(&self, environment: &Environment, roster: &Roster) -> Result<()> {
+        let Some(person) = &self.officer else { return Ok(()) };
+        let initiating = roster.initiating_people(environment.initiator());
+        if roster.is_officer(person) || initiating.contains(person) {
+            return Ok(());
+        }
+        let why = format!("`{person}` is neither an officer nor among the people who initiate");
+        Err(Failure::refused(Tag::StatementNotPermitted, why))
+    }
+
     /// The statement, where one was asked for: the stored one again, or a new one, stored.
     pub(super) fn sign(
         &self,
@@ -60,38 +81,55 @@ impl Raise {
         known: &Withdrawal,
         parsed: &ParsedTransaction,
         registry: &Registry,
-    ) -> Result<Option<Envelope>> {
-        let Some(text) = &self.fee_ceiling else { return Ok(None) };
+    ) -> Result<Option<Signed>> {
+        let Some(text) = &self.fee_ceiling else {
+            return match self.signing.is_default() {
+                true => Ok(None),
+                false => Err(Failure::usage(
+                    "only a raised ceiling is signed: name it with --fee-ceiling",
+                )),
+            };
+        };
         let replace = Replace {
             withdrawal: known.id,
             fee_ceiling: ceiling(text, known, parsed, registry)?,
             reason: self.reason.clone(),
         };
         let path = path(&environment.layout(), known, parsed);
-        if let Some(envelope) = read(&path, &replace)? {
-            return Ok(Some(envelope));
+        if let Some(envelope) = read(&path, &replace, self.officer.as_ref())? {
+            return Ok(Some(Signed::Envelope(envelope)));
         }
-        let envelope = self.seal(environment, &replace)?;
+        let envelope = match self.seal(environment, &replace)? {
+            Signed::Envelope(envelope) => envelope,
+            printed @ Signed::Printed { .. } => return Ok(Some(printed)),
+        };
         let record = Record {
             format: FORMAT.to_owned(),
             withdrawal: replace.withdrawal,
             fee_ceiling: replace.fee_ceiling,
             reason: replace.reason,
+            officer: self.officer.clone(),
             envelope: serde_json::from_slice(&envelope.to_bytes()).map_err(Failure::failed)?,
         };
         files::create_folder(&environment.layout().requests())?;
         files::write_json(&path, &record)?;
-        Ok(Some(envelope))
+        Ok(Some(Signed::Envelope(envelope)))
     }
 
-    fn seal(&self, environment: &Environment, replace: &Replace) -> Result<Envelope> {
-        let statement = Statement {
-            header: clock::header(environment.genesis()?.hash(), self.valid_for)?,
+    fn seal(&self, environment: &Environment, replace: &Replace) -> Result<Signed> {
+        let draft = Draft {
+            deployment: environment.genesis()?.hash(),
+            validity: self.valid_for,
             body: Body::Replace(replace.clone()),
         };
-        let default = || environment.layout().service_key(environment.initiator());
-        let key = SigningKey::read(&self.key.clone().unwrap_or_else(default))?;
-        seal(&statement, &key).map_err(Failure::failed)
+        let layout = environment.layout();
+        match &self.officer {
+            Some(officer) => self.signing.sign(&layout, officer, draft),
+            None => self
+                .signing
+                .sign_as_service(&layout, environment.initiator(), draft)
+                .map(Signed::Envelope),
+        }
     }
 }
 
@@ -122,7 +160,7 @@ fn path(layout: &Layout, known: &Withdrawal, parsed: &ParsedTransaction) -> Path
 }
 
 /// The stored statement, if it says the same and still counts. Another one replaces it: the signer takes the highest ceiling.
-fn read(path: &std::path::Path, replace: &Replace) -> Result<Option<Envelope>> {
+fn read(path: &std::path::Path, replace: &Replace, officer: Option<&PrincipalId>) -> Result<Option<Envelope>> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -133,7 +171,8 @@ fn read(path: &std::path::Path, replace: &Replace) -> Result<Option<Envelope>> {
     }
     let is_same = record.withdrawal == replace.withdrawal
         && record.fee_ceiling == replace.fee_ceiling
-        && record.reason == replace.reason;
+        && record.reason == replace.reason
+        && record.officer.as_ref() == officer;
     let envelope = serde_json::to_vec(&record.envelope).map_err(Failure::failed)?;
     let envelope = Envelope::parse(&envelope).map_err(|error| broken(&error.to_string()))?;
     let statement = Statement::parse(envelope.kind(), envelope.payload());
