@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::statement::Bounded;
 
+/// One of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attestation<'a> {
+    /// What an asset is worth.
+    Price(&'a Quote),
+    /// Whether a payment passed.
+    Screening(&'a Screening),
+    /// Whether a destination belongs to a customer.
+    AddressBook(&'a BookEntry),
+}
+
 /// A price statement's body: what one whole unit of an asset is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -106,20 +106,11 @@ pub fn certify_subject(
     previous: Option<BundleDigest>,
 ) -> Result<Option<UtcSeconds>, ActivationError> {
     // Half a quorum for now and half for next month is no quorum for either.
-    let agreed = statements.iter().find_map(|first| match &first.statement().body {
-        Body::Activation(activation) => Some(activation.not_before),
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_)
-        | Body::Veto(_) => None,
+    let agreed = statements.iter().find_map(|first| {
+        let Body::Activation(activation) = &first.statement().body else {
+            return None;
+        };
+        Some(activation.not_before)
     });
     for statement in statements {
         let signer = statement.signer();

@@ -39,7 +39,7 @@ mod sshsig;
 mod statement;
 mod verify;
 
-pub use attestation::{BookEntry, BookState, Quote, Screening, ScreeningResult};
+pub use attestation::{Attestation, BookEntry, BookState, Quote, Screening, ScreeningResult};
 pub use countersign_types::TemplateKind;
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use error::StatementError;

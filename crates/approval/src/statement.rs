@@ -4,8 +4,8 @@ use countersign_types::{GenesisHash, StatementNonce, Timestamp, UtcSeconds, Vali
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Activation, Approval, BookEntry, Cancel, Freeze, Kind, Observation, Quote, Rejection, Replace, Request, Screening,
-    StatementError, Thaw, Veto, error::shown,
+    Activation, Approval, Attestation, BookEntry, Cancel, Freeze, Kind, Observation, Quote, Rejection, Replace,
+    Request, Screening, StatementError, Thaw, Veto, error::shown,
 };
 
 /// The recovery epoch that a journal starts in; each recovery by the quorum adds one and voids older statements.
@@ -112,6 +112,25 @@ impl Body {
             Self::Screening(_) => Kind::Screening,
             Self::AddressBook(_) => Kind::AddressBook,
             Self::Veto(_) => Kind::Veto,
+        }
+    }
+
+    /// What a service attests; `None` where it is anything else.
+    pub fn attestation(&self) -> Option<Attestation<'_>> {
+        match self {
+            Self::Price(quote) => Some(Attestation::Price(quote)),
+            Self::Screening(screening) => Some(Attestation::Screening(screening)),
+            Self::AddressBook(entry) => Some(Attestation::AddressBook(entry)),
+            Self::Request(_)
+            | Self::Approval(_)
+            | Self::Rejection(_)
+            | Self::Cancel(_)
+            | Self::Activation(_)
+            | Self::Observation(_)
+            | Self::Freeze(_)
+            | Self::Thaw(_)
+            | Self::Veto(_)
+            | Self::Replace(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{
-    Body, BookEntry, BookState, Header, Payment, Quote, Request, Roster, Screening, ScreeningResult, Verified,
+    Attestation, BookEntry, BookState, Header, Payment, Quote, Request, Roster, Screening, ScreeningResult, Verified,
 };
 use countersign_bundle::Bundle;
 use countersign_policy::{DestinationFacts, Evaluation, Price, Prices, Wants};
@@ -114,10 +114,13 @@ impl<'a> Witnesses<'a> {
 
     fn hear(&self, seen: &'a Seen) -> Result<Option<Word<'a>>, Reason> {
         let Ok(verified) = &seen.verified else { return Ok(None) };
+        let Some(attestation) = verified.statement().body.attestation() else {
+            return Ok(None);
+        };
         let signer = verified.signer();
-        match &verified.statement().body {
-            Body::Price(quote) => self.hear_quote(verified, quote, seen),
-            Body::Screening(screening) => {
+        match attestation {
+            Attestation::Price(quote) => self.hear_quote(verified, quote, seen),
+            Attestation::Screening(screening) => {
                 self.certify_service(signer)?;
                 if screening.withdrawal != self.withdrawal {
                     let message = format!("a screening of `{signer}` is not about {}", self.withdrawal);
@@ -132,7 +135,7 @@ impl<'a> Witnesses<'a> {
                 self.certify_past(signer, screening.screened_at.to_timestamp())?;
                 Ok(Some(Word::Screening(signer, screening)))
             }
-            Body::AddressBook(entry) => {
+            Attestation::AddressBook(entry) => {
                 self.certify_service(signer)?;
                 if entry.tenant != *self.tenant {
                     let message = format!("`{signer}` knows a customer of tenant `{}`", entry.tenant);
@@ -145,16 +148,6 @@ impl<'a> Witnesses<'a> {
                 let since = self.standing(verified, seen, at)?;
                 Ok(Some(Word::Entry(signer, entry, since)))
             }
-            Body::Request(_)
-            | Body::Approval(_)
-            | Body::Rejection(_)
-            | Body::Cancel(_)
-            | Body::Activation(_)
-            | Body::Observation(_)
-            | Body::Freeze(_)
-            | Body::Thaw(_)
-            | Body::Veto(_)
-            | Body::Replace(_) => Ok(None),
         }
     }
 
@@ -489,40 +482,33 @@ fn ask<'o>(
 pub fn is_wanted(verified: &Verified, wants: &Wants, request: &Request, parsed: Option<&ParsedTransaction>) -> bool {
     let signer = verified.signer();
     let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
-    match &verified.statement().body {
-        Body::Price(quote) => {
+    let Some(attestation) = verified.statement().body.attestation() else {
+        return false;
+    };
+    match attestation {
+        Attestation::Price(quote) => {
             wants.currencies.contains(&quote.currency)
                 && effects.iter().any(|effect| effect.asset() == Some(&quote.asset))
         }
-        Body::Screening(screening) => {
+        Attestation::Screening(screening) => {
             let pays = |effect: &Effect| effect.destination() == Some(&screening.destination);
             wants.attesters.contains(signer) && effects.iter().any(pays)
         }
-        Body::AddressBook(entry) => {
+        Attestation::AddressBook(entry) => {
             let pays = |payment: &Payment| {
                 payment.subject.as_ref() == Some(&entry.subject) && payment.destination == entry.destination
             };
             wants.books.contains(signer) && entry.tenant == request.tenant && request.payments.iter().any(pays)
         }
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_) => false,
     }
 }
 
 /// What an attestation is about, as the journal keeps its order: an attestation never stands behind a later one of the same
 /// service on the same matter. `None` for other statements.
 pub fn matter(verified: &Verified) -> Option<(String, u64)> {
-    match &verified.statement().body {
-        Body::Price(quote) => Some((format!("price {} {}", quote.asset, quote.currency), quote.sequence)),
-        Body::Screening(screening) => {
+    Some(match verified.statement().body.attestation()? {
+        Attestation::Price(quote) => (format!("price {} {}", quote.asset, quote.currency), quote.sequence),
+        Attestation::Screening(screening) => {
             let Screening {
                 check,
                 withdrawal,
@@ -531,24 +517,14 @@ pub fn matter(verified: &Verified) -> Option<(String, u64)> {
                 ..
             } = screening;
             let matter = format!("screening {check} {withdrawal} {destination} {asset}");
-            Some((matter, screening.sequence))
+            (matter, screening.sequence)
         }
-        Body::AddressBook(entry) => {
+        Attestation::AddressBook(entry) => {
             let (tenant, subject) = (&entry.tenant, &entry.subject);
             let matter = format!("address-book {tenant} {subject} {}", entry.destination);
-            Some((matter, entry.sequence))
+            (matter, entry.sequence)
         }
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_) => None,
-    }
+    })
 }
 
 #[cfg(test)]

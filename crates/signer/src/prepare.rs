@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Body, BookState, Envelope, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified, verify,
+    Attestation, Body, BookState, Envelope, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified,
+    verify,
 };
 use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};
@@ -62,28 +63,15 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(crate) fn new(from: Ingredients) -> Result<Self, SignerError> {
         let verified = verify(&from.decoded.request, from.bundle.roster())?;
-        let request = match &verified.statement().body {
-            Body::Request(request) => request.as_ref().clone(),
-            Body::Approval(_)
-            | Body::Rejection(_)
-            | Body::Cancel(_)
-            | Body::Activation(_)
-            | Body::Observation(_)
-            | Body::Freeze(_)
-            | Body::Thaw(_)
-            | Body::Veto(_)
-            | Body::Replace(_)
-            | Body::Price(_)
-            | Body::Screening(_)
-            | Body::AddressBook(_) => {
-                let reason = "it is not a request".to_owned();
-                return Err(StatementError::Payload {
-                    kind: Kind::Request,
-                    reason,
-                }
-                .into());
+        let Body::Request(request) = &verified.statement().body else {
+            let reason = "it is not a request".to_owned();
+            return Err(StatementError::Payload {
+                kind: Kind::Request,
+                reason,
             }
+            .into());
         };
+        let request = request.as_ref().clone();
         let mut journaled = Vec::new();
         let (mut observations, mut attestations) = (0_usize, 0_usize);
         for statement in from.journaled {
@@ -289,24 +277,11 @@ pub(crate) fn ages_from(bundle: &Bundle, request: &Request) -> AgesFrom {
 
 /// An observer on a network, and where it is in its order. `None` for other statements.
 pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u64)> {
-    match &verified.statement().body {
-        Body::Observation(observation) => {
-            let source = (verified.signer().clone(), observation.network.clone());
-            Some((source, observation.sequence))
-        }
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => None,
-    }
+    let Body::Observation(observation) = &verified.statement().body else {
+        return None;
+    };
+    let source = (verified.signer().clone(), observation.network.clone());
+    Some((source, observation.sequence))
 }
 
 /// A statement as it is seen when it is journaled now.
@@ -421,23 +396,15 @@ pub(crate) fn room(kind: Kind) -> u64 {
 /// How many statements of its signer leave room for this one. What a service says against a payment has room of its own, behind
 /// everything that whoever collects attestations can have journaled before.
 pub(crate) fn room_for(verified: &Verified) -> u64 {
+    let is_against = match verified.statement().body.attestation() {
+        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Fail,
+        Some(Attestation::AddressBook(entry)) => entry.entry == BookState::Removed,
+        Some(Attestation::Price(_)) | None => false,
+    };
     let room = room(verified.envelope().kind());
-    match &verified.statement().body {
-        Body::Screening(screening) if screening.result == ScreeningResult::Fail => room.saturating_add(16),
-        Body::AddressBook(entry) if entry.entry == BookState::Removed => room.saturating_add(16),
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => room,
+    match is_against {
+        true => room.saturating_add(16),
+        false => room,
     }
 }
 

@@ -326,21 +326,10 @@ pub(crate) fn unclaimed(bundle: &Bundle, key: &ConflictKey) -> Option<WalletId> 
 fn wallet_of(history: &WithdrawalHistory) -> Result<WalletId, SignerError> {
     let envelope = Envelope::parse(&history.request.envelope)?;
     let statement = Statement::parse(envelope.kind(), envelope.payload())?;
-    match statement.body {
-        Body::Request(request) => Ok(request.wallet),
-        Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => Err(JournalError::Damaged("a withdrawal without a request".to_owned()).into()),
-    }
+    let Body::Request(request) = statement.body else {
+        return Err(JournalError::Damaged("a withdrawal without a request".to_owned()).into());
+    };
+    Ok(request.wallet)
 }
 
 /// The request of a withdrawal; `None` where its signer has left the roster.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Body, BookState, ScreeningResult, Verified};
+use countersign_approval::{Attestation, Body, BookState, ScreeningResult, Verified};
 use countersign_decision::{Seen, matter};
 use countersign_types::{PrincipalId, StatementDigest, Timestamp};
 
@@ -19,20 +19,10 @@ fn is_removal(verified: &Verified) -> bool {
 /// Whether a statement counts only together with the decision that it allows. Quotes and passed screenings go stale and come
 /// again while people think: they are journaled once they were of use. What speaks against a payment is journaled at once.
 pub(crate) fn is_passing(verified: &Verified) -> bool {
-    match &verified.statement().body {
-        Body::Price(_) => true,
-        Body::Screening(screening) => screening.result == ScreeningResult::Pass,
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_)
-        | Body::AddressBook(_) => false,
+    match verified.statement().body.attestation() {
+        Some(Attestation::Price(_)) => true,
+        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Pass,
+        Some(Attestation::AddressBook(_)) | None => false,
     }
 }
 

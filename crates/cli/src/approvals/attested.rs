@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_approval::{Body, BookState, ScreeningResult, Verified};
+use countersign_approval::{Attestation as Stated, BookState, ScreeningResult, Verified};
 use countersign_decision::{DecisionEntry, Seen};
 use countersign_types::{PrincipalId, Tag};
 use serde::Serialize;
@@ -41,36 +41,26 @@ pub(super) fn among(statements: &[Seen], entry: &DecisionEntry) -> Vec<Attestati
 }
 
 fn said(verified: &Verified) -> Option<String> {
-    match &verified.statement().body {
-        Body::Price(quote) => {
+    Some(match verified.statement().body.attestation()? {
+        Stated::Price(quote) => {
             let (asset, price, currency, at) = (&quote.asset, quote.price, quote.currency, quote.observed_at);
-            Some(format!("one {asset} is worth {price} {currency} ({at})"))
+            format!("one {asset} is worth {price} {currency} ({at})")
         }
-        Body::Screening(screening) => {
+        Stated::Screening(screening) => {
             let word = match screening.result {
                 ScreeningResult::Pass => "passed",
                 ScreeningResult::Fail => "FAILED",
             };
             let (amount, asset, at) = (screening.amount, &screening.asset, screening.screened_at);
             let (check, destination) = (screening.check, &screening.destination);
-            Some(format!("{check} {word} for {amount} {asset} to {destination} ({at})"))
+            format!("{check} {word} for {amount} {asset} to {destination} ({at})")
         }
-        Body::AddressBook(entry) => {
+        Stated::AddressBook(entry) => {
             let (subject, destination) = (&entry.subject, &entry.destination);
-            Some(match entry.entry {
+            match entry.entry {
                 BookState::Registered { at } => format!("{destination} is of {subject} since {at}"),
                 BookState::Removed => format!("{destination} is NOT of {subject} any more"),
-            })
+            }
         }
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Replace(_) => None,
-    }
+    })
 }

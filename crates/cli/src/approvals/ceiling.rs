@@ -65,22 +65,10 @@ impl Ceiling {
 /// Who raised it to this. The decision took one of them; equal ones say the same.
 fn raising<'s>(seen: &'s Seen, effective: &FeeCeiling) -> Option<(&'s PrincipalId, &'s Replace)> {
     let verified = seen.verified.as_ref().ok()?;
-    match &verified.statement().body {
-        Body::Replace(replace) if replace.fee_ceiling == *effective => Some((verified.signer(), replace)),
-        Body::Replace(_)
-        | Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => None,
-    }
+    let Body::Replace(replace) = &verified.statement().body else {
+        return None;
+    };
+    (replace.fee_ceiling == *effective).then(|| (verified.signer(), replace))
 }
 
 impl fmt::Display for Ceiling {

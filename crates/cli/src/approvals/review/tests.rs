@@ -486,10 +486,11 @@ fn a_raised_ceiling_is_shown_from_old_to_new_and_bound() {
         fee_ceiling,
         policy: reviewed.policy,
     };
-    let now = clock::now().unwrap();
     let new = approval(&fixture, "alice", item(reviewed.fee_ceiling.bound()));
-    certify_counts(&fixture.trust(), id, &task, &new, now).unwrap();
     let old = approval(&fixture, "alice", item(reviewed.request.fee_ceiling.clone()));
+    // Not before they were made.
+    let now = clock::now().unwrap();
+    certify_counts(&fixture.trust(), id, &task, &new, now).unwrap();
     let failure = certify_counts(&fixture.trust(), id, &task, &old, now).unwrap_err();
     assert_eq!(failure.tag(), Some(Tag::ApprovalFeeCeilingMismatch));
 }
