@@ -16,8 +16,8 @@ use countersign_policy::DestinationLists;
 use countersign_types::{BundleDigest, ListId, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
 use crate::{
-    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, entries, past,
-    pipeline::MAX_ROUNDS, prepare::room, propose, ruling::Changes,
+    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, changes::Changes,
+    entries, past, pipeline::MAX_ROUNDS, prepare::room, propose,
 };
 
 /// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.

@@ -10,7 +10,7 @@ use countersign_decision::{Decision, EntryError, FreezeCause, FreezeFact, Seen};
 use countersign_policy::{Breaker, Frozen, Policy, Trip};
 use countersign_types::{Effect, FreezeId, ParsedTransaction, PrincipalId, Tag, Timestamp, WalletId, WithdrawalId};
 
-use crate::{LedgerView, TallyQuery, Write, freezes::freeze_now, ruling::Changes, watch::ForeignSpend};
+use crate::{LedgerView, TallyQuery, Write, changes::Changes, freezes::freeze_now, watch::ForeignSpend};
 
 /// What networks with authorized payments are marked under.
 const NETWORKS: &str = "networks";

@@ -7,7 +7,9 @@ use countersign_decision::{
 };
 use countersign_types::{Destination, Duration, FreezeId, PrincipalId, Timestamp};
 
-use crate::{FreezeRecord, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, propose, ruling::Changes};
+use crate::{
+    FreezeRecord, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, changes::Changes, propose,
+};
 
 /// A freeze as decisions see it.
 pub(crate) fn freeze_fact(record: &FreezeRecord) -> FreezeFact {

@@ -24,6 +24,7 @@ mod alarm;
 mod authorization;
 mod backend;
 mod breakers;
+mod changes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod entries;

@@ -14,11 +14,11 @@ use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId}
 use crate::{
     JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
     activation::{self, Proposing},
+    changes::Changes,
     freezes::{Thawing, certify_freeze, certify_thaw, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
     prepare::{about, room_for, subjects},
     propose,
-    ruling::Changes,
     watch::{Rejecting, Reporting},
     words::{Matter, replaces, word},
 };

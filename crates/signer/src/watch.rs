@@ -15,10 +15,10 @@ use countersign_types::{
 use crate::{
     JournalError, LedgerView, Reads, Signer, SignerError, Verdict, WithdrawalHistory, Write,
     breakers::{Adds, Suspect, is_voice, rejections},
+    changes::Changes,
     freezes::freeze_now,
     prepare::subjects,
     propose,
-    ruling::Changes,
 };
 
 /// A withdrawal that the journal knows.
