@@ -71,7 +71,7 @@ pub struct PriceSourceRecord {
     pub currency: Currency,
     /// How many of them make a price.
     pub threshold: u32,
-    /// Services, no two operated by the same person.
+    /// Services, no two operated by the same person, and none by one behind an initiator.
     pub members: Vec<PrincipalId>,
     /// The oldest that a quote may be.
     pub max_age: Duration,

@@ -140,7 +140,7 @@ pub struct ObserverRecord {
     pub network: ChainId,
     /// How many of them make a fact.
     pub threshold: u32,
-    /// Services, each with a node of its own, no two operated by the same person.
+    /// Services, each with a node of its own, no two operated by the same person, and none by one behind an initiator.
     pub members: Vec<PrincipalId>,
 }
 
@@ -182,6 +182,22 @@ fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
         path: path.into(),
         problem: problem.to_string(),
     }
+}
+
+/// See [`Roster::conflict`].
+fn conflict<'r>(
+    operators: &'r BTreeMap<PrincipalId, BTreeSet<PrincipalId>>,
+    initiators: &'r BTreeMap<TenantId, BTreeSet<PrincipalId>>,
+    service: &PrincipalId,
+) -> Option<(&'r PrincipalId, &'r PrincipalId)> {
+    let people = operators.get(service)?;
+    initiators.values().flatten().find_map(|initiator| {
+        let person = match operators.get(initiator) {
+            Some(operators) => people.intersection(operators).next(),
+            None => people.get(initiator),
+        };
+        Some((person?, initiator))
+    })
 }
 
 impl Roster {
@@ -258,6 +274,11 @@ impl Roster {
             .get(id)
             .cloned()
             .unwrap_or_else(|| BTreeSet::from([id.clone()]))
+    }
+    /// A person behind a service who is behind an initiator too, and that initiator: what the service says of withdrawals is
+    /// their own word about what they ask for.
+    pub fn conflict(&self, service: &PrincipalId) -> Option<(&PrincipalId, &PrincipalId)> {
+        conflict(&self.operators, &self.initiators, service)
     }
     /// Who activates the next bundle.
     pub fn admins(&self) -> &Quorum {
@@ -451,12 +472,6 @@ impl Build {
     fn price_sources(&mut self, records: &[PriceSourceRecord]) {
         for (n, record) in records.iter().enumerate() {
             let path = format!("price-sources[{n}]");
-            for (m, id) in record.members.iter().enumerate() {
-                if self.initiators.values().any(|principals| principals.contains(id)) {
-                    let problem = format!("`{id}` initiates withdrawals, so it does not value them");
-                    self.errors.push(wrong(format!("{path}.members[{m}]"), problem));
-                }
-            }
             let Some(quorum) = self.voices(&path, record.threshold, &record.members) else {
                 continue;
             };
@@ -483,16 +498,19 @@ impl Build {
             .ok()
     }
 
-    /// Voices are services; whoever operates two of them would be two voices.
+    /// Voices are services whose people ask for nothing that they speak of; whoever operates two of them would be two voices.
     fn voicing_services(&mut self, path: &str, members: &[PrincipalId]) {
         let mut operated: BTreeMap<PrincipalId, PrincipalId> = BTreeMap::new();
         for (m, id) in members.iter().enumerate() {
             let path = format!("{path}.members[{m}]");
-            let Some(operators) = self.operators.get(id) else {
+            let Some(operators) = self.operators.get(id).cloned() else {
                 let problem = format!("`{id}` is not a service of the roster");
                 self.errors.push(wrong(path, problem));
                 continue;
             };
+            if let Some(problem) = self.asks_too(id) {
+                self.errors.push(wrong(path.clone(), problem));
+            }
             for person in operators {
                 if let Some(other) = operated.insert(person.clone(), id.clone())
                     && other != *id
@@ -502,6 +520,20 @@ impl Build {
                 }
             }
         }
+    }
+
+    /// What is wrong with a voice that initiates, or whose people do.
+    fn asks_too(&self, service: &PrincipalId) -> Option<String> {
+        if self.initiators.values().any(|principals| principals.contains(service)) {
+            return Some(format!(
+                "`{service}` initiates withdrawals: what it says of them proves nothing"
+            ));
+        }
+        let (person, initiator) = conflict(&self.operators, &self.initiators, service)?;
+        Some(format!(
+            "`{person}` operates `{service}` and is behind the initiator `{initiator}`: name a service whose people ask for no \
+             withdrawals"
+        ))
     }
 
     /// A set of known people; services are refused. None if it repeats somebody or is too large, which is noted.

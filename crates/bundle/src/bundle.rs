@@ -136,7 +136,7 @@ impl Bundle {
         let Loaded {
             policy,
             invariants,
-            requires: _,
+            asking: _,
             ids: places,
         } = loaded;
         Ok(Self {

@@ -105,6 +105,9 @@ pub enum Problem {
         /// The currency.
         currency: Currency,
     },
+    /// A bound in a currency of which nothing will ever be known.
+    #[error("the rule is in {0}, and nobody quotes prices in it: name its `price-sources` in roster.yaml")]
+    NobodyQuotes(Currency),
     /// An asset that calls itself money.
     #[error("`{0}` is a currency, and no asset may have its symbol")]
     CurrencySymbol(Currency),
@@ -197,6 +200,19 @@ pub enum Problem {
     /// Whoever asks for withdrawals would attest them.
     #[error("service `{0}` initiates withdrawals, so what it attests proves nothing: name another one")]
     InitiatingService(PrincipalId),
+    /// The same people would ask for withdrawals and attest them.
+    #[error(
+        "`{person}` operates service `{service}` and is behind the initiator `{initiator}`, so what it attests proves nothing: \
+         name a service whose people ask for no withdrawals"
+    )]
+    ConflictedService {
+        /// Who would attest.
+        service: PrincipalId,
+        /// Who is behind both.
+        person: PrincipalId,
+        /// Who asks.
+        initiator: PrincipalId,
+    },
     /// A rule that does not hold together.
     #[error(transparent)]
     Rule(#[from] PolicyError),
@@ -387,6 +403,8 @@ impl LoadError {
             | Problem::BadWordValue
             | Problem::UnknownService(_)
             | Problem::InitiatingService(_)
+            | Problem::ConflictedService { .. }
+            | Problem::NobodyQuotes(_)
             | Problem::Rule(_)
             | Problem::Roster(_)
             | Problem::Registry(_)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Roster, fill_seats};
 use countersign_chains::Registry;
-use countersign_policy::{Actor, Obligations, Require};
-use countersign_types::{GroupId, PrincipalId, WalletRecord};
+use countersign_policy::{Actor, Conditions, Obligations};
+use countersign_types::{GroupId, PrincipalId, RuleId, WalletRecord};
 
 use crate::{
     LoadError,
@@ -24,8 +24,17 @@ pub(crate) struct Reach<'a> {
     pub(crate) wallets: &'a Doc<'a, WalletsFile>,
 }
 
+/// A rule that asks for something.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    id: &'a RuleId,
+    conditions: &'a Conditions,
+    obligations: &'a Obligations,
+}
+
 impl Reach<'_> {
-    /// For each wallet and each initiator that a permit lets use it: the requires that can meet, joined, must be reachable.
+    /// For each wallet and each initiator that a permit lets use it: what the rules that can meet ask for, joined, must be
+    /// reachable.
     pub(crate) fn certify(&self, found: &mut Found) {
         for wallet in self.registry.wallets().iter() {
             let mut is_reached = false;
@@ -57,30 +66,44 @@ impl Reach<'_> {
         }
     }
 
-    /// Each require by itself, so that the one at fault is named; if all can be met alone, all of them together.
+    /// Every require, and every limit that asks for something above its soft maximum.
+    fn asking(&self) -> impl Iterator<Item = Asking<'_>> {
+        let policy = &self.loaded.policy;
+        let requires = policy.requires().map(|require| Asking {
+            id: require.id(),
+            conditions: require.conditions(),
+            obligations: require.obligations(),
+        });
+        let limits = policy.limits().filter_map(|limit| {
+            let (_, obligations) = limit.meter().soft.as_ref()?;
+            Some(Asking {
+                id: limit.id(),
+                conditions: limit.conditions(),
+                obligations,
+            })
+        });
+        requires.chain(limits)
+    }
+
+    /// Each rule by itself, so that the one at fault is named; if all can be met alone, all of them together.
     fn quorums(&self, actor: &Actor<'_>, wallet: &WalletRecord) -> Vec<LoadError> {
-        let concerned: Vec<&Require> = self
-            .loaded
-            .policy
-            .requires()
-            .filter(|require| require.conditions().may_concern(actor))
-            .collect();
-        let short = |require: &&&Require| !self.is_reachable(require.obligations(), actor.initiator);
+        let concerned = self.asking().filter(|rule| rule.conditions.may_concern(actor));
+        let concerned: Vec<Asking<'_>> = concerned.collect();
         let alone: Vec<LoadError> = concerned
             .iter()
-            .filter(short)
-            .map(|require| self.error(require, require.obligations(), actor.initiator, wallet))
+            .filter(|rule| !self.is_reachable(rule.obligations, actor.initiator))
+            .map(|rule| self.error(rule.id, rule.obligations, actor.initiator, wallet))
             .collect();
         if !alone.is_empty() {
             return alone;
         }
         let mut joined = Obligations::default();
-        for require in &concerned {
-            joined.join(require.obligations());
+        for rule in &concerned {
+            joined.join(rule.obligations);
         }
         match concerned.last() {
             Some(last) if !self.is_reachable(&joined, actor.initiator) => {
-                vec![self.error(last, &joined, actor.initiator, wallet)]
+                vec![self.error(last.id, &joined, actor.initiator, wallet)]
             }
             Some(_) | None => Vec::new(),
         }
@@ -105,7 +128,7 @@ impl Reach<'_> {
 
     fn error(
         &self,
-        require: &Require,
+        rule: &RuleId,
         obligations: &Obligations,
         initiator: &PrincipalId,
         wallet: &WalletRecord,
@@ -119,7 +142,7 @@ impl Reach<'_> {
             initiator: initiator.clone(),
             seats: seats.join(", "),
         };
-        let place = self.loaded.requires.get(require.id()).copied().unwrap_or(TOP);
+        let place = self.loaded.asking.get(rule).copied().unwrap_or(TOP);
         LoadError::new("policy.yaml", place, problem)
     }
 }

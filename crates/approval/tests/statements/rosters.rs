@@ -315,10 +315,20 @@ fn price_sources_are_independent_of_each_other_and_of_initiators() {
     assert_eq!(sources.max_spread().basis_points(), 200);
     assert_eq!(roster.price_sources(Currency::Eur), None);
     type Change = fn(&mut RosterFile);
-    let table: [(&str, &str, Change); 6] = [
+    let table: [(&str, &str, Change); 8] = [
         (
             "price-sources[0].members[0]",
-            "`bot` initiates withdrawals, so it does not value them",
+            "`bob` operates `feed-a` and is behind the initiator `bot`: name a service whose people ask for no withdrawals",
+            |f| f.services[0].operators = ids(&["bob"]),
+        ),
+        (
+            "price-sources[0].members[1]",
+            "`carol` operates `feed-b` and is behind the initiator `carol`: name a service whose people ask for no withdrawals",
+            |f| f.initiators[0].principals = ids(&["bot", "carol"]),
+        ),
+        (
+            "price-sources[0].members[0]",
+            "`bot` initiates withdrawals: what it says of them proves nothing",
             |f| f.price_sources[0].members = ids(&["bot", "feed-b"]),
         ),
         (

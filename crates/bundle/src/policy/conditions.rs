@@ -198,6 +198,10 @@ impl<T> Reader<'_, T> {
             }
         });
         for currency in currencies {
+            if self.names.roster.price_sources(currency).is_none() {
+                let problem = Problem::NobodyQuotes(currency);
+                self.errors.push(self.doc.value(&format!("{path}.id"), problem));
+            }
             let concerned = self.names.registry.assets().iter().map(|record| &record.id);
             let mut concerned = concerned.filter(|asset| named.is_none_or(|named| named.contains(asset)));
             let unpriced = concerned.find(|asset| !self.names.priced.contains(&((*asset).clone(), currency)));
@@ -276,7 +280,7 @@ impl Names<'_> {
         Ok(id)
     }
 
-    /// A service of the roster: what it attests is signed, and no person can be it.
+    /// A service of the roster: what it attests is signed, and no person can be it. Nobody behind it asks for withdrawals.
     pub(super) fn service(&self, text: &str) -> Result<PrincipalId, Problem> {
         let id: PrincipalId = text.parse()?;
         if !self.roster.contains(&id) || self.roster.is_person(&id) {
@@ -284,6 +288,14 @@ impl Names<'_> {
         }
         if self.roster.initiators().contains(&id) {
             return Err(Problem::InitiatingService(id));
+        }
+        if let Some((person, initiator)) = self.roster.conflict(&id) {
+            let (person, initiator) = (person.clone(), initiator.clone());
+            return Err(Problem::ConflictedService {
+                service: id,
+                person,
+                initiator,
+            });
         }
         Ok(id)
     }

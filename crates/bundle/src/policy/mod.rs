@@ -37,11 +37,11 @@ const MAX_SEATS: u64 = 64;
 /// The most invariants: each is proven by itself.
 const MAX_INVARIANTS: usize = 64;
 
-/// A policy, what must hold of it, and where each require asks for its approvals.
+/// A policy, what must hold of it, and where each require or soft limit asks for its approvals.
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
     pub(crate) invariants: Vec<Invariant>,
-    pub(crate) requires: BTreeMap<RuleId, Place>,
+    pub(crate) asking: BTreeMap<RuleId, Place>,
     /// Where the id of each rule and of each invariant stands.
     pub(crate) ids: BTreeMap<RuleId, Place>,
 }
@@ -81,18 +81,17 @@ pub(crate) fn load(bytes: &[u8], names: &Names<'_>, found: &mut Found) -> Option
     let errors = rules.reader.errors;
     let is_whole = errors.is_empty();
     errors.into_iter().for_each(|error| found.push(error));
-    let place = |(n, raw): (usize, &RawRequire)| {
-        Some((
-            raw.id.parse().ok()?,
-            doc.places.key(&format!("requires[{n}].approvals")),
-        ))
-    };
-    let requires = doc.raw.requires.iter().enumerate().filter_map(place).collect();
+    let place = |id: &str, path: String| Some((id.parse().ok()?, doc.places.key(&path)));
+    let requires = doc.raw.requires.iter().enumerate();
+    let requires = requires.filter_map(|(n, raw)| place(&raw.id, format!("requires[{n}].approvals")));
+    let limits = doc.raw.limits.iter().enumerate();
+    let limits = limits.filter_map(|(n, raw)| place(&raw.id, format!("limits[{n}].over-soft.approvals")));
+    let asking = requires.chain(limits).collect();
     match Policy::new(parts).and_then(|policy| policy.with_breakers(breakers)) {
         Ok(policy) => is_whole.then_some(Loaded {
             policy,
             invariants,
-            requires,
+            asking,
             ids,
         }),
         Err(error) => {

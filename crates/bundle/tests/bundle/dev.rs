@@ -247,6 +247,8 @@ fn what_the_writers_write_loads() {
         "initiators": [{ "tenant": "demo", "principals": ["payout-service"] }],
         "admins": { "threshold": 2, "members": ["alice", "bob", "carol"] },
         "officers": ["dave"],
+        "price-sources": [{ "currency": "USD", "threshold": 1, "members": ["screening-service"], "max-age": "5m",
+            "max-spread": "2 %" }],
     }))
     .unwrap();
     files.insert("roster.yaml".to_owned(), write_roster(&roster).into_bytes());

@@ -33,6 +33,12 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "  - id: eth-cold\n    tier: cold\n    keys: [\"secp256k1:02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5\"]\n    networks: [{ chain: \"eip155:31337\" }]\n  - id: eth-hot\n",
         "wallets.yaml:3:9: no permit can ever reach wallet `eth-cold`: add one, or remove the wallet",
     ),
+    (
+        "policy.yaml",
+        "window: transaction, hard: \"8 ETH\"",
+        "window: transaction, soft: \"7 ETH\", hard: \"8 ETH\", over-soft: { approvals: { treasury: 4 } }",
+        "policy.yaml:27:143: wallet `eth-hot`, initiator `payout-service`: the quorum (4 of treasury) can never be reached without the initiator and the people who operate it: add people to the groups, or ask for fewer",
+    ),
     // Roster.
     (
         "roster.yaml",
@@ -68,7 +74,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "roster.yaml",
         "officers: [dave]\n",
         "",
-        "roster.yaml:27:1: missing field `officers`",
+        "roster.yaml:28:1: missing field `officers`",
     ),
     // Wallets, networks, assets, destinations.
     (

@@ -102,13 +102,13 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "assets: [ETH], scope: [], window: transaction, hard: \"8 ETH\"",
         "assets: [ETH], scope: [], window: 24h, hard: \"8 EUR\"",
-        "policy.yaml:27:11: the rule may concern `eip155:31337/slip44:60`, which has no price in EUR: add `priced-in: [EUR]` to it in assets.yaml, or name the rule's assets",
+        "policy.yaml:27:11: the rule is in EUR, and nobody quotes prices in it: name its `price-sources` in roster.yaml\npolicy.yaml:27:11: the rule may concern `eip155:31337/slip44:60`, which has no price in EUR: add `priced-in: [EUR]` to it in assets.yaml, or name the rule's assets",
     ),
     (
         "policy.yaml",
         "total: { over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" } }",
         "total: { over: { EUR: \"100 EUR\" } }",
-        "policy.yaml:19:9: the rule may concern `eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3`, which has no price in EUR: add `priced-in: [EUR]` to it in assets.yaml, or name the rule's assets",
+        "policy.yaml:19:9: the rule is in EUR, and nobody quotes prices in it: name its `price-sources` in roster.yaml\npolicy.yaml:19:9: the rule may concern `eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3`, which has no price in EUR: add `priced-in: [EUR]` to it in assets.yaml, or name the rule's assets",
     ),
     (
         "policy.yaml",

@@ -109,6 +109,84 @@ fn joined_requires_must_be_reachable_where_they_can_meet() {
     );
 }
 
+/// What a limit asks for above its soft maximum must be reachable too, beside what requires ask for.
+#[test]
+fn soft_limits_must_be_reachable_beside_requires() {
+    let with = |members: &str| {
+        let mut files = mutated(
+            "policy.yaml",
+            "window: transaction, hard: \"8 ETH\"",
+            "window: transaction, soft: \"7 ETH\", hard: \"8 ETH\", over-soft: { approvals: { risk: 2 } }",
+        );
+        let roster = String::from_utf8(files["roster.yaml"].clone()).unwrap();
+        let roster = roster.replace(
+            "groups:\n",
+            &format!("groups:\n  - {{ id: risk, members: [{members}] }}\n"),
+        );
+        files.insert("roster.yaml".to_owned(), roster.into_bytes());
+        countersign_bundle::Bundle::load(&seal(files))
+            .map(drop)
+            .map_err(|errors| errors.to_string())
+    };
+    assert_eq!(with("alice, dave, bob, carol").unwrap_err(), UNREACHABLE_SOFT);
+    let mut alone = String::from(UNREACHABLE_SOFT);
+    alone = alone.replace("2 of risk, 2 of treasury", "2 of risk");
+    assert_eq!(with("alice, dave").unwrap_err(), alone, "dave operates the initiator");
+}
+
+const UNREACHABLE_SOFT: &str = "policy.yaml:27:143: wallet `eth-hot`, initiator `payout-service`: the quorum (2 of risk, 2 of \
+     treasury) can never be reached without the initiator and the people who operate it: add people to the groups, or ask \
+     for fewer";
+
+/// Who is behind an initiator says nothing that counts about what it asks for, through whatever service.
+#[test]
+fn who_asks_neither_attests_nor_keeps_a_book() {
+    for (service, from, to, place) in [
+        (
+            "address-book",
+            "to: { list: customers }",
+            "to: { address-book: address-book }",
+            "11:25",
+        ),
+        (
+            "desk",
+            "    approvals: { treasury: 2 }\n",
+            "    attestations: [{ kind: sanctions, by: desk, max-age: 15m }]\n",
+            "23:43",
+        ),
+    ] {
+        let mut files = mutated("policy.yaml", from, to);
+        let roster = String::from_utf8(files["roster.yaml"].clone()).unwrap();
+        let roster = roster.replace("id: address-book", &format!("id: {service}")).replace(
+            "operators: [carol], keys: [\"ed25519:fc",
+            "operators: [carol, dave], keys: [\"ed25519:fc",
+        );
+        files.insert("roster.yaml".to_owned(), roster.into_bytes());
+        assert_eq!(
+            errors(&seal(files)).to_string(),
+            format!(
+                "policy.yaml:{place}: `dave` operates service `{service}` and is behind the initiator `payout-service`, so \
+                 what it attests proves nothing: name a service whose people ask for no withdrawals"
+            )
+        );
+    }
+}
+
+/// A currency in which nobody quotes: nothing would ever be worth anything in it.
+#[test]
+fn a_rule_in_money_has_price_sources() {
+    let mut files = mutated("policy.yaml", "hard: \"8 ETH\"", "hard: \"8 EUR\"");
+    let assets = String::from_utf8(files["assets.yaml"].clone()).unwrap();
+    files.insert(
+        "assets.yaml".to_owned(),
+        assets.replace("[USD]", "[USD, EUR]").into_bytes(),
+    );
+    assert_eq!(
+        errors(&seal(files)).to_string(),
+        "policy.yaml:27:11: the rule is in EUR, and nobody quotes prices in it: name its `price-sources` in roster.yaml"
+    );
+}
+
 /// A journal looks up the windows of two policies at once, and refuses more: such a bundle would deny everything.
 #[test]
 fn the_number_of_windows_is_bounded() {

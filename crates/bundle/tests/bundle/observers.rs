@@ -57,6 +57,17 @@ fn observers_load_and_each_mutation_is_told() {
             "[node-a, carol]",
             "roster.yaml:32:64: `carol` is not a service of the roster",
         ),
+        (
+            "[node-a, node-b]",
+            "[node-a, payout-service]",
+            "roster.yaml:32:64: `payout-service` initiates withdrawals: what it says of them proves nothing",
+        ),
+        (
+            "operators: [bob]",
+            "operators: [dave]",
+            "roster.yaml:32:64: `dave` operates `node-b` and is behind the initiator `payout-service`: name a service whose \
+             people ask for no withdrawals",
+        ),
     ] {
         assert_eq!(errors(&observed(from, to)).to_string(), expected, "{from:?} -> {to:?}");
     }

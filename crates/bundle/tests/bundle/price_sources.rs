@@ -8,8 +8,9 @@ use crate::support::{Files, dev, errors, seal};
 const SERVICE: &str = "  - id: payout-service\n";
 const SERVICES: &str = "  - { id: prices-1, operators: [alice], keys: [\"ed25519:8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394\"] }
   - { id: prices-2, operators: [bob], keys: [\"ed25519:ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1\"] }\n";
-const SECTION: &str = "officers: [dave]\nprice-sources:\n  - { currency: USD, threshold: 2, members: [prices-1, prices-2], max-age: 5m, \
-                       max-spread: \"2 %\" }\n";
+/// The record of the fixture, and another one.
+const RECORD: &str = "threshold: 1, members: [screening-service]";
+const RECORD_OF_TWO: &str = "threshold: 2, members: [prices-1, prices-2]";
 
 /// The dev bundle with two price sources, and a text of its roster replaced.
 fn quoted(from: &str, to: &str) -> Files {
@@ -17,7 +18,7 @@ fn quoted(from: &str, to: &str) -> Files {
     let roster = String::from_utf8(files["roster.yaml"].clone()).unwrap();
     let roster = roster
         .replace(SERVICE, &format!("{SERVICES}{SERVICE}"))
-        .replace("officers: [dave]\n", SECTION);
+        .replace(RECORD, RECORD_OF_TWO);
     assert_eq!(roster.matches(from).count(), 1, "`{from}` must stand once");
     files.insert("roster.yaml".to_owned(), roster.replace(from, to).into_bytes());
     seal(files)
@@ -60,7 +61,17 @@ fn price_sources_load_and_each_mutation_is_told() {
         (
             "[prices-1, prices-2]",
             "[prices-1, payout-service]",
-            "initiates withdrawals",
+            "`payout-service` initiates withdrawals: what it says of them proves nothing",
+        ),
+        (
+            "operators: [bob]",
+            "operators: [bob, dave]",
+            "`dave` operates `prices-2` and is behind the initiator `payout-service`",
+        ),
+        (
+            "principals: [payout-service]",
+            "principals: [payout-service, alice]",
+            "`alice` operates `prices-1` and is behind the initiator `alice`",
         ),
         ("max-age: 5m", "max-age: \"5\"", "a duration is"),
         ("\"2 %\"", "\"2\"", "a spread is written"),
@@ -90,7 +101,7 @@ fn one_source_alone_makes_prices_in_development_only() {
     };
     let said = "needs price sources in USD with a threshold of at least 2";
     let lone = quoted("threshold: 2, members: [prices", "threshold: 1, members: [prices");
-    for (files, is_refused) in [(dev(), true), (lone, true), (valid(), false)] {
+    for (files, is_refused) in [(lone, true), (valid(), false)] {
         let bundle = with_money(files);
         assert!(bundle.check_environment(false).is_ok());
         let errors = bundle.check_environment(true).unwrap_err().to_string();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::{
-    Approval, ApprovalItem, Body, Envelope, FeeCeiling, Observation, ObservedFact, ObserverRecord, Payment, Request,
-    RosterFile, ServiceRecord, TemplateKind, TransactionBinding,
+    Approval, ApprovalItem, Body, Envelope, FeeCeiling, Observation, ObservedFact, ObserverRecord, Payment,
+    PersonRecord, Request, RosterFile, ServiceRecord, TemplateKind, TransactionBinding,
 };
 use countersign_bundle::{Bundle, write_roster, write_wallets};
 use countersign_chains::solana::Address;
@@ -13,7 +13,7 @@ use countersign_types::{
     WalletNetwork, WalletRecord,
 };
 
-use super::{World, bundle_files, dalek, ed25519_text, ids, roster, sealed, withdrawal};
+use super::{World, bundle_files, dalek, ed25519_text, ids, public_line, roster, sealed, withdrawal};
 
 /// The network of `chains/solana/networks/dev.yaml`.
 pub const NETWORK: &str = "solana:localnet";
@@ -21,8 +21,10 @@ pub const NETWORK: &str = "solana:localnet";
 pub const SOL: &str = "solana:localnet/slip44:501";
 /// The private key of the wallet `sol-hot`.
 pub const WALLET_SEED: [u8; 32] = [0x46; 32];
-/// The observers of the network: services of alice, bob, carol and dave. Two of them make a fact.
+/// The observers of the network: services of alice, bob, carol and erin. Two of them make a fact.
 pub const NODES: [&str; 4] = ["node-a", "node-b", "node-c", "node-d"];
+/// Seed of the key of `erin`, who is behind nothing but her observer.
+const ERIN: u8 = 0x0e;
 /// What the durable nonce account stores.
 pub const NONCE_VALUE: [u8; 32] = [0x55; 32];
 
@@ -261,10 +263,15 @@ pub fn honest_facts(height: u64) -> ChainFacts {
     }
 }
 
-/// The development roster with the four observers, of which two make a fact.
+/// The development roster with the four observers, of which two make a fact. `dave` operates the initiator, so somebody else
+/// operates the fourth.
 pub fn observed_roster() -> RosterFile {
     let mut roster = roster();
-    let operators = ["alice", "bob", "carol", "dave"];
+    roster.people.push(PersonRecord {
+        id: "erin".parse().expect("an id"),
+        keys: vec![public_line(ERIN)],
+    });
+    let operators = ["alice", "bob", "carol", "erin"];
     for (node, operator) in NODES.iter().zip(operators) {
         roster.services.push(ServiceRecord {
             id: node.parse().expect("an id"),

@@ -46,7 +46,14 @@ const VECTORS: &[(Tag, Vector)] = &[
         ));
     }),
     (Tag::LimitUnknownAmount, |f| {
-        f.put_in_force(policy_with("hard: \"8 ETH\"", "hard: \"8 USD\""))
+        // Whose customer is paid, the request does not say; the limit counts by customer.
+        let by_subject = "assets: [ETH], scope: [subject], window: transaction, hard: \"8 ETH\"";
+        f.body.payments.iter_mut().for_each(|payment| payment.subject = None);
+        f.seal();
+        f.put_in_force(policy_with(
+            "assets: [ETH], scope: [], window: transaction, hard: \"8 ETH\"",
+            by_subject,
+        ));
     }),
     (Tag::ApprovalMissing, |f| f.approve(&["alice"])),
     (Tag::ApprovalTimeLock, |f| {
