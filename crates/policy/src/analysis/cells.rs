@@ -78,7 +78,8 @@ struct Constants<'a> {
     books: BTreeSet<PrincipalId>,
     ages: BTreeSet<Duration>,
     selectors: BTreeSet<Selector>,
-    words: BTreeMap<u8, BTreeSet<Amount>>,
+    /// By place.
+    words: BTreeMap<u8, Vec<&'a WordTest>>,
     hours: Vec<&'a Hours>,
     attributes: BTreeMap<AttributeName, BTreeSet<AttributeValue>>,
 }
@@ -88,7 +89,11 @@ impl<'a> Constants<'a> {
         match condition {
             Condition::Subjects(Subjects(ids)) => self.subjects.extend(ids.iter().cloned()),
             Condition::Selectors(Selectors(ids)) => self.selectors.extend(ids.iter().copied()),
-            Condition::Words(Words(words)) => words.iter().for_each(|word| self.word(word)),
+            Condition::Words(Words(words)) => {
+                for Word { at, test } in words {
+                    self.words.entry(*at).or_default().push(test);
+                }
+            }
             Condition::Hours(hours) => self.hours.push(hours),
             Condition::Attributes(attributes) => {
                 for (name, values) in &attributes.0 {
@@ -115,18 +120,6 @@ impl<'a> Constants<'a> {
             | Condition::FeeRate(_)
             | Condition::TotalMax(_)
             | Condition::TotalOver(_) => {}
-        }
-    }
-
-    /// A bound cuts between itself and the next number.
-    fn word(&mut self, word: &Word) {
-        let cut = self.words.entry(word.at).or_default();
-        match &word.test {
-            WordTest::OneOf(values) => cut.extend(values.iter().copied()),
-            WordTest::Max(bound) | WordTest::Over(bound) => {
-                let above = bound.checked_add(Amount::from_base_units(1));
-                cut.extend(std::iter::once(*bound).chain(above));
-            }
         }
     }
 
@@ -187,8 +180,8 @@ impl<'a> Constants<'a> {
 
     /// Every function that is named and one that is not, with every combination of the named words.
     fn calls(&self) -> (Vec<(Selector, Vec<u8>)>, bool) {
-        let other = (0_u8..=u8::MAX).map(|n| Selector([n, n, n, n]));
-        let other = other.into_iter().find(|selector| !self.selectors.contains(selector));
+        let mut other = (0..=u32::MAX).map(|n| Selector(n.to_be_bytes()));
+        let other = other.find(|selector| !self.selectors.contains(selector));
         let selectors: Vec<Selector> = self.selectors.iter().copied().chain(other).collect();
         let (args, is_cut) = self.arguments();
         let calls = selectors
@@ -197,29 +190,28 @@ impl<'a> Constants<'a> {
         (calls.collect(), is_cut)
     }
 
-    /// Arguments of no word, and of as many as rules look at; and whether there were more than [`MAX_COMBINATIONS`].
+    /// Arguments of as many words as rules look at, and those that end before one of them, which is unknown then; and whether
+    /// there were more than [`MAX_COMBINATIONS`].
     fn arguments(&self) -> (Vec<Vec<u8>>, bool) {
         let mut is_cut = false;
         let places = self.words.keys().next_back().map_or(0, |last| last.saturating_add(1));
-        let mut all: Vec<Vec<u8>> = vec![Vec::new()];
+        let (mut whole, mut short) = (vec![Vec::new()], Vec::new());
         for place in 0..places {
-            let values = self.words.get(&place).cloned().unwrap_or_default();
-            let other = (0_u64..)
-                .map(Amount::from_base_units)
-                .find(|value| !values.contains(value));
-            let values: Vec<Amount> = values.into_iter().chain(other).collect();
-            let longer = all.iter().flat_map(|args| {
+            let tests = self.words.get(&place).map(Vec::as_slice).unwrap_or_default();
+            if !tests.is_empty() {
+                short.extend(whole.iter().cloned());
+            }
+            let values = numbers(tests);
+            let longer = whole.iter().flat_map(|args: &Vec<u8>| {
                 values
                     .iter()
                     .map(move |value| [args.as_slice(), &value.to_be_bytes()].concat())
             });
             let longer: Vec<Vec<u8>> = longer.take(MAX_COMBINATIONS.saturating_add(1)).collect();
             is_cut |= longer.len() > MAX_COMBINATIONS;
-            all = longer;
+            whole = longer;
         }
-        // What does not reach so far is unknown, which is a cell of its own.
-        let short = (places > 0).then(Vec::new);
-        (all.into_iter().chain(short).collect(), is_cut)
+        (whole.into_iter().chain(short).collect(), is_cut)
     }
 
     /// One moment of each way in which the hours stand to each other over a year.
@@ -242,6 +234,27 @@ impl<'a> Constants<'a> {
         }
         found.into_values().collect()
     }
+}
+
+/// The least number of each way in which tests of a word come out. A test changes its answer only at a number that it names,
+/// or right behind one.
+fn numbers(tests: &[&WordTest]) -> Vec<Amount> {
+    let behind = |named: &Amount| named.checked_add(Amount::from_base_units(1));
+    let mut starts = BTreeSet::from([Amount::ZERO]);
+    for test in tests {
+        match test {
+            WordTest::OneOf(values) => {
+                starts.extend(values.iter().flat_map(|value| [Some(*value), behind(value)]).flatten())
+            }
+            WordTest::Max(bound) | WordTest::Over(bound) => starts.extend(behind(bound)),
+        }
+    }
+    let mut found: BTreeMap<Vec<bool>, Amount> = BTreeMap::new();
+    for start in starts {
+        let column = tests.iter().map(|test| test.holds(&start));
+        found.entry(column.collect()).or_insert(start);
+    }
+    found.into_values().collect()
 }
 
 impl Cells {
@@ -293,13 +306,16 @@ fn destinations(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, Vec<Vec<Destinat
     by_chain
 }
 
-/// By network, and by which lists have them, in the order of the settings' lists: at most [`MAX_COPIES`] destinations each. A
-/// list of a million is read once; of a class that is full nothing more is kept.
+/// By network, by which lists have them, in the order of the settings' lists, and by whether they are own addresses, to which
+/// nothing is a transfer: at most [`MAX_COPIES`] destinations each. A list of a million is read once; of a class that is full
+/// nothing more is kept.
 fn listed(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, BTreeMap<Vec<bool>, Vec<Destination>>> {
     let lists: Vec<&DestinationList> = settings
         .iter()
         .flat_map(|setting| setting.lists.iter().map(|(_, list)| list))
         .collect();
+    let sites = settings.iter().flat_map(|setting| setting.wallets.values());
+    let own: BTreeSet<&Destination> = sites.map(|site| &site.receives).collect();
     let mut by_chain: BTreeMap<ChainId, BTreeMap<Vec<bool>, Vec<Destination>>> = BTreeMap::new();
     for (n, list) in lists.iter().enumerate() {
         // What an earlier list has was placed with it.
@@ -311,6 +327,7 @@ fn listed(settings: &[&Setting<'_>]) -> BTreeMap<ChainId, BTreeMap<Vec<bool>, Ve
             let column = earlier.iter().map(|_| false);
             let column = column
                 .chain(later.iter().map(|list| list.contains(&destination)))
+                .chain([own.contains(&destination)])
                 .collect();
             let class = by_chain.entry(destination.chain().clone()).or_default();
             let members = class.entry(column).or_default();
@@ -354,3 +371,6 @@ pub(super) fn parts_over(bound: Amount, part: Amount) -> Option<usize> {
     let parts = over.checked_div_ceil(part)?;
     (2..=MAX_COPIES).find(|n| u64::try_from(*n).is_ok_and(|n| Amount::from_base_units(n) == parts))
 }
+
+#[cfg(test)]
+mod tests;

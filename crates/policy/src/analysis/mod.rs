@@ -16,6 +16,8 @@ mod proof;
 mod regions;
 mod setting;
 mod survey;
+#[cfg(test)]
+mod testing;
 mod variants;
 mod withdrawal;
 

@@ -66,7 +66,7 @@ impl WordTest {
         }
     }
 
-    fn holds(&self, word: &Amount) -> bool {
+    pub(crate) fn holds(&self, word: &Amount) -> bool {
         match self {
             Self::OneOf(values) => values.contains(word),
             Self::Max(max) => word <= max,
