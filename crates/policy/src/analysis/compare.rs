@@ -323,3 +323,6 @@ pub(super) fn just_past(limit: &LimitTrace) -> Vec<Held> {
     };
     [limit.soft, limit.hard].into_iter().filter_map(held).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,125 @@ impl Visitor for Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AmountMax, Outcome,
+        analysis::testing::{
+            Bundle, amount_over, forbid, limit, permit, require, short, to_list, total_max, transfers, treasury,
+            unlisted, withdrawal, witness,
+        },
+        testing::{bounds, rule, transfer},
+    };
+
+    fn bundle(parts: PolicyParts) -> Bundle {
+        Bundle::new(PolicyParts {
+            permits: [vec![permit("p", vec![to_list("customers")])], parts.permits].concat(),
+            ..parts
+        })
+    }
+
+    #[test]
+    fn an_invariant_promises_something_under_conditions_of_a_require() {
+        let new = |when, then| Invariant::new(rule("inv"), when, then);
+        let promise = Promise::Asks(treasury(2));
+        let invariant = new(vec![transfers()], promise.clone()).unwrap();
+        assert_eq!((invariant.id(), invariant.then()), (&rule("inv"), &promise));
+        assert_eq!(invariant.when().iter().cloned().collect::<Vec<_>>(), [transfers()]);
+        let nothing = Promise::Asks(Obligations::default());
+        let empty = PolicyError::EmptyRequire { rule: rule("inv") };
+        assert_eq!(new(vec![transfers()], nothing), Err(empty));
+        let max = Condition::AmountMax(AmountMax(bounds(&[("eth", 1)])));
+        assert!(new(vec![max], Promise::Deny).is_err());
+    }
+
+    #[test]
+    fn a_promise_is_kept_by_a_denial_or_by_as_much_as_it_says() {
+        let asking = bundle(PolicyParts {
+            requires: vec![require("r", vec![], treasury(2))],
+            ..PolicyParts::default()
+        });
+        let decide = |to| asking.setting().decide(&withdrawal(&[transfer("eth", 1, to)]));
+        let (allowed, denied) = (decide("a"), decide("z"));
+        let is_kept = |then: &Promise, evaluation: Option<&Evaluation>| {
+            let invariant = Invariant::new(rule("inv"), vec![], then.clone()).unwrap();
+            invariant.is_kept(evaluation)
+        };
+        let asks = |seats| Promise::Asks(treasury(seats));
+        for (then, is_kept_if_allowed) in [
+            (Promise::Deny, false),
+            (asks(1), true),
+            (asks(2), true),
+            (asks(3), false),
+        ] {
+            assert_eq!(is_kept(&then, allowed.as_ref()), is_kept_if_allowed, "{then:?}");
+            assert!(is_kept(&then, denied.as_ref()));
+            assert!(is_kept(&then, None), "what the bundle does not know is refused");
+        }
+    }
+
+    /// The policy, what is promised of what, and the withdrawal that breaks it, or nothing where it holds.
+    #[test]
+    fn what_breaks_a_promise_is_shown_and_was_decided_so() {
+        let none = PolicyParts::default;
+        let asking = || PolicyParts {
+            requires: vec![require("r", vec![amount_over(5)], treasury(2))],
+            ..none()
+        };
+        let more = |id: &str, conditions| PolicyParts {
+            permits: vec![permit(id, conditions)],
+            ..asking()
+        };
+        let asks = |seats| Promise::Asks(treasury(seats));
+        let to_a = |amount: u64| format!("transfer {amount} ETH to a for customer-1, never paid before, entry 1d old");
+        let rows = [
+            (none(), vec![unlisted()], Promise::Deny, None),
+            (none(), vec![transfers()], Promise::Deny, Some(to_a(1))),
+            (asking(), vec![amount_over(5)], asks(2), None),
+            (asking(), vec![amount_over(5)], asks(1), None),
+            (asking(), vec![amount_over(5)], asks(3), Some(to_a(6))),
+            (asking(), vec![amount_over(4)], asks(1), Some(to_a(5))),
+            (asking(), vec![amount_over(5)], Promise::Deny, Some(to_a(6))),
+            (more("q", vec![]), vec![unlisted(), amount_over(5)], asks(2), None),
+            (
+                more("q", vec![]),
+                vec![unlisted()],
+                asks(2),
+                Some("transfer 5 ETH to stranger-1 for customer-1, never paid before".into()),
+            ),
+            (
+                more("q", vec![to_list("nobody")]),
+                vec![unlisted()],
+                Promise::Deny,
+                None,
+            ),
+        ];
+        for (n, (parts, when, then, broken_by)) in rows.into_iter().enumerate() {
+            let bundle = bundle(parts);
+            let conclusion = bundle.prove(when.clone(), then.clone());
+            let Some(broken_by) = broken_by else {
+                assert_eq!(conclusion, Conclusion::Holds, "{n}");
+                continue;
+            };
+            let (found, evaluation) = witness(&conclusion);
+            assert_eq!(short(found), broken_by, "{n}");
+            assert_eq!(bundle.setting().decide(found).as_ref(), Some(evaluation));
+            assert_ne!(evaluation.outcome, Outcome::Deny);
+            let invariant = Invariant::new(rule("inv"), when, then).unwrap();
+            assert!(!invariant.is_kept(Some(evaluation)) && may_match(&bundle.setting(), invariant.when(), found));
+        }
+    }
+
+    #[test]
+    fn a_policy_without_shares_is_proven_as_it_is() {
+        let all = bundle(PolicyParts {
+            permits: vec![permit("q", vec![total_max(5)])],
+            requires: vec![require("r", vec![], treasury(1))],
+            limits: vec![limit("l", "24h", 9, None, &[])],
+            forbids: vec![forbid("f", vec![unlisted()])],
+        });
+        assert_eq!(without_fee_shares(&all.policy), None);
+    }
+}

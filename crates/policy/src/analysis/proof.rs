@@ -304,3 +304,6 @@ impl Goal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -515,3 +515,6 @@ pub(super) fn is_uncovered(rules: &[Rule<'_>], active: &[bool], setting: usize) 
         .filter(|(rule, _)| rule.setting == Some(setting) && rule.kind == RuleKind::Permit);
     !permits.any(|(_, is_active)| *is_active)
 }
+
+#[cfg(test)]
+mod tests;

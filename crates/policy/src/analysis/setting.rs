@@ -180,3 +180,6 @@ pub(super) fn asked(evaluation: Option<&Evaluation>) -> Option<&Obligations> {
         Outcome::Deny => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,6 @@ fn needed(evaluation: &Evaluation, obligations: &Obligations) -> Vec<RuleId> {
     };
     asking.keys().filter(is_needed).map(|rule| (*rule).clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

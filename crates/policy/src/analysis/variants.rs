@@ -414,3 +414,6 @@ fn scaled(withdrawal: &Withdrawal, amount: Amount) -> Withdrawal {
         .for_each(|item| item.effect = resized(&item.effect, amount));
     paid
 }
+
+#[cfg(test)]
+mod tests;

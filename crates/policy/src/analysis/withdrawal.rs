@@ -147,3 +147,61 @@ impl fmt::Display for Item {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_types::{Price, Selector};
+
+    use super::*;
+    use crate::{
+        analysis::testing::withdrawal,
+        testing::{asset, destination, fee, internal, opaque, transfer, usd},
+    };
+
+    #[test]
+    fn a_withdrawal_shows_every_fact_that_decides_it() {
+        let call = Effect::ContractCall {
+            contract: destination("token"),
+            selector: Selector([0xa9, 5, 9, 0xcb]),
+            args: Vec::new(),
+        };
+        let mut shown = withdrawal(&[
+            transfer("eth", 5, "a"),
+            internal("demo", 6, "warm"),
+            fee(7),
+            call,
+            opaque(),
+        ]);
+        let books = [("book", true), ("other", false)].map(|(id, has)| (id.parse().unwrap(), has));
+        if let Some(first) = shown.items.first_mut() {
+            first.subject = Some("x".parse().unwrap());
+            first.is_first_seen = Some(false);
+            first.entry_age = Some(Duration::from_secs(60));
+            first.books = Some(books.into());
+        }
+        shown.items[3].is_first_seen = Some(true);
+        shown.attributes = BTreeMap::from([("note".parse().unwrap(), "rush".parse().unwrap())]);
+        let price = Price::from_atto(Amount::from(1_500_000_000_000_000_000_u64));
+        shown.prices = Prices::new([((asset("eth"), Currency::Usd), price)].into());
+        shown.held = Some(Held {
+            limit: "day".parse().unwrap(),
+            counter: CounterId::from_bytes([7; 32]),
+            window: "24h".parse().unwrap(),
+            currency: Some(Currency::Usd),
+            amount: usd(3),
+        });
+        let expected = "bot for demo, wallet hot on eip155:31337
+  transfer 5 base units of eip155:31337/slip44:60 to eip155:31337:a for x, paid before, entry 1m old, in the book of book
+  internal 6 base units of eip155:31337/erc20:0xdemo to own wallet warm
+  fee 7 base units of eip155:31337/slip44:60
+  contract-call to eip155:31337:token calling 0xa90509cb, never paid before
+  opaque
+  the request says note: rush
+  one eip155:31337/slip44:60 is worth 1.5 USD
+  limit day holds 3 USD over 1d already";
+        assert_eq!(shown.to_string(), expected);
+        let count = shown.held.map(|held| Held { currency: None, ..held });
+        shown.held = count;
+        assert!(shown.to_string().ends_with("limit day holds 300000000 over 1d already"));
+    }
+}
