@@ -12,7 +12,8 @@ use countersign_approval::{Envelope, Kind, Statement};
 use countersign_audit::SignedCheckpoint;
 use countersign_bundle::{Bundle, Manifest};
 use countersign_decision::{Entry, Receipt};
-use countersign_types::EffectsText;
+use countersign_policy::DestinationList;
+use countersign_types::{Destination, EffectsText};
 
 pub use crate::transaction::{bitcoin, descriptor, evm, solana, typed_data};
 
@@ -58,6 +59,36 @@ pub fn policy(bytes: &[u8]) {
             assert_eq!(again.policy_digest(), bundle.policy_digest());
         }
     }
+}
+
+/// The file of a destination list, and a hash table over it: it has its lines, each once and in order, and nothing that differs.
+pub fn list(bytes: &[u8]) {
+    let Ok(list) = DestinationList::parse(bytes) else {
+        return;
+    };
+    let written: String = list.lines().flat_map(|line| [line, "\n"]).collect();
+    assert_eq!(written.as_bytes(), bytes, "another text of the same list");
+    let entries: BTreeSet<Destination> = list.iter().collect();
+    assert_eq!(
+        (entries.len(), list.len()),
+        (list.lines().count(), list.lines().count())
+    );
+    for entry in &entries {
+        assert!(list.contains(entry), "{entry} is not found");
+        let others = [format!("{entry}0"), entry.to_string().replacen(':', ":0", 1)];
+        for other in others.iter().filter_map(|other| other.parse().ok()) {
+            assert_eq!(
+                list.contains(&other),
+                entries.contains(&other),
+                "{other} beside {entry}"
+            );
+        }
+    }
+    // A list of the same destinations has the same text, and nothing beyond it.
+    let again = DestinationList::from(entries);
+    assert!(again.lines().eq(list.lines()));
+    assert_eq!(again.lines_beyond(Some(&list)).count(), 0);
+    assert_eq!(list.lines_beyond(None).count(), list.len());
 }
 
 /// An effects text that a statement carries.
