@@ -1,6 +1,6 @@
 //! Amounts as people write them: `12.5 ETH`.
 
-use countersign_policy::{Bounds, Currency, MONEY_DECIMALS, PRICE_DECIMALS};
+use countersign_policy::{Bounds, Ceiling, Currency, Limit, MONEY_DECIMALS, PRICE_DECIMALS, Window};
 use countersign_types::{Amount, AssetId, AssetRegistry, AssetSymbol, ChainId, Decimals};
 
 use crate::{Bundle, error::Problem};
@@ -57,16 +57,32 @@ pub(crate) fn money(text: &str) -> Result<(Currency, Amount), Problem> {
     Ok((currency, price))
 }
 
-/// What a limit has added up: an amount of an asset, of money, or a count.
-pub(crate) fn spent(text: &str, network: &ChainId, bundle: &Bundle) -> Result<Amount, Problem> {
-    if let Ok(count) = text.parse::<Amount>() {
-        return Ok(count);
+/// What a limit has added up, in what it counts: an amount of one of its assets, money in its currency, or a number. Anything
+/// else would be compared all the same, and mean nothing that the author of a test could mean.
+pub(crate) fn spent(text: &str, limit: &Limit, network: &ChainId, bundle: &Bundle) -> Result<Amount, Problem> {
+    if limit.meter().window == Window::Transaction {
+        return Err(Problem::Empty(
+            "the limit is of one transaction: it has added up nothing before",
+        ));
     }
-    let (_, bounds) = bounds(text, bundle.registry().assets())?;
-    if let Some((_, money)) = bounds.money().next() {
-        return Ok(money);
+    let assets = bundle.registry().assets();
+    match &limit.meter().hard {
+        Ceiling::Amounts(counted) => {
+            let (asset, amount) = quantity(text, network, assets)?;
+            let other = "the limit counts another asset: write what it has added up in its own";
+            counted.bound(&asset).map(|_| amount).ok_or(Problem::Empty(other))
+        }
+        Ceiling::Money(currency, _) => {
+            let (_, bounds) = bounds(text, assets)?;
+            let mut money = bounds.money().filter(|(other, _)| other == currency);
+            let other = "the limit counts money in its currency: write what it has added up as `700 USD`";
+            money.next().map(|(_, money)| money).ok_or(Problem::Empty(other))
+        }
+        Ceiling::Count(_) | Ceiling::NewDestinations(_) => {
+            let other = "the limit counts transactions or destinations: write how many, as `\"3\"`";
+            text.parse().map_err(|_| Problem::Empty(other))
+        }
     }
-    quantity(text, network, bundle.registry().assets()).map(|(_, amount)| amount)
 }
 
 /// A symbol that no asset has.

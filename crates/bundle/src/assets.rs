@@ -49,11 +49,19 @@ pub(crate) fn priced(doc: &Doc<'_, AssetsFile>, found: &mut Found) -> PricedAsse
                 word: word.chars().take(64).collect(),
                 allowed: "`CHF`, `CNY`, `EUR`, `GBP`, `JPY`, `USD`",
             };
+            let place = format!("assets[{n}].priced-in[{m}]");
             match (raw.id.parse::<AssetId>(), word.parse::<Currency>().map_err(bad)) {
-                (Ok(id), Ok(currency)) => drop(priced.insert((id, currency))),
-                (_, Err(problem)) => found.push(doc.value(&format!("assets[{n}].priced-in[{m}]"), problem)),
-                (Err(_), Ok(_)) => {}
+                (Ok(id), Ok(currency)) if !priced.insert((id.clone(), currency)) => {
+                    let (what, id) = ("currency", word.clone());
+                    found.push(doc.value(&place, Problem::Duplicate { what, id }));
+                }
+                (_, Err(problem)) => found.push(doc.value(&place, problem)),
+                (Ok(_) | Err(_), Ok(_)) => {}
             }
+        }
+        if raw.priced_in.as_ref().is_some_and(Vec::is_empty) {
+            let problem = Problem::Empty("`priced-in` names no currency: name one, or leave it out");
+            found.push(doc.value(&format!("assets[{n}].priced-in"), problem));
         }
     }
     priced

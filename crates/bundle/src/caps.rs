@@ -6,22 +6,32 @@
 //! something out.
 
 use countersign_approval::Roster;
-use countersign_chains::Registry;
+use countersign_chains::{Network, Registry};
 use countersign_policy::{
     Assets, Ceiling, Condition, Conditions, Effects, Limit, Networks, Policy, ScopeBy, Tiers, Wallets, Window,
 };
-use countersign_types::{AgesFrom, AssetId, EffectKind, Tier, WalletRecord};
+use countersign_types::{AgesFrom, AssetId, ChainId, EffectKind, Tier, WalletRecord};
 
 use crate::error::Problem;
 
 /// The kinds of effect by which an asset leaves, or may be taken, for good.
 const OUTFLOWS: [EffectKind; 2] = [EffectKind::Transfer, EffectKind::Allowance];
 
-/// Some effects of a wallet: one kind in one asset.
+/// The kinds of effect that name no asset and may let anything leave all the same: no cap bounds them.
+const UNBOUNDED: [EffectKind; 5] = [
+    EffectKind::AuthorityChange,
+    EffectKind::CodeChange,
+    EffectKind::DelayedAuthorization,
+    EffectKind::ContractCall,
+    EffectKind::Opaque,
+];
+
+/// Some effects of a wallet: one kind on one network, in one asset or in none.
 struct Flow<'a> {
     wallet: &'a WalletRecord,
     kind: EffectKind,
-    asset: &'a AssetId,
+    network: &'a ChainId,
+    asset: Option<&'a AssetId>,
 }
 
 /// Everything that a permit lets out without a cap, and cold wallets that pay others.
@@ -30,7 +40,12 @@ pub(crate) fn uncapped(registry: &Registry, policy: &Policy) -> Vec<Problem> {
     for wallet in registry.wallets().iter() {
         let assets = registry.assets().iter().map(|record| &record.id);
         for asset in assets.filter(|asset| wallet.networks.contains_key(asset.chain())) {
-            let flows = OUTFLOWS.map(|kind| Flow { wallet, kind, asset });
+            let flows = OUTFLOWS.map(|kind| Flow {
+                wallet,
+                kind,
+                network: asset.chain(),
+                asset: Some(asset),
+            });
             let permitted = flows.iter().filter(|flow| flow.is_permitted(policy));
             problems.extend(permitted.filter_map(|flow| flow.problem(policy)));
         }
@@ -39,14 +54,47 @@ pub(crate) fn uncapped(registry: &Registry, policy: &Policy) -> Vec<Problem> {
             let fee = Flow {
                 wallet,
                 kind: EffectKind::Fee,
-                asset: &asset,
+                network: asset.chain(),
+                asset: Some(&asset),
             };
             if fee.is_permitted(policy) {
                 problems.extend(fee.problem(policy));
             }
         }
+        if wallet.tier == Tier::Cold {
+            problems.extend(beyond_payments(wallet, registry, policy));
+        }
     }
     problems
+}
+
+/// What a cold wallet may do besides payments, by which it pays whom it likes.
+fn beyond_payments<'a>(
+    wallet: &'a WalletRecord,
+    registry: &'a Registry,
+    policy: &'a Policy,
+) -> impl Iterator<Item = Problem> + 'a {
+    let is_permitted = move |kind: EffectKind| {
+        let mut networks = wallet.networks.keys();
+        networks.any(|network| {
+            // Advancing its own durable nonce is how a wallet on Solana signs at leisure.
+            let is_nonce = kind == EffectKind::DelayedAuthorization
+                && matches!(registry.network(network), Some(Network::Solana(_)));
+            let asset = None;
+            let flow = Flow {
+                wallet,
+                kind,
+                network,
+                asset,
+            };
+            !is_nonce && flow.is_permitted(policy)
+        })
+    };
+    let permitted = UNBOUNDED.into_iter().filter(move |kind| is_permitted(*kind));
+    permitted.map(|kind| Problem::ColdWalletPays {
+        wallet: wallet.id.clone(),
+        kind,
+    })
 }
 
 /// Wallets whose charges would never age, or age before observers say what became of them.
@@ -74,7 +122,7 @@ impl Flow<'_> {
     }
 
     fn problem(&self, policy: &Policy) -> Option<Problem> {
-        let (wallet, asset, kind) = (self.wallet.id.clone(), Box::new(self.asset.clone()), self.kind);
+        let (wallet, asset, kind) = (self.wallet.id.clone(), Box::new(self.asset?.clone()), self.kind);
         if self.wallet.tier == Tier::Cold && kind != EffectKind::Fee {
             return Some(Problem::ColdWalletPays { wallet, kind });
         }
@@ -86,7 +134,7 @@ impl Flow<'_> {
 
     fn is_capped_by(&self, limit: &Limit) -> bool {
         let is_bounded = match &limit.meter().hard {
-            Ceiling::Amounts(bounds) => bounds.bound(self.asset).is_some(),
+            Ceiling::Amounts(bounds) => self.asset.is_some_and(|asset| bounds.bound(asset).is_some()),
             Ceiling::Money(..) => true,
             Ceiling::Count(_) | Ceiling::NewDestinations(_) => false,
         };
@@ -109,8 +157,9 @@ impl Flow<'_> {
             Condition::Effects(Effects(kinds)) => Some(kinds.contains(&self.kind)),
             Condition::Wallets(Wallets(wallets)) => Some(wallets.contains(&self.wallet.id)),
             Condition::Tiers(Tiers(tiers)) => Some(tiers.contains(&self.wallet.tier)),
-            Condition::Networks(Networks(networks)) => Some(networks.contains(self.asset.chain())),
-            Condition::Assets(Assets(assets)) => Some(assets.contains(self.asset)),
+            Condition::Networks(Networks(networks)) => Some(networks.contains(self.network)),
+            // What has no asset is in none that a permit could name.
+            Condition::Assets(Assets(assets)) => Some(self.asset.is_some_and(|asset| assets.contains(asset))),
             Condition::Initiators(_)
             | Condition::InitiatorGroups(_)
             | Condition::To(_)
@@ -119,13 +168,14 @@ impl Flow<'_> {
             | Condition::Words(_)
             | Condition::Hours(_)
             | Condition::Attributes(_)
-            | Condition::AmountMax(_)
             | Condition::AmountOver(_)
+            | Condition::TotalOver(_) => None,
+            // What cannot be valued is within no maximum.
+            Condition::AmountMax(_)
             | Condition::FeeMax(_)
             | Condition::FeeShare(_)
             | Condition::FeeRate(_)
-            | Condition::TotalMax(_)
-            | Condition::TotalOver(_) => None,
+            | Condition::TotalMax(_) => self.asset.is_none().then_some(false),
         }
     }
 }

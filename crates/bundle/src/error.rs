@@ -171,6 +171,12 @@ pub enum Problem {
     /// A soft bound without obligations, obligations without a soft bound, or either beside a count.
     #[error("`soft` and `over-soft` come together, and beside `hard`")]
     BadSoft,
+    /// An attestation that would be too old as soon as it is made.
+    #[error("a `max-age` of nothing is one that no attestation meets")]
+    NeverFresh,
+    /// A time-lock that nobody's approval outlasts.
+    #[error("a rule's time-lock is at most 90d: what people approve must be valid still when it is over")]
+    LongTimeLock,
     /// Not a share.
     #[error("a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits")]
     BadShare,
@@ -314,7 +320,8 @@ pub enum Problem {
     },
     /// Development only.
     #[error(
-        "a permit lets cold wallet `{wallet}` make a {kind}: cold wallets pay own wallets only; name the permit's `wallets`"
+        "a permit lets cold wallet `{wallet}` out by an effect of kind `{kind}`: cold wallets pay own wallets only; name the \
+         permit's `wallets`"
     )]
     ColdWalletPays {
         /// The wallet.
@@ -405,6 +412,8 @@ impl LoadError {
             | Problem::InitiatingService(_)
             | Problem::ConflictedService { .. }
             | Problem::NobodyQuotes(_)
+            | Problem::NeverFresh
+            | Problem::LongTimeLock
             | Problem::Rule(_)
             | Problem::Roster(_)
             | Problem::Registry(_)

@@ -23,6 +23,9 @@ pub(super) struct Effects<'a> {
 const FORMS: &str = "an effect is exactly one of `transfer`, `internal`, `fee`, `allowance`, `call`, `opaque: true`, \
                      `authority-change: true`, `code-change: true`, `delayed-authorization: true` and `personal-message: true`";
 
+/// How the addresses begin that stand for any that no rule names ([`countersign_policy::analysis`]).
+const STRANGER: &str = "stranger-";
+
 impl Effects<'_> {
     pub(super) fn read(&self, path: &str, raw: &RawEffect) -> Result<CaseEffect, At> {
         let one = OneEffect {
@@ -30,11 +33,12 @@ impl Effects<'_> {
             path,
             raw,
         };
+        one.certify_fields()?;
         let books = raw.address_books.as_ref();
         let books = books.map(|books| {
             books
                 .iter()
-                .map(|id| id.parse().map(|id| (id, true)))
+                .map(|id| self.service(id).map(|id| (id, true)))
                 .collect::<Result<BTreeMap<PrincipalId, bool>, _>>()
         });
         let place = |name: &str| format!("{path}.{name}");
@@ -53,6 +57,17 @@ impl Effects<'_> {
                 .transpose()?,
             books: books.map(|books| field(&place("address-books"), books)).transpose()?,
         })
+    }
+}
+
+impl Effects<'_> {
+    /// A service of the roster; nobody else keeps a book.
+    fn service(&self, text: &str) -> Result<PrincipalId, Problem> {
+        let id: PrincipalId = text.parse()?;
+        match self.bundle.roster().is_service(&id) {
+            true => Ok(id),
+            false => Err(Problem::UnknownService(id)),
+        }
     }
 }
 
@@ -95,6 +110,28 @@ impl OneEffect<'_> {
         }
     }
 
+    /// What would say nothing of this effect: whoever wrote it meant something.
+    fn certify_fields(&self) -> Result<(), At> {
+        let raw = self.raw;
+        let is_moved = raw.fee.is_some() || raw.internal.is_some();
+        let surplus = [
+            ("words", raw.words.is_some() && raw.call.is_none()),
+            ("wallet", raw.wallet.is_some() && raw.internal.is_none()),
+            ("to", raw.to.is_some() && (is_moved || raw.personal_message.is_some())),
+            ("subject", raw.subject.is_some() && is_moved),
+            ("first-seen", raw.first_seen.is_some() && is_moved),
+            ("entry-age", raw.entry_age.is_some() && is_moved),
+            ("address-books", raw.address_books.is_some() && is_moved),
+        ];
+        match surplus.into_iter().find(|(_, is_surplus)| *is_surplus) {
+            None => Ok(()),
+            Some((name, _)) => Err((
+                self.place(name),
+                Problem::Empty("this kind of effect has no such field"),
+            )),
+        }
+    }
+
     fn place(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
@@ -107,6 +144,11 @@ impl OneEffect<'_> {
     fn transfer(&self, text: &str) -> Result<Effect, At> {
         let (asset, amount) = self.amount("transfer", text)?;
         let destination = self.to()?;
+        if let Some(wallet) = self.effects.bundle.registry().own_wallet(&destination) {
+            let error =
+                format!("the address is wallet `{wallet}` of the bundle: write `internal`, and `wallet: {wallet}`");
+            return Err((self.place("to"), bad(destination.as_str(), error)));
+        }
         Ok(Effect::Transfer {
             asset,
             amount,
@@ -189,13 +231,27 @@ impl OneEffect<'_> {
     }
 
     fn maybe_to(&self) -> Result<Option<Destination>, At> {
-        let parse = |text: &String| {
-            let destination = text.parse::<Destination>().map_err(|error| Problem::BadDestination {
-                address: text.chars().take(128).collect(),
-                error: error.to_string(),
-            });
-            field(&self.place("to"), destination)
-        };
+        let parse = |text: &String| field(&self.place("to"), self.destination(text));
         self.raw.to.as_ref().map(parse).transpose()
     }
+
+    /// In the form in which a parse of the network writes it, or one of the strangers that the analysis makes up.
+    fn destination(&self, text: &str) -> Result<Destination, Problem> {
+        let destination = text.parse::<Destination>();
+        let destination = destination.map_err(|error| bad(text, error.to_string()))?;
+        if destination.chain() != self.effects.network {
+            return Err(bad(text, "the address is of another network than the test".to_owned()));
+        }
+        if destination.address().starts_with(STRANGER) {
+            return Ok(destination);
+        }
+        let registry = self.effects.bundle.registry();
+        let written = registry.parse_destination(destination.chain(), destination.address());
+        written.map_err(|error| bad(text, error.to_string()))
+    }
+}
+
+fn bad(address: &str, error: String) -> Problem {
+    let address = address.chars().take(128).collect();
+    Problem::BadDestination { address, error }
 }

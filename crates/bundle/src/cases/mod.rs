@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_policy::{
-    Actor, Context, CounterUsage, DestinationFacts, EffectFact, Evaluation, Facts, Obligations, Outcome, Price, Prices,
-    Usage, evaluate,
+    Actor, AttestationKind, Context, CounterUsage, DestinationFacts, EffectFact, Evaluation, Facts, Obligations,
+    Outcome, Price, Prices, Usage, evaluate,
 };
 use countersign_types::{
     Amount, AttributeName, AttributeValue, ChainId, Duration, Effect, PrincipalId, RuleId, SubjectId, TenantId,
@@ -21,7 +21,9 @@ use self::{
 use crate::{
     Bundle, LoadErrors,
     amount::money,
+    assets::unknown_network,
     error::{Found, Problem},
+    policy::RawAttestation,
     yaml::{self, Doc},
 };
 
@@ -62,8 +64,12 @@ struct CaseEffect {
 /// What the decision must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Expected {
-    /// Allowed with exactly these seats and this time-lock.
-    Allow(BTreeMap<String, u64>, Duration),
+    /// Allowed with exactly these seats and this time-lock, and exactly these attestations where the test names some.
+    Allow {
+        seats: BTreeMap<String, u64>,
+        time_lock: Duration,
+        attestations: Option<BTreeSet<String>>,
+    },
     /// Denied for exactly these reasons: a tag, or a tag and the rule.
     Deny(BTreeSet<String>),
 }
@@ -94,9 +100,13 @@ impl Case {
         if doc.raw.tests.is_empty() {
             found.push(doc.value("tests", Problem::Empty("the file has no tests")));
         }
-        let mut cases = Vec::new();
+        let (mut cases, mut names) = (Vec::new(), BTreeSet::new());
         for (n, raw) in doc.raw.tests.iter().enumerate() {
             let path = format!("tests[{n}]");
+            if !names.insert(&raw.name) {
+                let (what, id) = ("test", raw.name.chars().take(128).collect());
+                found.push(doc.value(&format!("{path}.name"), Problem::Duplicate { what, id }));
+            }
             match read(raw, bundle) {
                 Ok(case) => cases.push(Self {
                     line: doc.places.value(&format!("{path}.name")).0,
@@ -191,7 +201,11 @@ impl CaseEffect {
 impl Expected {
     fn of(evaluation: &Evaluation) -> Self {
         match &evaluation.outcome {
-            Outcome::Allow(obligations) => Self::Allow(seats(obligations), obligations.time_lock()),
+            Outcome::Allow(obligations) => Self::Allow {
+                seats: seats(obligations),
+                time_lock: obligations.time_lock(),
+                attestations: Some(attestations(obligations)),
+            },
             Outcome::Deny => Self::Deny(expected_reasons(evaluation)),
         }
     }
@@ -206,13 +220,32 @@ impl Expected {
                 expected.iter().all(|one| found.iter().any(|other| is_same(one, other)))
                     && found.iter().all(|one| expected.iter().any(|other| is_same(other, one)))
             }
-            (Self::Allow(..), _) | (Self::Deny(_), Self::Allow(..)) => *self == found,
+            (
+                Self::Allow {
+                    seats,
+                    time_lock,
+                    attestations,
+                },
+                Self::Allow {
+                    seats: other_seats,
+                    time_lock: other_lock,
+                    attestations: others,
+                },
+            ) => {
+                let is_attested = attestations.is_none() || attestations == others;
+                seats == other_seats && time_lock == other_lock && is_attested
+            }
+            (Self::Allow { .. }, Self::Deny(_)) | (Self::Deny(_), Self::Allow { .. }) => false,
         }
     }
 
     fn text(&self) -> String {
         match self {
-            Self::Allow(seats, time_lock) => {
+            Self::Allow {
+                seats,
+                time_lock,
+                attestations,
+            } => {
                 let seats: Vec<String> = seats
                     .iter()
                     .map(|(group, seats)| format!("{seats} of {group}"))
@@ -222,7 +255,9 @@ impl Expected {
                 } else {
                     seats.join(", ")
                 };
-                format!("allow by {who} after {time_lock}")
+                let attested = attestations.iter().flatten().cloned().collect::<Vec<_>>().join(" and ");
+                let with = if attested.is_empty() { "" } else { ", with " };
+                format!("allow by {who} after {time_lock}{with}{attested}")
             }
             Self::Deny(reasons) => {
                 let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
@@ -248,6 +283,17 @@ fn seats(obligations: &Obligations) -> BTreeMap<String, u64> {
         .collect()
 }
 
+fn attestations(obligations: &Obligations) -> BTreeSet<String> {
+    let asked = obligations.attestations();
+    asked
+        .map(|(kind, by, max_age)| attestation(kind, by, max_age))
+        .collect()
+}
+
+fn attestation(kind: AttestationKind, by: &PrincipalId, max_age: Duration) -> String {
+    format!("{kind} by {by} at most {max_age} old")
+}
+
 /// A field of a test, and what is wrong with it.
 type At = (String, Problem);
 
@@ -261,6 +307,8 @@ fn field<T>(name: &str, read: Result<T, impl Into<Problem>>) -> Result<T, At> {
 
 fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
     let network: ChainId = field("network", raw.network.parse())?;
+    let (initiator, tenant) = asker(raw, bundle)?;
+    let wallet = wallet(raw, &network, bundle)?;
     let now = raw
         .at
         .as_ref()
@@ -285,18 +333,11 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
     for (rule, text) in raw.spent.iter().flatten() {
         let place = format!("spent.{rule}");
         let id: RuleId = field(&place, rule.parse())?;
-        let amount = field(&place, crate::amount::spent(text, &network, bundle))?;
-        if !bundle.policy().limits().any(|limit| *limit.id() == id) {
-            let (what, hint) = ("limit", "policy.yaml has no such limit");
-            return Err((
-                place,
-                Problem::Unknown {
-                    what,
-                    id: rule.clone(),
-                    hint,
-                },
-            ));
-        }
+        let Some(limit) = bundle.policy().limits().find(|limit| *limit.id() == id) else {
+            let hint = "policy.yaml has no such limit";
+            return Err((place, unknown("limit", rule, hint)));
+        };
+        let amount = field(&place, crate::amount::spent(text, limit, &network, bundle))?;
         spent.insert(id, amount);
     }
     let attributes = raw.attributes.iter().flatten().map(|(name, value)| {
@@ -314,30 +355,89 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
     Ok(Case {
         name: raw.name.clone(),
         line: 0,
-        initiator: field("initiator", raw.initiator.parse())?,
-        tenant: field("tenant", raw.tenant.parse())?,
-        wallet: field("wallet", raw.wallet.parse())?,
+        initiator,
+        tenant,
+        wallet,
         now: now.map(UtcSeconds::to_timestamp),
         attributes: attributes.collect::<Result<_, _>>()?,
         fee_units: raw.fee_units,
         prices: Prices::new(prices),
         spent,
         effects,
-        expected: expected(&raw.expect)?,
+        expected: expected(&raw.expect, bundle)?,
         network,
     })
 }
 
-fn expected(raw: &RawExpect) -> Result<Expected, At> {
+/// Who asks, for whom. Nobody else reaches the policy, so what it would decide about them says nothing.
+fn asker(raw: &RawCase, bundle: &Bundle) -> Result<(PrincipalId, TenantId), At> {
+    let roster = bundle.roster();
+    let tenant: TenantId = field("tenant", raw.tenant.parse())?;
+    let initiator: PrincipalId = field("initiator", raw.initiator.parse())?;
+    if !roster.tenants().any(|known| *known == tenant) {
+        let hint = "roster.yaml has no such tenant under `initiators`";
+        return Err(("tenant".to_owned(), unknown("tenant", &raw.tenant, hint)));
+    }
+    if !roster.may_initiate(&tenant, &initiator) {
+        let hint = "roster.yaml does not list it under the tenant of the test";
+        return Err(("initiator".to_owned(), unknown("initiator", &raw.initiator, hint)));
+    }
+    Ok((initiator, tenant))
+}
+
+/// A wallet that is on the network.
+fn wallet(raw: &RawCase, network: &ChainId, bundle: &Bundle) -> Result<WalletId, At> {
+    let wallet: WalletId = field("wallet", raw.wallet.parse())?;
+    if bundle.registry().network(network).is_none() {
+        return Err(("network".to_owned(), unknown_network(network)));
+    }
+    let Some(record) = bundle.registry().wallets().wallet(&wallet) else {
+        let hint = "wallets.yaml has no such wallet";
+        return Err(("wallet".to_owned(), unknown("wallet", &raw.wallet, hint)));
+    };
+    if !record.networks.contains_key(network) {
+        let hint = "the wallet of the test is not on it";
+        return Err(("network".to_owned(), unknown("network", &raw.network, hint)));
+    }
+    Ok(wallet)
+}
+
+fn unknown(what: &'static str, id: &str, hint: &'static str) -> Problem {
+    let id = id.chars().take(128).collect();
+    Problem::Unknown { what, id, hint }
+}
+
+fn expected(raw: &RawExpect, bundle: &Bundle) -> Result<Expected, At> {
     match (&raw.allow, &raw.deny) {
         (Some(seats), None) => {
             let time_lock = raw.time_lock.as_ref().map_or(Ok(Duration::ZERO), |text| text.parse());
-            Ok(Expected::Allow(seats.clone(), field("expect.time-lock", time_lock)?))
+            let attestations = raw.attestations.as_ref();
+            Ok(Expected::Allow {
+                seats: seats.clone(),
+                time_lock: field("expect.time-lock", time_lock)?,
+                attestations: attestations.map(|raw| expected_attestations(raw, bundle)).transpose()?,
+            })
         }
-        (None, Some(reasons)) if !reasons.is_empty() => Ok(Expected::Deny(reasons.iter().cloned().collect())),
+        (None, Some(reasons)) if !reasons.is_empty() && raw.time_lock.is_none() && raw.attestations.is_none() => {
+            Ok(Expected::Deny(reasons.iter().cloned().collect()))
+        }
         (_, _) => {
             let problem = Problem::Empty("`expect` needs `allow` with seats (`{}` for none), or `deny` with tags");
             Err(("expect".to_owned(), problem))
         }
     }
+}
+
+fn expected_attestations(raw: &[RawAttestation], bundle: &Bundle) -> Result<BTreeSet<String>, At> {
+    let each = raw.iter().enumerate().map(|(n, raw)| {
+        let place = |name: &str| format!("expect.attestations[{n}].{name}");
+        let kind = field(&place("kind"), raw.kind())?;
+        let by: PrincipalId = field(&place("by"), raw.by.parse())?;
+        if !bundle.roster().is_service(&by) {
+            return Err((place("by"), Problem::UnknownService(by)));
+        }
+        let max_age = field(&place("max-age"), raw.max_age.parse::<Duration>())?;
+        Ok(attestation(kind, &by, max_age))
+    });
+    each.collect()
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::policy::RawAttestation;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CasesFile {
@@ -56,5 +58,6 @@ pub(super) struct RawEffect {
 pub(super) struct RawExpect {
     pub(super) allow: Option<BTreeMap<String, u64>>,
     pub(super) time_lock: Option<String>,
+    pub(super) attestations: Option<Vec<RawAttestation>>,
     pub(super) deny: Option<Vec<String>>,
 }

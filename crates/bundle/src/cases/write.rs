@@ -69,6 +69,15 @@ fn expected(evaluation: &Evaluation) -> String {
             if obligations.time_lock() != countersign_types::Duration::ZERO {
                 text.push_str(&format!(", time-lock: {}", obligations.time_lock()));
             }
+            let asked: Vec<String> = obligations
+                .attestations()
+                .map(|(kind, by, max_age)| {
+                    format!("{{ kind: {kind}, by: {}, max-age: {max_age} }}", quoted(by.as_str()))
+                })
+                .collect();
+            if !asked.is_empty() {
+                text.push_str(&format!(", attestations: [{}]", asked.join(", ")));
+            }
             text.push_str(" }");
             text
         }

@@ -7,6 +7,7 @@ use countersign_types::Duration;
 
 use super::{
     Rules,
+    limits::listed_twice,
     raw::{RawBreaker, RawTrip},
 };
 use crate::error::Problem;
@@ -21,9 +22,10 @@ impl Rules<'_> {
         let trip = self.trip(&format!("{path}.when"), &raw.when);
         let mut freezes = BTreeSet::new();
         for (n, word) in raw.freeze.iter().enumerate() {
-            match Frozen::ALL.into_iter().find(|frozen| frozen.as_str() == word) {
-                Some(frozen) => drop(freezes.insert(frozen)),
-                None => self.fail(&format!("{path}.freeze[{n}]"), Problem::BadBreaker),
+            let frozen = Frozen::ALL.into_iter().find(|frozen| frozen.as_str() == word);
+            let is_new = frozen.ok_or(Problem::BadBreaker).map(|frozen| freezes.insert(frozen));
+            if let Some(problem) = listed_twice(is_new, word) {
+                self.fail(&format!("{path}.freeze[{n}]"), problem);
             }
         }
         self.made(path, before, Breaker::new(id?, trip?, freezes))

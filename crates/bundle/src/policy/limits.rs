@@ -15,6 +15,8 @@ use crate::error::Problem;
 
 /// The largest count: a limit of more transactions than this in 90 days limits nothing.
 const MAX_COUNT: u64 = 1_000_000_000;
+/// The longest time-lock: the approvals that complete the quorum must be valid still when it is over.
+const MAX_TIME_LOCK: Duration = Duration::from_secs(90 * 86_400);
 /// The most attestations that one rule asks for.
 const MAX_ATTESTATIONS: usize = 8;
 
@@ -35,9 +37,9 @@ impl Rules<'_> {
         let soft = self.soft(path, raw);
         let mut scope = BTreeSet::new();
         for (n, word) in raw.scope.iter().flatten().enumerate() {
-            match scope_by(word) {
-                Ok(by) => drop(scope.insert(by)),
-                Err(problem) => self.fail(&format!("{path}.scope[{n}]"), problem),
+            let is_new = scope_by(word).map(|by| scope.insert(by));
+            if let Some(problem) = listed_twice(is_new, word) {
+                self.fail(&format!("{path}.scope[{n}]"), problem);
             }
         }
         let meter = Meter {
@@ -122,6 +124,14 @@ impl Rules<'_> {
     }
 
     pub(super) fn obligations(&mut self, path: &str, asked: &Asked<'_>) -> Obligations {
+        if asked.approvals.is_some_and(BTreeMap::is_empty) {
+            let problem = Problem::Empty("`approvals` asks nobody: name a group, or leave it out");
+            self.fail(&format!("{path}.approvals"), problem);
+        }
+        if asked.attestations.is_some_and(Vec::is_empty) {
+            let problem = Problem::Empty("`attestations` asks for none: name one, or leave it out");
+            self.fail(&format!("{path}.attestations"), problem);
+        }
         let approvals = asked
             .approvals
             .into_iter()
@@ -132,6 +142,9 @@ impl Rules<'_> {
         let time_lock = time_lock
             .map_err(|error| self.fail(&format!("{path}.time-lock"), error))
             .unwrap_or_default();
+        if time_lock > MAX_TIME_LOCK {
+            self.fail(&format!("{path}.time-lock"), Problem::LongTimeLock);
+        }
         let attestations = asked.attestations.map(Vec::as_slice).unwrap_or_default();
         if attestations.len() > MAX_ATTESTATIONS {
             let found = attestations.len();
@@ -148,17 +161,29 @@ impl Rules<'_> {
     }
 
     fn attestation(&mut self, path: &str, raw: &RawAttestation) -> Option<(AttestationKind, PrincipalId, Duration)> {
-        let kind = AttestationKind::ALL.into_iter().find(|kind| kind.as_str() == raw.kind);
-        let kind = kind.ok_or_else(|| Problem::BadWord {
-            word: raw.kind.chars().take(64).collect(),
-            allowed: "`sanctions`, `travel-rule`",
-        });
-        let kind = kind.map_err(|problem| self.fail(&format!("{path}.kind"), problem));
+        let kind = raw
+            .kind()
+            .map_err(|problem| self.fail(&format!("{path}.kind"), problem));
         let by = self.reader.names.service(&raw.by);
         let by = by.map_err(|problem| self.fail(&format!("{path}.by"), problem));
         let max_age = raw.max_age.parse::<Duration>();
         let max_age = max_age.map_err(|error| self.fail(&format!("{path}.max-age"), error));
+        if max_age == Ok(Duration::ZERO) {
+            self.fail(&format!("{path}.max-age"), Problem::NeverFresh);
+        }
         Some((kind.ok()?, by.ok()?, max_age.ok()?))
+    }
+}
+
+/// What is wrong with one word of a list, which is new in it or not.
+pub(super) fn listed_twice(is_new: Result<bool, Problem>, word: &str) -> Option<Problem> {
+    match is_new {
+        Ok(true) => None,
+        Ok(false) => {
+            let (what, id) = ("name", word.to_owned());
+            Some(Problem::Duplicate { what, id })
+        }
+        Err(problem) => Some(problem),
     }
 }
 

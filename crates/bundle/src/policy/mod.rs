@@ -17,6 +17,7 @@ use countersign_types::{GroupId, RuleId};
 
 pub(crate) use self::conditions::{Names, selector};
 pub(crate) use self::moments::word_value;
+pub(crate) use self::raw::RawAttestation;
 use self::{
     conditions::Reader,
     limits::Asked,

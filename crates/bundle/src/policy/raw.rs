@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use countersign_types::AttestationKind;
 use serde::Deserialize;
+
+use crate::error::Problem;
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -137,10 +140,21 @@ pub(super) struct RawObligations {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawAttestation {
+pub(crate) struct RawAttestation {
     pub(super) kind: String,
-    pub(super) by: String,
-    pub(super) max_age: String,
+    pub(crate) by: String,
+    pub(crate) max_age: String,
+}
+
+impl RawAttestation {
+    /// The kind that it names.
+    pub(crate) fn kind(&self) -> Result<AttestationKind, Problem> {
+        let kind = AttestationKind::ALL.into_iter().find(|kind| kind.as_str() == self.kind);
+        kind.ok_or_else(|| Problem::BadWord {
+            word: self.kind.chars().take(64).collect(),
+            allowed: "`sanctions`, `travel-rule`",
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -161,7 +175,10 @@ pub(super) struct RawInvariant {
 
 /// `deny`, or what is asked for at least.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`then` is `deny`, or `approvals`, `time-lock` and `attestations` to ask for, and nothing else"
+)]
 pub(super) enum RawThen {
     Word(String),
     Asked(RawObligations),

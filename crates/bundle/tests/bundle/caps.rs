@@ -148,9 +148,56 @@ fn a_cold_wallet_pays_own_wallets_only() {
         .check_environment(true)
         .map_err(|errors| errors.to_string())
         .unwrap_err();
-    let expected = "policy.yaml:1:1: a permit lets cold wallet `eth-hot` make a transfer: cold wallets pay own wallets only; name the \
-                    permit's `wallets`";
-    assert_eq!(errors, expected);
+    assert_eq!(errors, pays("transfer"));
+}
+
+fn pays(kind: &str) -> String {
+    format!(
+        "policy.yaml:1:1: a permit lets cold wallet `eth-hot` out by an effect of kind `{kind}`: cold wallets pay own wallets only; \
+         name the permit's `wallets`"
+    )
+}
+
+/// Calls, code, authority and bytes that nobody understands pay whomever they like.
+#[test]
+fn a_cold_wallet_does_nothing_by_which_it_could_pay_others() {
+    let cold = |permit: &str| {
+        let mut files = aging();
+        let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
+        let own = "    effects: [internal]\n    to: { own: [eth-hot] }\n";
+        let policy = text("policy.yaml");
+        let (start, end) = (
+            policy.find("    effects: [transfer]\n").unwrap(),
+            policy.find("  - id: network-fees").unwrap(),
+        );
+        let policy = format!("{}{own}{permit}{}", &policy[..start], &policy[end..]);
+        let policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));
+        let wallets = text("wallets.yaml").replace("tier: hot", "tier: cold");
+        files.insert("policy.yaml".to_owned(), policy.into_bytes());
+        files.insert("wallets.yaml".to_owned(), wallets.into_bytes());
+        let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+        bundle.check_environment(true).map_err(|errors| errors.to_string())
+    };
+    for kind in [
+        "authority-change",
+        "code-change",
+        "delayed-authorization",
+        "contract-call",
+        "opaque",
+    ] {
+        let permit = |rest: &str| format!("  - {{ id: more, effects: [{kind}]{rest} }}\n");
+        assert_eq!(cold(&permit("")), Err(pays(kind)));
+        let listed = ", to: { list: customers }, initiators: [payout-service]";
+        assert_eq!(cold(&permit(listed)), Err(pays(kind)), "wherever it goes");
+        assert_eq!(cold(&permit(", tiers: [warm]")), Ok(()), "{kind} of another tier");
+        assert_eq!(cold(&permit(", assets: [ETH]")), Ok(()), "{kind} has no asset");
+        assert_eq!(
+            cold(&permit(", amount: { max: { ETH: \"1 ETH\" } }")),
+            Ok(()),
+            "{kind} has no amount"
+        );
+    }
+    assert_eq!(cold("  - { id: more, effects: [personal-message] }\n"), Ok(()));
 }
 
 #[test]

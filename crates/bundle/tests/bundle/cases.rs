@@ -91,7 +91,7 @@ fn mistakes_are_told_with_their_place() {
         (
             "{ allow: {} }",
             "{ permit: {} }",
-            "tests/policy.yaml:12:15: unknown field `permit`, expected one of allow, time-lock, deny",
+            "tests/policy.yaml:12:15: unknown field `permit`, expected one of allow, time-lock, attestations, deny",
         ),
     ];
     for (from, to, expected) in table {
@@ -100,6 +100,166 @@ fn mistakes_are_told_with_their_place() {
             .map(drop)
             .unwrap_err();
         assert_eq!(errors.to_string(), expected, "{to}");
+    }
+}
+
+/// One test of the first payment, a change of it, and the place in it that is wrong: what could not reach the policy would be
+/// decided all the same, and the decision would mean something else than its author reads.
+#[test]
+fn a_test_speaks_of_what_there_is() {
+    let first = TESTS.split("  - name: a larger one").next().unwrap();
+    let pay = "{ transfer: \"0.1 ETH\", to: \"eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8\", subject: customer-1 }";
+    let to = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    let limits = "limits:\n  - { id: day, effects: [transfer], scope: [], window: 24h, hard: \"9 ETH\" }\n  - { id: dollars, \
+                  effects: [transfer], scope: [], window: 24h, hard: \"9 USD\" }\n  - { id: rate, scope: [], window: 1h, count: 3 }\n";
+    let mut files = dev();
+    let policy = String::from_utf8(files["policy.yaml"].clone())
+        .unwrap()
+        .replace("limits:\n", limits);
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    let spent = |text: &str| format!("    spent: {{ {text} }}\n    effects:\n");
+    for (from, to, expected) in [
+        (
+            "initiator: payout-service",
+            "initiator: alice",
+            "5:16: unknown initiator `alice`: roster.yaml does not list it",
+        ),
+        ("tenant: demo", "tenant: demos", "6:13: unknown tenant `demos`"),
+        ("wallet: eth-hot", "wallet: eth-hott", "7:13: unknown wallet `eth-hott`"),
+        ("eip155:31337\"\n", "eip155:1\"\n", "8:14: unknown network `eip155:1`"),
+        (
+            to,
+            "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+            "10:36: `eip155:31337:0x70997970c51812dc3a010c7d01b50e0d17dc79c8`: the address does not carry",
+        ),
+        (
+            to,
+            "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf",
+            "10:36: `eip155:31337:0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf`: the address is wallet `eth-hot`",
+        ),
+        (
+            "eip155:31337:0x",
+            "eip155:1:0x",
+            "10:36: `eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8`: the address is of another network",
+        ),
+        (
+            "subject: customer-1",
+            "subject: customer-1, address-books: [nobody]",
+            "unknown service `nobody`",
+        ),
+        (
+            "subject: customer-1",
+            "subject: customer-1, words: [\"1\"]",
+            "this kind of effect has no such field",
+        ),
+        (
+            "subject: customer-1",
+            "subject: customer-1, wallet: eth-hot",
+            "this kind of effect has no such field",
+        ),
+        (
+            "fee: \"0.001 ETH\"",
+            "fee: \"0.001 ETH\", subject: customer-1",
+            "11:38: this kind of effect has no such field",
+        ),
+        (
+            "    effects:\n",
+            &spent("eth-per-transaction: \"1 ETH\""),
+            "9:35: the limit is of one transaction",
+        ),
+        (
+            "    effects:\n",
+            &spent("day: \"1 DEMO\""),
+            "9:19: the limit counts another asset",
+        ),
+        ("    effects:\n", &spent("day: \"500 USD\""), "9:19: "),
+        ("    effects:\n", &spent("day: \"5\""), "9:19: an amount is written"),
+        (
+            "    effects:\n",
+            &spent("dollars: \"5 ETH\""),
+            "9:23: the limit counts money in its currency",
+        ),
+        (
+            "    effects:\n",
+            &spent("dollars: \"5 EUR\""),
+            "9:23: the limit counts money in its currency",
+        ),
+        (
+            "    effects:\n",
+            &spent("rate: \"5 ETH\""),
+            "9:20: the limit counts transactions",
+        ),
+        (
+            "{ allow: {} }",
+            "{ allow: {}, attestations: [{ kind: sanctions, by: nobody, max-age: 1m }] }",
+            "unknown service `nobody`",
+        ),
+        (
+            "{ allow: {} }",
+            "{ allow: {}, attestations: [{ kind: sanction, by: desk, max-age: 1m }] }",
+            "`sanction` is not one of",
+        ),
+        (
+            "{ allow: {} }",
+            "{ deny: [permit/uncovered], time-lock: 1m }",
+            "12:13: `expect` needs",
+        ),
+    ] {
+        let text = first.replacen(from, to, 1);
+        assert_ne!(text, first, "{from}");
+        let errors = Case::load("t", text.as_bytes(), &bundle)
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(errors.contains(expected) && errors.starts_with("t:"), "{to}: {errors}");
+    }
+    assert!(first.contains(pay), "the fixture");
+    let twice = format!("{first}{}", first.split("tests:\n").nth(1).unwrap());
+    let errors = Case::load("t", twice.as_bytes(), &bundle)
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(errors, "t:13:11: test `a small payment needs nobody` is listed twice");
+    // What the analysis makes up stands for any that no rule names.
+    let stranger = first
+        .replace(to, "stranger-1")
+        .replace("{ allow: {} }", "{ deny: [\"permit/uncovered\"] }");
+    let none: [String; 0] = [];
+    assert_eq!(differences(&Bundle::load(&dev()).unwrap(), &stranger), none);
+}
+
+/// A test may say what must be attested; where it does, exactly that.
+#[test]
+fn attestations_are_compared_where_a_test_names_them() {
+    let mut files = dev();
+    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace(
+        "requires:\n",
+        "requires:\n  - { id: screened, when: { effects: [transfer] }, attestations: [{ kind: sanctions, by: screening-service, max-age: \
+         15m }] }\n",
+    );
+    files.insert("policy.yaml".to_owned(), policy.into_bytes());
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    let first = TESTS.split("  - name: a larger one").next().unwrap();
+    let asked = |expect: &str| differences(&bundle, &first.replace("{ allow: {} }", expect));
+    let none: [String; 0] = [];
+    assert_eq!(asked("{ allow: {} }"), none);
+    let screening = "{ kind: sanctions, by: screening-service, max-age: 15m }";
+    assert_eq!(asked(&format!("{{ allow: {{}}, attestations: [{screening}] }}")), none);
+    let found = "found allow by nobody after 0s, with sanctions by screening-service at most 15m old";
+    for wrong in [
+        String::new(),
+        screening.replace("15m", "16m"),
+        screening.replace("sanctions", "travel-rule"),
+        screening.replace("screening-service", "address-book"),
+        format!("{screening}, {}", screening.replace("sanctions", "travel-rule")),
+    ] {
+        let differences = asked(&format!("{{ allow: {{}}, attestations: [{wrong}] }}"));
+        assert!(
+            differences.len() == 1 && differences[0].ends_with(found),
+            "{differences:?}"
+        );
     }
 }
 

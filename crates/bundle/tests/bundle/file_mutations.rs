@@ -39,6 +39,61 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "window: transaction, soft: \"7 ETH\", hard: \"8 ETH\", over-soft: { approvals: { treasury: 4 } }",
         "policy.yaml:27:143: wallet `eth-hot`, initiator `payout-service`: the quorum (4 of treasury) can never be reached without the initiator and the people who operate it: add people to the groups, or ask for fewer",
     ),
+    // What is written for nothing.
+    (
+        "policy.yaml",
+        "    approvals: { treasury: 2 }\n",
+        "    approvals: {}\n    time-lock: 30m\n",
+        "policy.yaml:23:16: `approvals` asks nobody: name a group, or leave it out",
+    ),
+    (
+        "policy.yaml",
+        "    approvals: { treasury: 2 }\n",
+        "    approvals: { treasury: 2 }\n    attestations: []\n",
+        "policy.yaml:24:19: `attestations` asks for none: name one, or leave it out",
+    ),
+    (
+        "policy.yaml",
+        "    approvals: { treasury: 2 }\n",
+        "    attestations: [{ kind: sanctions, by: screening-service, max-age: 0s }]\n",
+        "policy.yaml:23:71: a `max-age` of nothing is one that no attestation meets",
+    ),
+    (
+        "policy.yaml",
+        "    approvals: { treasury: 2 }\n",
+        "    approvals: { treasury: 2 }\n    time-lock: 91d\n",
+        "policy.yaml:24:16: a rule's time-lock is at most 90d: what people approve must be valid still when it is over",
+    ),
+    (
+        "policy.yaml",
+        "scope: [], window: transaction, hard: \"8 ETH\"",
+        "scope: [wallet, wallet], window: transaction, hard: \"8 ETH\"",
+        "policy.yaml:27:84: name `wallet` is listed twice",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "breakers:\n  - { id: often, when: { rejections-on-lineage: 2 }, freeze: [all, all] }\nforbids:\n",
+        "policy.yaml:31:68: name `all` is listed twice",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "invariants:\n  - { id: promise, then: { aprovals: { treasury: 2 } } }\nforbids:\n",
+        "policy.yaml:31:26: `then` is `deny`, or `approvals`, `time-lock` and `attestations` to ask for, and nothing else",
+    ),
+    (
+        "assets.yaml",
+        "decimals: 6, priced-in: [USD] }",
+        "decimals: 6, priced-in: [USD, USD] }",
+        "assets.yaml:6:120: currency `USD` is listed twice",
+    ),
+    (
+        "assets.yaml",
+        "decimals: 6, priced-in: [USD] }",
+        "decimals: 6, priced-in: [] }",
+        "assets.yaml:6:114: `priced-in` names no currency: name one, or leave it out",
+    ),
     // Roster.
     (
         "roster.yaml",

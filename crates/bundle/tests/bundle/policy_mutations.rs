@@ -352,7 +352,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "    approvals: { treasury: 2 }\n",
         "    approvals: {}\n",
-        "policy.yaml:19:9: require `two-of-treasury` asks for nothing: give it approvals, a time-lock or attestations",
+        "policy.yaml:23:16: `approvals` asks nobody: name a group, or leave it out",
     ),
     (
         "policy.yaml",
