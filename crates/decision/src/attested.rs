@@ -310,10 +310,15 @@ impl Attested {
         let record = ledger.destinations.as_ref();
         let known = subject.and_then(|subject| self.books.get(&(subject.clone(), destination.clone())));
         let in_book = known.and_then(|known| known.since);
+        // What a service says whose book the policy does not name, or names no more, is an entry for nobody.
+        let mut books = bundle.policy().wants().books.iter();
+        let is_entered = known.is_some_and(|known| books.any(|book| known.says.get(book) == Some(&true)));
         let listed = record.and_then(|record| record.listed.get(destination).copied());
         let since = match bundle.destinations().is_listed(destination) {
             // Taken from a list, what a book has as well becomes no older.
-            false => in_book.map(|in_book| listed.map_or(in_book, |listed| listed.max(in_book))),
+            false => in_book
+                .filter(|_| is_entered)
+                .map(|in_book| listed.map_or(in_book, |listed| listed.max(in_book))),
             // An entry whose age nobody knows may be the youngest.
             true => listed.map(|listed| in_book.map_or(listed, |in_book| in_book.max(listed))),
         };

@@ -125,7 +125,7 @@ impl<'a> EffectFact<'a> {
 pub struct DestinationFacts<'a> {
     /// Whether no transaction that this deployment signed has paid it; `None` is unknown.
     pub is_first_seen: Option<bool>,
-    /// How long ago the youngest entry that names it (in a list of the bundle or an address book) took effect; `None` is
+    /// How long ago the youngest entry that names it (in a list of the bundle or an address book that the policy names) took effect; `None` is
     /// unknown.
     pub entry_age: Option<Duration>,
     /// The address-book services that say whether they have the destination for this effect's subject, and what they say. A

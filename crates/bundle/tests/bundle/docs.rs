@@ -77,10 +77,10 @@ fn every_block_of_rules_loads() {
     assert_eq!(
         seen,
         BTreeMap::from([
-            ("permits", 4),
+            ("permits", 3),
             ("requires", 2),
-            ("limits", 2),
-            ("forbids", 2),
+            ("limits", 3),
+            ("forbids", 3),
             ("invariants", 1),
             ("breakers", 1)
         ])

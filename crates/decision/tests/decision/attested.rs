@@ -413,6 +413,40 @@ fn a_cool_off_cannot_be_backdated() {
     }
 }
 
+/// An entry counts where the policy names its book: one that the policy in force names no more opens no permit by its age.
+#[test]
+fn an_entry_in_a_book_that_nobody_names_has_no_age() {
+    let aged = POLICY.replace("to: { address-book: node-d }", "to: { entry-over: 1h }");
+    let named = aged.replace(
+        "forbids:\n",
+        "forbids:\n  - { id: named, when: { effects: [allowance], to: { address-book: node-d } } }\n",
+    );
+    for (policy, is_allowed) in [(named, true), (aged, false)] {
+        let mut fixture = bare(POLICY);
+        let files = attested_files(&attested_roster(), &policy);
+        fixture.active = Bundle::load(&sealed(1, None, files)).unwrap();
+        fixture.approve(&["alice", "bob"]);
+        quote(&mut fixture, SOURCES[0], "2500");
+        quote(&mut fixture, SOURCES[1], "2510");
+        screen(&mut fixture, |_| {});
+        let since = later(fixture.now, -86_400_000);
+        let envelope = fixture.world.book_entry(&Ask::default(), 3, Some(since));
+        let digest = attest(&mut fixture, envelope);
+        fixture.ledger.standing.insert(digest, since);
+        // The development bundle's list has the customer as well; a list of nobody's, and the book alone speaks.
+        let mut files = fixture.active.files().clone();
+        files.insert(
+            "destinations.yaml".to_owned(),
+            b"lists:\n  - id: customers\n    entries: []\n".to_vec(),
+        );
+        fixture.active = Bundle::load(&sealed(1, None, files)).unwrap();
+        let decision = fixture.decide();
+        let covered = &decision.trace[0].effects[0].permits;
+        assert_eq!(!covered.is_empty(), is_allowed, "{covered:?}");
+        assert_eq!(decision.outcome == Outcome::Allowed, is_allowed);
+    }
+}
+
 /// What was taken from a list keeps what the journal noted of it: an entry in a book becomes no older by it, and no younger where
 /// the note is the older one. Without an entry a note is no age.
 #[test]
