@@ -104,6 +104,53 @@ fn forget(world: &World, what: usize) -> World {
     world
 }
 
+/// Whether a condition looks beyond its own effect: then a whole may meet what no part of it meets.
+fn adds_up(condition: &Condition) -> bool {
+    let summing = [
+        ConditionKind::AmountMax,
+        ConditionKind::AmountOver,
+        ConditionKind::TotalMax,
+        ConditionKind::TotalOver,
+        ConditionKind::FeeShare,
+    ];
+    summing.contains(&condition.kind())
+}
+
+/// Without limits, and without conditions that look at sums; a forbid of nothing else falls away.
+fn without_sums(parts: &PolicyParts) -> PolicyParts {
+    let kept = |conditions: &Conditions| conditions.iter().filter(|c| !adds_up(c)).cloned().collect::<Vec<_>>();
+    let permits = parts.permits.iter();
+    let requires = parts.requires.iter();
+    let forbids = parts.forbids.iter();
+    PolicyParts {
+        permits: permits
+            .map(|rule| Permit::new(rule.id().clone(), kept(rule.conditions())).unwrap())
+            .collect(),
+        requires: requires
+            .map(|rule| Require::new(rule.id().clone(), kept(rule.conditions()), rule.obligations().clone()).unwrap())
+            .collect(),
+        limits: Vec::new(),
+        forbids: forbids
+            .filter_map(|rule| Forbid::new(rule.id().clone(), kept(rule.conditions())).ok())
+            .collect(),
+    }
+}
+
+/// A share of what is transferred is the one condition that more effects may help: the fee of a larger payment may be larger.
+fn names_share(parts: &PolicyParts) -> bool {
+    let mut permits = parts.permits.iter();
+    permits.any(|permit| permit.conditions().iter().any(|c| c.kind() == ConditionKind::FeeShare))
+}
+
+/// The world with other effects, and the world with both; none where either moves nothing but own change.
+fn parts_and_whole(world: &World, other: &World) -> Option<(World, World)> {
+    let moves = |world: &World| world.effects.iter().any(|(effect, _)| !effect.is_own_change());
+    let (mut part, mut whole) = (world.clone(), world.clone());
+    part.effects.clone_from(&other.effects);
+    whole.effects.extend(other.effects.iter().cloned());
+    (moves(world) && moves(other)).then_some((part, whole))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -197,6 +244,30 @@ proptest! {
     fn splitting_a_payment_changes_nothing(parts in parts(), world in world(), at in 0_usize..6, first in 0_u64..13) {
         if let Some(split) = split(&world, at, first) {
             prop_assert_eq!(decided(&parts, &world), decided(&parts, &split));
+        }
+    }
+
+    /// Where no rule adds up, effects are judged one by one: the whole asks for what its parts ask for, and no more.
+    #[test]
+    fn a_union_of_effects_is_decided_as_the_join(parts in parts(), world in world(), other in world()) {
+        let parts = without_sums(&parts);
+        if let Some((part, whole)) = parts_and_whole(&world, &other) {
+            let join = decided(&parts, &world).zip(decided(&parts, &part)).map(|(mut one, other)| {
+                one.join(&other);
+                one
+            });
+            prop_assert_eq!(decided(&parts, &whole), join);
+        }
+    }
+
+    /// Where rules add up, the whole is judged at least as strictly as each of its parts.
+    #[test]
+    fn more_effects_never_loosen(parts in parts(), world in world(), other in world()) {
+        prop_assume!(!names_share(&parts));
+        if let Some((part, whole)) = parts_and_whole(&world, &other) {
+            let whole = decided(&parts, &whole);
+            prop_assert!(is_no_looser(decided(&parts, &world).as_ref(), whole.as_ref()));
+            prop_assert!(is_no_looser(decided(&parts, &part).as_ref(), whole.as_ref()));
         }
     }
 

@@ -16,6 +16,7 @@ mod chain;
 mod claims;
 mod decide;
 mod entries;
+mod fewer;
 mod governance;
 mod lineage;
 mod observed;

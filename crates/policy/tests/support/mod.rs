@@ -262,12 +262,20 @@ pub(crate) fn broad_permit(name: String) -> impl Strategy<Value = Permit> {
 pub(crate) fn require(name: String) -> impl Strategy<Value = Require> {
     let seats = (1_u32..=3).prop_map(|seats| Seats::new(seats).unwrap());
     let approvals = vec((id(&GROUPS), seats), 1..=2).prop_map(|seats| seats.into_iter().collect::<BTreeMap<_, _>>());
-    (conditions(RuleKind::Require, 3), approvals, 0_u32..=2).prop_map(move |(conditions, approvals, secs)| {
+    // Attestations of two kinds by two services, so that joins of them are met too.
+    let asked = vec(
+        (
+            select(AttestationKind::ALL.to_vec()),
+            id::<PrincipalId>(&BOOKS),
+            1_u32..=3,
+        ),
+        0..=2,
+    );
+    let parts = (conditions(RuleKind::Require, 3), approvals, 0_u32..=2, asked);
+    parts.prop_map(move |(conditions, approvals, secs, asked)| {
         let mut obligations = Obligations::new(approvals, Duration::from_secs(secs));
-        // Some screening, so that joins of attestations are met too.
-        if secs > 0 {
-            let by = "screener".parse().unwrap();
-            obligations = obligations.with_attestation(AttestationKind::Sanctions, by, Duration::from_secs(secs));
+        for (kind, by, age) in asked {
+            obligations = obligations.with_attestation(kind, by, Duration::from_secs(age));
         }
         Require::new(name.parse().unwrap(), conditions, obligations).unwrap()
     })

@@ -1,6 +1,8 @@
 //! A second evaluator, written from POLICY.md and `docs/policy.md` and from nothing else: it recomputes everything for
 //! every question, knows no traces, and must agree with the real one.
 
+use std::collections::BTreeMap;
+
 use countersign_policy::*;
 use countersign_types::*;
 
@@ -42,21 +44,49 @@ pub(crate) fn evaluate(policy: &Policy, world: &World) -> Option<Obligations> {
     if levels.contains(&Level::OverHard) {
         return None;
     }
-    let mut joined = Obligations::default();
+    let mut asked: Vec<&Obligations> = Vec::new();
     for (limit, _) in policy
         .limits()
         .zip(&levels)
         .filter(|(_, level)| **level == Level::OverSoft)
     {
-        joined.join(&limit.meter().soft.as_ref().unwrap().1);
+        asked.push(&limit.meter().soft.as_ref().unwrap().1);
     }
     for require in policy
         .requires()
         .filter(|require| may_match(require.conditions(), &seen, world))
     {
-        joined.join(require.obligations());
+        asked.push(require.obligations());
     }
-    Some(joined)
+    Some(largest(&asked))
+}
+
+/// Per group the most seats, the longest time-lock, every attestation at its shortest age.
+fn largest(asked: &[&Obligations]) -> Obligations {
+    let mut seats: BTreeMap<GroupId, Seats> = BTreeMap::new();
+    let mut time_lock = Duration::ZERO;
+    let mut ages: BTreeMap<(AttestationKind, PrincipalId), Duration> = BTreeMap::new();
+    for obligations in asked {
+        for (group, count) in obligations.approvals() {
+            if seats.get(group).is_none_or(|held| held.count() < count.count()) {
+                seats.insert(group.clone(), count);
+            }
+        }
+        if obligations.time_lock() > time_lock {
+            time_lock = obligations.time_lock();
+        }
+        for (kind, by, age) in obligations.attestations() {
+            let key = (kind, by.clone());
+            if ages.get(&key).is_none_or(|held| *held > age) {
+                ages.insert(key, age);
+            }
+        }
+    }
+    let mut whole = Obligations::new(seats, time_lock);
+    for ((kind, by), age) in ages {
+        whole = whole.with_attestation(kind, by, age);
+    }
+    whole
 }
 
 fn permits(permit: &Permit, item: &Item, seen: &[&Item], world: &World) -> bool {
