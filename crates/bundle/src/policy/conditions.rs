@@ -17,7 +17,7 @@ use countersign_types::{
 };
 use data_encoding::HEXLOWER;
 
-use super::raw::{RawTo, Selection};
+use super::raw::{RawBounds, RawTo, Selection};
 use crate::{
     LoadError, amount,
     assets::{PricedAssets, unknown_network},
@@ -148,8 +148,15 @@ impl<T> Reader<'_, T> {
         }
     }
 
-    /// Bounds by symbol: `{ ETH: "10 ETH", DEMO: "10000 DEMO" }`.
-    pub(super) fn bounds(&mut self, path: &str, raw: &BTreeMap<String, String>) -> Bounds {
+    /// One bound, `"10 ETH"`, or bounds by symbol: `{ ETH: "10 ETH", DEMO: "10000 DEMO" }`.
+    pub(super) fn bounds(&mut self, path: &str, raw: &RawBounds) -> Bounds {
+        match raw {
+            RawBounds::One(text) => self.bound(path, text),
+            RawBounds::Each(raw) => self.bounds_by_symbol(path, raw),
+        }
+    }
+
+    fn bounds_by_symbol(&mut self, path: &str, raw: &BTreeMap<String, String>) -> Bounds {
         let (mut bounds, mut money) = (Vec::new(), Vec::new());
         for (key, text) in raw {
             let at = format!("{path}.{key}");

@@ -1,9 +1,12 @@
 //! `policy.yaml` as it is written, before any name in it means anything.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use countersign_types::AttestationKind;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::error::Problem;
 
@@ -218,13 +221,38 @@ pub(super) struct RawHours {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMax {
-    pub(super) max: BTreeMap<String, String>,
+    pub(super) max: RawBounds,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOver {
-    pub(super) over: BTreeMap<String, String>,
+    pub(super) over: RawBounds,
+}
+
+/// One bound alone, or each under its symbol. Not `untagged`: errors would lose their place.
+pub(super) enum RawBounds {
+    One(String),
+    Each(BTreeMap<String, String>),
+}
+
+impl<'de> Deserialize<'de> for RawBounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrEach;
+        impl<'de> Visitor<'de> for OneOrEach {
+            type Value = RawBounds;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one bound in quotes, or a bound under each symbol")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawBounds, E> {
+                Ok(RawBounds::One(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawBounds, A::Error> {
+                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(RawBounds::Each)
+            }
+        }
+        deserializer.deserialize_any(OneOrEach)
+    }
 }
 
 #[derive(Deserialize)]

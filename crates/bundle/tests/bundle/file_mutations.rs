@@ -39,6 +39,43 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "window: transaction, soft: \"7 ETH\", hard: \"8 ETH\", over-soft: { approvals: { treasury: 4 } }",
         "policy.yaml:27:143: wallet `eth-hot`, initiator `payout-service`: the quorum (4 of treasury) can never be reached without the initiator and the people who operate it: add people to the groups, or ask for fewer",
     ),
+    // One bound alone is read as strictly as one under its symbol.
+    (
+        "policy.yaml",
+        "over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" }",
+        "over: \"0.1 BTC\"",
+        "policy.yaml:22:22: unknown asset `BTC`: assets.yaml has no asset with this symbol",
+    ),
+    (
+        "policy.yaml",
+        "over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" }",
+        "over: \"-1 ETH\"",
+        "policy.yaml:22:22: `-1 ETH`: an amount is decimal digits without sign, exponent, leading zeros or spaces",
+    ),
+    (
+        "policy.yaml",
+        "over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" }",
+        "over: { ETH: \"0.1 ETH\", ETH: \"100 ETH\" }",
+        "policy.yaml:22:40: duplicate mapping key `ETH` is not allowed here",
+    ),
+    (
+        "policy.yaml",
+        "amount: { max: { ETH: \"10 ETH\", DEMO: \"10000 DEMO\" } }",
+        "amount: { max: 10 }",
+        "policy.yaml:12:15: invalid type: integer `10`, expected one bound in quotes, or a bound under each symbol",
+    ),
+    (
+        "policy.yaml",
+        "amount: { max: { ETH: \"10 ETH\", DEMO: \"10000 DEMO\" } }",
+        "amount: { max: [\"10 ETH\"] }",
+        "policy.yaml:12:15: invalid type: sequence, expected one bound in quotes, or a bound under each symbol",
+    ),
+    (
+        "policy.yaml",
+        "amount: { max: { ETH: \"10 ETH\", DEMO: \"10000 DEMO\" } }",
+        "amount: { max: \"0 ETH\" }",
+        "policy.yaml:12:15: rule `customer-payouts` has a bound of zero in `amount.max`: use a forbid to allow nothing",
+    ),
     // What is written for nothing.
     (
         "policy.yaml",

@@ -172,6 +172,19 @@ fn who_asks_neither_attests_nor_keeps_a_book() {
     }
 }
 
+/// One bound alone means what it means under its symbol.
+#[test]
+fn a_bound_alone_is_the_bound_of_its_symbol() {
+    let policy = |over: &str| {
+        let files = mutated("policy.yaml", "over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" }", over);
+        let bundle = countersign_bundle::Bundle::load(&files).map_err(|errors| errors.to_string());
+        bundle.unwrap().policy().clone()
+    };
+    assert_eq!(policy("over: \"0.1 ETH\""), policy("over: { ETH: \"0.1 ETH\" }"));
+    assert_eq!(policy("over: \"100 USD\""), policy("over: { USD: \"100 USD\" }"));
+    assert_ne!(policy("over: \"0.1 ETH\""), policy("over: \"0.2 ETH\""));
+}
+
 /// A currency in which nobody quotes: nothing would ever be worth anything in it.
 #[test]
 fn a_rule_in_money_has_price_sources() {
