@@ -70,10 +70,7 @@ static FILES: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
             include_str!("../../chains/solana/networks/mainnet.yaml"),
         ),
         ("policy.yaml", policy.as_str()),
-        (
-            "roster.yaml",
-            include_str!("../../policies/dev/tests/fixture/roster.yaml"),
-        ),
+        ("roster.yaml", include_str!("../../policies/dev/roster.yaml")),
         ("wallets.yaml", WALLETS),
     ];
     let owned = |(path, text): (&str, &str)| (path.to_owned(), text.as_bytes().to_vec());

@@ -214,6 +214,21 @@ async fn an_exported_log_is_decided_again_under_a_candidate() {
         "{text}"
     );
 
+    // A limit that was not there is added up over what was signed, and a comparison shows the same.
+    copy_bundle(&scene, &candidate, "8 ETH");
+    let policy = path("candidate/policy.yaml");
+    let rules = std::fs::read_to_string(&policy).unwrap();
+    let day =
+        "\nlimits:\n  - { id: day, effects: [transfer], assets: [ETH], scope: [], window: 24h, hard: \"1 ETH\" }\n";
+    std::fs::write(&policy, rules.replacen("\nlimits:\n", day, 1)).unwrap();
+    let limited: Value = serde_json::from_slice(&simulate("json").stdout).unwrap();
+    let changed = limited["changed"].as_array().unwrap();
+    assert_eq!(changed.len(), 1, "{limited}");
+    assert_eq!(changed[0]["now"], "deny, limit/window-exceeded day");
+    let diff = ["bundle", "diff", "--as", "alice", "--files", &candidate, "--past", &out];
+    let diff = countersign(&scene, &diff);
+    assert_eq!((&diff["class"], &diff["past"]), (&"tightening".into(), &limited));
+
     // One byte of the log, and it is not the log any more.
     let entries = path("export/entries.jsonl");
     let log = std::fs::read_to_string(&entries).unwrap();

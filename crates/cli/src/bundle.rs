@@ -6,11 +6,16 @@
 mod approve;
 mod diff;
 mod history;
+mod lines;
 mod propose;
 mod rollback;
 mod veto;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use countersign_bundle::{Bundle, Class, Finding, MANIFEST_PATH, Manifest, classify};
@@ -19,12 +24,13 @@ use countersign_policy::analysis::{Budget, Loosening, compare};
 use countersign_types::{BundleDigest, Duration, PrincipalId};
 use serde::Serialize;
 
+use self::lines::{ChangedFile, changed_files};
 use crate::{
     activate, bundle_files,
     environment::{Environment, Layout},
     failure::{Failure, Result},
     output::{Output, harmless},
-    policy::outcome,
+    policy::{Simulated, outcome, simulate},
     trust::Trust,
 };
 
@@ -73,17 +79,39 @@ impl Asking {
     }
 }
 
-/// What a change does: `{"class","findings":[{"file","subject","direction","why"}],"witnesses":[…],"undecided":[…],"ran_out"}`.
+/// What is decided again under the candidate.
+#[derive(Debug, Args)]
+struct Looking {
+    /// Also decide again what was signed, and list what would end otherwise: exported logs (`audit export --receipts`) or receipts.
+    #[arg(long, value_name = "EXPORT")]
+    past: Vec<PathBuf>,
+}
+
+impl Looking {
+    fn back(&self, candidate: &Bundle, trust_root: &Path, output: Output) -> Result<Option<Simulated>> {
+        if self.past.is_empty() {
+            return Ok(None);
+        }
+        simulate(candidate, &self.past, trust_root, output).map(Some)
+    }
+}
+
+/// What a change does: `{"class","findings":[{"file","subject","direction","why"}],"files":[{"path","lines"}],"witnesses":[…],
+/// "undecided":[…],"ran_out","past"}`.
 #[derive(Debug, Serialize)]
 struct Differences {
     class: Class,
     findings: Vec<Finding>,
+    /// What changed in the text of the files.
+    files: Vec<ChangedFile>,
     /// Withdrawals for which the new policy is looser, as far as the analysis found any.
     witnesses: Vec<Witness>,
     /// Those of the findings about rules and lists that loosen and that no withdrawal shows.
     undecided: Vec<Finding>,
     /// Whether the analysis ran out of steps: then there may be more.
     ran_out: bool,
+    /// What was signed, decided again; `None` where nobody asked.
+    past: Option<Simulated>,
 }
 
 /// A withdrawal that the new policy allows and the old one did not, or for which it asks less:
@@ -100,7 +128,7 @@ impl Witness {
     fn of(new: &Bundle, loosening: &Loosening) -> Self {
         let unknown = "deny, the old bundle knows no such initiator or wallet";
         Self {
-            withdrawal: loosening.withdrawal.to_string(),
+            withdrawal: loosening.withdrawal.told(new.registry().assets()).to_string(),
             then: loosening.old.as_ref().map_or_else(|| unknown.to_owned(), outcome),
             now: outcome(&loosening.new),
             test: new.case_yaml("looser than before", &loosening.withdrawal, &loosening.new),
@@ -115,9 +143,11 @@ impl Differences {
         Self {
             class: change.class(),
             findings: change.findings().to_vec(),
+            files: changed_files(old, new),
             witnesses: looser.loosenings.iter().map(|found| Witness::of(new, found)).collect(),
             undecided: looser.unshown.iter().map(Finding::from).collect(),
             ran_out: looser.ran_out,
+            past: None,
         }
     }
 }
@@ -127,6 +157,10 @@ impl fmt::Display for Differences {
         write!(f, "class     {}", self.class)?;
         for finding in &self.findings {
             write!(f, "\n{}", harmless(&finding.to_string()))?;
+        }
+        for ChangedFile { path, lines } in &self.files {
+            write!(f, "\nchanged   {}", harmless(path))?;
+            lines.iter().try_for_each(|line| write!(f, "\n    {line}"))?;
         }
         for Witness {
             withdrawal, then, now, ..
@@ -148,11 +182,17 @@ impl fmt::Display for Differences {
         if self.ran_out {
             write!(f, "\nthe search for withdrawals ran out of steps: there may be more")?;
         }
+        if let Some(past) = &self.past {
+            let text = past.to_string();
+            let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+            write!(f, "\npast      {first}")?;
+            rest.lines().try_for_each(|line| write!(f, "\n          {line}"))?;
+        }
         Ok(())
     }
 }
 
-/// A bundle that follows the one in force: `{"version","bundle","previous","class","findings","needs":{…}}`.
+/// A bundle that follows the one in force: what [`Differences`] says, and `{"version","bundle","previous","needs":{…}}`.
 #[derive(Debug, Serialize)]
 struct Proposal {
     version: u64,
@@ -245,6 +285,6 @@ fn files_of(chain: &BundleChain, version: u64) -> Result<BTreeMap<String, Vec<u8
 }
 
 /// Reads a folder as the next version, whatever manifest lies in it.
-fn read_next(folder: &std::path::Path, trust: &Trust) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
+fn read_next(folder: &Path, trust: &Trust) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
     next_version(bundle_files::read(folder)?, trust.active()?)
 }

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{Body, Envelope, Genesis, verify};
+use countersign_approval::{Body, Envelope, Genesis, StatementError, verify};
 use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
-use countersign_policy::Evaluation;
+use countersign_policy::{Evaluation, Usage};
 use countersign_types::{
     BundleDigest, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp,
     TransactionDigest, WithdrawalId,
@@ -17,7 +17,7 @@ use countersign_types::{
 
 use crate::{
     ActivatedBundle, ActivationEntry, BundleChain, Case, Decision, DecisionEntry, Entry, Observatory, Reading,
-    ReceiptError, Seen, SeenStatement, SignatureEntry, decide,
+    ReceiptError, Seen, SeenStatement, SignatureEntry, Spend, decide,
     receipt_bundles::unpack,
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
@@ -35,6 +35,8 @@ pub struct Receipt {
     pub trace: Vec<Evaluation>,
     /// The effects of the authorized bytes.
     pub effects: Option<EffectsText>,
+    /// What the authorized bytes spend.
+    pub spend: Option<Spend>,
     /// The transaction id, if it was signed.
     pub txid: Option<String>,
     /// When the checkpoint was made: later events are not covered.
@@ -140,6 +142,7 @@ impl Verifier {
         Ok(Receipt {
             withdrawal: self.json.withdrawal,
             effects: decision.as_ref().and_then(|decision| decision.effects.clone()),
+            spend: decision.as_ref().and_then(|decision| decision.spend.clone()),
             decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
             trace,
             txid,
@@ -259,14 +262,25 @@ impl Verifier {
         Ok(recomputed)
     }
 
-    /// The decision under another bundle, with the facts that were recorded; `None` where the receipt has no bytes.
-    pub(crate) fn decide_under(&self, candidate: &Bundle) -> Result<Option<Decision>, ReceiptError> {
+    /// The decision under another bundle, with the facts that were recorded and more of what windows held; `None` where the
+    /// receipt has no bytes. Whoever asked may be nobody there.
+    pub(crate) fn decide_under(
+        &self,
+        candidate: &Bundle,
+        more: Usage,
+    ) -> Result<Option<Result<Decision, StatementError>>, ReceiptError> {
         let entries = self.parse_entries()?;
         let (Some(unsigned), Some(logged)) = (&self.json.unsigned_transaction, self.shown_decision(&entries)) else {
             return Ok(None);
         };
-        let decided = self.decide(candidate, candidate, logged, &unsigned.0)?;
-        Ok(Some(decided.decision))
+        let request = Envelope::parse(&self.json.request.envelope.0).map_err(|error| broken(error.to_string()))?;
+        if let Err(error) = verify(&request, candidate.roster()) {
+            return Ok(Some(Err(error)));
+        }
+        let mut logged = logged.clone();
+        logged.ledger.usage = logged.ledger.usage.or(more);
+        let decided = self.decide(candidate, candidate, &logged, &unsigned.0)?;
+        Ok(Some(Ok(decided.decision)))
     }
 
     fn decide(

@@ -1,10 +1,10 @@
 //! A past decision taken again under another bundle: what a candidate would have done.
 
 use countersign_bundle::Bundle;
-use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome};
+use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome, Usage};
 use countersign_types::{Tag, WithdrawalId};
 
-use crate::{Decision, Outcome, Reason, Receipt, ReceiptError, receipt::opened};
+use crate::{Decision, Outcome, Reason, ReceiptError, history::History, receipt::opened};
 
 /// A past withdrawal, decided then and now.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,15 +54,54 @@ impl Replay {
     }
 }
 
-impl Receipt {
-    /// Verifies a receipt and decides its withdrawal again under a candidate, with the facts that the log recorded and the
-    /// statements that were there. `None` where nothing was ever allowed, so that there are no bytes to decide about.
-    pub fn replay(bytes: &[u8], genesis_bytes: &[u8], candidate: &Bundle) -> Result<Option<Replay>, ReceiptError> {
-        let verifier = opened(bytes, genesis_bytes)?;
+/// Past withdrawals decided again under a candidate, one after the other.
+///
+/// The facts are those that the log recorded, and the statements those that were there. Where a whole log is decided again, what the
+/// candidate's limits add up and no decision recorded is added up from what was signed before: as the journal does when a
+/// bundle comes into force, and for withdrawals that the candidate would have denied as well, because they were signed.
+#[derive(Debug)]
+pub struct Backtest<'a> {
+    genesis_bytes: &'a [u8],
+    candidate: &'a Bundle,
+    history: Option<History>,
+}
+
+impl<'a> Backtest<'a> {
+    /// Of receipts by themselves: what windows held beyond what was recorded is not known.
+    pub fn of_receipts(genesis_bytes: &'a [u8], candidate: &'a Bundle) -> Self {
+        Self {
+            genesis_bytes,
+            candidate,
+            history: None,
+        }
+    }
+
+    /// Of all that a log has signatures of, in the order in which it was decided.
+    pub fn of_log(genesis_bytes: &'a [u8], candidate: &'a Bundle) -> Self {
+        Self {
+            history: Some(History::default()),
+            ..Self::of_receipts(genesis_bytes, candidate)
+        }
+    }
+
+    /// Verifies a receipt and decides its withdrawal again. `None` where nothing was ever allowed, so that there are no bytes to
+    /// decide about.
+    pub fn replay(&mut self, receipt: &[u8]) -> Result<Option<Replay>, ReceiptError> {
+        let verifier = opened(receipt, self.genesis_bytes)?;
         let receipt = verifier.verify()?;
-        let Some(decision) = verifier.decide_under(candidate)? else {
+        let Some(mut decided) = verifier.decide_under(self.candidate, Usage::default())? else {
             return Ok(None);
         };
+        if let (Some(history), Ok(decision)) = (&self.history, &decided) {
+            let more = history.usage(
+                decision.trace.iter().flat_map(|trace| &trace.limits),
+                decision.entry.decided_at,
+            );
+            decided = verifier.decide_under(self.candidate, more)?.unwrap_or(decided);
+        }
+        if let (Some(history), Some(spend), Some(entry)) = (&mut self.history, &receipt.spend, &receipt.decision) {
+            history.add(spend, self.candidate, entry.decided_at)?;
+        }
         let mut then = Obligations::default();
         for evaluation in &receipt.trace {
             if let PolicyOutcome::Allow(asked) = &evaluation.outcome {
@@ -72,13 +111,15 @@ impl Receipt {
         Ok(Some(Replay {
             withdrawal: receipt.withdrawal,
             then,
-            now: decided(decision),
+            now: decided
+                .map_err(|error| vec![Reason::new(error.tag(), error.to_string())])
+                .and_then(policy_alone),
         }))
     }
 }
 
 /// The policy's own answer: what people still have to do about it is no matter of the policy.
-fn decided(decision: Decision) -> Result<Evaluation, Vec<Reason>> {
+fn policy_alone(decision: Decision) -> Result<Evaluation, Vec<Reason>> {
     if let Some(evaluation) = decision.trace.into_iter().next() {
         return Ok(evaluation);
     }

@@ -193,6 +193,21 @@ impl Spend {
     /// What the limits over windows of a bundle count of it, as of the moment it was charged. A limit that cannot say, while
     /// its window still holds the spend, is an error: it would forget what was spent.
     pub fn charges(&self, bundle: &Bundle, past: Past) -> Result<Vec<Charge>, SpendError> {
+        past.charges(&self.evaluate(bundle, past.charged_at)?)
+    }
+
+    /// What the limits over windows of a bundle would have counted of it, and those of them that cannot say.
+    pub(crate) fn counted(
+        &self,
+        bundle: &Bundle,
+        at: Timestamp,
+    ) -> Result<(Vec<Charge>, BTreeSet<RuleId>), SpendError> {
+        let evaluation = self.evaluate(bundle, at)?;
+        let unknown = evaluation.limits.iter().filter(|limit| limit.charge.is_none());
+        Ok((evaluation.charges(), unknown.map(|limit| limit.rule.clone()).collect()))
+    }
+
+    fn evaluate(&self, bundle: &Bundle, at: Timestamp) -> Result<Evaluation, SpendError> {
         let effects = self.effects.iter().map(|spent| Ok((spent, spent.does.effect()?)));
         let effects: Vec<(&SpentEffect, Effect)> = effects.collect::<Result<_, SpendError>>()?;
         let price = |price: &SpentPrice| ((price.asset.clone(), price.currency), price.atto);
@@ -211,7 +226,7 @@ impl Spend {
             assets: bundle.registry().assets(),
             lists: bundle.destinations(),
             context: Context {
-                now: Some(past.charged_at),
+                now: Some(at),
                 tenant: Some(&self.tenant),
                 attributes: Some(&self.attributes),
                 fee_units: self.fee_units,
@@ -219,7 +234,7 @@ impl Spend {
                 ..Context::unknown()
             },
         };
-        past.charges(&evaluate(bundle.policy(), &facts))
+        Ok(evaluate(bundle.policy(), &facts))
     }
 }
 

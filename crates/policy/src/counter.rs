@@ -150,6 +150,21 @@ impl Usage {
         Self { counters }
     }
 
+    /// What is known here, and what another knows of windows that are not known here.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        for (counter, known) in other.counters {
+            let usage = self.counters.entry(counter).or_insert_with(|| CounterUsage {
+                windows: BTreeMap::new(),
+                lineage: known.lineage,
+            });
+            for (window, sum) in known.windows {
+                usage.windows.entry(window).or_insert(sum);
+            }
+        }
+        self
+    }
+
     /// Nothing is known.
     pub fn unknown() -> &'static Self {
         static UNKNOWN: Usage = Usage {
@@ -208,6 +223,28 @@ mod tests {
         let counters = Counters::new(&measure, &filter);
         let scope = || scope.iter().copied();
         (counters.text(scope()), counters.id(scope()))
+    }
+
+    /// What was known stays, and what was not is taken over, window by window.
+    #[test]
+    fn one_usage_completes_another() {
+        let counter = |name: &str| Counters::new(&Measure::Count, &[name.to_owned()]).id([] as [(ScopeBy, &str); 0]);
+        let usage = |name: &str, lineage: u64, windows: &[(&str, u64)]| {
+            let amount = Amount::from_base_units;
+            let windows = windows.iter().map(|(text, sum)| (text.parse().unwrap(), amount(*sum)));
+            let (windows, lineage) = (windows.collect(), amount(lineage));
+            Usage::new([(counter(name), CounterUsage { windows, lineage })].into())
+        };
+        let one = usage("a", 1, &[("1h", 5)]);
+        let both = one
+            .clone()
+            .or(usage("a", 9, &[("1h", 6), ("2h", 7)]))
+            .or(usage("b", 2, &[("1h", 8)]));
+        let expected = usage("a", 1, &[("1h", 5), ("2h", 7)]).counters.into_iter();
+        assert_eq!(
+            both,
+            Usage::new(expected.chain(usage("b", 2, &[("1h", 8)]).counters).collect())
+        );
     }
 
     /// Golden: journals store this id. Computed independently: see `docs/formats.md`.

@@ -6,7 +6,7 @@ use countersign_bundle::{Bundle, LoadErrors, MANIFEST_PATH, Manifest};
 
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// `policies/dev` with the fixture's roster and wallets, sealed.
+/// `policies/dev`, sealed.
 pub(crate) fn dev() -> Files {
     let files = [
         ("assets.yaml", include_str!("../../../../policies/dev/assets.yaml")),
@@ -19,14 +19,8 @@ pub(crate) fn dev() -> Files {
             include_str!("../../../../policies/dev/networks/dev.yaml"),
         ),
         ("policy.yaml", include_str!("../../../../policies/dev/policy.yaml")),
-        (
-            "roster.yaml",
-            include_str!("../../../../policies/dev/tests/fixture/roster.yaml"),
-        ),
-        (
-            "wallets.yaml",
-            include_str!("../../../../policies/dev/tests/fixture/wallets.yaml"),
-        ),
+        ("roster.yaml", include_str!("../../../../policies/dev/roster.yaml")),
+        ("wallets.yaml", include_str!("../../../../policies/dev/wallets.yaml")),
     ];
     seal(
         files

@@ -15,6 +15,7 @@ use crate::{
     connect,
     failure::{Failure, Result},
     output::Output,
+    policy,
     signing::{Draft, Signed, SigningOptions},
     trust,
 };
@@ -22,11 +23,11 @@ use crate::{
 /// Sign the activation of the next version and have the signer journal it: time-locks count from there.
 ///
 /// What is signed is the digest that is computed here, from these files and the bundle in force; what the change does is
-/// shown before the key is used. It is said to be journaled
-/// only when the signer's acknowledgement verifies under the log key of the genesis.
+/// shown before the key is used. What `bundle propose` refuses is refused here too, unless it only tightens. It is said to be
+/// journaled only when the signer's acknowledgement verifies under the log key of the genesis.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {version, bundle, previous, class, findings, needs, statement, first_seen_at}; with --print-message {file, command}"
+    after_help = "JSON: what `bundle propose` reports, statement and first_seen_at; with --print-message {file, command}"
 )]
 pub(crate) struct Approve {
     #[command(flatten)]
@@ -52,7 +53,8 @@ struct Approved {
 
 impl fmt::Display for Approved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.proposal)?;
+        // The rest was shown before the key was used.
+        writeln!(f, "approved  {}", self.proposal.bundle)?;
         writeln!(f, "statement {}", self.statement)?;
         write!(f, "journaled {} (acknowledged under the log key)", self.first_seen_at)
     }
@@ -64,6 +66,10 @@ impl Approve {
         let (next, _) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
         let proposal = Proposal::of(trust.active()?, &next);
+        // A tightening breaks no invariant, and an officer in an incident does not wait for a proof.
+        if !proposal.differences.class.is_pure_tightening() {
+            policy::certify(&next)?;
+        }
         // Before the key is used: what is signed is what was read.
         output.progress(&proposal);
         let draft = Draft {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::Args;
+use countersign_approval::Verified;
 use countersign_bundle::Class;
 use countersign_decision::{Authority, Step};
 use countersign_types::{BundleDigest, PrincipalId, Timestamp};
@@ -46,11 +47,22 @@ impl Version {
             bundle: step.bundle.digest(),
             class: step.class,
             authority: step.authority,
-            signers: step.statements.iter().map(|said| said.signer().clone()).collect(),
+            signers: people(&step.statements),
             complete_at: step.complete_at,
             activated_at: step.activated_at,
         }
     }
+}
+
+/// Who signed, each once however often they did, in the order of their first word.
+fn people(statements: &[Verified]) -> Vec<PrincipalId> {
+    let mut people = Vec::new();
+    for said in statements {
+        if !people.contains(said.signer()) {
+            people.push(said.signer().clone());
+        }
+    }
+    people
 }
 
 impl fmt::Display for Versions {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use countersign_bundle::MANIFEST_PATH;
 
-use super::{Asking, Proposal, certify_environment, read_next};
+use super::{Asking, Looking, Proposal, certify_environment, read_next};
 use crate::{failure::Result, files, output::Output, policy};
 
 /// Make the files of a folder the next version: check them, write their manifest.json, and say what would change.
@@ -13,7 +13,7 @@ use crate::{failure::Result, files, output::Output, policy};
 /// The manifest names the bundle in force as its predecessor. It is written again when another one came into force.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {version, bundle, previous, class, findings: [{file, subject, direction, why}], needs: {officer, admins, time_lock}}"
+    after_help = "JSON: {version, bundle, previous, needs: {officer, admins, time_lock}}, and what `bundle diff` reports"
 )]
 pub(crate) struct Propose {
     #[command(flatten)]
@@ -21,17 +21,21 @@ pub(crate) struct Propose {
     /// The bundle's files.
     #[arg(long, value_name = "BUNDLE_DIR")]
     files: PathBuf,
+    #[command(flatten)]
+    looking: Looking,
 }
 
 impl Propose {
     pub(super) async fn run(self, output: Output) -> Result<()> {
-        let (_, trust) = self.asking.trust().await?;
+        let (layout, trust) = self.asking.trust().await?;
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
         policy::certify(&next)?;
         if let Some(manifest) = contents.get(MANIFEST_PATH) {
             files::write(&self.files.join(MANIFEST_PATH), manifest)?;
         }
-        output.report(&Proposal::of(trust.active()?, &next))
+        let mut proposal = Proposal::of(trust.active()?, &next);
+        proposal.differences.past = self.looking.back(&next, &layout.genesis(), output)?;
+        output.report(&proposal)
     }
 }

@@ -14,9 +14,7 @@ use crate::{
 
 /// Propose the files of an older version again, as the next one. Nothing goes back: whoever activates it signs a new bundle.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "JSON: {version, bundle, previous, class, findings: [{file, subject, direction, why}], needs: {officer, admins, time_lock}}"
-)]
+#[command(after_help = "JSON: what `bundle propose` reports")]
 pub(crate) struct Rollback {
     #[command(flatten)]
     asking: Asking,

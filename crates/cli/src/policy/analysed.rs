@@ -73,7 +73,7 @@ impl Judged {
                 let name = format!("{id} is broken: this should be {promised}");
                 let counterexample = Counterexample {
                     test: bundle.case_yaml(&name, &withdrawal, &decision),
-                    withdrawal: withdrawal.to_string(),
+                    withdrawal: withdrawal.told(bundle.registry().assets()).to_string(),
                     decision,
                 };
                 ("violated", None, Some(counterexample))

@@ -7,7 +7,6 @@ mod prove;
 mod simulate;
 mod test;
 
-pub(crate) use self::explain::outcome;
 use std::path::Path;
 
 use clap::Subcommand;
@@ -16,6 +15,10 @@ use countersign_policy::analysis::Budget;
 use countersign_types::Tag;
 
 use self::{analysed::Judged, check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
+pub(crate) use self::{
+    explain::outcome,
+    simulate::{Simulated, simulate},
+};
 use crate::{
     bundle_files,
     failure::{Exit, Failure, Result},

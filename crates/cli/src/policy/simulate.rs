@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use countersign_bundle::Bundle;
-use countersign_decision::{Change, Receipt, Replay};
+use countersign_decision::{Backtest, Change, Replay};
 use countersign_types::WithdrawalId;
 use serde::Serialize;
 
@@ -29,8 +29,10 @@ const PROGRESS_EVERY: usize = 50;
 /// Decides past withdrawals again under a candidate bundle, from their receipts, and lists those that would end otherwise.
 ///
 /// An exported log (`audit export --receipts`) is a back-test over everything that was signed: the log is verified against its
-/// checkpoint first, and a receipt that is missing is an error. Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
-/// unknown, and told as unknown. A receipt without bytes (nothing was ever authorized) cannot be decided again.
+/// checkpoint first, and a receipt that is missing is an error. What the candidate's limits add up and the log did not record is
+/// added up from what was signed before, each withdrawal once, from the decision that allowed it on; receipts by themselves do
+/// not tell. Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
+/// unknown, and told as unknown. What was denied is not in it: nobody keeps the bytes of what was never authorized.
 #[derive(Debug, Args)]
 #[command(
     after_help = "JSON: {log_entries, receipts, without_decision, changed: [{withdrawal, change, then, now}]}; change is denied, not-known, \
@@ -50,7 +52,7 @@ pub(crate) struct Simulate {
 
 /// The result.
 #[derive(Debug, Default, Serialize)]
-struct Simulated {
+pub(crate) struct Simulated {
     /// Of the exported logs: entries that their checkpoints sign.
     log_entries: u64,
     receipts: usize,
@@ -67,29 +69,27 @@ struct Changed {
 }
 
 impl Simulate {
-    pub(crate) fn run(self, output: Output) -> Result<()> {
+    pub(super) fn run(self, output: Output) -> Result<()> {
         let (candidate, _) = load(&self.files)?;
-        let trusted = read_genesis(&self.trust_root)?;
-        let genesis = files::read(&self.trust_root)?;
-        let mut result = Simulated::default();
-        let mut paths = Vec::new();
-        for path in &self.receipts {
-            if is_export(path) {
-                let log = ExportedLog::open(path, &trusted)?;
-                result.log_entries = result.log_entries.saturating_add(log.entries);
-                paths.extend(log.receipts()?);
-            } else {
-                paths.extend(expand(path)?);
-            }
-        }
-        for (n, path) in paths.iter().enumerate() {
-            if n > 0 && n.is_multiple_of(PROGRESS_EVERY) {
-                output.progress(format!("{n} of {} receipts", paths.len()));
-            }
-            result.add(path, &genesis, &candidate)?;
-        }
-        output.report(&result)
+        output.report(&simulate(&candidate, &self.receipts, &self.trust_root, output)?)
     }
+}
+
+/// Decides what lies at these places again under a candidate.
+pub(crate) fn simulate(candidate: &Bundle, from: &[PathBuf], trust_root: &Path, output: Output) -> Result<Simulated> {
+    let trusted = read_genesis(trust_root)?;
+    let genesis = files::read(trust_root)?;
+    let mut result = Simulated::default();
+    for path in from {
+        if is_export(path) {
+            let log = ExportedLog::open(path, &trusted)?;
+            result.log_entries = result.log_entries.saturating_add(log.entries);
+            result.add(Backtest::of_log(&genesis, candidate), &log.receipts()?, output)?;
+        } else {
+            result.add(Backtest::of_receipts(&genesis, candidate), &expand(path)?, output)?;
+        }
+    }
+    Ok(result)
 }
 
 /// The file itself, or the JSON files of a folder, in order.
@@ -108,16 +108,20 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Simulated {
-    fn add(&mut self, path: &Path, genesis: &[u8], candidate: &Bundle) -> Result<()> {
-        self.receipts = self.receipts.saturating_add(1);
-        let replay = Receipt::replay(&files::read(path)?, genesis, candidate);
-        let replay = replay.map_err(|error| {
-            let why = format!("`{}` does not verify: {error}", path.display());
-            Failure::unverified(error.tag(), why)
-        })?;
-        match replay {
-            None => self.without_decision = self.without_decision.saturating_add(1),
-            Some(replay) => self.changed.extend(changed(&replay)),
+    fn add(&mut self, mut test: Backtest<'_>, paths: &[PathBuf], output: Output) -> Result<()> {
+        for (n, path) in paths.iter().enumerate() {
+            if n > 0 && n.is_multiple_of(PROGRESS_EVERY) {
+                output.progress(format!("{n} of {} receipts", paths.len()));
+            }
+            self.receipts = self.receipts.saturating_add(1);
+            let replay = test.replay(&files::read(path)?).map_err(|error| {
+                let why = format!("`{}` does not verify: {error}", path.display());
+                Failure::unverified(error.tag(), why)
+            })?;
+            match replay {
+                None => self.without_decision = self.without_decision.saturating_add(1),
+                Some(replay) => self.changed.extend(changed(&replay)),
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
 
 #[test]
 fn the_example_bundles_hold_together_and_decide_what_their_tests_say() {
-    for (name, tests) in [("exchange-hot", 40), ("treasury", 32)] {
+    for (name, tests) in [("dev", 6), ("exchange-hot", 40), ("treasury", 32)] {
         let bundle = Path::new(POLICIES).join(name);
         let bundle_path = bundle.to_str().unwrap();
         let output = run(&["policy", "check", bundle_path]);
@@ -52,17 +52,53 @@ fn a_difference_between_two_folders_needs_nobody() {
     let (class, witness) = text(&output.stdout).split_once("looser for\n").unwrap();
     assert_eq!(
         class,
-        "class     loosening\nloosens   policy.yaml, limit eth-per-transaction: `hard` is higher, or is gone for a unit\n"
+        "class     loosening\nloosens   policy.yaml, limit eth-per-transaction: `hard` is higher, or is gone for a unit\n\
+         changed   policy.yaml\n        # Hard, whichever permit covered and whoever approved.\n\
+         \x20   -   - { id: eth-per-transaction, effects: [transfer], assets: [ETH], scope: [], window: transaction, hard: \"8 ETH\" }\n\
+         \x20   +   - { id: eth-per-transaction, effects: [transfer], assets: [ETH], scope: [], window: transaction, hard: \"9 ETH\" }\n\
+         \x20       - { id: demo-per-transaction, effects: [transfer], assets: [DEMO], scope: [], window: transaction, hard: \"8000 DEMO\" }\n"
     );
     // A withdrawal that only the new policy lets through, over the old bound and within the new one.
     for line in [
         "payout-service for demo, wallet eth-hot on eip155:31337",
-        "transfer 9000000000000000000 base units of eip155:31337/slip44:60 to",
+        "transfer 9 ETH to eip155:31337:",
         "before: deny, limit/per-transaction-exceeded eth-per-transaction",
         "after:  allow, asking for 2 of treasury",
     ] {
         assert!(witness.contains(line), "{line}: {witness}");
     }
+}
+
+/// Which way a roster goes is not computed, so people must see what is in it.
+#[test]
+fn what_changed_in_a_file_is_shown() {
+    let (old, new) = (dev_bundle(), dev_bundle());
+    let (from, to) = (old.path().to_str().unwrap(), new.path().to_str().unwrap());
+    let roster = path(&new, "roster.yaml");
+    let before = fs::read_to_string(&roster).unwrap();
+    let after = before.replace("admins: { threshold: 2", "admins: { threshold: 1");
+    assert_ne!(before, after);
+    fs::write(&roster, after).unwrap();
+    let report = json(&run(&["--output", "json", "bundle", "diff", "--files", to, "--from", from]).stdout);
+    assert_eq!(report["files"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(
+        (&report["files"][0]["path"], &report["past"]),
+        (&"roster.yaml".into(), &().into())
+    );
+    let lines = report["files"][0]["lines"].as_array().unwrap();
+    let is_shown = |sign: &str, threshold: u32| {
+        let line = format!("{sign} admins: {{ threshold: {threshold}");
+        lines.iter().any(|shown| shown.as_str().unwrap().starts_with(&line))
+    };
+    assert!(is_shown("-", 2) && is_shown("+", 1), "{lines:?}");
+}
+
+#[test]
+fn the_past_is_looked_at_under_a_genesis() {
+    let bundle = dev_bundle();
+    let folder = bundle.path().to_str().unwrap();
+    let diff = ["bundle", "diff", "--files", folder, "--from", folder, "--past", folder];
+    assert_fails(&diff, 2, &["--trust-root GENESIS"]);
 }
 
 #[test]

@@ -60,19 +60,19 @@ fn assert_fails(arguments: &[&str], expected: i32, says: &[&str]) {
     }
 }
 
-/// The dev bundle with the roster and wallet of its tests, without a manifest.
+/// A copy of the dev bundle, without a manifest.
 fn dev_bundle() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("networks")).unwrap();
-    for (from, to) in [
-        ("assets.yaml", "assets.yaml"),
-        ("destinations.yaml", "destinations.yaml"),
-        ("policy.yaml", "policy.yaml"),
-        ("networks/dev.yaml", "networks/dev.yaml"),
-        ("tests/fixture/roster.yaml", "roster.yaml"),
-        ("tests/fixture/wallets.yaml", "wallets.yaml"),
+    for file in [
+        "assets.yaml",
+        "destinations.yaml",
+        "networks/dev.yaml",
+        "policy.yaml",
+        "roster.yaml",
+        "wallets.yaml",
     ] {
-        fs::copy(Path::new(DEV_BUNDLE).join(from), folder.path().join(to)).unwrap();
+        fs::copy(Path::new(DEV_BUNDLE).join(file), folder.path().join(file)).unwrap();
     }
     folder
 }

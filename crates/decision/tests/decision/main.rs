@@ -12,6 +12,7 @@
 )]
 
 mod attested;
+mod backtest;
 mod chain;
 mod claims;
 mod decide;

@@ -17,14 +17,14 @@ use k256::ecdsa::signature::hazmat::PrehashSigner as _;
 use support::{Fixture, assert_allowed, assert_pending, later, policy_with};
 
 /// Entries in the order of the log, and everything else that a receipt is written from.
-struct Draft {
-    fixture: Fixture,
+pub(crate) struct Draft {
+    pub(crate) fixture: Fixture,
     bundles: Vec<ActivatedBundle>,
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// What the log has of the bundles that came into force before the request: it stands behind the genesis.
     activation: Vec<Entry>,
-    unsigned: Option<Vec<u8>>,
-    signed: Option<SignedFile>,
+    pub(crate) unsigned: Option<Vec<u8>>,
+    pub(crate) signed: Option<SignedFile>,
     log_seed: [u8; 32],
     /// After the entries are proven and the checkpoint is signed.
     tamper: fn(&mut ReceiptFile),
@@ -118,8 +118,18 @@ fn sign(fixture: &Fixture, allowed: &DecisionEntry) -> (SignedFile, Entry) {
 
 impl Draft {
     /// Asked, approved twice, pending in between, allowed, signed.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::of(Fixture::new())
+    }
+
+    /// The same, decided so many seconds after the request was issued.
+    pub(crate) fn decided_at(secs: i64) -> Self {
         let mut fixture = Fixture::new();
+        fixture.now = later(fixture.world.issued_at, 1_000 * secs);
+        Self::of(fixture)
+    }
+
+    fn of(mut fixture: Fixture) -> Self {
         let world = World::new();
         let mut entries = vec![Entry::Genesis(GenesisEntry {
             deployment: world.genesis.hash(),
@@ -156,7 +166,7 @@ impl Draft {
         }
     }
 
-    fn decision(&mut self, at: usize) -> &mut DecisionEntry {
+    pub(crate) fn decision(&mut self, at: usize) -> &mut DecisionEntry {
         match &mut self.entries[at] {
             Entry::Decision(entry) => entry,
             other => panic!("{other:?}"),
@@ -184,7 +194,7 @@ impl Draft {
     }
 
     /// Logs the entries, honestly or not, under a checkpoint of the log key.
-    fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let world = &self.fixture.world;
         let bytes: Vec<Vec<u8>> = self.logged().map(|entry| entry.to_bytes().unwrap()).collect();
         let (mut log, mut nodes) = (Frontier::empty(), BTreeMap::new());
@@ -246,45 +256,6 @@ fn a_receipt_is_recomputed() {
     assert_eq!(receipt.withdrawal, draft.fixture.withdrawal());
     assert_eq!(receipt.entries, 9);
     assert_eq!(receipt.as_of, later(draft.fixture.now, 1_000));
-}
-
-#[test]
-fn a_receipt_is_decided_again_under_a_candidate() {
-    use countersign_decision::Change;
-    let (draft, genesis) = (Draft::new(), World::new().genesis_bytes);
-    let table = [
-        ("treasury: 2", "treasury: 2", Change::Same),
-        ("treasury: 2", "treasury: 3", Change::AsksMore),
-        ("treasury: 2", "treasury: 1", Change::AsksLess),
-        ("hard: \"8 ETH\"", "hard: \"0.5 ETH\"", Change::Denied),
-        // What a window held then was not asked for, so the log has it not.
-        (
-            "window: transaction, hard: \"8 ETH\"",
-            "window: 24h, hard: \"8 ETH\"",
-            Change::NotKnown,
-        ),
-    ];
-    for (from, to, expected) in table {
-        let mut files = World::new().files;
-        let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
-        assert_eq!(policy.matches(from).count(), 1, "{from}");
-        files.insert("policy.yaml".to_owned(), policy.replace(from, to).into_bytes());
-        let candidate = countersign_bundle::Bundle::load(&sealed(1, None, files)).unwrap();
-        let replay = Receipt::replay(&draft.write(), &genesis, &candidate).unwrap().unwrap();
-        assert_eq!(replay.change(), expected, "{to}: {:?}", replay.now);
-        assert_eq!(replay.withdrawal, draft.fixture.withdrawal());
-    }
-    let candidate = World::new().bundle();
-    let mut pending = Draft::new();
-    pending.entries.truncate(5);
-    (pending.unsigned, pending.signed) = (None, None);
-    assert_eq!(Receipt::replay(&pending.write(), &genesis, &candidate).unwrap(), None);
-    let mut other = Draft::new();
-    other.decision(5).decided_at = later(other.fixture.now, 1);
-    assert!(
-        Receipt::replay(&other.write(), &genesis, &candidate).is_err(),
-        "it is verified first"
-    );
 }
 
 /// Before anything was authorized there is nothing to recompute, and the receipt says what the log says.

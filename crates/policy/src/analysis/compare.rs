@@ -318,6 +318,7 @@ pub(super) fn just_past(limit: &LimitTrace) -> Vec<Held> {
             counter: limit.counter?,
             window: limit.window.clone()?,
             currency: limit.currency,
+            asset: limit.key.asset.clone().filter(|_| limit.currency.is_none()),
             amount: over.checked_sub(limit.charge?)?,
         })
     };

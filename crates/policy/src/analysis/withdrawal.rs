@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use countersign_types::{
-    Amount, AttributeName, AttributeValue, ChainId, CounterId, Decimals, Duration, Effect, PrincipalId, RuleId,
-    SubjectId, TenantId, Timestamp, WalletId,
+    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, CounterId, Decimals, Duration, Effect,
+    PrincipalId, RuleId, SubjectId, TenantId, Timestamp, WalletId,
 };
 
 use crate::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Prices, Window};
@@ -73,33 +73,49 @@ pub struct Held {
     pub window: Window,
     /// The currency, where it counts money.
     pub currency: Option<Currency>,
+    /// The asset, where it counts one.
+    pub asset: Option<AssetId>,
     /// How much: of money in 10⁻⁸.
     pub amount: Amount,
 }
 
+/// With amounts in base units: a withdrawal does not know its assets.
 impl fmt::Display for Withdrawal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(&AssetRegistry::default(), f)
+    }
+}
+
+impl Withdrawal {
+    /// For people: amounts in the units of the assets that are known, in base units of their ids where they are not.
+    pub fn told<'a>(&'a self, assets: &'a AssetRegistry) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| self.tell(assets, f))
+    }
+
+    fn tell(&self, assets: &AssetRegistry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (who, tenant) = (&self.initiator, &self.tenant);
         write!(f, "{who} for {tenant}, wallet {} on {}", self.wallet, self.network)?;
         for item in &self.items {
-            write!(f, "\n  {item}")?;
+            write!(f, "\n  ")?;
+            item.tell(assets, f)?;
         }
         for (name, value) in &self.attributes {
             write!(f, "\n  the request says {name}: {value}")?;
         }
         for (asset, currency, price) in self.prices.iter() {
-            write!(
-                f,
-                "\n  one {asset} is worth {} {currency}",
-                decimal(price.atto(), PRICE_DECIMALS)
-            )?;
+            let price = decimal(price.atto(), PRICE_DECIMALS);
+            match assets.asset(asset) {
+                Some(record) => write!(f, "\n  one {} is worth {price} {currency}", record.symbol)?,
+                None => write!(f, "\n  one {asset} is worth {price} {currency}")?,
+            }
         }
         if let Some(held) = &self.held {
             let (limit, window) = (&held.limit, &held.window);
             write!(f, "\n  limit {limit} holds ")?;
-            match held.currency {
-                Some(currency) => write!(f, "{} {currency}", decimal(held.amount, MONEY_DECIMALS))?,
-                None => write!(f, "{}", held.amount)?,
+            match (held.currency, &held.asset) {
+                (Some(currency), _) => write!(f, "{} {currency}", decimal(held.amount, MONEY_DECIMALS))?,
+                (None, Some(asset)) => write!(f, "{}", amount(held.amount, asset, assets))?,
+                (None, None) => write!(f, "{}", held.amount)?,
             }
             write!(f, " over {window} already")?;
         }
@@ -107,16 +123,24 @@ impl fmt::Display for Withdrawal {
     }
 }
 
+/// `0.1 ETH`, or `100 base units of eip155:…`.
+fn amount(amount: Amount, asset: &AssetId, assets: &AssetRegistry) -> String {
+    assets.asset(asset).map_or_else(
+        || format!("{amount} base units of {asset}"),
+        |record| format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
+    )
+}
+
 /// Money and prices as people write them.
 fn decimal(amount: Amount, places: u8) -> String {
     Decimals::new(places).map_or_else(|_| amount.to_string(), |places| amount.to_decimal(places))
 }
 
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Item {
+    fn tell(&self, assets: &AssetRegistry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.effect.kind())?;
-        if let (Some(asset), Some(amount)) = (self.effect.asset(), self.effect.amount()) {
-            write!(f, " {amount} base units of {asset}")?;
+        if let (Some(asset), Some(moved)) = (self.effect.asset(), self.effect.amount()) {
+            write!(f, " {}", amount(moved, asset, assets))?;
         }
         if let Effect::Internal { wallet, .. } = &self.effect {
             write!(f, " to own wallet {wallet}")?;
@@ -150,7 +174,9 @@ impl fmt::Display for Item {
 
 #[cfg(test)]
 mod tests {
-    use countersign_types::{Price, Selector};
+    use std::collections::BTreeSet;
+
+    use countersign_types::{AssetRecord, Price, Selector};
 
     use super::*;
     use crate::{
@@ -188,6 +214,7 @@ mod tests {
             counter: CounterId::from_bytes([7; 32]),
             window: "24h".parse().unwrap(),
             currency: Some(Currency::Usd),
+            asset: None,
             amount: usd(3),
         });
         let expected = "bot for demo, wallet hot on eip155:31337
@@ -203,5 +230,27 @@ mod tests {
         let count = shown.held.map(|held| Held { currency: None, ..held });
         shown.held = count;
         assert!(shown.to_string().ends_with("limit day holds 300000000 over 1d already"));
+        // Who knows the assets reads units.
+        let record = AssetRecord {
+            id: asset("eth"),
+            symbol: "ETH".parse().unwrap(),
+            decimals: Decimals::new(1).unwrap(),
+            quirks: BTreeSet::new(),
+        };
+        let assets = AssetRegistry::new([record]).unwrap();
+        let of_asset = shown.held.map(|held| Held {
+            asset: Some(asset("eth")),
+            ..held
+        });
+        shown.held = of_asset;
+        let told = shown.told(&assets).to_string();
+        for line in [
+            "  transfer 0.5 ETH to eip155:31337:a for x, ",
+            "  internal 6 base units of eip155:31337/erc20:0xdemo to own wallet warm",
+            "  one ETH is worth 1.5 USD",
+            "  limit day holds 30000000 ETH over 1d already",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
     }
 }

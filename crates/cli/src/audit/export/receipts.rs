@@ -1,7 +1,7 @@
 //! The receipts beside an exported log: one of every signed withdrawal, verified.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -29,9 +29,11 @@ pub(crate) struct Exported {
     folder: PathBuf,
     /// How many entries the checkpoint signs.
     pub(crate) entries: u64,
-    /// Those whose signature is in the log.
-    pub(crate) signed: BTreeSet<WithdrawalId>,
+    signed: Signed,
 }
+
+/// Withdrawals whose signature is in the log, and where the decision stands that allowed their last one.
+type Signed = BTreeMap<WithdrawalId, u64>;
 
 impl Exported {
     /// Reads and verifies a folder.
@@ -44,9 +46,11 @@ impl Exported {
         })
     }
 
-    /// The receipts of what was signed, in the order of their withdrawals. A back-test over part of a log would say nothing.
+    /// The receipts of what was signed, in the order in which it was decided. A back-test over part of a log would say nothing.
     pub(crate) fn receipts(&self) -> Result<Vec<PathBuf>> {
-        let paths: Vec<PathBuf> = self.signed.iter().map(|id| path(&self.folder, *id)).collect();
+        let mut signed: Vec<(u64, WithdrawalId)> = self.signed.iter().map(|(id, at)| (*at, *id)).collect();
+        signed.sort_unstable();
+        let paths: Vec<PathBuf> = signed.iter().map(|(_, id)| path(&self.folder, *id)).collect();
         let missing = paths.iter().filter(|path| !path.is_file()).count();
         if missing == 0 {
             return Ok(paths);
@@ -65,12 +69,18 @@ fn path(folder: &Path, id: WithdrawalId) -> PathBuf {
 }
 
 /// The withdrawals with a signature at an index or behind it, out of the whole verified log.
-fn signed_since(folder: &Path, genesis: &Genesis, from: u64) -> Result<(u64, BTreeSet<WithdrawalId>)> {
-    let mut signed = BTreeSet::new();
+fn signed_since(folder: &Path, genesis: &Genesis, from: u64) -> Result<(u64, Signed)> {
+    let (mut signed, mut allowed) = (Signed::new(), BTreeMap::new());
     let entries = read_verified(folder, genesis, |index, bytes| {
         let entry = Entry::parse(bytes).map_err(|error| unverified(format!("entry {index}: {error}")))?;
+        if let Entry::Decision(decision) = &entry
+            && let Some(authorization) = &decision.authorization
+        {
+            allowed.insert(authorization.id, index);
+        }
         if let (Entry::Signature(signature), true) = (&entry, index >= from) {
-            signed.insert(signature.withdrawal);
+            let decided = allowed.get(&signature.authorization);
+            signed.insert(signature.withdrawal, *decided.unwrap_or(&index));
         }
         Ok(())
     })?;
@@ -84,9 +94,9 @@ pub(super) async fn copy(folder: &Path, people: &PeopleClient, genesis_bytes: &[
     let (_, fresh) = signed_since(folder, &genesis, log.entries.saturating_sub(fetched))?;
     files::create_folder(&folder.join(FOLDER))?;
     let mut copied = 0_u64;
-    for id in &log.signed {
+    for id in log.signed.keys() {
         let path = path(folder, *id);
-        if path.is_file() && !fresh.contains(id) {
+        if path.is_file() && !fresh.contains_key(id) {
             continue;
         }
         let receipt = people.receipt(id).await;

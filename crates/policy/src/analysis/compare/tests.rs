@@ -170,7 +170,7 @@ fn limits_over_a_window_are_shown_with_a_counter_just_past_them() {
     let hard = |bound| limits(vec![limit("l", "24h", bound, None, &[])]);
     let held = |limit: &str, holds: u64, amount: u64| {
         let paid = format!("transfer {amount} ETH to a for customer-1, never paid before, entry 1d old");
-        format!("{paid}; limit {limit} holds {holds} over 1d already")
+        format!("{paid}; limit {limit} holds {holds} ETH over 1d already")
     };
     let found = compared(&hard(9), &hard(10));
     assert_eq!(shown(&found), [held("l", 1, 9)]);
@@ -442,6 +442,7 @@ fn a_counter_stands_so_that_the_charge_is_one_too_much() {
         counter: counter(),
         window: "24h".parse().unwrap(),
         currency: Some(crate::Currency::Usd),
+        asset: None,
         amount: 7_u64.into(),
     };
     let money = LimitTrace {

@@ -103,6 +103,7 @@ fn held(counter: CounterId, window: &str, amount: u64) -> Withdrawal {
             counter,
             window: window.parse().unwrap(),
             currency: None,
+            asset: None,
             amount: Amount::from(amount),
         }),
         ..payment()
