@@ -22,7 +22,10 @@ const LOOKALIKES: [(&str, &str); 9] = [
 fn skeleton(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let replace = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
-    LOOKALIKES.iter().fold(lower, replace)
+    let alike = LOOKALIKES.iter().fold(lower, replace);
+    // Nobody counts dashes, or sees the one at an end.
+    let parts: Vec<&str> = alike.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-")
 }
 
 /// The names of one kind, as they look.
@@ -59,6 +62,9 @@ mod tests {
             ("eth_hot", "eth-hot"),
             ("eth.hot", "eth-hot"),
             ("USDC", "usdc"),
+            ("eth--hot", "eth-hot"),
+            ("eth-.hot", "eth-hot"),
+            ("eth-hot-", "eth-hot"),
         ] {
             assert_eq!(skeleton(a), skeleton(b), "{a} {b}");
         }

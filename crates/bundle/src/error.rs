@@ -78,6 +78,9 @@ pub enum Problem {
     /// Not `<number> <symbol>`.
     #[error("an amount is written `12.5 ETH`: a number, one space, the symbol of an asset")]
     BadAmount,
+    /// An amount without its quotes.
+    #[error("an amount stands in quotes: `\"12.5 ETH\"`")]
+    UnquotedAmount,
     /// The number of an amount does not fit its asset.
     #[error("`{amount}`: {error}")]
     AmountDigits {
@@ -413,6 +416,7 @@ impl LoadError {
             | Problem::ConflictedService { .. }
             | Problem::NobodyQuotes(_)
             | Problem::NeverFresh
+            | Problem::UnquotedAmount
             | Problem::LongTimeLock
             | Problem::Rule(_)
             | Problem::Roster(_)

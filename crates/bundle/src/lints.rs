@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_policy::{
-    Condition, ConditionKind, Conditions, Effects, Obligations, Permit, Require,
+    Asking, Condition, ConditionKind, Conditions, Effects, Obligations, Permit,
     analysis::{Budget, Survey, survey},
 };
 use countersign_types::{AssetId, EffectKind, GroupId, PrincipalId, RuleId};
@@ -113,12 +113,8 @@ impl Bundle {
     pub fn lint(&self, budget: Budget) -> Lints {
         let mut findings = Vec::new();
         findings.extend(self.policy().permits().filter_map(|permit| self.allow_all(permit)));
-        findings.extend(
-            self.policy()
-                .requires()
-                .filter_map(|require| self.quorum_of_one(require)),
-        );
-        findings.extend(self.policy().requires().flat_map(|require| self.dominated(require)));
+        findings.extend(self.policy().asking().filter_map(|rule| self.quorum_of_one(&rule)));
+        findings.extend(self.policy().asking().flat_map(|rule| self.dominated(&rule)));
         findings.extend(caps::uncapped(self.registry(), self.policy()).into_iter().map(uncapped));
         let seen = survey(&self.setting(), budget);
         if !seen.ran_out {
@@ -164,29 +160,25 @@ impl Bundle {
         (is_outflow && !is_narrow).then(|| self.at_rule(LintKind::AllowAll, id, message))
     }
 
-    fn quorum_of_one(&self, require: &Require) -> Option<Lint> {
-        let seats = require
-            .obligations()
-            .seats()
-            .into_values()
-            .fold(0_u32, u32::saturating_add);
-        let id = require.id();
-        let message = format!("require `{id}` is fulfilled by one person alone");
+    fn quorum_of_one(&self, rule: &Asking<'_>) -> Option<Lint> {
+        let seats = rule.obligations.seats().into_values().fold(0_u32, u32::saturating_add);
+        let (kind, id) = (rule.kind, rule.id);
+        let message = format!("{kind} `{id}` is fulfilled by one person alone");
         (seats == 1).then(|| self.at_rule(LintKind::QuorumOfOne, id, message))
     }
 
-    /// For each initiator that a require may judge: whether most of a group that it asks operate the initiator.
-    fn dominated(&self, require: &Require) -> Vec<Lint> {
+    /// For each initiator that a rule may judge: whether most of a group that it asks operate the initiator.
+    fn dominated(&self, rule: &Asking<'_>) -> Vec<Lint> {
         let mut found = Vec::new();
         for initiator in self.roster().initiators() {
-            if !self.may_judge(require.conditions(), initiator) {
+            if !self.may_judge(rule.conditions, initiator) {
                 continue;
             }
-            for group in groups(require.obligations()) {
+            for group in groups(rule.obligations) {
                 if self.is_dominated(group, initiator) {
-                    let id = require.id();
+                    let (kind, id) = (rule.kind, rule.id);
                     let message = format!(
-                        "require `{id}` asks group `{group}`, most of whom operate `{initiator}`: they do not count, and the rest decide"
+                        "{kind} `{id}` asks group `{group}`, most of whom operate `{initiator}`: they do not count, and the rest decide"
                     );
                     found.push(self.at_rule(LintKind::OperatorsDominate, id, message));
                 }

@@ -115,6 +115,11 @@ impl Places {
         self.keys.get(path).copied()
     }
 
+    /// Whether a value is a text in quotes.
+    pub(crate) fn is_quoted(&self, path: &str) -> bool {
+        self.values.contains_key(path) && !self.plain.contains_key(path)
+    }
+
     /// A whole number in plain decimal digits. Typed reading also takes `"5"` and `1_000`.
     pub(crate) fn number(&self, path: &str, value: u64, (min, max): (u64, u64)) -> Result<u64, Problem> {
         let is_plain = self.plain.get(path).is_some_and(|text| *text == value.to_string());
@@ -180,6 +185,13 @@ tilde: ~
             Places::of(TEXT).empty,
             [((10, 1), "empty".to_owned()), ((11, 1), "tilde".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_text_in_quotes_is_told_from_a_plain_one() {
+        let places = Places::of(TEXT);
+        assert!(places.is_quoted("quoted") && places.is_quoted("permits[0].amount.max.ETH"));
+        assert!(!places.is_quoted("count") && !places.is_quoted("nothing"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Roster, fill_seats};
 use countersign_chains::Registry;
-use countersign_policy::{Actor, Conditions, Obligations};
+use countersign_policy::{Actor, Asking, Obligations};
 use countersign_types::{GroupId, PrincipalId, RuleId, WalletRecord};
 
 use crate::{
@@ -22,14 +22,6 @@ pub(crate) struct Reach<'a> {
     pub(crate) roster: &'a Roster,
     pub(crate) loaded: &'a Loaded,
     pub(crate) wallets: &'a Doc<'a, WalletsFile>,
-}
-
-/// A rule that asks for something.
-#[derive(Clone, Copy)]
-struct Asking<'a> {
-    id: &'a RuleId,
-    conditions: &'a Conditions,
-    obligations: &'a Obligations,
 }
 
 impl Reach<'_> {
@@ -66,28 +58,10 @@ impl Reach<'_> {
         }
     }
 
-    /// Every require, and every limit that asks for something above its soft maximum.
-    fn asking(&self) -> impl Iterator<Item = Asking<'_>> {
-        let policy = &self.loaded.policy;
-        let requires = policy.requires().map(|require| Asking {
-            id: require.id(),
-            conditions: require.conditions(),
-            obligations: require.obligations(),
-        });
-        let limits = policy.limits().filter_map(|limit| {
-            let (_, obligations) = limit.meter().soft.as_ref()?;
-            Some(Asking {
-                id: limit.id(),
-                conditions: limit.conditions(),
-                obligations,
-            })
-        });
-        requires.chain(limits)
-    }
-
     /// Each rule by itself, so that the one at fault is named; if all can be met alone, all of them together.
     fn quorums(&self, actor: &Actor<'_>, wallet: &WalletRecord) -> Vec<LoadError> {
-        let concerned = self.asking().filter(|rule| rule.conditions.may_concern(actor));
+        let asking = self.loaded.policy.asking();
+        let concerned = asking.filter(|rule| rule.conditions.may_concern(actor));
         let concerned: Vec<Asking<'_>> = concerned.collect();
         let alone: Vec<LoadError> = concerned
             .iter()

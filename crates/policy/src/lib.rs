@@ -55,7 +55,7 @@ pub use facts::{Actor, Context, DestinationFacts, EffectFact, Facts};
 pub use list::{DestinationList, DestinationLists, ListError, MAX_LIST_BYTES, MAX_LIST_ENTRIES};
 pub use money::Prices;
 pub use obligations::{Obligations, Seats};
-pub use policy::{MAX_RULES, MAX_WINDOWS, Policy, PolicyParts};
+pub use policy::{Asking, MAX_RULES, MAX_WINDOWS, Policy, PolicyParts};
 pub use rule::{
     Breaker, Ceiling, Forbid, Frozen, Limit, MAX_BREAKER_WINDOW, Meter, Permit, Require, RuleKind, ScopeBy, Trip,
 };

@@ -4,13 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::RuleId;
 
-use crate::{Breaker, Facts, Forbid, Limit, Permit, PolicyError, Require, UsageQuery, Wants, rule::Seen};
+use crate::{
+    Breaker, Conditions, Facts, Forbid, Limit, Obligations, Permit, PolicyError, Require, RuleKind, UsageQuery, Wants,
+    rule::Seen,
+};
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
 pub const MAX_RULES: usize = 512;
 /// The most distinct windows of a policy, `transaction` aside: a journal looks up every window of two policies, that of first
 /// sight and that in force, for every decision.
 pub const MAX_WINDOWS: usize = 32;
+
+/// A rule that asks for something.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'p> {
+    /// A require or a limit.
+    pub kind: RuleKind,
+    /// The id.
+    pub id: &'p RuleId,
+    /// When it does.
+    pub conditions: &'p Conditions,
+    /// For what.
+    pub obligations: &'p Obligations,
+}
 
 /// The rules of a policy, in whatever order they were written.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +154,25 @@ impl Policy {
     /// The forbids, in order of id.
     pub fn forbids(&self) -> impl Iterator<Item = &Forbid> {
         self.forbids.values()
+    }
+
+    /// Every rule that asks for something: the requires, and the limits that do so above their soft maximum.
+    pub fn asking(&self) -> impl Iterator<Item = Asking<'_>> {
+        let requires = self.requires().map(|require| Asking {
+            kind: RuleKind::Require,
+            id: require.id(),
+            conditions: require.conditions(),
+            obligations: require.obligations(),
+        });
+        let limits = self.limits().filter_map(|limit| {
+            Some(Asking {
+                kind: RuleKind::Limit,
+                id: limit.id(),
+                conditions: limit.conditions(),
+                obligations: limit.over_soft()?,
+            })
+        });
+        requires.chain(limits)
     }
 
     /// Everything that it is made of, so that a comparison leaves nothing out.

@@ -165,7 +165,7 @@ impl<T> Reader<'_, T> {
                 self.errors.push(self.doc.key(&at, problem));
                 continue;
             }
-            match amount::bounds(text, self.names.registry.assets()) {
+            match self.amount(&at, text) {
                 Ok((symbol, _)) if symbol.as_str() != key => {
                     let problem = Problem::OtherSymbol {
                         found: symbol.to_string(),
@@ -219,9 +219,17 @@ impl<T> Reader<'_, T> {
         }
     }
 
+    /// In quotes: without them a comma or a comment beside it would be a part of it, or not.
+    fn amount(&self, path: &str, text: &str) -> Result<(AssetSymbol, Bounds), Problem> {
+        if !self.doc.places.is_quoted(path) {
+            return Err(Problem::UnquotedAmount);
+        }
+        amount::bounds(text, self.names.registry.assets())
+    }
+
     /// One bound: `"0.05 ETH"`.
     pub(super) fn bound(&mut self, path: &str, text: &str) -> Bounds {
-        match amount::bounds(text, self.names.registry.assets()) {
+        match self.amount(path, text) {
             Ok((_, bounds)) => bounds,
             Err(problem) => {
                 self.errors.push(self.doc.value(path, problem));

@@ -55,6 +55,13 @@ const LINTS: &[(LintKind, &str, &str, &str)] = &[
         "policy.yaml:19:9: warning: lint/quorum-of-one: require `two-of-treasury` is fulfilled by one person alone",
     ),
     (
+        LintKind::QuorumOfOne,
+        "limits:\n",
+        "limits:\n  - { id: much, effects: [transfer], assets: [ETH], scope: [], window: transaction, soft: \"5 ETH\", hard: \"6 ETH\", \
+         over-soft: { approvals: { treasury: 1 }, time-lock: 1h } }\n",
+        "policy.yaml:26:11: warning: lint/quorum-of-one: limit `much` is fulfilled by one person alone",
+    ),
+    (
         LintKind::Unreachable,
         "      effects: [transfer]\n      total",
         "      effects: [allowance]\n      total",

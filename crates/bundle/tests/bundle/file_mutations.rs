@@ -39,6 +39,18 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "window: transaction, soft: \"7 ETH\", hard: \"8 ETH\", over-soft: { approvals: { treasury: 4 } }",
         "policy.yaml:27:143: wallet `eth-hot`, initiator `payout-service`: the quorum (4 of treasury) can never be reached without the initiator and the people who operate it: add people to the groups, or ask for fewer",
     ),
+    (
+        "policy.yaml",
+        "hard: \"8 ETH\"",
+        "hard: 8 ETH",
+        "policy.yaml:27:106: an amount stands in quotes: `\"12.5 ETH\"`",
+    ),
+    (
+        "policy.yaml",
+        "ETH: \"10 ETH\"",
+        "ETH: 10 ETH",
+        "policy.yaml:12:27: an amount stands in quotes: `\"12.5 ETH\"`",
+    ),
     // One bound alone is read as strictly as one under its symbol.
     (
         "policy.yaml",
