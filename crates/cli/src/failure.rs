@@ -59,6 +59,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What to do about each tag: the table that people read.
+const TABLE: &str = include_str!("../../../docs/policy-rules.md");
+
+/// The last column of a tag's row; `None` for what this version does not produce.
+fn what_to_do(tag: Tag) -> Option<&'static str> {
+    let head = format!("| `{tag}` | ");
+    let row = TABLE.lines().find_map(|line| line.strip_prefix(&head))?;
+    let (_, advice) = row.strip_suffix(" |")?.rsplit_once(" | ")?;
+    Some(advice).filter(|advice| !advice.starts_with("reserved"))
+}
+
 /// What a command returns.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -173,12 +184,17 @@ impl Failure {
         &self.message
     }
 
+    /// What this place says to do, or else what the table says of the tag.
+    fn advice(&self) -> Option<&str> {
+        self.advice.as_deref().or_else(|| what_to_do(self.tag?))
+    }
+
     /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`
     pub(crate) fn to_json(&self) -> Value {
         json!({ "error": {
             "tag": self.tag,
             "message": self.message,
-            "advice": self.advice,
+            "advice": self.advice(),
             "exit": self.exit.number(),
         }})
     }
@@ -203,7 +219,7 @@ impl fmt::Display for Failure {
             Some(tag) => write!(f, "error: {tag}: {}", self.message)?,
             None => write!(f, "error: {}", self.message)?,
         }
-        match &self.advice {
+        match self.advice() {
             Some(advice) => write!(f, "\nadvice: {advice}"),
             None => Ok(()),
         }
@@ -251,6 +267,24 @@ mod tests {
             failure.to_json().to_string(),
             r#"{"error":{"advice":"do not approve it","exit":5,"message":"withdrawal `wd_x`: payment `p` is not in the bytes","tag":"request/payments-mismatch"}}"#
         );
+    }
+
+    #[test]
+    fn every_tag_has_its_advice() {
+        for tag in Tag::ALL {
+            let is_reserved = TABLE.contains(&format!("`{tag}` | {} | {} | reserved", class(*tag), tag.meaning()));
+            assert_eq!(what_to_do(*tag).is_none(), is_reserved, "{tag}");
+        }
+        let failure = Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
+        assert!(
+            failure.to_string().ends_with("\nadvice: activate a bundle"),
+            "{failure}"
+        );
+        assert_eq!(failure.to_json()["error"]["advice"], "activate a bundle");
+    }
+
+    fn class(tag: Tag) -> String {
+        format!("{:?}", tag.class()).to_lowercase()
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub enum SignerError {
     /// One person has said enough about one withdrawal.
     #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
     TooTalkative(PrincipalId),
+    /// One admin thaws the same freeze again.
+    #[error("`{0}` has thawed this freeze already: another admin must thaw it too")]
+    ThawedAlready(PrincipalId),
     /// Somebody else signed the very same statement, and it is journaled as theirs.
     #[error("somebody else signed the same statement before `{0}`: sign it anew, under a nonce of your own")]
     NotFirst(PrincipalId),
@@ -118,6 +121,7 @@ impl SignerError {
             Self::NonceReused(_) | Self::NotFirst(_) => Tag::StatementNonceReused,
             Self::Superseded(_) => Tag::AttestationSuperseded,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
+            Self::ThawedAlready(_) => Tag::ApprovalSamePerson,
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,
             Self::NoFreeze(_) => Tag::FreezeNotFound,
             Self::TooManyFreezes(_) => Tag::MessageTooLarge,

@@ -99,7 +99,7 @@ impl Thawing {
         let earlier = view.marks.get(&topic);
         // One statement a person: admins do not grow the journal by saying it again.
         if earlier.is_some_and(|voices| voices.contains_key(admin.as_str())) {
-            return Err(SignerError::TooTalkative(admin.clone()));
+            return Err(SignerError::ThawedAlready(admin.clone()));
         }
         changes.writes.push(Write::Mark {
             topic,

@@ -83,7 +83,7 @@ async fn frozen_then_thawed_by_a_quorum_after_the_delay() {
     // One admin is no quorum, and the same one twice is one.
     rig.say(&rig.world.thaw("alice", freeze)).await.unwrap();
     let again = rig.say(&rig.world.thaw("alice", freeze)).await.unwrap_err();
-    assert!(matches!(again, SignerError::TooTalkative(_)), "{again}");
+    assert_eq!(again.tag(), Tag::ApprovalSamePerson, "{again}");
     rig.advance(i64::from(THAW_DELAY.secs()) * 2);
     assert_denied(&rig.authorize(&ask, &request, &[]).await.unwrap(), Tag::FreezeActive);
 
