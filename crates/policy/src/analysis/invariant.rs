@@ -171,7 +171,7 @@ impl Visitor for Search<'_> {
     }
 
     fn enter(&mut self, _: &[Rule<'_>], _: &[bool], _: &Withdrawal) -> bool {
-        self.found.is_none()
+        true
     }
 
     fn visit(&mut self, withdrawal: &Withdrawal) {
@@ -192,10 +192,10 @@ mod tests {
     use crate::{
         AmountMax, Outcome,
         analysis::testing::{
-            Bundle, amount_over, forbid, limit, permit, require, short, to_list, total_max, transfers, treasury,
-            unlisted, withdrawal, witness,
+            Bundle, amount_over, forbid, limit, permit, require, short, to_list, total_max, total_over, transfers,
+            treasury, unlisted, withdrawal, witness,
         },
-        testing::{bounds, rule, transfer},
+        testing::{bounds, one_of, rule, transfer},
     };
 
     fn bundle(parts: PolicyParts) -> Bundle {
@@ -294,6 +294,24 @@ mod tests {
             let invariant = Invariant::new(rule("inv"), when, then).unwrap();
             assert!(!invariant.is_kept(Some(evaluation)) && may_match(&bundle.setting(), invariant.when(), found));
         }
+    }
+
+    /// One step: the only wallet.
+    #[test]
+    fn where_nothing_is_permitted_or_meant_nothing_is_looked_for() {
+        let steps = |bundle: &Bundle, when| {
+            let invariant = Invariant::new(rule("inv"), when, Promise::Deny).unwrap();
+            prove(&invariant, &bundle.setting(), Budget::new(1))
+        };
+        let elsewhere = Condition::Wallets(crate::Wallets(one_of(&["other"])));
+        assert_eq!(
+            steps(&bundle(PolicyParts::default()), vec![elsewhere]),
+            Conclusion::Holds
+        );
+        let empty = Bundle::new(PolicyParts::default());
+        assert_eq!(steps(&empty, vec![transfers(), total_over(10)]), Conclusion::Holds);
+        let beside = Conclusion::Undecided(Doubt::RanOut);
+        assert_eq!(steps(&bundle(PolicyParts::default()), vec![transfers()]), beside);
     }
 
     #[test]

@@ -149,6 +149,10 @@ fn too_many_combinations_are_cut_and_said_to_be() {
     assert_eq!(cut(&[stated(5)]).attributes.len(), 243);
     assert!(!cut(&[stated(5)]).is_cut);
     assert!(cut(&[stated(6)]).is_cut);
+    // Four ways for each of four are just as many as are looked at.
+    let named = (0..4).map(|n| (format!("a-{n}").parse().unwrap(), one_of(&["x", "y"])));
+    let cells = cut(&[Condition::Attributes(crate::Attributes(named.collect()))]);
+    assert_eq!((cells.attributes.len(), cells.is_cut), (MAX_COMBINATIONS, false));
     let books = |count: u8| {
         let permits = (0..count).map(|n| permit(&format!("p-{n}"), vec![book(&format!("b-{n}"))]));
         let bundle = Bundle::new(PolicyParts {

@@ -338,6 +338,104 @@ fn one_way_is_shown_once() {
     assert_eq!(ways, [vec![rule("f"), rule("g")], vec![rule("f")]]);
 }
 
+fn unshown(found: &Difference) -> Vec<RuleId> {
+    let rule = |finding: &Finding| match &finding.subject {
+        Subject::Rule(_, id) => Some(id.clone()),
+        Subject::List(_) | Subject::Book(_) => None,
+    };
+    found.unshown.iter().filter_map(rule).collect()
+}
+
+#[test]
+fn a_require_is_shown_where_what_it_asked_for_is_lost() {
+    let old = requires(vec![
+        require("r", vec![transfers()], treasury(2)),
+        // Asked of nothing that is permitted.
+        require("s", vec![unlisted()], lock(60)),
+        // Asked by the other one still.
+        require("t", vec![transfers()], treasury(1)),
+    ]);
+    let found = compared(&old, &requires(vec![require("r", vec![transfers()], treasury(1))]));
+    assert_eq!(
+        (found.verdict(), unshown(&found)),
+        (Verdict::Looser, ["s", "t"].map(rule).into())
+    );
+}
+
+#[test]
+fn a_permit_is_shown_where_it_covers_what_was_uncovered() {
+    let old = forbids(vec![forbid("f", vec![amount_over(3)])]);
+    let new = with(PolicyParts {
+        permits: vec![
+            // Covers what is covered.
+            permit("q", vec![to_list("customers"), total_max(5)]),
+            // Covers nothing.
+            permit("r", vec![to_list("nobody")]),
+            permit("s", vec![unlisted()]),
+        ],
+        ..none()
+    });
+    let found = compared(&old, &new);
+    assert_eq!(
+        (found.verdict(), unshown(&found)),
+        (Verdict::Looser, ["q", "r"].map(rule).into())
+    );
+}
+
+#[test]
+fn what_is_lost_is_a_way_of_its_own_and_so_is_what_is_shown_first() {
+    let everywhere = |requires| {
+        Bundle::new(PolicyParts {
+            permits: vec![permit("p", vec![])],
+            requires,
+            ..none()
+        })
+    };
+    // Of strangers both are asked, of customers one alone.
+    let both = vec![
+        require("r", vec![transfers()], treasury(1)),
+        require("s", vec![unlisted()], lock(60)),
+    ];
+    let found = compared(&everywhere(both), &everywhere(vec![]));
+    assert_eq!(found.loosenings.len(), 2);
+    // Both were denied for the same reason, and each is covered by another permit.
+    let covering = Bundle::new(PolicyParts {
+        permits: vec![permit("q", vec![unlisted()]), permit("r", vec![to_list("customers")])],
+        ..none()
+    });
+    let found = compared(&Bundle::new(none()), &covering);
+    assert_eq!((found.loosenings.len(), unshown(&found)), (2, vec![]));
+}
+
+/// Pairs are made of single payments that are allowed, of each with itself and every later one: with every other step
+/// taken, so many are left.
+#[test]
+fn pairs_are_made_of_single_payments_that_are_allowed() {
+    let capped = |forbids| {
+        Bundle::new(PolicyParts {
+            permits: vec![permit("p", vec![to_list("customers"), total_max(3)])],
+            forbids,
+            ..none()
+        })
+    };
+    let new = capped(vec![]);
+    let steps = |old: &Bundle| least(|steps| !compare(&old.setting(), &new.setting(), Budget::new(steps)).ran_out);
+    let idle = capped(vec![forbid("f", vec![unlisted()])]);
+    // Three of ETH are allowed for somebody and for nobody known, at three states of history; four are not, nor are batches.
+    let singles = 6;
+    assert_eq!(compared(&idle, &new).verdict(), Verdict::Undecided);
+    // The forbid tells no more regions apart: lists do so already.
+    assert_eq!(steps(&idle) - steps(&new), singles * (singles + 1) / 2);
+}
+
+/// One step: the only wallet.
+#[test]
+fn where_the_new_one_permits_nothing_nothing_is_looked_for() {
+    let (old, new) = (with(none()), Bundle::new(none()));
+    let found = compare(&old.setting(), &new.setting(), Budget::new(1));
+    assert_eq!((found.verdict(), found.ran_out), (Verdict::NoLooser, false));
+}
+
 /// Five to one list and three to the other are each permitted, and together more than the forbid bore.
 #[test]
 fn two_unequal_payments_show_what_equal_ones_do_not() {

@@ -10,7 +10,7 @@ use crate::{
     analysis::{
         Budget, Conclusion, Doubt, Invariant, Promise, prove,
         testing::{
-            Bundle, amount_over, effects, forbid, least, limit, lists, lock, permit, require, short, to_list,
+            Bundle, amount_over, assets, effects, forbid, least, limit, lists, lock, permit, require, short, to_list,
             total_max, total_over, transfers, treasury, unlisted, withdrawal, witness, worth_over,
         },
     },
@@ -286,6 +286,38 @@ fn rules_may_differ_by_who_asks_and_how() {
     );
     assert!(is_violated(&prove(vec![asking("h", wallet("hot"))])));
     assert!(is_violated(&prove(vec![asking("b", initiator("bot"))])));
+}
+
+/// What both may do meets the same rules for both; only one of them may do more, and it adds up to more.
+#[test]
+fn what_is_the_same_for_two_initiators_counts_for_each() {
+    let bot = Condition::Initiators(Initiators(one_of(&["bot"])));
+    let asking = |id: &str, list: &str| require(id, vec![to_list(list), total_over(6)], treasury(2));
+    let mut bundle = two_lists(
+        vec![to("first", vec![]), to("second", vec![bot])],
+        vec![asking("r", "first"), asking("s", "second")],
+    );
+    bundle.initiators = vec!["alice"];
+    assert_eq!(bundle.prove(over_ten(), asks(2)), Conclusion::Holds);
+    bundle.initiators = vec!["alice", "bot"];
+    assert_eq!(bundle.prove(over_ten(), asks(2)), OPEN);
+}
+
+#[test]
+fn other_assets_do_not_count_to_a_bound_of_one() {
+    let bundle = Bundle::new(PolicyParts {
+        permits: vec![Permit::new(rule("p"), vec![transfers()]).unwrap()],
+        ..requires(vec![require(
+            "r",
+            vec![transfers(), assets(&["eth"]), total_over(10)],
+            treasury(2),
+        )])
+    });
+    let eth = || vec![transfers(), assets(&["eth"]), total_over(10)];
+    assert_eq!(bundle.prove(eth(), asks(2)), Conclusion::Holds);
+    // Of what the bundle does not know any sum may be over it.
+    let found = bundle.prove(over_ten(), asks(2));
+    assert!(short(&witness(&found).0).contains("token:unlisted"), "{found:?}");
 }
 
 #[test]
