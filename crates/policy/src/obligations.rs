@@ -271,6 +271,28 @@ mod tests {
         })
     }
 
+    /// The higher one after the lower, the lower after the higher, and two of which neither covers the other.
+    #[test]
+    fn joined_rules_ask_for_what_each_of_them_asks() {
+        let (one, two, lock) = (
+            obligations(&[("g", 1)], 0),
+            obligations(&[("g", 2)], 0),
+            obligations(&[], 60),
+        );
+        let joined = |all: &[&Obligations]| {
+            let mut joined = Joined::default();
+            for asked in all {
+                joined.join(asked);
+            }
+            joined.into_obligations()
+        };
+        assert_eq!(joined(&[]), Obligations::default());
+        for all in [[&one, &two], [&two, &one], [&two, &two]] {
+            assert_eq!(joined(&all), two);
+        }
+        assert_eq!(joined(&[&two, &lock, &one]), obligations(&[("g", 2)], 60));
+    }
+
     proptest! {
         /// Whichever of the two is larger, or neither: the join is the least that covers both.
         #[test]

@@ -156,7 +156,7 @@ fn own_addresses_stay_apart_where_moves_go() {
         ..PolicyParts::default()
     });
     bundle.wallets = vec!["cold", "hot"];
-    bundle.lists = lists(&[("vaults", &["hot"])]);
+    bundle.lists = lists(&[("others", &["cold"]), ("vaults", &["hot"])]);
     let moved = regions(&bundle, vec![effects(&[EffectKind::Internal]), assets(&["eth"])], false);
     let expected = [
         ("internal 1 ETH to own wallet cold".to_owned(), vec![1]),
@@ -233,6 +233,22 @@ fn calls_alone_have_functions() {
     .walk(&[]);
     assert_eq!(visits.of(EffectKind::ContractCall).len(), 2 * 2 * 2 * 3);
     assert_eq!(visits.of(EffectKind::DelayedAuthorization).len(), 2 * 2 * 3);
+}
+
+/// Where only transfers are permitted, functions take no steps, however many are named.
+#[test]
+fn functions_of_no_call_are_not_looked_at() {
+    let steps = |count: u8| {
+        let selectors = (1..=count).map(|n| countersign_types::Selector([n; 4]));
+        let named = Condition::Selectors(crate::Selectors(selectors.collect()));
+        let bundle = Bundle::new(PolicyParts {
+            permits: vec![permit("p", vec![])],
+            forbids: vec![forbid("f", vec![named])],
+            ..PolicyParts::default()
+        });
+        least(|steps| !crate::analysis::survey(&bundle.setting(), Budget::new(steps)).ran_out)
+    };
+    assert_eq!(steps(1), steps(9));
 }
 
 #[test]
