@@ -67,3 +67,23 @@ fn attestations_are_valid_for_a_bounded_time() {
         assert!(refusal(kind, until(too_long)).contains("valid for at most"), "{kind}");
     }
 }
+
+#[test]
+fn three_kinds_are_attestations() {
+    for statement in every_kind() {
+        let attested = match statement.body.attestation() {
+            Some(Attestation::Price(found)) => Body::Price(found.clone()),
+            Some(Attestation::Screening(found)) => Body::Screening(found.clone()),
+            Some(Attestation::AddressBook(found)) => Body::AddressBook(found.clone()),
+            None => {
+                let kind = statement.body.kind();
+                assert!(
+                    ![Kind::Price, Kind::Screening, Kind::AddressBook].contains(&kind),
+                    "{kind}"
+                );
+                continue;
+            }
+        };
+        assert_eq!(attested, statement.body);
+    }
+}
