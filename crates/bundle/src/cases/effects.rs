@@ -58,9 +58,7 @@ impl Effects<'_> {
             books: books.map(|books| field(&place("address-books"), books)).transpose()?,
         })
     }
-}
 
-impl Effects<'_> {
     /// A service of the roster; nobody else keeps a book.
     fn service(&self, text: &str) -> Result<PrincipalId, Problem> {
         let id: PrincipalId = text.parse()?;
