@@ -7,8 +7,9 @@ use countersign_types::Tag;
 
 use crate::{KeyName, KeyNameError, VerifierKey};
 
-/// The longest note: 16 post-quantum signatures of 5 kB, which the spec asks readers to accept, and as much again.
-pub const MAX_NOTE_BYTES: usize = 256 * 1024;
+/// The longest note: a list of 257 freezes with the reasons of their officers and the admins who thaw them, and 16 post-quantum
+/// signatures of 5 kB, which the spec asks readers to accept.
+pub const MAX_NOTE_BYTES: usize = 1024 * 1024;
 /// The most signatures of a note; the spec asks for at least 16.
 pub const MAX_NOTE_SIGNATURES: usize = 32;
 

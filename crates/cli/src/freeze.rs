@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use countersign_approval::Genesis;
-use countersign_decision::FreezeList;
+use countersign_decision::{FreezeList, ListedFreeze};
 use countersign_types::{Duration, PrincipalId, Tag};
 
 use crate::{
@@ -71,4 +71,17 @@ async fn in_force(layout: &Layout, genesis: &Genesis, person: &PrincipalId) -> R
         return Err(Failure::unverified(Tag::ReceiptInvalid, message));
     }
     Ok(list)
+}
+
+/// What a freeze that no quorum has thawed waits for.
+fn missing(quorum: u32, freeze: &ListedFreeze) -> String {
+    let spoken = u32::try_from(freeze.thawed_by.len()).unwrap_or(u32::MAX);
+    match (quorum.saturating_sub(spoken), freeze.thawed_by.values().min()) {
+        // A change of the roster can make a quorum of those who spoke; the next word counts them.
+        (0, _) => "once another admin speaks".to_owned(),
+        (1, None) => "once 1 admin has spoken".to_owned(),
+        (more, None) => format!("once {more} admins have spoken"),
+        (1, Some(until)) => format!("once 1 more admin speaks before {until}"),
+        (more, Some(until)) => format!("once {more} more admins speak before {until}"),
+    }
 }

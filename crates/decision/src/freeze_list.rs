@@ -2,9 +2,11 @@
 //!
 //! A C2SP signed note by the log key, as acknowledgements are. Its first line is neither theirs nor a log origin.
 
+use std::collections::BTreeMap;
+
 use countersign_approval::FreezeScope;
 use countersign_audit::{NoteSignature, SignedNote, VerifierKey};
-use countersign_types::{FreezeId, GenesisHash, Timestamp, UtcSeconds};
+use countersign_types::{FreezeId, GenesisHash, PrincipalId, Timestamp, UtcSeconds};
 use serde::{Deserialize, Serialize};
 
 use crate::AcknowledgementError;
@@ -18,6 +20,8 @@ pub struct FreezeList {
     pub deployment: GenesisHash,
     /// The signer's clock when it read its journal.
     pub as_of: UtcSeconds,
+    /// How many admins of the bundle in force a thaw takes.
+    pub quorum: u32,
     /// Those that end first before the others, then in the order in which they were journaled.
     pub freezes: Vec<ListedFreeze>,
 }
@@ -32,17 +36,22 @@ pub struct ListedFreeze {
     pub scope: FreezeScope,
     /// What made it, in words.
     pub cause: String,
+    /// Why, in the words of the officer who made it; `None` where the signer did, whose cause says it.
+    pub reason: Option<String>,
     /// When the signer journaled it.
     pub since: UtcSeconds,
+    /// The admins of the bundle in force who thaw it, and until when each one's word counts.
+    pub thawed_by: BTreeMap<PrincipalId, UtcSeconds>,
     /// When it ends, once a quorum has thawed it.
     pub thaws_at: Option<UtcSeconds>,
 }
 
 impl FreezeList {
-    /// The text that the log key signs: deployment, moment, and one line of JSON a freeze.
+    /// The text that the log key signs: deployment, moment, quorum, and one line of JSON a freeze.
     pub fn text(&self) -> String {
-        let mut text = format!("{FIRST_LINE}\ndeployment {}\nas-of {}\n", self.deployment, self.as_of);
-        for freeze in &self.freezes {
+        let Self { deployment, as_of, quorum, freezes } = self;
+        let mut text = format!("{FIRST_LINE}\ndeployment {deployment}\nas-of {as_of}\nquorum {quorum}\n");
+        for freeze in freezes {
             // Every field has a JSON text by its type; an empty line would not parse.
             text.push_str(&serde_json::to_string(freeze).unwrap_or_default());
             text.push('\n');
@@ -69,14 +78,16 @@ impl FreezeList {
             return Err(AcknowledgementError::OtherStatement);
         }
         let as_of = lines.next().and_then(|line| line.strip_prefix("as-of ")?.parse().ok());
+        let quorum = lines.next().and_then(|line| line.strip_prefix("quorum ")?.parse().ok());
         let freezes: Result<Vec<ListedFreeze>, _> = lines.map(serde_json::from_str).collect();
-        match (as_of, freezes) {
-            (Some(as_of), Ok(freezes)) => Ok(Self {
+        match (as_of, quorum, freezes) {
+            (Some(as_of), Some(quorum), Ok(freezes)) => Ok(Self {
                 deployment,
                 as_of,
+                quorum,
                 freezes,
             }),
-            (_, _) => Err(AcknowledgementError::Malformed),
+            (_, _, _) => Err(AcknowledgementError::Malformed),
         }
     }
 }

@@ -1,14 +1,21 @@
 //! Freezes: officers make them, quorums thaw them, and everybody at the second listener sees them (docs/adr/0016).
 
-use countersign_approval::{Body, Freeze, FreezeScope, Quorum, Thaw, Verified};
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_approval::{
+    Body, Envelope, Freeze, FreezeScope, Header, Kind, Quorum, Statement, StatementError, Thaw, Verified, verify,
+};
 use countersign_bundle::Bundle;
 use countersign_decision::{
     Entry, EntryError, FreezeCause, FreezeEntry, FreezeFact, FreezeList, ListedFreeze, MAX_FREEZES, ThawEntry,
 };
-use countersign_types::{Destination, Duration, FreezeId, PrincipalId, Timestamp};
+use countersign_types::{
+    Destination, Duration, FreezeId, GenesisHash, PrincipalId, RequestDigest, StatementDigest, Timestamp, UtcSeconds,
+};
 
 use crate::{
-    FreezeRecord, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, changes::Changes, propose,
+    FreezeRecord, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
+    changes::Changes, propose,
 };
 
 /// A freeze as decisions see it.
@@ -54,40 +61,74 @@ pub(crate) fn is_destination(bundle: &Bundle, destination: &Destination) -> bool
     known.is_ok_and(|known| known == *destination)
 }
 
-/// A thaw on its way: who may lift the freeze, and how long that takes.
+/// What the journal files statements about a freeze under: the officer's that made it, and the admins' that thaw it. Digests of one
+/// length, each over text that names its kind: a freeze's is never that of a request.
+pub(crate) fn subject(freeze: FreezeId) -> RequestDigest {
+    RequestDigest::from_bytes(*freeze.as_bytes())
+}
+
+/// A thaw on its way: who may lift the freeze, how long that takes, and who has spoken.
 pub(crate) struct Thawing {
     freeze: FreezeId,
     admins: Quorum,
     delay: Duration,
+    said: Said,
 }
 
-/// Only an admin of the bundle in force thaws; an officer who is none does not.
-pub(crate) fn certify_thaw(bundle: &Bundle, person: &PrincipalId, thaw: &Thaw) -> Result<Thawing, SignerError> {
-    let admins = bundle.roster().admins();
-    if !admins.members().contains(person) {
-        return Err(SignerError::NotPermitted {
-            signer: person.clone(),
-            reason: "only an admin thaws",
-        });
+/// What is journaled about a freeze.
+struct Said {
+    /// All of it, whoever said it.
+    statements: BTreeSet<StatementDigest>,
+    /// The thaws of people who are admins of the bundle in force.
+    thaws: Vec<(PrincipalId, Header)>,
+}
+
+impl Said {
+    fn read(bundle: &Bundle, statements: &[JournaledStatement]) -> Result<Self, StatementError> {
+        let mut said = Self {
+            statements: BTreeSet::new(),
+            thaws: Vec::new(),
+        };
+        for statement in statements {
+            let envelope = Envelope::parse(&statement.envelope)?;
+            said.statements.insert(envelope.statement_digest());
+            // Whoever left the roster, or changed the key, says nothing any more.
+            let Ok(verified) = verify(&envelope, bundle.roster()) else {
+                continue;
+            };
+            let is_thaw = envelope.kind() == Kind::Thaw;
+            if is_thaw && bundle.roster().admins().members().contains(verified.signer()) {
+                said.thaws.push((verified.signer().clone(), verified.statement().header));
+            }
+        }
+        Ok(said)
     }
-    Ok(Thawing {
-        freeze: thaw.freeze,
-        admins: admins.clone(),
-        delay: bundle.roster().thaw_delay(),
-    })
+
+    /// Whose word counts at a moment, and until when: a statement counts from its first sight until it expires.
+    fn voices(&self, deployment: GenesisHash, epoch: u64, now: Timestamp) -> BTreeMap<PrincipalId, UtcSeconds> {
+        let counts = |(_, header): &&(PrincipalId, Header)| header.certify(deployment, epoch, now).is_ok();
+        let voice = |(admin, header): &(PrincipalId, Header)| (admin.clone(), header.validity.expires_at());
+        self.thaws.iter().filter(counts).map(voice).collect()
+    }
 }
 
 impl Thawing {
-    /// What its voices are marked under.
-    pub(crate) fn topic(&self) -> String {
-        format!("thaw {}", self.freeze)
+    /// What is known of the freeze is filed there.
+    pub(crate) fn subject(&self) -> RequestDigest {
+        subject(self.freeze)
     }
 
-    /// Counts one voice. The one that completes the quorum sets the end of the freeze; a person is one voice, and of those
-    /// who spoke earlier only admins of now count.
+    /// Whether nobody has spoken since it was read who had spoken.
+    pub(crate) fn is_current(&self, view: &LedgerView) -> bool {
+        view.about.len() == self.said.statements.len()
+            && view.about.iter().all(|statement| self.said.statements.contains(statement))
+    }
+
+    /// Counts one voice. The one that completes the quorum sets the end of the freeze. A person is one voice, and of those who
+    /// spoke earlier only admins of now count whose statements have not expired.
     pub(crate) fn count(
         &self,
-        admin: &PrincipalId,
+        thaw: &Verified,
         view: &LedgerView,
         now: Timestamp,
         changes: &mut Changes,
@@ -95,19 +136,13 @@ impl Thawing {
         let mut in_force = view.freezes.iter();
         let freeze = in_force.find(|freeze| freeze.id == self.freeze);
         let freeze = freeze.ok_or(SignerError::NoFreeze(self.freeze))?;
-        let topic = self.topic();
-        let earlier = view.marks.get(&topic);
-        // One statement a person: admins do not grow the journal by saying it again.
-        if earlier.is_some_and(|voices| voices.contains_key(admin.as_str())) {
+        let (admin, header) = (thaw.signer(), &thaw.statement().header);
+        let earlier = self.said.voices(header.deployment, view.epoch, now);
+        // One at a time: admins do not grow the journal by saying it again.
+        if earlier.contains_key(admin) {
             return Err(SignerError::ThawedAlready(admin.clone()));
         }
-        changes.writes.push(Write::Mark {
-            topic,
-            name: admin.to_string(),
-        });
-        let has_spoken = |member: &&PrincipalId| {
-            *member == admin || earlier.is_some_and(|voices| voices.contains_key(member.as_str()))
-        };
+        let has_spoken = |member: &&PrincipalId| *member == admin || earlier.contains_key(*member);
         let admins: Vec<PrincipalId> = self.admins.members().iter().filter(has_spoken).cloned().collect();
         let is_quorum = u32::try_from(admins.len()).is_ok_and(|found| found >= self.admins.threshold());
         if !is_quorum || freeze.thaws_at.is_some() {
@@ -184,26 +219,70 @@ pub(crate) fn freeze_now(
     Ok(())
 }
 
+/// Why an officer froze. The name of the freeze is made of the statement, so no other text passes for it.
+fn reason(freeze: FreezeId, statements: &[JournaledStatement]) -> Option<String> {
+    statements.iter().find_map(|statement| {
+        let envelope = Envelope::parse(&statement.envelope).ok()?;
+        let statement = Statement::parse(envelope.kind(), envelope.payload()).ok()?;
+        match statement.body {
+            Body::Freeze(said) if Freeze::id(envelope.statement_digest()) == freeze => Some(said.reason),
+            _ => None,
+        }
+    })
+}
+
 impl Signer {
-    /// The freezes in force, signed by the log key.
+    /// Only an admin of the bundle in force thaws; an officer who is none does not.
+    pub(crate) async fn thawing(
+        &self,
+        bundle: &Bundle,
+        person: &PrincipalId,
+        thaw: &Thaw,
+    ) -> Result<Thawing, SignerError> {
+        let admins = bundle.roster().admins();
+        if !admins.members().contains(person) {
+            return Err(SignerError::NotPermitted {
+                signer: person.clone(),
+                reason: "only an admin thaws",
+            });
+        }
+        let statements = self.journal.statements(subject(thaw.freeze)).await?;
+        Ok(Thawing {
+            freeze: thaw.freeze,
+            admins: admins.clone(),
+            delay: bundle.roster().thaw_delay(),
+            said: Said::read(bundle, &statements)?,
+        })
+    }
+
+    /// The freezes in force, signed by the log key, with why officers made them and who thaws them.
     pub async fn freezes(&self) -> Result<Vec<u8>, SignerError> {
+        let bundle = self.active()?;
         let reads = Reads {
             freezes: true,
             ..Reads::default()
         };
-        let in_force = |view: &LedgerView, _| Verdict::unchanged(view.freezes.clone());
-        let (freezes, now) = propose(self.journal.as_ref(), reads, in_force).await?;
-        let listed = |record: FreezeRecord| ListedFreeze {
-            freeze: record.id,
-            scope: record.scope,
-            cause: record.cause,
-            since: record.since.to_seconds(),
-            thaws_at: record.thaws_at.map(Timestamp::to_seconds),
-        };
+        let in_force = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.freezes.clone()));
+        let ((epoch, freezes), now) = propose(self.journal.as_ref(), reads, in_force).await?;
+        let mut listed = Vec::new();
+        for record in freezes {
+            let statements = self.journal.statements(subject(record.id)).await?;
+            let said = Said::read(&bundle, &statements)?;
+            listed.push(ListedFreeze {
+                freeze: record.id,
+                scope: record.scope,
+                cause: record.cause,
+                reason: reason(record.id, &statements),
+                since: record.since.to_seconds(),
+                thawed_by: said.voices(self.genesis.hash(), epoch, now),
+                thaws_at: record.thaws_at.map(Timestamp::to_seconds),
+            });
+        }
         let list = FreezeList {
             deployment: self.genesis.hash(),
             as_of: now.to_seconds(),
-            freezes: freezes.into_iter().map(listed).collect(),
+            quorum: bundle.roster().admins().threshold(),
+            freezes: listed,
         };
         let signature = self.notary.sign(list.text().as_bytes());
         Ok(list.seal(&self.log_key, &signature)?)

@@ -15,7 +15,7 @@ use crate::{
     JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
     activation::{self, Proposing},
     changes::Changes,
-    freezes::{Thawing, certify_freeze, certify_thaw, is_destination, officer_freeze},
+    freezes::{Thawing, certify_freeze, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
     prepare::{about, room_for, subjects},
     propose,
@@ -58,7 +58,7 @@ impl Signer {
             };
             match propose(self.journal.as_ref(), reads, decide).await?.0? {
                 Some(first_seen_at) => return self.acknowledge(&verified, first_seen_at),
-                // Another bundle came into force: whoever spoke may have left its roster.
+                // Another bundle came into force, and whoever spoke may have left its roster; or others spoke meanwhile.
                 None => self.refresh().await?,
             }
         }
@@ -87,7 +87,7 @@ impl Signer {
                 Standing::None => Err(refuse("only the initiator or an officer raises a fee ceiling")),
             },
             Body::Freeze(freeze) => certify_freeze(bundle, verified.signer(), freeze).map(|()| Effect::Freezes),
-            Body::Thaw(thaw) => certify_thaw(bundle, verified.signer(), thaw).map(Effect::Thaws),
+            Body::Thaw(thaw) => self.thawing(bundle, verified.signer(), thaw).await.map(Effect::Thaws),
             Body::Request(_) => Err(refuse("a request comes with its transaction, through the orchestrator")),
             Body::Activation(activation) => {
                 activation::certify_statement(verified, activation, bundle)?;
@@ -302,7 +302,7 @@ impl Intake {
                 ..reads
             },
             Effect::Thaws(thawing) => Reads {
-                marks: vec![thawing.topic()],
+                request: Some(thawing.subject()),
                 ..reads
             },
             Effect::Rejects(rejecting) => rejecting.reads(reads),
@@ -329,7 +329,6 @@ impl Intake {
         if view.nonce_owners.contains_key(&nonce) {
             return Err(SignerError::NonceReused(nonce.0));
         }
-        // Freezes and thaws are about no withdrawal, so they have no voices to be counted.
         let room = room_for(verified);
         if view.voices.values().any(|said| *said >= room) {
             return Err(SignerError::TooTalkative(nonce.0));
@@ -348,7 +347,10 @@ impl Intake {
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Reports(reporting) => reporting.count(verified.signer(), view, now, &mut changes)?,
             Effect::Freezes => officer_freeze(verified, view, now, &mut changes)?,
-            Effect::Thaws(thawing) => thawing.count(verified.signer(), view, now, &mut changes)?,
+            Effect::Thaws(thawing) => match thawing.is_current(view) {
+                true => thawing.count(verified, view, now, &mut changes)?,
+                false => return Ok(Verdict::unchanged(Ok(None))),
+            },
         }
         Ok(Verdict {
             entries: changes.entries,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Attestation, Body, BookState, Envelope, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified,
+    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified,
     verify,
 };
 use countersign_bundle::Bundle;
@@ -19,6 +19,7 @@ use crate::{
     JournalError, JournaledStatement, LedgerView, Reads, SignerError, activation,
     breakers::{self, Suspect},
     entries::{self, Noted},
+    freezes,
     submission::Decoded,
     watch::{ForeignSpend, unclaimed},
 };
@@ -383,13 +384,15 @@ pub(crate) fn room(kind: Kind) -> u64 {
         Kind::Observation => 16,
         // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
         Kind::Replace => 12,
-        // Freezes and thaws are about no withdrawal, and have bounds of their own.
         // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
         Kind::Price => 16,
         Kind::Screening | Kind::AddressBook => 48,
         // Once for every time that a quorum of admins can sign a successor of the bundle in force (`MAX_PROPOSALS`, four words each).
         Kind::Veto => 64,
-        Kind::Request | Kind::Freeze | Kind::Thaw => 0,
+        // An admin thaws a freeze once at a time, and again after that word has expired.
+        Kind::Thaw => 64,
+        // Both are filed under names of their own.
+        Kind::Request | Kind::Freeze => 0,
     }
 }
 
@@ -408,18 +411,27 @@ pub(crate) fn room_for(verified: &Verified) -> u64 {
     }
 }
 
-/// What the journal files a statement under: the withdrawals that it names, or the bundle that it would put in force or stop.
+/// What the journal files a statement under: the withdrawals that it names, the bundle that it would put in force or stop, or the
+/// freeze that it makes or thaws.
 pub(crate) fn about(verified: &Verified) -> Vec<RequestDigest> {
-    if let Body::Activation(activation) = &verified.statement().body {
-        return vec![activation::subject(activation.bundle)];
-    }
-    if let Body::Veto(veto) = &verified.statement().body {
-        return vec![
+    match &verified.statement().body {
+        Body::Activation(activation) => vec![activation::subject(activation.bundle)],
+        Body::Veto(veto) => vec![
             activation::subject(veto.bundle),
             activation::vetoes_behind(veto.previous),
-        ];
+        ],
+        Body::Freeze(_) => vec![freezes::subject(Freeze::id(verified.digest()))],
+        Body::Thaw(thaw) => vec![freezes::subject(thaw.freeze)],
+        Body::Request(_)
+        | Body::Approval(_)
+        | Body::Rejection(_)
+        | Body::Cancel(_)
+        | Body::Observation(_)
+        | Body::Replace(_)
+        | Body::Price(_)
+        | Body::Screening(_)
+        | Body::AddressBook(_) => subjects(verified).iter().map(WithdrawalId::request).collect(),
     }
-    subjects(verified).iter().map(WithdrawalId::request).collect()
 }
 
 /// The withdrawals that a statement names. An observation names none: it is about those that need what it says.

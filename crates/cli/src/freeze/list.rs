@@ -7,23 +7,26 @@ use countersign_decision::ListedFreeze;
 use countersign_types::UtcSeconds;
 use serde::Serialize;
 
-use super::{Seat, in_force};
+use super::{Seat, in_force, missing};
 use crate::{environment::Environment, failure::Result, output::Output};
 
 /// List the freezes in force, as the signer's log key signed them just now.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {as_of, freezes: [{freeze, scope, cause, since, thaws_at}]}; thaws_at is null until a quorum thawed it"
+    after_help = "JSON: {as_of, quorum, freezes: [{freeze, scope, cause, reason, since, thawed_by: {admin: until}, thaws_at}]}; \
+                  reason is null where the signer froze by itself, thaws_at until a quorum thawed it"
 )]
 pub(crate) struct List {
     #[command(flatten)]
     seat: Seat,
 }
 
-/// The result: `{"as_of","freezes"}`.
+/// The result: `{"as_of","quorum","freezes"}`.
 #[derive(Debug, Serialize)]
 struct InForce {
     as_of: UtcSeconds,
+    /// How many admins a thaw takes.
+    quorum: u32,
     freezes: Vec<ListedFreeze>,
 }
 
@@ -38,8 +41,15 @@ impl fmt::Display for InForce {
             writeln!(f, "freeze       {}", freeze.freeze)?;
             writeln!(f, "since        {}", freeze.since)?;
             write!(f, "cause        {}", freeze.cause)?;
-            if let Some(thaws_at) = freeze.thaws_at {
-                write!(f, "\nthaws        at {thaws_at}")?;
+            if let Some(reason) = &freeze.reason {
+                write!(f, "\nreason       {reason}")?;
+            }
+            for (admin, until) in &freeze.thawed_by {
+                write!(f, "\nthawed by    {admin}, which counts until {until}")?;
+            }
+            match freeze.thaws_at {
+                Some(thaws_at) => write!(f, "\nthaws        at {thaws_at}")?,
+                None => write!(f, "\nthaws        {}", missing(self.quorum, freeze))?,
             }
             separator = "\n\n";
         }
@@ -54,6 +64,7 @@ impl List {
         let list = in_force(&layout, &genesis, &self.seat.person).await?;
         output.report(&InForce {
             as_of: list.as_of,
+            quorum: list.quorum,
             freezes: list.freezes,
         })
     }

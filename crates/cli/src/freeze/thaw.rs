@@ -4,11 +4,11 @@ use std::fmt;
 
 use clap::Args;
 use countersign_approval::{Body, FreezeScope, Thaw as Statement};
-use countersign_decision::FreezeList;
+use countersign_decision::{FreezeList, ListedFreeze};
 use countersign_types::{FreezeId, StatementDigest, Tag, UtcSeconds};
 use serde::Serialize;
 
-use super::{Seat, VALIDITY, in_force};
+use super::{Seat, VALIDITY, in_force, missing};
 use crate::{
     acknowledged::Both,
     approvals::Printed,
@@ -23,7 +23,7 @@ use crate::{
 /// What is thawed is read from the signer's signed list first, and shown. A mistake is undone by freezing again.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {freeze, scope, statement, acknowledged_at, in_force, thaws_at}; with --print-message {file, command}"
+    after_help = "JSON: {freeze, scope, statement, acknowledged_at, in_force, missing, thaws_at}; with --print-message {file, command}"
 )]
 pub(crate) struct Thaw {
     /// The freeze (sha256:…), as `freeze list` shows it.
@@ -37,7 +37,7 @@ pub(crate) struct Thaw {
     signing: SigningOptions,
 }
 
-/// The result: `{"freeze","scope","statement","acknowledged_at","in_force","thaws_at"}`.
+/// The result: `{"freeze","scope","statement","acknowledged_at","in_force","missing","thaws_at"}`.
 #[derive(Debug, Serialize)]
 struct Thawed {
     freeze: FreezeId,
@@ -47,6 +47,8 @@ struct Thawed {
     acknowledged_at: UtcSeconds,
     /// Whether the freeze still stops what it names, by the signer's signed list.
     in_force: bool,
+    /// What is missing; null where nothing is.
+    missing: Option<String>,
     /// When it ends; null while more admins must speak.
     thaws_at: Option<UtcSeconds>,
 }
@@ -57,10 +59,11 @@ impl fmt::Display for Thawed {
         writeln!(f, "frozen       {}", self.scope)?;
         writeln!(f, "statement    {}", self.statement)?;
         writeln!(f, "acknowledged {} (under the log key)", self.acknowledged_at)?;
-        match (self.in_force, self.thaws_at) {
-            (true, Some(at)) => write!(f, "thaws        at {at}"),
-            (true, None) => write!(f, "still frozen until more admins thaw it"),
-            (false, _) => write!(f, "not in force any more"),
+        match (self.in_force, self.thaws_at, &self.missing) {
+            (true, Some(at), _) => write!(f, "thaws        at {at}"),
+            (true, None, Some(missing)) => write!(f, "thaws        {missing}"),
+            (true, None, None) => write!(f, "still frozen"),
+            (false, _, _) => write!(f, "not in force any more"),
         }
     }
 }
@@ -70,8 +73,10 @@ impl Thaw {
         let environment = Environment::open(&self.seat.dir)?;
         let (layout, genesis) = (environment.layout(), environment.genesis()?);
         let before = in_force(&layout, &genesis, &self.seat.person).await?;
-        let scope = self.scope_in(&before)?;
-        output.progress(format_args!("thawing a freeze of {scope}"));
+        let freeze = self.freeze_in(&before)?;
+        let scope = freeze.scope.clone();
+        let why = freeze.reason.as_ref().unwrap_or(&freeze.cause);
+        output.progress(format_args!("thawing a freeze of {scope} since {}: {why}", freeze.since));
         let draft = Draft {
             deployment: genesis.hash(),
             validity: VALIDITY,
@@ -98,17 +103,19 @@ impl Thaw {
             statement: envelope.statement_digest(),
             acknowledged_at,
             in_force: listed.is_some(),
+            missing: listed
+                .filter(|freeze| freeze.thaws_at.is_none())
+                .map(|freeze| missing(after.quorum, freeze)),
             thaws_at: listed.and_then(|freeze| freeze.thaws_at),
         })
     }
 
-    fn scope_in(&self, list: &FreezeList) -> Result<FreezeScope> {
+    fn freeze_in<'l>(&self, list: &'l FreezeList) -> Result<&'l ListedFreeze> {
         let mut freezes = list.freezes.iter();
         let freeze = freezes.find(|freeze| freeze.freeze == self.freeze);
-        let freeze = freeze.ok_or_else(|| {
+        freeze.ok_or_else(|| {
             let message = format!("no freeze {} is in force at {}", self.freeze, list.as_of);
             Failure::failed(message).tagged(Tag::FreezeNotFound)
-        })?;
-        Ok(freeze.scope.clone())
+        })
     }
 }

@@ -7,9 +7,11 @@ use countersign_audit::VerifierKey;
 use countersign_decision::testing::{Ask, CUSTOMER, DEMO, ETH, THAW_DELAY};
 use countersign_decision::{Acknowledgement, Entry, FreezeCause, FreezeList, MAX_FREEZES, Receipt};
 use countersign_signer::{Answer, ResumeScope, SignerError};
-use countersign_types::{FreezeId, Tag};
+use countersign_types::{Duration, FreezeId, Tag};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_signed, tags};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn small() -> Ask {
     Ask {
@@ -107,11 +109,55 @@ async fn frozen_then_thawed_by_a_quorum_after_the_delay() {
     assert!(receipt.txid.is_some() && receipt.decision.unwrap().ledger.freezes.is_empty());
 }
 
+/// A word for letting go counts as long as its statement does: nobody completes a quorum with what somebody signed long ago.
+#[tokio::test]
+async fn a_thaw_counts_until_it_expires() {
+    let mut rig = Rig::new().await;
+    let freeze = rig.freeze("all").await;
+    let alice = rig.world.thaw("alice", freeze);
+    let bob = rig.world.thaw("bob", freeze);
+    rig.say(&alice).await.unwrap();
+    let until = rig.world.header().validity.expires_at();
+    let spoken = |list: FreezeList| list.freezes[0].thawed_by.clone();
+    assert_eq!(spoken(rig.list().await), [("alice".parse().unwrap(), until)].into());
+    rig.advance(80_000);
+    assert_eq!(spoken(rig.list().await), [("alice".parse().unwrap(), until)].into());
+    rig.advance(6_400);
+    assert_eq!(spoken(rig.list().await), [].into());
+    // It is known for ever, and says nothing any more; neither does one that arrives too late.
+    rig.say(&alice).await.unwrap();
+    assert_eq!(rig.say(&bob).await.unwrap_err().tag(), Tag::StatementExpired);
+    rig.world.issued_at = rig.world.issued_at.after(DAY);
+    rig.say(&rig.world.thaw("bob", freeze)).await.unwrap();
+    let list = rig.list().await;
+    assert_eq!((list.quorum, list.freezes[0].thaws_at), (2, None));
+    assert_eq!(spoken(list).into_keys().collect::<Vec<_>>(), ["bob".parse().unwrap()]);
+    // Whoever spoke then speaks again.
+    rig.say(&rig.world.thaw("alice", freeze)).await.unwrap();
+    assert!(rig.list().await.freezes[0].thaws_at.is_some());
+}
+
+/// Of voices that arrive together each is counted, and one of them completes the quorum.
+#[tokio::test]
+async fn thaws_that_arrive_together_all_count() {
+    let rig = Rig::new().await;
+    let freeze = rig.freeze("all").await;
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|admin| rig.world.thaw(admin, freeze));
+    let (alice, bob, carol) = tokio::join!(rig.say(&alice), rig.say(&bob), rig.say(&carol));
+    assert!(alice.is_ok() && bob.is_ok() && carol.is_ok());
+    let list = rig.list().await;
+    assert_eq!(list.freezes[0].thawed_by.len(), 3);
+    assert!(list.freezes[0].thaws_at.is_some());
+    let thawed = |entry: &&Entry| matches!(entry, Entry::Thaw(_));
+    assert_eq!(rig.entries().await.iter().filter(thawed).count(), 1);
+}
+
 #[tokio::test]
 async fn the_log_and_the_list_say_who_froze_what() {
     let rig = Rig::new().await;
     let freeze = rig.freeze(&format!("destination {CUSTOMER}")).await;
     let list = rig.list().await;
+    assert_eq!(list.freezes[0].reason.as_deref(), Some("something is wrong"));
     assert_eq!(list.freezes[0].freeze, freeze);
     assert_eq!(list.freezes[0].scope.to_string(), format!("destination {CUSTOMER}"));
     assert!(list.freezes[0].cause.ends_with("of dave"), "{:?}", list.freezes);
