@@ -292,6 +292,10 @@ impl Roster {
     pub fn is_officer(&self, id: &PrincipalId) -> bool {
         self.officers.contains(id)
     }
+    /// Who may cancel and freeze alone.
+    pub fn officers(&self) -> &BTreeSet<PrincipalId> {
+        &self.officers
+    }
     /// Every tenant with initiators.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.initiators.keys()

@@ -7,6 +7,7 @@ mod approve;
 mod diff;
 mod history;
 mod lines;
+mod pending;
 mod propose;
 mod rollback;
 mod veto;
@@ -40,6 +41,7 @@ pub(crate) enum BundleCommand {
     Propose(propose::Propose),
     Diff(diff::Diff),
     Approve(approve::Approve),
+    Pending(pending::Pending),
     Activate(activate::Activate),
     Veto(veto::Veto),
     History(history::History),
@@ -52,6 +54,7 @@ impl BundleCommand {
             Self::Propose(propose) => propose.run(output).await,
             Self::Diff(diff) => diff.run(output).await,
             Self::Approve(approve) => approve.run(output).await,
+            Self::Pending(pending) => pending.run(output).await,
             Self::Activate(activate) => activate.run(output).await,
             Self::Veto(veto) => veto.run(output).await,
             Self::History(history) => history.run(output).await,
@@ -214,6 +217,20 @@ struct Needs {
     time_lock: Duration,
 }
 
+/// So many admins, and the time-lock behind the last of them.
+struct Quorum(u32, Duration);
+
+impl fmt::Display for Quorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, time_lock) = self;
+        let admins = if *count == 1 { "admin" } else { "admins" };
+        match *time_lock == Duration::ZERO {
+            true => write!(f, "{count} {admins}"),
+            false => write!(f, "{count} {admins}, and then {time_lock}"),
+        }
+    }
+}
+
 impl Proposal {
     fn of(in_force: &Bundle, next: &Bundle) -> Self {
         let differences = Differences::of(in_force, next);
@@ -244,7 +261,7 @@ impl fmt::Display for Proposal {
             time_lock,
         } = &self.needs;
         let alone = if *officer { "one officer, at once; or " } else { "" };
-        write!(f, "needs     {alone}{admins} admins, and then {time_lock}")
+        write!(f, "needs     {alone}{}", Quorum(*admins, *time_lock))
     }
 }
 

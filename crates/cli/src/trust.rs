@@ -182,7 +182,7 @@ fn activated_bundle(bundle: Sent) -> ActivatedBundle {
 }
 
 /// An absent statement is one of no bytes, which verifies as nothing.
-fn seen_statement(seen: SentStatement) -> SeenStatement {
+pub(crate) fn seen_statement(seen: SentStatement) -> SeenStatement {
     SeenStatement {
         envelope: seen.statement.map(|statement| statement.envelope).unwrap_or_default(),
         first_seen_at: Timestamp::from_unix_millis(seen.first_seen_at_ms),

@@ -8,8 +8,8 @@ use countersign_proto::{
     limits::MAX_PEOPLE_RESPONSE_BYTES,
     signer::v1::{
         ActivateBundleRequest, ActivatedBundle, BundleFile, FetchBundlesRequest, FetchCheckpointRequest,
-        FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, SeenStatement, SubmitStatementRequest,
-        people_client::PeopleClient as Wire,
+        FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, ListProposalsRequest, SeenStatement,
+        SubmitStatementRequest, people_client::PeopleClient as Wire,
     },
     v1::Entry,
 };
@@ -124,6 +124,15 @@ impl PeopleClient {
             active_version: answer.active_version,
             vetoes: answer.vetoes,
         })
+    }
+
+    /// What was said about bundles that may follow the one in force. Verify it under the roster in force.
+    pub async fn proposals(&self) -> Result<Vec<SeenStatement>, ClientError> {
+        let answer = call(self.timeout, Allowed, || {
+            let mut people = self.people.clone();
+            async move { people.list_proposals(ListProposalsRequest {}).await }
+        });
+        Ok(answer.await?.statements)
     }
 
     /// The latest signed checkpoint.

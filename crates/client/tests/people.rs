@@ -115,6 +115,15 @@ impl People for Scripted {
             checkpoint: b"note".to_vec(),
         }))
     }
+    async fn list_proposals(
+        &self,
+        request: Request<wire::ListProposalsRequest>,
+    ) -> Result<Response<wire::ListProposalsResponse>, Status> {
+        self.enter("proposals", &request)?;
+        Ok(Response::new(wire::ListProposalsResponse {
+            statements: vec![wire::SeenStatement::default()],
+        }))
+    }
     async fn list_freezes(
         &self,
         request: Request<wire::ListFreezesRequest>,
@@ -210,8 +219,10 @@ async fn every_call_arrives_and_comes_back() {
     assert_eq!(client.entries(9, 1, 0).await.unwrap().entries[0].index, 9);
     let id = WithdrawalId::of(RequestDigest::of(b"{}"));
     assert_eq!(client.receipt(&id).await.unwrap(), id.to_string().into_bytes());
+    assert_eq!(client.freezes().await.unwrap(), b"note");
+    assert_eq!(client.proposals().await.unwrap().len(), 1);
     let calls = server.calls.lock().unwrap();
-    assert_eq!(calls.len(), 6);
+    assert_eq!(calls.len(), 8);
     assert!(
         calls.iter().all(|call| call.ends_with("by countersign://person/alice")),
         "{calls:?}"

@@ -305,7 +305,8 @@ impl<'a> Candidate<'a> {
             }
             (Some(_) | None, in_force) => {
                 certify_activation(&verified, digest, version, previous, self.admins())?;
-                let complete_at = self.complete_at(statements).unwrap_or(now);
+                let said = statements.iter().map(|(verified, seen)| (verified.signer(), *seen));
+                let complete_at = complete_at(self.admins().threshold(), said).unwrap_or(now);
                 let time_lock = in_force.map_or(Duration::ZERO, |in_force| in_force.roster().time_lock());
                 let opens_at = complete_at.after(time_lock);
                 if now < opens_at {
@@ -323,19 +324,6 @@ impl<'a> Candidate<'a> {
             complete_at,
             activated_at: now,
         })
-    }
-
-    /// First sight of the statement that completed the quorum: each person counts from their first one.
-    fn complete_at(&self, statements: &[(Verified, Timestamp)]) -> Option<Timestamp> {
-        let mut first: BTreeMap<&PrincipalId, Timestamp> = BTreeMap::new();
-        for (verified, seen) in statements {
-            let held = first.entry(verified.signer()).or_insert(*seen);
-            *held = (*held).min(*seen);
-        }
-        let mut moments: Vec<Timestamp> = first.into_values().collect();
-        moments.sort_unstable();
-        let last = usize::try_from(self.admins().threshold()).ok()?.checked_sub(1)?;
-        moments.get(last).copied()
     }
 
     /// The distinct statements, each valid when it was first seen and at this moment.
@@ -370,6 +358,22 @@ impl<'a> Candidate<'a> {
         }
         Ok(verified)
     }
+}
+
+/// First sight of the statement that completed a quorum: each person counts from their first one.
+pub(crate) fn complete_at<'a>(
+    threshold: u32,
+    said: impl IntoIterator<Item = (&'a PrincipalId, Timestamp)>,
+) -> Option<Timestamp> {
+    let mut first: BTreeMap<&PrincipalId, Timestamp> = BTreeMap::new();
+    for (person, seen) in said {
+        let held = first.entry(person).or_insert(seen);
+        *held = (*held).min(seen);
+    }
+    let mut moments: Vec<Timestamp> = first.into_values().collect();
+    moments.sort_unstable();
+    let last = usize::try_from(threshold).ok()?.checked_sub(1)?;
+    moments.get(last).copied()
 }
 
 /// From when an activation wants to be in force; other kinds say nothing about it, and count for nothing.

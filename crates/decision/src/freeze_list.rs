@@ -49,7 +49,12 @@ pub struct ListedFreeze {
 impl FreezeList {
     /// The text that the log key signs: deployment, moment, quorum, and one line of JSON a freeze.
     pub fn text(&self) -> String {
-        let Self { deployment, as_of, quorum, freezes } = self;
+        let Self {
+            deployment,
+            as_of,
+            quorum,
+            freezes,
+        } = self;
         let mut text = format!("{FIRST_LINE}\ndeployment {deployment}\nas-of {as_of}\nquorum {quorum}\n");
         for freeze in freezes {
             // Every field has a JSON text by its type; an empty line would not parse.

@@ -16,8 +16,8 @@ use countersign_policy::DestinationLists;
 use countersign_types::{BundleDigest, ListId, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
 use crate::{
-    Activated, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write, changes::Changes,
-    entries, past, pipeline::MAX_ROUNDS, prepare::room, propose,
+    Activated, JournalError, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
+    changes::Changes, entries, past, pipeline::MAX_ROUNDS, prepare::room, propose,
 };
 
 /// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.
@@ -74,11 +74,29 @@ pub(crate) struct Proposing {
     signer: PrincipalId,
 }
 
+/// The topics under which everybody's proposals behind a bundle stand who may make some.
+pub(crate) fn topics(in_force: &Bundle) -> Vec<String> {
+    let roster = in_force.roster();
+    let people = roster.admins().members().union(roster.officers());
+    people.map(|person| topic(person, Some(in_force.digest()))).collect()
+}
+
+/// The bundles that the marks of a view name.
+pub(crate) fn named(view: &LedgerView) -> Result<BTreeSet<BundleDigest>, JournalError> {
+    let names = view.marks.values().flat_map(BTreeMap::keys);
+    let broken = |name: &str| JournalError::Damaged(format!("a proposal of `{name}`"));
+    names.map(|name| name.parse().map_err(|_| broken(name))).collect()
+}
+
+fn topic(signer: &PrincipalId, in_force: Option<BundleDigest>) -> String {
+    let behind = in_force.map_or_else(|| "the genesis".to_owned(), |digest| digest.to_string());
+    format!("proposals of {signer} behind {behind}")
+}
+
 impl Proposing {
     pub(crate) fn of(signer: &PrincipalId, bundle: BundleDigest, in_force: Option<BundleDigest>) -> Self {
-        let behind = in_force.map_or_else(|| "the genesis".to_owned(), |digest| digest.to_string());
         Self {
-            topic: format!("proposals of {signer} behind {behind}"),
+            topic: topic(signer, in_force),
             bundle,
             signer: signer.clone(),
         }

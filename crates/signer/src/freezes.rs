@@ -98,7 +98,8 @@ impl Said {
             };
             let is_thaw = envelope.kind() == Kind::Thaw;
             if is_thaw && bundle.roster().admins().members().contains(verified.signer()) {
-                said.thaws.push((verified.signer().clone(), verified.statement().header));
+                said.thaws
+                    .push((verified.signer().clone(), verified.statement().header));
             }
         }
         Ok(said)
@@ -121,7 +122,10 @@ impl Thawing {
     /// Whether nobody has spoken since it was read who had spoken.
     pub(crate) fn is_current(&self, view: &LedgerView) -> bool {
         view.about.len() == self.said.statements.len()
-            && view.about.iter().all(|statement| self.said.statements.contains(statement))
+            && view
+                .about
+                .iter()
+                .all(|statement| self.said.statements.contains(statement))
     }
 
     /// Counts one voice. The one that completes the quorum sets the end of the freeze. A person is one voice, and of those who

@@ -186,6 +186,22 @@ impl Signer {
         Ok(vetoes)
     }
 
+    /// What was said about bundles that may follow the one in force, about one after the other and in the order of first sight.
+    pub async fn proposals(&self) -> Result<Vec<JournaledStatement>, SignerError> {
+        let in_force = self.active()?;
+        let reads = Reads {
+            marks: activation::topics(&in_force),
+            ..Reads::default()
+        };
+        let named = |view: &LedgerView, _| Verdict::unchanged(activation::named(view));
+        let (named, _) = propose(self.journal.as_ref(), reads, named).await?;
+        let mut said = Vec::new();
+        for bundle in named? {
+            said.extend(self.journal.statements(activation::subject(bundle)).await?);
+        }
+        Ok(said)
+    }
+
     /// The latest signed checkpoint.
     pub async fn checkpoint(&self) -> Result<Vec<u8>, SignerError> {
         Ok(self.journal.checkpoint().await?)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, ScreeningResult, StatementError, Verified,
-    verify,
+    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, ScreeningResult, StatementError,
+    Verified, verify,
 };
 use countersign_bundle::Bundle;
 use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};

@@ -18,8 +18,8 @@ use countersign_proto::{
     limits::{MAX_PEOPLE_REQUEST_BYTES, MAX_SIGNING_REQUEST_BYTES, MAX_STATEMENT_BYTES, MAX_TRANSACTION_BYTES},
     signer::v1::{
         ActivateBundleRequest, AuthorizeRequest, BundleFile, EvaluateRequest, FetchBundlesRequest,
-        FetchCheckpointRequest, FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, RecordStatementRequest,
-        SubmitStatementRequest,
+        FetchCheckpointRequest, FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, ListProposalsRequest,
+        RecordStatementRequest, SubmitStatementRequest,
     },
     tls::Pem,
 };
@@ -100,6 +100,7 @@ async fn people_tags(running: &Running, pem: &Pem) -> (Vec<Tag>, Vec<Option<Tag>
         client.fetch_entries(FetchEntriesRequest::default()).await.err(),
         client.fetch_receipt(receipt).await.err(),
         client.list_freezes(ListFreezesRequest {}).await.err(),
+        client.list_proposals(ListProposalsRequest {}).await.err(),
     ];
     let tag = |refusal: Option<Status>| refusal.map(|status| tag_of(&status).unwrap());
     (writing, reading.into_iter().map(tag).collect())
@@ -122,7 +123,7 @@ async fn the_first_listener_is_for_orchestrators_alone() {
 #[tokio::test]
 async fn the_second_listener_is_for_people_and_auditors_only_read() {
     let (site, running) = Site::running().await;
-    let readable = [None, None, None, Some(Tag::WithdrawalNotFound), None];
+    let readable = [None, None, None, Some(Tag::WithdrawalNotFound), None, None];
     let (writing, reading) = people_tags(&running, &site.client(PERSON)).await;
     assert!(!writing.contains(&Tag::CallerNotAllowed), "{writing:?}");
     assert_eq!(reading, readable);

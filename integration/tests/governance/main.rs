@@ -102,9 +102,18 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     // An officer stops it while it waits; it takes the quorum again, and the time-lock starts over.
     let waiting = desk.bundle("propose", "alice", &["--files", &files], 0)["bundle"].clone();
     let waiting = waiting.as_str().unwrap().to_owned();
+    let pending = || desk.bundle("pending", "dave", &[], 0)["proposals"].clone();
+    assert_eq!(pending()[0]["bundle"], json!(waiting));
+    assert_eq!((&pending()[0]["missing"], &pending()[1]), (&json!(0), &Value::Null));
+    assert!(pending()[0]["opening"]["opens_at"].is_i64(), "{}", pending());
     let veto = |person: &str, code| desk.bundle("veto", person, &[&waiting, "--reason", "nobody told us"], code);
     assert_eq!(veto("carol", 3)["error"]["tag"], "statement/not-permitted");
     assert_eq!(veto("dave", 0)["vetoed"], json!(waiting));
+    assert_eq!(pending()[0]["vetoes"][0]["reason"], "nobody told us");
+    assert_eq!(
+        (&pending()[0]["missing"], &pending()[0]["opening"]),
+        (&json!(2), &Value::Null)
+    );
     thread::sleep(TIME_LOCK);
     assert_eq!(desk.activate(3)["error"]["tag"], "bundle/vetoed");
     for admin in ["alice", "bob"] {

@@ -26,7 +26,7 @@ const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug, Args)]
 #[command(after_help = "JSON: {vetoed, previous, statement, in_force_since}; with --print-message {file, command}")]
 pub(crate) struct Veto {
-    /// The bundle, as `bundle propose` and `bundle approve` name it (sha256:…).
+    /// The bundle, as `bundle pending` and `bundle propose` name it (sha256:…).
     bundle: BundleDigest,
     #[command(flatten)]
     asking: Asking,

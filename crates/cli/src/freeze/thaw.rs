@@ -76,7 +76,10 @@ impl Thaw {
         let freeze = self.freeze_in(&before)?;
         let scope = freeze.scope.clone();
         let why = freeze.reason.as_ref().unwrap_or(&freeze.cause);
-        output.progress(format_args!("thawing a freeze of {scope} since {}: {why}", freeze.since));
+        output.progress(format_args!(
+            "thawing a freeze of {scope} since {}: {why}",
+            freeze.since
+        ));
         let draft = Draft {
             deployment: genesis.hash(),
             validity: VALIDITY,

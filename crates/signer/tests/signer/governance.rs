@@ -3,12 +3,13 @@
 use crate::support;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use countersign_approval::{Body, Veto};
 use countersign_bundle::{Bundle, Class};
 use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
-use countersign_decision::{ActivationEntry, Authority, Entry, Receipt};
-use countersign_types::{Duration, Tag};
+use countersign_decision::{ActivationEntry, Authority, Entry, Outlook, Proposal, Receipt, SeenStatement};
+use countersign_types::{Duration, Tag, Timestamp};
 use support::Rig;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -208,6 +209,60 @@ async fn one_officer_stops_what_waits_and_the_quorum_signs_again() {
     rig.authorize(&ask, &request, &[]).await.unwrap();
     let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
     Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+}
+
+impl Rig {
+    /// What may follow a bundle, as people work it out from what the signer lists.
+    async fn pending(&self, in_force: &Files) -> Vec<Proposal> {
+        let said = self.signer.proposals().await.unwrap();
+        let seen = said.into_iter().map(|statement| SeenStatement {
+            envelope: statement.envelope,
+            first_seen_at: statement.first_seen_at,
+        });
+        let outlook = Outlook {
+            deployment: self.world.genesis.hash(),
+            epoch: countersign_approval::FIRST_EPOCH,
+            in_force: &Bundle::load(in_force).unwrap(),
+            now: Timestamp::from_unix_millis(self.clock.load(Ordering::SeqCst)),
+        };
+        outlook.proposals(&seen.collect::<Vec<_>>()).unwrap()
+    }
+}
+
+/// An officer who is to stop a bundle learns of it, whoever brought it and wherever it was signed.
+#[tokio::test]
+async fn what_waits_is_listed_until_something_is_in_force() {
+    let (rig, first) = locked().await;
+    let (looser, other) = (next(&first, "9 ETH"), next(&first, "9.5 ETH"));
+    assert_eq!(rig.pending(&first).await, []);
+    rig.propose("alice", &looser).await.unwrap();
+    assert_eq!(rig.held(&["bob"], &looser).await, Tag::BundleTimeLocked);
+    rig.propose("dave", &other).await.unwrap();
+    rig.veto("dave", &looser, &first).await.unwrap();
+    let rig = rig.restart().await;
+    let mut pending = rig.pending(&first).await;
+    pending.sort_by_key(|proposal| proposal.words.len());
+    let [by_officer, stopped] = <[Proposal; 2]>::try_from(pending).unwrap();
+    assert_eq!(by_officer.bundle, Bundle::load(&other).unwrap().digest());
+    assert!(by_officer.words[0].is_officer && by_officer.words[0].counts);
+    assert_eq!((by_officer.missing, by_officer.opening), (2, None));
+    assert_eq!(stopped.bundle, Bundle::load(&looser).unwrap().digest());
+    assert_eq!((stopped.vetoes.len(), stopped.missing), (1, 2));
+    for admin in ["alice", "carol"] {
+        rig.propose(admin, &other).await.unwrap();
+    }
+    let pending = rig.pending(&first).await;
+    let opens_at = pending.iter().find_map(|proposal| proposal.opening).unwrap().opens_at;
+    assert_eq!(
+        opens_at,
+        Timestamp::from_unix_millis(rig.clock.load(Ordering::SeqCst)).after(Duration::from_secs(3_600))
+    );
+    // As listed, so decided.
+    rig.advance(LOCK_SECS - 1);
+    assert_eq!(rig.held(&[], &other).await, Tag::BundleTimeLocked);
+    rig.advance(1);
+    assert_eq!(rig.activate(&[], other.clone()).await.unwrap().version, 2);
+    assert_eq!(rig.pending(&other).await, []);
 }
 
 #[tokio::test]

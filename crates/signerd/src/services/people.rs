@@ -9,8 +9,8 @@ use countersign_proto::{
     signer::v1::{
         ActivateBundleRequest, ActivateBundleResponse, FetchBundlesRequest, FetchBundlesResponse,
         FetchCheckpointRequest, FetchCheckpointResponse, FetchEntriesRequest, FetchEntriesResponse,
-        FetchReceiptRequest, FetchReceiptResponse, ListFreezesRequest, ListFreezesResponse, SubmitStatementRequest,
-        SubmitStatementResponse, people_server::People,
+        FetchReceiptRequest, FetchReceiptResponse, ListFreezesRequest, ListFreezesResponse, ListProposalsRequest,
+        ListProposalsResponse, SubmitStatementRequest, SubmitStatementResponse, people_server::People,
     },
 };
 use countersign_signer::Signer;
@@ -125,6 +125,19 @@ impl People for PeopleService {
             bundles,
             active_version,
             vetoes: vetoes.into_iter().map(wire::seen_statement).collect(),
+        }))
+    }
+
+    async fn list_proposals(
+        &self,
+        request: Request<ListProposalsRequest>,
+    ) -> Result<Response<ListProposalsResponse>, Status> {
+        let Admitted { caller, place, .. } = Admitted::of(request)?;
+        certify_reader(&caller)?;
+        let signer = Arc::clone(&self.signer);
+        let said = run(place, "list_proposals", async move { signer.proposals().await }).await?;
+        Ok(Response::new(ListProposalsResponse {
+            statements: said.into_iter().map(wire::seen_statement).collect(),
         }))
     }
 
