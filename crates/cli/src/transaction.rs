@@ -146,14 +146,6 @@ pub(crate) fn fee(parsed: &ParsedTransaction) -> Result<(&AssetId, Amount)> {
     fee.ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the transaction has no fee"))
 }
 
-/// An amount as people read it; decimals and symbol come from the bundle.
-pub(crate) fn shown(asset: &AssetId, amount: Amount, assets: &AssetRegistry) -> String {
-    assets.asset(asset).map_or_else(
-        || format!("{amount} base units of {asset}"),
-        |record| format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
-    )
-}
-
 /// The result; `--help` lists its fields.
 #[derive(Debug, Serialize)]
 struct Decoded {
@@ -226,7 +218,7 @@ impl Decoded {
             fee: Fee {
                 asset: asset.clone(),
                 max,
-                shown: shown(asset, max, assets),
+                shown: assets.shown(asset, max),
             },
             change: parsed
                 .effects()
@@ -257,7 +249,7 @@ fn change(effect: &Effect, assets: &AssetRegistry) -> Option<Change> {
     Some(Change {
         asset: asset.clone(),
         amount: *amount,
-        shown: shown(asset, *amount, assets),
+        shown: assets.shown(asset, *amount),
         wallet: wallet.clone(),
         destination: destination.clone(),
     })

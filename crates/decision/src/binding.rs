@@ -129,8 +129,9 @@ fn fee_mismatch(request: &Request, parsed: &ParsedTransaction, registry: &Regist
         return Some(Reason::new(
             Tag::RequestFeeOverCeiling,
             format!(
-                "the fee can be {max}, the ceiling is {} (base units of {asset})",
-                ceiling.amount
+                "the fee can be {}, the ceiling is {}",
+                registry.assets().shown(asset, max),
+                registry.assets().shown(asset, ceiling.amount)
             ),
         ));
     }

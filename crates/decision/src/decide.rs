@@ -254,7 +254,8 @@ impl<'a> Draft<'a> {
                 PolicyOutcome::Allow(asked) => obligations.join(asked),
                 PolicyOutcome::Deny => {
                     is_denied_at_first_sight |= bundle.digest() == case.first.digest();
-                    reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed)));
+                    let assets = bundle.registry().assets();
+                    reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed, assets)));
                 }
             }
             self.trace.push(evaluation);

@@ -38,6 +38,13 @@ impl Currency {
     /// Every currency.
     pub const ALL: [Self; 6] = [Self::Chf, Self::Cny, Self::Eur, Self::Gbp, Self::Jpy, Self::Usd];
 
+    /// An amount in 10⁻⁸ as people read it: `12.5 USD`.
+    pub fn shown(self, amount: Amount) -> String {
+        let places = Decimals::new(MONEY_DECIMALS);
+        let amount = places.map_or_else(|_| format!("{amount}e-8"), |places| amount.to_decimal(places));
+        format!("{amount} {self}")
+    }
+
     /// The ISO 4217 code.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use crate::{AssetId, AssetSymbol, ChainId, Decimals, KeyId, WalletId};
+use crate::{Amount, AssetId, AssetSymbol, ChainId, Decimals, KeyId, WalletId};
 
 /// Why records do not make a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +147,14 @@ impl AssetRegistry {
         self.by_id.values().filter(move |record| record.symbol == *symbol)
     }
 
+    /// An amount as people read it: `0.1 ETH`, or `100 base units of eip155:…` where the asset is not among these.
+    pub fn shown(&self, asset: &AssetId, amount: Amount) -> String {
+        self.asset(asset).map_or_else(
+            || format!("{amount} base units of {asset}"),
+            |record| format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
+        )
+    }
+
     /// Every record, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = &AssetRecord> {
         self.by_id.values()
@@ -156,6 +164,23 @@ impl AssetRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_shown_in_the_unit_that_people_read() {
+        let record = AssetRecord {
+            id: "eip155:1/erc20:0xa".parse().unwrap(),
+            symbol: "USDC".parse().unwrap(),
+            decimals: Decimals::new(6).unwrap(),
+            quirks: BTreeSet::new(),
+        };
+        let other: AssetId = "eip155:1/erc20:0xb".parse().unwrap();
+        let registry = AssetRegistry::new([record.clone()]).unwrap();
+        assert_eq!(registry.shown(&record.id, Amount::from(1_500_000_u128)), "1.5 USDC");
+        assert_eq!(
+            registry.shown(&other, Amount::from(1_500_000_u128)),
+            "1500000 base units of eip155:1/erc20:0xb"
+        );
+    }
 
     #[test]
     fn symbols_are_unambiguous_within_a_network() {

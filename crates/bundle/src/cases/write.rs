@@ -6,7 +6,7 @@ use countersign_policy::{
     Ceiling, Evaluation, LimitTrace, Outcome, PRICE_DECIMALS,
     analysis::{Item, Withdrawal},
 };
-use countersign_types::{Amount, AssetId, Decimals, Effect, MONEY_DECIMALS};
+use countersign_types::{Amount, AssetId, Decimals, Effect};
 
 use super::{SCHEMA, expected_reasons};
 use crate::Bundle;
@@ -133,12 +133,7 @@ impl Written<'_> {
         let rule = self.bundle.policy().limits().find(|rule| *rule.id() == limit.rule)?;
         let amount = match &rule.meter().hard {
             Ceiling::Amounts(_) => self.quantity(limit.key.asset.as_ref()?, held.amount),
-            Ceiling::Money(currency, _) => {
-                format!(
-                    "{} {currency}",
-                    held.amount.to_decimal(Decimals::new(MONEY_DECIMALS).ok()?)
-                )
-            }
+            Ceiling::Money(currency, _) => currency.shown(held.amount),
             Ceiling::Count(_) | Ceiling::NewDestinations(_) => held.amount.to_string(),
         };
         is_counted.then(|| format!("{}: {}", limit.rule, quoted(&amount)))

@@ -7,8 +7,6 @@ use countersign_decision::Seen;
 use countersign_types::{Amount, AssetId, AssetRegistry, PrincipalId};
 use serde::Serialize;
 
-use crate::transaction;
-
 /// `{"asset","amount","shown","raised":{"from","from_shown","by","reason"}}`
 #[derive(Debug, Serialize)]
 pub(super) struct Ceiling {
@@ -37,12 +35,12 @@ impl Ceiling {
         let raising = statements.iter().find_map(|seen| raising(seen, effective));
         let raised = raising.filter(|_| own != effective).map(|(by, replace)| Raised {
             from: own.amount,
-            from_shown: transaction::shown(&own.asset, own.amount, assets),
+            from_shown: assets.shown(&own.asset, own.amount),
             by: by.clone(),
             reason: replace.reason.clone(),
         });
         Self {
-            shown: transaction::shown(&effective.asset, effective.amount, assets),
+            shown: assets.shown(&effective.asset, effective.amount),
             asset: effective.asset.clone(),
             amount: effective.amount,
             raised,

@@ -310,7 +310,7 @@ fn fee(parsed: &ParsedTransaction, bundle: &Bundle) -> Result<Fee> {
     Ok(Fee {
         asset: asset.clone(),
         max,
-        shown: transaction::shown(asset, max, bundle.registry().assets()),
+        shown: bundle.registry().assets().shown(asset, max),
     })
 }
 

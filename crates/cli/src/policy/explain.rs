@@ -9,7 +9,7 @@ use clap::Args;
 use countersign_bundle::Case;
 use countersign_decision::Receipt;
 use countersign_policy::{Comparison, EffectTrace, Evaluation, LimitTrace, Obligations, Outcome, Reason, RequireTrace};
-use countersign_types::{Amount, AssetId, AssetRegistry, Decimals, MONEY_DECIMALS};
+use countersign_types::{Amount, AssetId, AssetRegistry};
 use serde::Serialize;
 
 use super::load;
@@ -283,17 +283,10 @@ impl One {
         let Some(amount) = amount else {
             return "unknown".to_owned();
         };
-        if let Some(currency) = currency {
-            let places = Decimals::new(MONEY_DECIMALS);
-            return places.map_or_else(
-                |_| amount.to_string(),
-                |places| format!("{} {currency}", amount.to_decimal(places)),
-            );
-        }
-        match asset.map(|asset| (asset, self.assets.asset(asset))) {
-            Some((_, Some(record))) => format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
-            Some((asset, None)) => format!("{amount} base units of {asset}"),
-            None => amount.to_string(),
+        match (currency, asset) {
+            (Some(currency), _) => currency.shown(amount),
+            (None, Some(asset)) => self.assets.shown(asset, amount),
+            (None, None) => amount.to_string(),
         }
     }
 }

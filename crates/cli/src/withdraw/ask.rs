@@ -180,7 +180,8 @@ impl Ask {
                 let (asset, amount) = amounts::parse(text, &self.network, registry)?;
                 let is_fee_asset = asset.id == *fee_asset;
                 if !is_fee_asset || amount < max {
-                    let why = format!("the fee can be {max} base units of {fee_asset}; `{text}` does not cover it");
+                    let max = registry.assets().shown(fee_asset, max);
+                    let why = format!("the fee can be {max}; `{text}` does not cover it");
                     return Err(Failure::refused(Tag::RequestFeeOverCeiling, why));
                 }
                 amount

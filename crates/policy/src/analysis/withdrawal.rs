@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use countersign_types::{
-    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, CounterId, Decimals, Duration, Effect,
-    PrincipalId, RuleId, SubjectId, TenantId, Timestamp, WalletId,
+    Amount, AssetId, AssetRegistry, AttributeName, AttributeValue, ChainId, CounterId, Duration, Effect, PrincipalId,
+    RuleId, SubjectId, TenantId, Timestamp, WalletId,
 };
 
-use crate::{Currency, MONEY_DECIMALS, PRICE_DECIMALS, Prices, Window};
+use crate::{Currency, Prices, Window};
 
 /// A withdrawal with every fact that a policy may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,6 @@ impl Withdrawal {
             write!(f, "\n  the request says {name}: {value}")?;
         }
         for (asset, currency, price) in self.prices.iter() {
-            let price = decimal(price.atto(), PRICE_DECIMALS);
             match assets.asset(asset) {
                 Some(record) => write!(f, "\n  one {} is worth {price} {currency}", record.symbol)?,
                 None => write!(f, "\n  one {asset} is worth {price} {currency}")?,
@@ -113,8 +112,8 @@ impl Withdrawal {
             let (limit, window) = (&held.limit, &held.window);
             write!(f, "\n  limit {limit} holds ")?;
             match (held.currency, &held.asset) {
-                (Some(currency), _) => write!(f, "{} {currency}", decimal(held.amount, MONEY_DECIMALS))?,
-                (None, Some(asset)) => write!(f, "{}", amount(held.amount, asset, assets))?,
+                (Some(currency), _) => write!(f, "{}", currency.shown(held.amount))?,
+                (None, Some(asset)) => write!(f, "{}", assets.shown(asset, held.amount))?,
                 (None, None) => write!(f, "{}", held.amount)?,
             }
             write!(f, " over {window} already")?;
@@ -123,24 +122,11 @@ impl Withdrawal {
     }
 }
 
-/// `0.1 ETH`, or `100 base units of eip155:…`.
-fn amount(amount: Amount, asset: &AssetId, assets: &AssetRegistry) -> String {
-    assets.asset(asset).map_or_else(
-        || format!("{amount} base units of {asset}"),
-        |record| format!("{} {}", amount.to_decimal(record.decimals), record.symbol),
-    )
-}
-
-/// Money and prices as people write them.
-fn decimal(amount: Amount, places: u8) -> String {
-    Decimals::new(places).map_or_else(|_| amount.to_string(), |places| amount.to_decimal(places))
-}
-
 impl Item {
     fn tell(&self, assets: &AssetRegistry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.effect.kind())?;
         if let (Some(asset), Some(moved)) = (self.effect.asset(), self.effect.amount()) {
-            write!(f, " {}", amount(moved, asset, assets))?;
+            write!(f, " {}", assets.shown(asset, moved))?;
         }
         if let Effect::Internal { wallet, .. } = &self.effect {
             write!(f, " to own wallet {wallet}")?;
@@ -176,7 +162,7 @@ impl Item {
 mod tests {
     use std::collections::BTreeSet;
 
-    use countersign_types::{AssetRecord, Price, Selector};
+    use countersign_types::{AssetRecord, Decimals, Price, Selector};
 
     use super::*;
     use crate::{

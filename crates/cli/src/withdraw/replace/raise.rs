@@ -137,7 +137,8 @@ fn ceiling(text: &str, known: &Withdrawal, parsed: &ParsedTransaction, registry:
     let (fee_asset, max) = transaction::fee(parsed)?;
     let (asset, amount) = amounts::parse(text, &known.network, registry)?;
     if asset.id != *fee_asset || amount < max {
-        let why = format!("the fee can be {max} base units of {fee_asset}; `{text}` does not cover it");
+        let max = registry.assets().shown(fee_asset, max);
+        let why = format!("the fee can be {max}; `{text}` does not cover it");
         return Err(Failure::refused(Tag::RequestFeeOverCeiling, why));
     }
     Ok(FeeCeiling {
