@@ -83,17 +83,28 @@ async fn a_freeze_holds_until_a_quorum_and_its_delay() {
         (&Value::Bool(true), &Value::Null),
         "{one}"
     );
+    let missing = one["missing"].as_str().unwrap();
+    assert!(missing.starts_with("once 1 more admin speaks before "), "{one}");
     let (_, two) = countersign(&scene, &["freeze", "thaw", &freeze, "--as", "bob", "--reason", "drill"]);
     assert!(two["thaws_at"].is_string(), "{two}");
     sleep(Duration::from_secs(3)).await;
     scene.assert_signed_with(&withdrawal, &[]).await;
     let (_, list) = countersign(&scene, &["freeze", "list", "--as", "dave"]);
     assert_eq!(list["freezes"], Value::Array(Vec::new()));
+    // An asset by its symbol, as the bundle in force has it.
+    let (_, asset) = countersign(
+        &scene,
+        &["freeze", "set", "--as", "dave", "--asset", "DEMO", "--reason", "drill"],
+    );
+    let demo = "eip155:31337/erc20:0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    assert_eq!(asset["scope"]["asset"], Value::from(demo), "{asset}");
+    let (_, list) = countersign(&scene, &["freeze", "list", "--as", "dave"]);
+    assert_eq!(list["freezes"][0]["reason"], Value::from("drill"), "{list}");
 
     // The log has both, and the receipt of what was signed afterwards verifies without a server.
     let log = scene.log().await;
     let count = |kind: &str| log.iter().filter(|entry| entry["type"] == kind).count();
-    assert_eq!((count("freeze/1"), count("thaw/1")), (1, 1));
+    assert_eq!((count("freeze/1"), count("thaw/1")), (2, 1));
     let people = scene.deployment.people("dave").await.unwrap();
     let receipt = people.receipt(&withdrawal.id).await.unwrap();
     let file = scene.deployment.path("receipt.json");
