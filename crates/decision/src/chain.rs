@@ -143,7 +143,7 @@ impl BundleChain {
     pub fn verify(genesis: &Genesis, epoch: u64, activated: &[ActivatedBundle]) -> Result<Self, ChainError> {
         let mut steps: Vec<Step> = Vec::new();
         for step in activated {
-            let previous = steps.last().map(|step| step.bundle.as_ref());
+            let previous = steps.last().map(|step| &step.bundle);
             steps.push(certify_next(genesis, epoch, previous, step)?);
         }
         Ok(Self { steps })
@@ -171,7 +171,7 @@ impl BundleChain {
 pub fn certify_next(
     genesis: &Genesis,
     epoch: u64,
-    previous: Option<&Bundle>,
+    previous: Option<&Arc<Bundle>>,
     step: &ActivatedBundle,
 ) -> Result<Step, ChainError> {
     let bundle = Arc::new(Bundle::load(&step.files).map_err(ChainError::Load)?);
@@ -179,22 +179,22 @@ pub fn certify_next(
     candidate.certify(&step.statements, step.activated_at)
 }
 
-/// A bundle that may come into force next.
+/// A bundle that may come into force next. What the step to it does is computed once: the longer the lists, the longer it takes.
 #[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    genesis: &'a Genesis,
+pub struct Candidate {
+    genesis: Genesis,
     epoch: u64,
-    previous: Option<&'a Bundle>,
+    previous: Option<Arc<Bundle>>,
     bundle: Arc<Bundle>,
     class: Option<Class>,
 }
 
-impl<'a> Candidate<'a> {
+impl Candidate {
     /// Certifies that a bundle follows the one in force and is safe under the genesis, and computes what the step does.
     pub fn follow(
-        genesis: &'a Genesis,
+        genesis: &Genesis,
         epoch: u64,
-        previous: Option<&'a Bundle>,
+        previous: Option<&Arc<Bundle>>,
         bundle: Arc<Bundle>,
     ) -> Result<Self, ChainError> {
         let is_production = genesis.environment() == Environment::Production;
@@ -208,13 +208,13 @@ impl<'a> Candidate<'a> {
                 expected,
             });
         }
-        if bundle.previous() != previous.map(Bundle::digest) {
+        if bundle.previous() != previous.map(|previous| previous.digest()) {
             return Err(ChainError::PreviousMismatch);
         }
         Ok(Self {
-            genesis,
+            genesis: genesis.clone(),
             epoch,
-            previous,
+            previous: previous.cloned(),
             class: previous.map(|previous| classify(previous, &bundle).class()),
             bundle,
         })
@@ -223,6 +223,16 @@ impl<'a> Candidate<'a> {
     /// The bundle.
     pub fn bundle(&self) -> &Arc<Bundle> {
         &self.bundle
+    }
+
+    /// The bundle that it follows.
+    pub fn previous(&self) -> Option<&Arc<Bundle>> {
+        self.previous.as_ref()
+    }
+
+    /// The recovery epoch that statements must be of.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Certifies that these statements, all of them, put the bundle in force at a moment.
@@ -264,6 +274,7 @@ impl<'a> Candidate<'a> {
 
     fn is_officer(&self, person: &PrincipalId) -> bool {
         self.previous
+            .as_ref()
             .is_some_and(|previous| previous.roster().is_officer(person))
     }
 
@@ -277,6 +288,7 @@ impl<'a> Candidate<'a> {
 
     fn admins(&self) -> &Quorum {
         self.previous
+            .as_ref()
             .map_or(self.genesis.admins(), |previous| previous.roster().admins())
     }
 
@@ -294,7 +306,7 @@ impl<'a> Candidate<'a> {
             .iter()
             .filter(|(verified, _)| self.is_officer(verified.signer()));
         let by_officer = officers.map(|(_, seen)| *seen).min();
-        let (authority, complete_at) = match (by_officer, self.previous) {
+        let (authority, complete_at) = match (by_officer, self.previous.as_ref()) {
             (Some(seen), Some(_)) if self.may_officer() => {
                 let others = verified.iter().map(Verified::signer);
                 let mut others = others.filter(|signer| !self.is_officer(signer) && !self.is_admin(signer));
@@ -339,9 +351,9 @@ impl<'a> Candidate<'a> {
         } in statements
         {
             let envelope = Envelope::parse(envelope)?;
-            let statement = match self.previous {
+            let statement = match &self.previous {
                 Some(previous) => verify(&envelope, previous.roster())?,
-                None => verify(&envelope, self.genesis)?,
+                None => verify(&envelope, &self.genesis)?,
             };
             if *first_seen_at > now {
                 return Err(ChainError::SeenLater(*first_seen_at));

@@ -417,7 +417,8 @@ mod tests {
             let now = now.max(at);
             let next = Arc::new(scene.next());
             let epoch = countersign_approval::FIRST_EPOCH;
-            let candidate = Candidate::follow(&scene.world.genesis, epoch, Some(&scene.in_force), next).unwrap();
+            let in_force = Arc::new(scene.in_force.clone());
+            let candidate = Candidate::follow(&scene.world.genesis, epoch, Some(&in_force), next).unwrap();
             let decided = candidate.choose(&scene.said[vetoed..], scene.after(now));
             let told = scene.at(now).unwrap().pop();
             let opening = told.as_ref().and_then(|told| told.opening);

@@ -13,11 +13,11 @@ use countersign_approval::{
 use countersign_bundle::Bundle;
 use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, ListId, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
 use crate::{
     Activated, JournalError, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
-    changes::Changes, entries, past, pipeline::MAX_ROUNDS, prepare::room, propose,
+    changes::Changes, entries::Moves, past, pipeline::MAX_ROUNDS, prepare::room, propose,
 };
 
 /// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.
@@ -144,22 +144,10 @@ impl Signer {
         self.certify_keys(&bundle)?;
         let files = Arc::new(files);
         for _ in 0..MAX_ROUNDS {
-            let previous = self.active().ok();
-            let has_past = previous.is_some() && past::is_asked(&bundle);
-            let round = Round {
-                genesis: self.genesis.clone(),
-                spends_since: has_past.then(|| past::since(self.now())),
-                previous,
-                bundle: Arc::clone(&bundle),
-                files: Arc::clone(&files),
-                said: self.journal.statements(subject(bundle.digest())).await?,
-                handed: Vec::new(),
-            };
-            let Some(handed) = self.certify_ahead(&round, &statements).await? else {
+            let Some(round) = self.prepare_activation(&bundle, &files, &statements).await? else {
                 self.refresh().await?;
                 continue;
             };
-            let round = Round { handed, ..round };
             let reads = round.reads();
             let decide = move |view: &LedgerView, now: Timestamp| {
                 let verdict = round.decide(view, now);
@@ -187,29 +175,34 @@ impl Signer {
         })
     }
 
-    /// What will be refused is refused before it costs the journal's lock signatures to verify. `None` under a stale
-    /// predecessor: every answer would be wrong.
-    async fn certify_ahead(&self, round: &Round, statements: &[Vec<u8>]) -> Result<Option<Vec<Verified>>, SignerError> {
+    /// Everything that takes long, before the journal's lock: what the step does, what comes and goes, whose signatures hold. What
+    /// will be refused is refused here. `None` under a stale predecessor: every answer would be wrong.
+    async fn prepare_activation(
+        &self,
+        bundle: &Arc<Bundle>,
+        files: &Arc<BTreeMap<String, Vec<u8>>>,
+        statements: &[Vec<u8>],
+    ) -> Result<Option<Round>, SignerError> {
+        let previous = self.active().ok();
         let stand = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.bundle.clone()));
         let ((epoch, active), now) = propose(self.journal.as_ref(), Reads::default(), stand).await?;
-        if active.map(|active| active.digest) != round.previous.as_deref().map(Bundle::digest) {
+        if active.map(|active| active.digest) != previous.as_deref().map(Bundle::digest) {
             return Ok(None);
         }
-        round.candidate(epoch)?;
-        let said = round.said_by()?;
-        let mut handed = Vec::new();
-        let mut seen = BTreeSet::new();
-        for bytes in statements {
-            let verified = round.certify_handed(bytes)?;
-            verified.statement().header.certify(self.genesis.hash(), epoch, now)?;
-            match said.get(&verified.digest()) {
-                None if seen.insert(verified.digest()) => handed.push(verified),
-                None => {}
-                Some(first) if first.as_ref() == Some(verified.signer()) => {}
-                Some(_) => return Err(SignerError::NotFirst(verified.signer().clone())),
-            }
-        }
-        Ok(Some(handed))
+        let has_past = previous.is_some() && past::is_asked(bundle);
+        let none = DestinationLists::default();
+        let lists = previous.as_deref().map_or(&none, Bundle::destinations);
+        let mut round = Round {
+            genesis: self.genesis.clone(),
+            candidate: Candidate::follow(&self.genesis, epoch, previous.as_ref(), Arc::clone(bundle))?,
+            moves: Moves::between(lists, bundle.destinations()),
+            files: Arc::clone(files),
+            said: self.journal.statements(subject(bundle.digest())).await?,
+            handed: Vec::new(),
+            spends_since: has_past.then(|| past::since(now)),
+        };
+        round.take(statements, now)?;
+        Ok(Some(round))
     }
 }
 
@@ -221,8 +214,8 @@ fn known(said: &[JournaledStatement]) -> Result<BTreeSet<StatementDigest>, Signe
 /// One attempt at an activation, under the bundle in force.
 struct Round {
     genesis: Genesis,
-    previous: Option<Arc<Bundle>>,
-    bundle: Arc<Bundle>,
+    candidate: Candidate,
+    moves: Moves,
     files: Arc<BTreeMap<String, Vec<u8>>>,
     /// What is journaled about the bundle.
     said: Vec<JournaledStatement>,
@@ -236,7 +229,7 @@ type Reply = Result<Option<Step>, SignerError>;
 
 impl Round {
     fn reads(&self) -> Reads {
-        let about = subject(self.bundle.digest());
+        let about = subject(self.bundle().digest());
         let signer = |verified: &Verified| verified.signer().clone();
         Reads {
             request: Some(about),
@@ -252,39 +245,45 @@ impl Round {
                 .iter()
                 .map(|verified| self.proposing(verified).topic())
                 .collect(),
-            lists: self.staying_lists(),
+            lists: self.moves.staying().to_vec(),
             spends_since: self.spends_since,
             ..Reads::default()
         }
     }
 
-    fn staying_lists(&self) -> Vec<ListId> {
-        let old = self.previous.as_deref().map(Bundle::destinations);
-        old.map_or_else(Vec::new, |old| entries::staying(old, self.bundle.destinations()))
+    fn bundle(&self) -> &Bundle {
+        self.candidate.bundle()
     }
 
-    /// What the journal notes of the entries of lists.
-    fn listed(&self, view: &LedgerView, now: Timestamp) -> Option<Write> {
-        let none = DestinationLists::default();
-        entries::noted(entries::Step {
-            old: self.previous.as_deref().map_or(&none, Bundle::destinations),
-            new: self.bundle.destinations(),
-            begun: &view.lists,
-            now,
-        })
+    fn previous(&self) -> Option<&Bundle> {
+        self.candidate.previous().map(AsRef::as_ref)
+    }
+
+    /// Verifies the statements that are handed in, and leaves aside those that are journaled.
+    fn take(&mut self, statements: &[Vec<u8>], now: Timestamp) -> Result<(), SignerError> {
+        let said = self.said_by()?;
+        let mut seen = BTreeSet::new();
+        for bytes in statements {
+            let verified = self.certify_handed(bytes)?;
+            let header = &verified.statement().header;
+            header.certify(self.genesis.hash(), self.candidate.epoch(), now)?;
+            match said.get(&verified.digest()) {
+                None if seen.insert(verified.digest()) => self.handed.push(verified),
+                None => {}
+                Some(first) if first.as_ref() == Some(verified.signer()) => {}
+                Some(_) => return Err(SignerError::NotFirst(verified.signer().clone())),
+            }
+        }
+        Ok(())
     }
 
     fn proposing(&self, verified: &Verified) -> Proposing {
-        let in_force = self.previous.as_deref().map(Bundle::digest);
-        Proposing::of(verified.signer(), self.bundle.digest(), in_force)
-    }
-
-    fn candidate(&self, epoch: u64) -> Result<Candidate<'_>, ChainError> {
-        Candidate::follow(&self.genesis, epoch, self.previous.as_deref(), Arc::clone(&self.bundle))
+        let in_force = self.previous().map(Bundle::digest);
+        Proposing::of(verified.signer(), self.bundle().digest(), in_force)
     }
 
     fn verify(&self, envelope: &Envelope) -> Result<Verified, StatementError> {
-        match &self.previous {
+        match self.previous() {
             Some(previous) => verify(envelope, previous.roster()),
             None => verify(envelope, &self.genesis),
         }
@@ -304,13 +303,13 @@ impl Round {
     fn certify_handed(&self, bytes: &[u8]) -> Result<Verified, SignerError> {
         let verified = self.verify(&Envelope::parse(bytes)?)?;
         let is_about = matches!(&verified.statement().body, Body::Activation(activation)
-            if activation.bundle == self.bundle.digest()
-                && activation.version == self.bundle.version()
-                && activation.previous == self.bundle.previous());
+            if activation.bundle == self.bundle().digest()
+                && activation.version == self.bundle().version()
+                && activation.previous == self.bundle().previous());
         if !is_about {
             return Err(ChainError::from(ActivationError::OtherBundle(verified.signer().clone())).into());
         }
-        if let Some(previous) = &self.previous {
+        if let Some(previous) = self.previous() {
             certify_signer(&verified, previous)?;
         }
         Ok(verified)
@@ -320,18 +319,19 @@ impl Round {
     fn decide(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Reply>, SignerError> {
         let in_force = view.bundle.as_ref().map(|bundle| bundle.digest);
         let known = known(&self.said)?;
-        let is_current = in_force == self.previous.as_deref().map(Bundle::digest)
+        let is_current = in_force == self.previous().map(Bundle::digest)
+            && view.epoch == self.candidate.epoch()
             && view.about.iter().copied().collect::<BTreeSet<_>>() == known
             && view.statements.is_empty();
         if !is_current {
             return Ok(Verdict::unchanged(Ok(None)));
         }
         let mut changes = self.first_sights(view, now)?;
-        let answer = match self.candidate(view.epoch)?.choose(&self.pool(now)?, now) {
+        let answer = match self.candidate.choose(&self.pool(now)?, now) {
             Ok(step) => {
-                let late = past::late_charges(view, self.previous.as_deref(), &self.bundle, now)?;
+                let late = past::late_charges(view, self.previous(), self.bundle(), now)?;
                 changes.activation(&step, &self.files)?;
-                changes.writes.extend(self.listed(view, now));
+                changes.writes.extend(self.moves.noted(&view.lists, now));
                 if !late.is_empty() {
                     changes.writes.push(Write::Backfill { charges: late });
                 }
@@ -357,7 +357,7 @@ impl Round {
             if view.nonce_owners.contains_key(&(signer.clone(), header.nonce)) {
                 return Err(SignerError::NonceReused(signer.clone()));
             }
-            let voice = (subject(self.bundle.digest()), signer.clone());
+            let voice = (subject(self.bundle().digest()), signer.clone());
             if view.voices.get(&voice).is_some_and(|said| *said >= room) {
                 return Err(SignerError::TooTalkative(signer.clone()));
             }
@@ -381,7 +381,7 @@ impl Round {
     /// Too few signatures, where a veto is why: the admins look for those that they gave.
     fn explained(&self, error: ChainError) -> Result<ChainError, SignerError> {
         let (Tag::BundleQuorumShort, Some((_, veto)), Some(previous)) =
-            (error.tag(), self.last_veto()?, &self.previous)
+            (error.tag(), self.last_veto()?, self.previous())
         else {
             return Ok(error);
         };

@@ -21,44 +21,59 @@ pub(crate) struct Noted<'a> {
     pub(crate) lists: &'a BTreeMap<ListId, Timestamp>,
 }
 
-/// The step from the lists in force to those that come into force.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<'a> {
-    pub(crate) old: &'a DestinationLists,
-    pub(crate) new: &'a DestinationLists,
-    /// What the journal noted of the lists in both ([`staying`]).
-    pub(crate) begun: &'a BTreeMap<ListId, Timestamp>,
-    pub(crate) now: Timestamp,
+/// What comes and goes on the step from the lists in force to those that come into force. Lists may have a million entries: they are
+/// compared before the journal's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    /// The new lists, as a whole.
+    begun: BTreeSet<ListId>,
+    /// The lists that are there before and after.
+    staying: Vec<ListId>,
+    /// New in some list that stays.
+    added: BTreeSet<Destination>,
+    /// Gone from a list that stays, and in none of them new.
+    gone: Vec<(ListId, Destination)>,
 }
 
-/// What is noted at a step; nothing where nothing came or went.
-pub(crate) fn noted(step: Step<'_>) -> Option<Write> {
-    let Step { old, new, begun, now } = step;
-    let (mut lists, mut added) = (BTreeSet::new(), BTreeSet::new());
-    for (id, list) in new.iter() {
-        match old.list(id) {
-            None => drop(lists.insert(id.clone())),
-            Some(before) => added.extend(list.beyond(Some(before))),
+impl Moves {
+    pub(crate) fn between(old: &DestinationLists, new: &DestinationLists) -> Self {
+        let mut moves = Self::default();
+        for (id, list) in new.iter() {
+            match old.list(id) {
+                None => drop(moves.begun.insert(id.clone())),
+                Some(before) => moves.added.extend(list.beyond(Some(before))),
+            }
         }
+        for (id, list) in old.iter() {
+            let Some(after) = new.list(id) else { continue };
+            moves.staying.push(id.clone());
+            let gone = list.beyond(Some(after)).filter(|gone| !moves.added.contains(gone));
+            moves.gone.extend(gone.map(|gone| (id.clone(), gone)));
+        }
+        moves
     }
-    let mut kept = BTreeMap::new();
-    for (id, list) in old.iter() {
-        let Some(after) = new.list(id) else { continue };
-        // A list without a note is from a journal that did not note lists yet: its entries are as young as can be.
-        let since = begun.get(id).copied().unwrap_or(now);
-        for gone in list.beyond(Some(after)).filter(|gone| !added.contains(gone)) {
-            let noted = kept.entry(gone).or_insert(since);
+
+    /// The lists whose notes [`Self::noted`] takes.
+    pub(crate) fn staying(&self) -> &[ListId] {
+        &self.staying
+    }
+
+    /// What is noted of it; nothing where nothing came or went. `begun` is what the journal noted of [`Self::staying`].
+    pub(crate) fn noted(&self, begun: &BTreeMap<ListId, Timestamp>, now: Timestamp) -> Option<Write> {
+        let mut kept = BTreeMap::new();
+        for (list, gone) in &self.gone {
+            // A list without a note is from a journal that did not note lists yet: its entries are as young as can be.
+            let since = begun.get(list).copied().unwrap_or(now);
+            let noted = kept.entry(gone.clone()).or_insert(since);
             *noted = since.max(*noted);
         }
+        let is_changed = !self.begun.is_empty() || !self.added.is_empty() || !kept.is_empty();
+        is_changed.then(|| Write::Listed {
+            lists: self.begun.clone(),
+            added: self.added.clone(),
+            kept,
+        })
     }
-    let is_changed = !lists.is_empty() || !added.is_empty() || !kept.is_empty();
-    is_changed.then_some(Write::Listed { lists, added, kept })
-}
-
-/// The lists that are there before and after: a step asks for their notes.
-pub(crate) fn staying(old: &DestinationLists, new: &DestinationLists) -> Vec<ListId> {
-    let stays = |id: &&ListId| new.list(id).is_some();
-    old.iter().map(|(id, _)| id).filter(stays).cloned().collect()
 }
 
 /// The lists that have one of the destinations.

@@ -399,10 +399,6 @@ impl Signer {
         Ok(())
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
-    }
-
     /// A snapshot of the loaded bundles.
     fn loaded(&self) -> Bundles {
         self.bundles.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -66,7 +66,7 @@ impl Scene {
 
     /// What the signer makes of everything that was said, and what an auditor makes of what it filed.
     fn choose(&self, files: &Files, said: &[SeenStatement], secs: u32) -> Result<Step, ChainError> {
-        let in_force = self.in_force();
+        let in_force = Arc::new(self.in_force());
         let bundle = Arc::new(Bundle::load(files).unwrap());
         let candidate = Candidate::follow(&self.world.genesis, FIRST_EPOCH, Some(&in_force), bundle)?;
         let step = candidate.choose(said, self.at(secs))?;

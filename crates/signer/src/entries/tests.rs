@@ -42,12 +42,10 @@ impl Tables {
 
     /// The next lists come into force.
     fn step(&mut self, (old, new): (&DestinationLists, &DestinationLists), now: Timestamp) {
-        let ids = staying(old, new);
-        let begun = ids
-            .into_iter()
-            .filter_map(|id| Some((id.clone(), *self.lists.get(&id)?)));
-        let begun = &begun.collect();
-        self.apply(noted(Step { old, new, begun, now }), now);
+        let moves = Moves::between(old, new);
+        let begun = moves.staying().iter();
+        let begun = begun.filter_map(|id| Some((id.clone(), *self.lists.get(id)?)));
+        self.apply(moves.noted(&begun.collect(), now), now);
     }
 
     fn since(&self, lists: &DestinationLists, destination: &Destination) -> Option<Timestamp> {
@@ -197,30 +195,18 @@ fn a_new_list_is_one_note_and_a_change_is_as_many_as_entries_come_and_go() {
     ];
     for (old, new, expected) in table {
         let new = lists(new);
-        let step = |begun| {
-            noted(Step {
-                old,
-                new: &new,
-                begun,
-                now: at(9),
-            })
-        };
-        assert_eq!(step(&begun(&[("a", 4), ("b", 6)])), expected, "{new:?}");
+        let noted = Moves::between(old, &new).noted(&begun(&[("a", 4), ("b", 6)]), at(9));
+        assert_eq!(noted, expected, "{new:?}");
     }
     let gone = lists(&[("a", &[1, 3]), ("b", &[3])]);
-    let unknown = noted(Step {
-        old: &base,
-        new: &gone,
-        begun: &begun(&[("b", 6)]),
-        now: at(9),
-    });
+    let unknown = Moves::between(&base, &gone).noted(&begun(&[("b", 6)]), at(9));
     assert_eq!(
         unknown,
         written(&[], &[], &[(2, 9)]),
         "no note of the list: as young as can be"
     );
     assert_eq!(
-        staying(&base, &lists(&[("b", &[]), ("c", &[])])),
+        Moves::between(&base, &lists(&[("b", &[]), ("c", &[])])).staying(),
         ["b".parse().unwrap()]
     );
     let two = lists(&[("a", &[1]), ("b", &[2])]);

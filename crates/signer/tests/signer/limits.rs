@@ -57,7 +57,7 @@ async fn a_window_adds_up_what_was_authorized() {
     let over = rig.pay(1, 3).await;
     assert_denied(&over, Tag::LimitWindowExceeded);
     let text = message(&over);
-    assert!(text.contains("130000000000000000 against 120000000000000000"), "{text}");
+    assert!(text.contains("0.13 ETH against 0.12 ETH"), "{text}");
     // Exactly up to the limit is within it, and a denial charged nothing.
     assert_signed(&rig.pay(1, 2).await);
     assert_denied(&rig.pay(2, 1).await, Tag::LimitWindowExceeded);
@@ -184,7 +184,7 @@ async fn a_changed_limit_forgets_nothing() {
     assert_signed(&rig.pay(1, 1).await);
     rig.limit(&[HOUR]).await.unwrap();
     let over = rig.pay(2, 2).await;
-    assert!(message(&over).contains("130000000000000000 against"), "{over:?}");
+    assert!(message(&over).contains("0.13 ETH against"), "{over:?}");
 }
 
 #[tokio::test]
@@ -332,7 +332,7 @@ async fn a_retry_of_what_failed_on_chain_is_charged_in_full() {
     let seen = rig.attest(1, &mined(&first, &txid, ObservedOutcome::Failed));
     // What failed paid its fee and is kept whole; both together are too much within the hour.
     let over = rig.pay_sol(&again, &request, &seen).await;
-    assert!(message(&over).contains("600000000 against 500000000"), "{over:?}");
+    assert!(message(&over).contains("0.6 SOL against 0.5 SOL"), "{over:?}");
     rig.advance(3_600);
     assert_signed(&rig.pay_sol(&again, &request, &[]).await);
     let other = sol("sol-2", 3);
