@@ -53,7 +53,7 @@ async fn a_production_deployment_signs_within_its_caps() {
     );
     let message = &no.reasons[0].message;
     assert!(
-        message.contains("100000000000000000 against 80000000000000000"),
+        message.contains("0.1 ETH against 0.08 ETH"),
         "{message}"
     );
     scene.assert_unsigned(&second).await;
