@@ -52,10 +52,7 @@ async fn a_production_deployment_signs_within_its_caps() {
         ["limit/window-exceeded"]
     );
     let message = &no.reasons[0].message;
-    assert!(
-        message.contains("0.1 ETH against 0.08 ETH"),
-        "{message}"
-    );
+    assert!(message.contains("0.1 ETH against 0.08 ETH"), "{message}");
     scene.assert_unsigned(&second).await;
     // Whoever has the receipt decides again, with what the window held.
     let file = scene.deployment.path("receipt.json");

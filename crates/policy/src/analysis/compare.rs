@@ -10,7 +10,7 @@ use super::{
     setting::asked,
 };
 use crate::{
-    Condition, ConditionKind, Conditions, EffectTrace, Evaluation, LimitTrace, Obligations, Policy, Price, Prices, To,
+    Condition, ConditionKind, Conditions, EffectTrace, Evaluation, LimitTrace, Obligations, Policy, To,
     change::{self, Direction, Finding, Ruleset, Subject},
 };
 
@@ -240,14 +240,10 @@ impl Search<'_> {
                     return;
                 }
                 let Some(both) = both(first, second) else { continue };
-                // Bounds in money leave the most room where next to nothing is worth anything.
-                let prices = both.prices.iter();
-                let least =
-                    prices.map(|(asset, currency, _)| ((asset.clone(), currency), Price::from_atto(1_u64.into())));
-                let prices = Prices::new(least.collect());
+                let least = both.at_least_worth();
                 self.judge(&both);
-                if prices != both.prices {
-                    self.judge(&Withdrawal { prices, ..both });
+                if least != both {
+                    self.judge(&least);
                 }
             }
         }
@@ -290,14 +286,7 @@ fn both(first: &Withdrawal, second: &Withdrawal) -> Option<Withdrawal> {
     if !is_one || !second.prices.iter().all(agrees) {
         return None;
     }
-    let prices = first.prices.iter().chain(second.prices.iter());
-    let prices = prices.map(|(asset, currency, price)| ((asset.clone(), currency), price));
-    Some(Withdrawal {
-        items: first.items.iter().chain(&second.items).cloned().collect(),
-        prices: Prices::new(prices.collect()),
-        fee_units: first.fee_units.or(second.fee_units),
-        ..first.clone()
-    })
+    Some(first.beside(second))
 }
 
 /// Whether the second decision is not at least as strict as the first; `None` is a denial.

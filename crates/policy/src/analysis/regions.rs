@@ -172,7 +172,9 @@ pub(super) struct Walk<'w> {
     /// Whether the budget or the cells did not suffice: then nothing is claimed.
     pub(super) ran_out: bool,
     /// Some permitted transfers of each asset, to have something that a fee is a share of.
-    pub(super) companions: BTreeMap<AssetId, Vec<Item>>,
+    pub(super) companions: BTreeMap<AssetId, Vec<Withdrawal>>,
+    /// Fees that rules bound by shares, with the shares in basis points.
+    pub(super) fees: Vec<(Withdrawal, BTreeSet<u16>)>,
     seen: HashSet<(Shape, Active)>,
 }
 
@@ -195,6 +197,7 @@ impl<'w> Walk<'w> {
             cells,
             budget,
             companions: BTreeMap::new(),
+            fees: Vec::new(),
             seen: HashSet::new(),
         }
     }
@@ -204,6 +207,7 @@ impl<'w> Walk<'w> {
         let Some(start) = self.start() else { return };
         let active = vec![true; self.rules.len()];
         self.descend(0, &start, &active, visitor);
+        self.shares(visitor);
     }
 
     /// Any withdrawal: every attribute is set on the way down.

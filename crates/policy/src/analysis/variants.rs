@@ -161,7 +161,7 @@ impl Walk<'_> {
                 visitor.visit(&priced);
                 self.remember(&priced, &asset);
                 self.batches(&priced, &asset, active, visitor);
-                self.shares(&priced, &asset, active, visitor);
+                self.await_companions(&priced, active);
             }
         }
     }
@@ -288,26 +288,26 @@ impl Walk<'_> {
     }
 
     fn remember(&mut self, withdrawal: &Withdrawal, asset: &AssetId) {
-        let item = withdrawal
+        let to = |withdrawal: &Withdrawal| withdrawal.items.first()?.effect.destination().cloned();
+        let is_transfer = withdrawal
             .items
             .first()
-            .filter(|item| item.effect.kind() == EffectKind::Transfer);
+            .is_some_and(|item| item.effect.kind() == EffectKind::Transfer);
         let held = self.companions.get(asset).map(Vec::as_slice).unwrap_or_default();
-        let is_held = |item: &Item| {
-            held.iter()
-                .any(|other| other.effect.destination() == item.effect.destination())
-        };
-        if let Some(item) = item.filter(|item| held.len() < MAX_COMPANIONS && !is_held(item)) {
+        let is_held = held.iter().any(|other| to(other) == to(withdrawal));
+        if is_transfer && !is_held && held.len() < MAX_COMPANIONS {
             let last = self.settings.last().and_then(|setting| setting.decide(withdrawal));
             if asked(last.as_ref()).is_some() {
-                self.companions.entry(asset.clone()).or_default().push(item.clone());
+                self.companions
+                    .entry(asset.clone())
+                    .or_default()
+                    .push(withdrawal.clone());
             }
         }
     }
 
-    /// A fee beside a transfer of which it is just the share that a rule names, and just more.
-    fn shares(&mut self, fee: &Withdrawal, asset: &AssetId, active: &Active, visitor: &mut dyn Visitor) {
-        let amount = amount_of(fee);
+    /// Keeps a fee of which rules ask for a share, until it is known beside which transfers it can be.
+    fn await_companions(&mut self, fee: &Withdrawal, active: &Active) {
         let is_fee = fee
             .items
             .first()
@@ -323,41 +323,69 @@ impl Walk<'_> {
                 }
             });
         let shares: BTreeSet<u16> = shares.collect();
-        if !is_fee || shares.is_empty() {
-            return;
+        if is_fee && !shares.is_empty() {
+            self.fees.push((fee.clone(), shares));
         }
-        let companions = self.companions.get(asset).cloned().unwrap_or_default();
-        if companions.is_empty() {
-            // Nothing to be a share of was found: what such fees do is not exhausted.
-            self.ran_out = true;
-            return;
-        }
-        let all = Amount::from_base_units(FeeShare::MAX_BASIS_POINTS.into());
+    }
+
+    /// Fees beside transfers of which they are just the share that a rule names, and just more. Where no transfer of the asset is
+    /// permitted, no fee is a share of one.
+    pub(super) fn shares(&mut self, visitor: &mut dyn Visitor) {
         let one = Amount::from_base_units(1);
-        // The least fee too: beside it the least has to be transferred.
-        for amount in BTreeSet::from([amount, one]) {
-            let base = |share: u16| amount.checked_mul(all)?.checked_div_ceil(u64::from(share).into());
-            let bases = shares.iter().filter_map(|share| base(*share));
-            let bases: BTreeSet<Amount> = bases
-                .flat_map(|base| [Some(base), base.checked_sub(one)])
-                .flatten()
-                .collect();
-            for (base, companion) in bases
-                .iter()
-                .flat_map(|base| companions.iter().map(move |item| (base, item)))
-            {
-                let mut both = scaled(fee, amount);
-                both.items.push(Item {
-                    effect: resized(&companion.effect, *base),
-                    ..companion.clone()
-                });
-                if !self.step() {
-                    return;
+        for (fee, shares) in std::mem::take(&mut self.fees) {
+            // The least fee too: beside it the least has to be transferred.
+            for amount in BTreeSet::from([amount_of(&fee), one]) {
+                let fee = scaled(&fee, amount);
+                for base in shares
+                    .iter()
+                    .flat_map(|share| bases(amount, *share))
+                    .collect::<BTreeSet<_>>()
+                {
+                    for both in self.accompanied(&fee, base) {
+                        if !self.step() {
+                            return;
+                        }
+                        visitor.visit(&both);
+                    }
                 }
-                visitor.visit(&both);
             }
         }
     }
+
+    /// A fee beside so much of each companion: asked for as the fee was and as the companion was, at the prices of both, and where
+    /// next to nothing is worth anything, which leaves bounds in money the most room.
+    fn accompanied(&self, fee: &Withdrawal, base: Amount) -> Vec<Withdrawal> {
+        let asset = fee.items.first().and_then(|item| item.effect.asset());
+        let companions = asset.and_then(|asset| self.companions.get(asset));
+        let mut all = Vec::new();
+        for companion in companions.into_iter().flatten() {
+            let as_fee = fee.beside(&scaled(companion, base));
+            let as_companion = Withdrawal {
+                items: as_fee.items.clone(),
+                prices: as_fee.prices.clone(),
+                fee_units: fee.fee_units,
+                ..companion.clone()
+            };
+            for both in [as_fee, as_companion] {
+                for both in [both.at_least_worth(), both] {
+                    if !all.contains(&both) {
+                        all.push(both);
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// What has to be transferred for a fee to be just a share of it, in basis points, and one unit less.
+fn bases(fee: Amount, share: u16) -> impl Iterator<Item = Amount> {
+    let all = Amount::from_base_units(FeeShare::MAX_BASIS_POINTS.into());
+    let enough = fee
+        .checked_mul(all)
+        .and_then(|fee| fee.checked_div_ceil(u64::from(share).into()));
+    let less = enough.and_then(|enough| enough.checked_sub(Amount::from_base_units(1)));
+    enough.into_iter().chain(less)
 }
 
 /// The same effect to another destination.

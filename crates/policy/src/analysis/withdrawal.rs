@@ -7,7 +7,7 @@ use countersign_types::{
     RuleId, SubjectId, TenantId, Timestamp, WalletId,
 };
 
-use crate::{Currency, Prices, Window};
+use crate::{Currency, Price, Prices, Window};
 
 /// A withdrawal with every fact that a policy may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,28 @@ impl Withdrawal {
         fmt::from_fn(move |f| self.tell(assets, f))
     }
 
+    /// The same with what another one does beside it, at the prices of both.
+    pub(super) fn beside(&self, other: &Self) -> Self {
+        let prices = self.prices.iter().chain(other.prices.iter());
+        let prices = prices.map(|(asset, currency, price)| ((asset.clone(), currency), price));
+        Self {
+            items: self.items.iter().chain(&other.items).cloned().collect(),
+            prices: Prices::new(prices.collect()),
+            fee_units: self.fee_units.or(other.fee_units),
+            ..self.clone()
+        }
+    }
+
+    /// The same where next to nothing is worth anything: bounds in money leave the most room.
+    pub(super) fn at_least_worth(&self) -> Self {
+        let prices = self.prices.iter();
+        let least = prices.map(|(asset, currency, _)| ((asset.clone(), currency), Price::from_atto(1_u64.into())));
+        Self {
+            prices: Prices::new(least.collect()),
+            ..self.clone()
+        }
+    }
+
     fn tell(&self, assets: &AssetRegistry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (who, tenant) = (&self.initiator, &self.tenant);
         write!(f, "{who} for {tenant}, wallet {} on {}", self.wallet, self.network)?;
@@ -162,7 +184,7 @@ impl Item {
 mod tests {
     use std::collections::BTreeSet;
 
-    use countersign_types::{AssetRecord, Decimals, Price, Selector};
+    use countersign_types::{AssetRecord, Decimals, Selector};
 
     use super::*;
     use crate::{

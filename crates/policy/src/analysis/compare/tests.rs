@@ -563,9 +563,9 @@ fn looser_is_what_is_not_at_least_as_strict() {
 }
 
 fn priced(effect: Effect, dollars: u64) -> Withdrawal {
-    let price = Price::from_atto(Amount::from(dollars));
+    let price = crate::Price::from_atto(Amount::from(dollars));
     Withdrawal {
-        prices: Prices::new([((asset("eth"), crate::Currency::Usd), price)].into()),
+        prices: crate::Prices::new([((asset("eth"), crate::Currency::Usd), price)].into()),
         ..withdrawal(&[effect])
     }
 }

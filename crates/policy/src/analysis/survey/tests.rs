@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use countersign_types::EffectKind;
+
 use super::*;
 use crate::{
-    Limit, PolicyParts, Require,
+    Condition, FeeShare, Initiators, Limit, Permit, PolicyParts, Require, Wallets,
     analysis::testing::{
-        Bundle, amount_over, forbid, least, limit, lock, permit, require, to_list, total_max, total_over, treasury,
-        unlisted,
+        Bundle, amount_over, effects, forbid, least, limit, lock, permit, require, to_list, total_max, total_over,
+        treasury, unlisted,
     },
-    testing::{asset, rule},
+    testing::{asset, one_of, rule},
 };
 
 fn found(parts: PolicyParts) -> Survey {
@@ -171,4 +173,30 @@ fn a_budget_that_runs_out_is_said_to_have() {
     let enough = least(|steps| !found(steps).ran_out);
     assert!(enough > 50 && found(enough - 1).ran_out, "{enough}");
     assert_eq!(found(enough), found(enough + 1));
+}
+
+/// A fee is looked at beside payments that others ask for, through other wallets, and that come later in the walk.
+#[test]
+fn a_permit_for_shares_decides_beside_whatever_may_be_paid() {
+    let share = Condition::FeeShare(FeeShare::from_basis_points(500).unwrap());
+    let fees = Permit::new(rule("fees"), vec![effects(&[EffectKind::Fee]), share]).unwrap();
+    let bot = Condition::Initiators(Initiators(one_of(&["bot"])));
+    let warm = Condition::Wallets(Wallets(one_of(&["warm"])));
+    let mut bundle = Bundle::new(PolicyParts {
+        permits: vec![fees.clone(), permit("p", vec![to_list("customers"), bot, warm])],
+        ..PolicyParts::default()
+    });
+    bundle.wallets = vec!["hot", "warm"];
+    bundle.initiators = vec!["alice", "bot"];
+    let seen = survey(&bundle.setting(), Budget::DEFAULT);
+    assert!(!seen.ran_out);
+    assert_eq!(seen.deciding, ids(&["fees", "p"]));
+    // Where nothing may be paid, it is good for nothing.
+    bundle = Bundle::new(PolicyParts {
+        permits: vec![fees],
+        ..PolicyParts::default()
+    });
+    let seen = survey(&bundle.setting(), Budget::DEFAULT);
+    assert!(!seen.ran_out);
+    assert_eq!(seen.deciding, ids(&[]));
 }
