@@ -84,10 +84,27 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
         proposal["needs"],
         json!({ "officer": false, "admins": 2, "time_lock": "0s" })
     );
-    desk.approve("alice");
-    assert_eq!(desk.activate(3)["error"]["tag"], "bundle/quorum-short");
+    // Who says it twice is one voice, and stands in the history once.
+    for _ in 0..2 {
+        desk.approve("alice");
+        assert_eq!(desk.activate(3)["error"]["tag"], "bundle/quorum-short");
+    }
     desk.approve("bob");
     assert_eq!(desk.activate(0)["version"], 2);
+
+    // What breaks an invariant nobody signs by accident: each who approves checks for themselves.
+    let kept = fs::read(desk.files.join("policy.yaml")).unwrap();
+    let broken = "invariants: [{ id: nothing-leaves, when: { effects: [transfer] }, then: deny }]\n\npermits:\n";
+    desk.edit("policy.yaml", "permits:\n", broken);
+    desk.edit("policy.yaml", "hard: \"8 ETH\"", "hard: \"9 ETH\"");
+    for command in ["propose", "approve"] {
+        let refused = desk.bundle(command, "alice", &["--files", &files], 5);
+        assert_eq!(refused["error"]["tag"], "policy/test-failed", "{command}");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("nothing-leaves"), "{message}");
+    }
+    assert_eq!(desk.bundle("pending", "dave", &[], 0)["proposals"], json!([]));
+    fs::write(desk.files.join("policy.yaml"), kept).unwrap();
 
     // What loosens waits.
     desk.edit("policy.yaml", "hard: \"8 ETH\"", "hard: \"9 ETH\"");
