@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_approval::Envelope;
 use countersign_proto::{
     fields,
-    limits::MAX_PEOPLE_RESPONSE_BYTES,
+    limits::MAX_RESPONSE_BYTES,
     signer::v1::{
         ActivateBundleRequest, ActivatedBundle, BundleFile, FetchBundlesRequest, FetchCheckpointRequest,
         FetchEntriesRequest, FetchReceiptRequest, ListFreezesRequest, ListProposalsRequest, SeenStatement,
@@ -67,7 +67,7 @@ impl PeopleClient {
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, ClientError> {
         let channel = endpoint.connect().await?;
         Ok(Self {
-            people: Wire::new(channel).max_decoding_message_size(MAX_PEOPLE_RESPONSE_BYTES),
+            people: Wire::new(channel).max_decoding_message_size(MAX_RESPONSE_BYTES),
             timeout: endpoint.timeout,
         })
     }

@@ -62,6 +62,6 @@ pub use proposal::{Objection, Opening, Outlook, Proposal, ProposalError, Word};
 pub use reading::Reading;
 pub use receipt::Receipt;
 pub use receipt_error::ReceiptError;
-pub use receipt_file::{ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};
+pub use receipt_file::{MAX_RECEIPT_BYTES, ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};
 pub use replay::{Backtest, Change, Replay};
 pub use spend::{MAX_SPEND_BYTES, Past, Spend, SpendError};

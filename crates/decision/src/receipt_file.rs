@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) const FORMAT: &str = "countersign.receipt/1";
 /// Larger than a chain of bundles with long lists needs; a bound against hostile files.
-pub(crate) const MAX_RECEIPT_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_RECEIPT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Bytes in JSON: base64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,9 +25,11 @@ pub const MAX_SIGNING_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 pub const MAX_BUNDLE_BYTES: usize = 128 * 1024 * 1024;
 /// A request to the signer's second listener: a bundle and its activations.
 pub const MAX_PEOPLE_REQUEST_BYTES: usize = MAX_BUNDLE_BYTES + 2 * 1024 * 1024;
-/// A response of the signer's second listener: a bundle with its activations, or as many as fit.
-pub const MAX_PEOPLE_RESPONSE_BYTES: usize = MAX_BUNDLE_BYTES + 4 * 1024 * 1024;
-/// Any other response: a receipt with everything in it.
-pub const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
+/// A page of bundles: one with its activations, or as many as fit.
+pub const MAX_BUNDLES_PAGE_BYTES: usize = MAX_BUNDLE_BYTES + 4 * 1024 * 1024;
+/// A receipt with everything in it: the receipt format's own bound, so that one that is written can be delivered.
+pub const MAX_RECEIPT_BYTES: usize = 256 * 1024 * 1024;
+/// Any response: a receipt is the longest.
+pub const MAX_RESPONSE_BYTES: usize = MAX_RECEIPT_BYTES + 64 * 1024;
 /// A free text in a status or a reason; longer ones are cut.
 pub const MAX_MESSAGE_CHARS: usize = 1_024;

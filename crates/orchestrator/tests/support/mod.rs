@@ -13,6 +13,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use countersign_orchestrator::{config::Config, serve};
 use countersign_proto::{
     fields,
+    limits::MAX_RESPONSE_BYTES,
     signer::v1::{
         self as signer, AuthorizeRequest, AuthorizeResponse,
         authorize_response::Outcome,
@@ -85,6 +86,8 @@ type Script = Box<dyn FnMut(&AuthorizeRequest) -> Result<Outcome, Status> + Send
 #[derive(Clone)]
 pub struct FakeSigner {
     pub calls: Arc<Mutex<Vec<Call>>>,
+    /// Every receipt.
+    pub receipt: Arc<Mutex<Vec<u8>>>,
     script: Arc<Mutex<Script>>,
     record: Arc<Mutex<Option<Status>>>,
     delay: Arc<Mutex<Duration>>,
@@ -128,6 +131,7 @@ impl FakeSigner {
     pub fn new(script: impl FnMut(&AuthorizeRequest) -> Result<Outcome, Status> + Send + 'static) -> Self {
         Self {
             calls: Arc::default(),
+            receipt: Arc::new(Mutex::new(b"{}".to_vec())),
             script: Arc::new(Mutex::new(Box::new(script))),
             record: Arc::default(),
             delay: Arc::default(),
@@ -223,9 +227,8 @@ impl Signing for FakeSigner {
         request: Request<signer::FetchReceiptRequest>,
     ) -> Result<Response<signer::FetchReceiptResponse>, Status> {
         self.note(Call::Receipt(request.into_inner().withdrawal_id));
-        Ok(Response::new(signer::FetchReceiptResponse {
-            receipt: b"{}".to_vec(),
-        }))
+        let receipt = self.receipt.lock().unwrap().clone();
+        Ok(Response::new(signer::FetchReceiptResponse { receipt }))
     }
 }
 
@@ -281,7 +284,8 @@ impl World {
     }
 
     pub async fn withdrawals(&self, address: SocketAddr, uri: &str) -> WithdrawalsClient<Channel> {
-        WithdrawalsClient::new(self.channel(address, &self.ca.issue(&[uri])).await.unwrap())
+        let channel = self.channel(address, &self.ca.issue(&[uri])).await.unwrap();
+        WithdrawalsClient::new(channel).max_decoding_message_size(MAX_RESPONSE_BYTES)
     }
 
     pub async fn pipeline(&self, address: SocketAddr) -> WithdrawalsClient<Channel> {

@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc};
 
 use countersign_proto::{
     errors,
-    limits::{MAX_PEOPLE_REQUEST_BYTES, MAX_PEOPLE_RESPONSE_BYTES, MAX_RESPONSE_BYTES, MAX_SIGNING_REQUEST_BYTES},
+    limits::{MAX_PEOPLE_REQUEST_BYTES, MAX_RECEIPT_BYTES, MAX_RESPONSE_BYTES, MAX_SIGNING_REQUEST_BYTES},
     signer::v1::{people_server::PeopleServer, signing_server::SigningServer},
     tagged::Tagged,
 };
@@ -20,6 +20,9 @@ use crate::gate::{Gate, Place};
 
 pub use people::PeopleService;
 pub use signing::SigningService;
+
+// What the core writes is delivered.
+const _: () = assert!(MAX_RECEIPT_BYTES >= countersign_decision::MAX_RECEIPT_BYTES);
 
 /// The service of the first listener.
 pub type GatedSigning = InterceptedService<Tagged<SigningServer<SigningService>>, Gate>;
@@ -38,7 +41,7 @@ pub fn signing(signer: Arc<Signer>, gate: Gate) -> GatedSigning {
 pub fn people(signer: Arc<Signer>, gate: Gate) -> GatedPeople {
     let server = PeopleServer::new(PeopleService::new(signer))
         .max_decoding_message_size(MAX_PEOPLE_REQUEST_BYTES)
-        .max_encoding_message_size(MAX_PEOPLE_RESPONSE_BYTES);
+        .max_encoding_message_size(MAX_RESPONSE_BYTES);
     InterceptedService::new(Tagged(server), gate)
 }
 

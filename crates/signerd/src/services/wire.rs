@@ -6,7 +6,7 @@ use countersign_decision::Reason;
 use countersign_proto::{
     errors, fields,
     fields::FieldError,
-    limits::{MAX_BUNDLE_BYTES, MAX_PEOPLE_RESPONSE_BYTES},
+    limits::{MAX_BUNDLE_BYTES, MAX_BUNDLES_PAGE_BYTES},
     signer::v1::{
         ActivatedBundle, Allowed, AuthorizeResponse, BundleFile, Denied, EvaluateResponse, Malformed, Pending,
         SeenStatement, Signed, authorize_response, evaluate_response,
@@ -116,7 +116,7 @@ pub(super) fn entries(start: u64, entries: Vec<Vec<u8>>) -> Vec<v1::Entry> {
 
 /// As many bundles as one answer holds, and at least one, so that asking again behind the last one comes to an end.
 pub(super) fn bundles_page(bundles: Vec<StoredBundle>) -> (Vec<ActivatedBundle>, Vec<BundleDigest>) {
-    let mut room = MAX_PEOPLE_RESPONSE_BYTES.saturating_sub(FRAMING_BYTES);
+    let mut room = MAX_BUNDLES_PAGE_BYTES.saturating_sub(FRAMING_BYTES);
     let (mut page, mut digests) = (Vec::new(), Vec::new());
     for bundle in bundles.into_iter().take(MAX_BUNDLES) {
         let statements = bundle.statements.iter().map(|statement| &statement.envelope);
