@@ -55,38 +55,36 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads, now: Timestamp) {
 pub(crate) fn push_lookups(lookups: &mut Lookups<'_>, reads: &Reads) {
     if reads.freezes || reads.request.is_some() {
         let found = Found {
-            c: "coalesce(max(seq), 0)",
+            number: "coalesce(max(seq), 0)",
             ..NOTHING
         };
         lookups.push(FREEZES_MADE, found, "freezes");
     }
     if !reads.made.is_empty() {
-        let found = Found { owner: "id", ..NOTHING };
+        let found = Found { bytes: "id", ..NOTHING };
         let sql = lookups.push(MADE, found, "freezes WHERE id IN ");
         sql.list(reads.made.iter().map(FreezeId::as_bytes));
     }
     let found = Found {
-        a: "topic",
-        b: "name",
-        c: "made_at",
-        d: "last_at",
+        text: "topic",
+        text2: "name",
+        number: "made_at",
+        number2: "last_at",
         ..NOTHING
     };
-    let of = reads.marked.iter();
-    let of = of.map(|(topic, name)| (topic.as_str(), name.clone()));
-    lookups.push_pairs(MARKED, found, "marks WHERE (topic, name) IN ", of);
+    lookups.push_pairs(MARKED, found, "marks WHERE (topic, name) IN ", &reads.marked);
 }
 
 pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result<(), StepError> {
     match row.number("kind")? {
         FREEZE => view.freezes.push(freeze(row)?),
-        FREEZES_MADE => view.freezes_made = from_sql(row.number("c")?)?,
+        FREEZES_MADE => view.freezes_made = from_sql(row.number("number")?)?,
         MARK => {
             let topic = view.marks.entry(row.text("topic")?.to_owned()).or_default();
             topic.insert(row.text("name")?.to_owned(), column_time(row, "made_at")?);
         }
         MADE => {
-            view.made.insert(FreezeId::from_bytes(column32(row, "owner")?));
+            view.made.insert(FreezeId::from_bytes(column32(row, "bytes")?));
         }
         TALLY => {
             let place = usize::try_from(row.number("n")?).map_err(|_| BadValue("tally"))?;
@@ -98,10 +96,10 @@ pub(crate) fn add_row(view: &mut LedgerView, reads: &Reads, row: &Row) -> Result
             view.tallies.insert(query.clone(), tally);
         }
         MARKED => {
-            let mark = (row.text("a")?.to_owned(), row.text("b")?.to_owned());
+            let mark = (row.text("text")?.to_owned(), row.text("text2")?.to_owned());
             let marked = Marked {
-                first_at: column_time(row, "c")?,
-                last_at: column_time(row, "d")?,
+                first_at: column_time(row, "number")?,
+                last_at: column_time(row, "number2")?,
             };
             view.marked.insert(mark, marked);
         }

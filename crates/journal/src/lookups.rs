@@ -1,6 +1,6 @@
 //! What a decision looks up by name: owners, statements, marks, the last words of services.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use countersign_signer::{LastWord, LedgerView, Reads};
 use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNonce, Timestamp};
@@ -27,7 +27,7 @@ const LISTED: i64 = 11;
 const BEGUN: i64 = 12;
 
 /// `SELECT <kind> AS kind, …`: rows of several statements come together.
-pub(crate) fn select(sql: &mut Sql, kind: i64, rest: impl std::fmt::Display) {
+pub(crate) fn select(sql: &mut Sql, kind: i64, rest: impl fmt::Display) {
     sql.end()
         .push(format_args!("SELECT CAST({kind} AS BIGINT) AS kind, {rest}"));
 }
@@ -44,25 +44,25 @@ pub(crate) struct Lookups<'s> {
 /// What a lookup finds.
 #[derive(Clone, Copy)]
 pub(crate) struct Found {
-    pub(crate) a: &'static str,
-    pub(crate) b: &'static str,
-    pub(crate) owner: &'static str,
-    pub(crate) c: &'static str,
-    pub(crate) d: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) text2: &'static str,
+    pub(crate) bytes: &'static str,
+    pub(crate) number: &'static str,
+    pub(crate) number2: &'static str,
 }
 
 /// PostgreSQL wants to know of which type a null is.
 pub(crate) const NOTHING: Found = Found {
-    a: "CAST(NULL AS TEXT)",
-    b: "CAST(NULL AS TEXT)",
-    owner: "CAST(NULL AS BYTEA)",
-    c: "CAST(NULL AS BIGINT)",
-    d: "CAST(NULL AS BIGINT)",
+    text: "CAST(NULL AS TEXT)",
+    text2: "CAST(NULL AS TEXT)",
+    bytes: "CAST(NULL AS BYTEA)",
+    number: "CAST(NULL AS BIGINT)",
+    number2: "CAST(NULL AS BIGINT)",
 };
 
 impl Lookups<'_> {
     /// One more, which the caller completes.
-    pub(crate) fn push(&mut self, kind: i64, Found { a, b, owner, c, d }: Found, from: &str) -> &mut Sql {
+    pub(crate) fn push(&mut self, kind: i64, found: Found, from: &str) -> &mut Sql {
         if self.open == MAX_LOOKUPS {
             self.sql.end();
             self.open = 0;
@@ -71,23 +71,39 @@ impl Lookups<'_> {
             self.sql.push(" UNION ALL ");
         }
         self.open = self.open.saturating_add(1);
+        let Found {
+            text,
+            text2,
+            bytes,
+            number,
+            number2,
+        } = found;
         self.sql.push(format_args!(
-            "SELECT CAST({kind} AS BIGINT) AS kind, {a} AS a, {b} AS b, {owner} AS owner, {c} AS c, {d} AS d FROM {from}"
+            "SELECT CAST({kind} AS BIGINT) AS kind, {text} AS text, {text2} AS text2, {bytes} AS bytes, {number} AS number, \
+             {number2} AS number2 FROM {from}"
         ))
     }
 
     /// The same by pairs; nothing where there are none. The text ends with `IN `.
-    pub(crate) fn push_pairs<'a>(
+    pub(crate) fn push_pairs<'p, L: fmt::Display + 'p, R: fmt::Display + 'p>(
         &mut self,
         kind: i64,
         found: Found,
         from: &str,
-        pairs: impl IntoIterator<Item = (&'a str, String)>,
+        pairs: impl IntoIterator<Item = &'p (L, R)>,
     ) {
         let mut pairs = pairs.into_iter().peekable();
-        if pairs.peek().is_some() {
-            push_pairs(self.push(kind, found, from), pairs);
+        if pairs.peek().is_none() {
+            return;
         }
+        // `(VALUES (?, ?), …)`
+        let sql = self.push(kind, found, from).push("(VALUES ");
+        let mut separator = "";
+        for (left, right) in pairs {
+            sql.push(separator).list([left.to_string(), right.to_string()]);
+            separator = ", ";
+        }
+        sql.push(")");
     }
 }
 
@@ -105,20 +121,22 @@ pub(crate) fn push(sql: &mut Sql, reads: &Reads) {
 
 fn push_owners(lookups: &mut Lookups<'_>, reads: &Reads) {
     let found = Found {
-        owner: "request",
+        bytes: "request",
         ..NOTHING
     };
-    let of = reads.reference.iter();
-    let of = of.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned()));
-    lookups.push_pairs(REFERENCE, found, "withdrawals WHERE (tenant, reference) IN ", of);
+    let withdrawals = "withdrawals WHERE (tenant, reference) IN ";
+    lookups.push_pairs(REFERENCE, found, withdrawals, &reads.reference);
     let found = Found {
-        a: "tenant",
-        b: "reference",
+        text: "tenant",
+        text2: "reference",
         ..found
     };
-    let of = reads.payments.iter();
-    let of = of.map(|(tenant, reference)| (tenant.as_str(), reference.as_str().to_owned()));
-    lookups.push_pairs(PAYMENT, found, "payments WHERE (tenant, reference) IN ", of);
+    lookups.push_pairs(
+        PAYMENT,
+        found,
+        "payments WHERE (tenant, reference) IN ",
+        &reads.payments,
+    );
 }
 
 fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
@@ -127,28 +145,26 @@ fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
     }
     if !reads.statements.is_empty() {
         let found = Found {
-            owner: "digest",
-            c: "first_seen_at",
+            bytes: "digest",
+            number: "first_seen_at",
             ..NOTHING
         };
         let sql = lookups.push(STATEMENT, found, "statements WHERE digest IN ");
         sql.list(reads.statements.iter().map(StatementDigest::as_bytes));
     }
     let found = Found {
-        a: "signer",
-        b: "nonce",
-        owner: "digest",
+        text: "signer",
+        text2: "nonce",
+        bytes: "digest",
         ..NOTHING
     };
-    let of = reads.nonces.iter();
-    let of = of.map(|(signer, nonce)| (signer.as_str(), nonce.to_string()));
-    lookups.push_pairs(USED, found, "statements WHERE (signer, nonce) IN ", of);
+    lookups.push_pairs(USED, found, "statements WHERE (signer, nonce) IN ", &reads.nonces);
     // A withdrawal has few statements, so they are read and their signers compared.
     for (request, signer) in &reads.voices {
         let found = Found {
-            a: "signer",
-            owner: "request",
-            c: "count(*)",
+            text: "signer",
+            bytes: "request",
+            number: "count(*)",
             ..NOTHING
         };
         lookups
@@ -167,28 +183,25 @@ fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
 /// How far observers are, what services said last, and what is known of destinations.
 fn push_services(lookups: &mut Lookups<'_>, reads: &Reads) {
     let found = Found {
-        a: "observer",
-        b: "network",
-        owner: "sequence",
+        text: "observer",
+        text2: "network",
+        bytes: "sequence",
         ..NOTHING
     };
-    let of = reads.sequences.iter();
-    let of = of.map(|(observer, network)| (observer.as_str(), network.as_str().to_owned()));
-    lookups.push_pairs(SEQUENCE, found, "observer_sequences WHERE (observer, network) IN ", of);
+    let sequences = "observer_sequences WHERE (observer, network) IN ";
+    lookups.push_pairs(SEQUENCE, found, sequences, &reads.sequences);
     let found = Found {
-        a: "service",
-        b: "matter",
-        owner: "sequence",
-        c: "since",
+        text: "service",
+        text2: "matter",
+        bytes: "sequence",
+        number: "since",
         ..NOTHING
     };
-    let of = reads.matters.iter();
-    let of = of.map(|(service, matter)| (service.as_str(), matter.clone()));
-    lookups.push_pairs(MATTER, found, "last_words WHERE (service, matter) IN ", of);
+    lookups.push_pairs(MATTER, found, "last_words WHERE (service, matter) IN ", &reads.matters);
     if !reads.lists.is_empty() {
         let found = Found {
-            a: "list",
-            c: "since",
+            text: "list",
+            number: "since",
             ..NOTHING
         };
         let sql = lookups.push(BEGUN, found, "begun_lists WHERE list IN ");
@@ -203,7 +216,7 @@ fn push_destinations(lookups: &mut Lookups<'_>, reads: &Reads) {
     }
     let destinations = || reads.destinations.iter().map(ToString::to_string);
     let found = Found {
-        a: "destination",
+        text: "destination",
         ..NOTHING
     };
     let sql = lookups.push(PAID, found, "paid_destinations WHERE destination IN ");
@@ -213,7 +226,10 @@ fn push_destinations(lookups: &mut Lookups<'_>, reads: &Reads) {
             .bind(request.as_bytes())
             .push(")");
     }
-    let found = Found { c: "since", ..found };
+    let found = Found {
+        number: "since",
+        ..found
+    };
     let listed = "listed_destinations WHERE since IS NOT NULL AND destination IN ";
     lookups.push(LISTED, found, listed).list(destinations());
 }
@@ -223,8 +239,8 @@ fn push_conflict_keys(lookups: &mut Lookups<'_>, reads: &Reads) {
         return;
     }
     let found = Found {
-        a: "key",
-        owner: "request",
+        text: "key",
+        bytes: "request",
         ..NOTHING
     };
     let sql = lookups.push(CONFLICT, found, "conflict_claims WHERE key IN ");
@@ -233,8 +249,8 @@ fn push_conflict_keys(lookups: &mut Lookups<'_>, reads: &Reads) {
     let accounts: BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
     for account in accounts {
         let found = Found {
-            a: "account",
-            owner: "nonce",
+            text: "account",
+            bytes: "nonce",
             ..NOTHING
         };
         // The end of the index `claimed_nonces`; bytes sort like the numbers.
@@ -249,31 +265,20 @@ fn push_conflict_keys(lookups: &mut Lookups<'_>, reads: &Reads) {
     }
 }
 
-/// `(VALUES (?, ?), …)`.
-fn push_pairs<'a>(sql: &mut Sql, pairs: impl Iterator<Item = (&'a str, String)>) {
-    sql.push("(VALUES ");
-    let mut separator = "";
-    for (left, right) in pairs {
-        sql.push(separator).list([left.to_owned(), right]);
-        separator = ", ";
-    }
-    sql.push(")");
-}
-
 /// What a row of [`push`] says.
 pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
-    let owner = || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.bytes("owner")?)?)) };
+    let owner = || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.bytes("bytes")?)?)) };
     let damaged = |what| move |_| BadValue(what);
     match row.number("kind")? {
         REFERENCE => view.reference_owner = Some(owner()?),
         PAYMENT => {
-            let tenant = row.text("a")?.parse().map_err(|_| BadValue("tenant"))?;
-            let reference = row.text("b")?.parse().map_err(|_| BadValue("payment reference"))?;
+            let tenant = row.text("text")?.parse().map_err(|_| BadValue("tenant"))?;
+            let reference = row.text("text2")?.parse().map_err(|_| BadValue("payment reference"))?;
             view.payment_owners.insert((tenant, reference), owner()?);
         }
         CONFLICT => {
             view.conflict_owners
-                .insert(parse_conflict_key(row.text("a")?)?, owner()?);
+                .insert(parse_conflict_key(row.text("text")?)?, owner()?);
         }
         NONCE => {
             let (account, next) = next_nonce(row)?;
@@ -282,41 +287,42 @@ pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError>
         STATEMENT => {
             let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
             view.statements
-                .insert(digest, Timestamp::from_unix_millis(row.number("c")?));
+                .insert(digest, Timestamp::from_unix_millis(row.number("number")?));
         }
         USED => {
-            let signer = row.text("a")?.parse().map_err(|_| BadValue("signer"))?;
-            let nonce: StatementNonce = row.text("b")?.parse().map_err(damaged("statement nonce"))?;
+            let signer = row.text("text")?.parse().map_err(|_| BadValue("signer"))?;
+            let nonce: StatementNonce = row.text("text2")?.parse().map_err(damaged("statement nonce"))?;
             let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
             view.nonce_owners.insert((signer, nonce), digest);
         }
         VOICE => {
-            let signer = row.text("a")?.parse().map_err(|_| BadValue("signer"))?;
-            view.voices.insert((owner()?, signer), from_sql(row.number("c")?)?);
+            let signer = row.text("text")?.parse().map_err(|_| BadValue("signer"))?;
+            view.voices.insert((owner()?, signer), from_sql(row.number("number")?)?);
         }
         SEQUENCE => {
-            let observer = row.text("a")?.parse().map_err(|_| BadValue("observer"))?;
-            let network = row.text("b")?.parse().map_err(|_| BadValue("network"))?;
-            let sequence = row.bytes("owner")?.try_into().map_err(|_| BadValue("sequence"))?;
+            let observer = row.text("text")?.parse().map_err(|_| BadValue("observer"))?;
+            let network = row.text("text2")?.parse().map_err(|_| BadValue("network"))?;
+            let sequence = row.bytes("bytes")?.try_into().map_err(|_| BadValue("sequence"))?;
             view.sequences.insert((observer, network), u64::from_be_bytes(sequence));
         }
         MATTER => {
-            let service = row.text("a")?.parse().map_err(|_| BadValue("service"))?;
-            let sequence = row.bytes("owner")?.try_into().map_err(|_| BadValue("sequence"))?;
+            let service = row.text("text")?.parse().map_err(|_| BadValue("service"))?;
+            let sequence = row.bytes("bytes")?.try_into().map_err(|_| BadValue("sequence"))?;
             let word = LastWord {
                 sequence: u64::from_be_bytes(sequence),
-                since: row.optional_number("c")?.map(Timestamp::from_unix_millis),
+                since: row.optional_number("number")?.map(Timestamp::from_unix_millis),
             };
-            view.matters.insert((service, row.text("b")?.to_owned()), word);
+            view.matters.insert((service, row.text("text2")?.to_owned()), word);
         }
         PAID => drop(view.paid.insert(destination(row)?)),
         LISTED => {
-            let since = Timestamp::from_unix_millis(row.number("c")?);
+            let since = Timestamp::from_unix_millis(row.number("number")?);
             view.listed.insert(destination(row)?, since);
         }
         BEGUN => {
-            let list = row.text("a")?.parse().map_err(|_| BadValue("list"))?;
-            view.lists.insert(list, Timestamp::from_unix_millis(row.number("c")?));
+            let list = row.text("text")?.parse().map_err(|_| BadValue("list"))?;
+            view.lists
+                .insert(list, Timestamp::from_unix_millis(row.number("number")?));
         }
         // The rows of the withdrawal's record, of counters and of spends.
         _ => {}
@@ -325,12 +331,12 @@ pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError>
 }
 
 fn destination(row: &Row) -> Result<Destination, StepError> {
-    Ok(row.text("a")?.parse().map_err(|_| BadValue("destination"))?)
+    Ok(row.text("text")?.parse().map_err(|_| BadValue("destination"))?)
 }
 
 fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
-    let account = row.text("a")?.parse().map_err(|_| BadValue("account"))?;
-    let bytes = row.bytes("owner")?;
+    let account = row.text("text")?.parse().map_err(|_| BadValue("account"))?;
+    let bytes = row.bytes("bytes")?;
     let highest = u64::from_be_bytes(bytes.try_into().map_err(|_| BadValue("account nonce"))?);
     // The last nonce is refused when it is claimed.
     let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;

@@ -50,8 +50,8 @@ pub(crate) fn push_record(sql: &mut Sql, request: RequestDigest) {
 /// The statements about a withdrawal, but for its request.
 pub(crate) fn push_about(lookups: &mut Lookups<'_>, request: RequestDigest) {
     let found = Found {
-        owner: "digest",
-        c: "seq",
+        bytes: "digest",
+        number: "seq",
         ..NOTHING
     };
     let about = "statement_subjects JOIN statements USING (seq) WHERE digest NOT IN \
@@ -77,8 +77,8 @@ pub(crate) fn statements_of(rows: &[Row]) -> Result<Vec<StatementDigest>, StepEr
     let mut statements = Vec::new();
     for row in rows {
         if row.number("kind")? == STATEMENT {
-            let digest = StatementDigest::from_bytes(column32(row, "owner")?);
-            statements.push((row.number("c")?, digest));
+            let digest = StatementDigest::from_bytes(column32(row, "bytes")?);
+            statements.push((row.number("number")?, digest));
         }
     }
     statements.sort_unstable();
