@@ -1,14 +1,18 @@
 //! POLICY.md steps 1–7.
 //!
-//! There is one evaluation. Whoever asks for its trace (step 10) has it recorded on the way, whoever does not pays nothing
+//! There is one evaluation. Requires that are tiers of each other are one question in it ([`crate::rule::Ladder`]), and every other
+//! rule is asked by itself. Whoever asks for its trace (step 10) has it recorded on the way, whoever does not pays nothing
 //! for it, and the answer cannot differ: a recorder is told and never asked.
 
 use crate::{
     Evaluation, Facts, Outcome, Policy,
     obligations::Joined,
     record::{Recorder, Silence, TraceRecorder},
-    rule::Seen,
+    rule::{Seen, asked_by},
 };
+
+/// Transactions seldom have more effects: which of so many are covered needs no memory of its own.
+const FEW: usize = 16;
 
 /// Holds the facts against the policy, and says how the answer came about. Total: every input has an answer, and whatever
 /// is not covered is denied.
@@ -16,7 +20,7 @@ pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Evaluation {
     let seen = Seen::all(facts);
     let mut trace = TraceRecorder::of(policy, &seen);
     let outcome = conclude(policy, &seen, &mut trace);
-    trace.into_evaluation(outcome)
+    trace.into_evaluation(&seen, outcome)
 }
 
 /// The outcome of [`evaluate`] alone.
@@ -24,7 +28,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Outcome {
     conclude(policy, &Seen::all(facts), &mut Silence)
 }
 
-fn conclude(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Outcome {
+fn conclude<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> Outcome {
     let is_forbidden = forbid(policy, seen, recorder);
     let is_covered = cover(policy, seen, recorder);
     let mut asked = require(policy, seen, recorder);
@@ -36,7 +40,7 @@ fn conclude(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) ->
 }
 
 /// Step 3: any forbid that matches an effect or a sum denies.
-fn forbid(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> bool {
+fn forbid<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> bool {
     let mut is_forbidden = false;
     for forbid in policy.forbids().filter(|forbid| forbid.may_match(seen)) {
         is_forbidden = true;
@@ -46,45 +50,54 @@ fn forbid(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> b
 }
 
 /// Step 4: any effect that no permit covers denies, and so does a transaction without effects.
-fn cover(policy: &Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> bool {
-    let mut covered = vec![false; seen.len()];
+fn cover<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> bool {
+    let (mut few, mut many) = ([false; FEW], Vec::new());
+    let covered = few.get_mut(..seen.len()).unwrap_or_else(|| {
+        many.resize(seen.len(), false);
+        &mut many
+    });
     for permit in policy.permits() {
         let coverage = permit.coverage(seen);
-        for (effect, is_covered) in seen.iter().zip(&mut covered).filter(|(effect, _)| coverage.has(effect)) {
+        for (effect, is_covered) in seen
+            .iter()
+            .zip(covered.iter_mut())
+            .filter(|(effect, _)| coverage.has(effect))
+        {
             *is_covered = true;
             recorder.covered(permit, effect);
         }
     }
-    let bare = seen.iter().zip(&covered).filter(|(_, is_covered)| !**is_covered);
+    let bare = seen.iter().zip(covered.iter()).filter(|(_, is_covered)| !**is_covered);
     bare.for_each(|(effect, _)| recorder.uncovered(Some(effect)));
     if seen.is_empty() {
         recorder.uncovered(None);
     }
-    !seen.is_empty() && covered.into_iter().all(|is_covered| is_covered)
+    !seen.is_empty() && covered.iter().all(|is_covered| *is_covered)
 }
 
 /// Step 5: the join of what the requires ask for that match an effect or a sum.
-fn require<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder) -> Joined<'p> {
+fn require<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> Joined<'p> {
     let mut asked = Joined::default();
-    for require in policy.requires().filter(|require| require.may_match(seen)) {
-        asked.join(require.obligations());
-        recorder.required(require, seen);
+    for ladder in policy.ladders() {
+        let matching = ladder.matching(seen);
+        asked_by(matching).into_iter().for_each(|by| asked.join(by));
+        recorder.required(matching);
     }
     asked
 }
 
 /// Steps 6 and 7: every key that a limit induces; over its hard maximum, or unknown, denies; over its soft one, what that
 /// asks for joins in.
-fn charge<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder, asked: &mut Joined<'p>) -> bool {
+fn charge<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>, asked: &mut Joined<'p>) -> bool {
     let mut is_within = true;
     for limit in policy.limits() {
-        for charged in limit.charges(seen) {
+        limit.charges(seen, |charged| {
             is_within &= charged.is_within();
             if charged.is_over_soft() {
                 limit.over_soft().into_iter().for_each(|over| asked.join(over));
             }
-            recorder.charged(limit, &charged);
-        }
+            recorder.charged(limit, charged);
+        });
     }
     is_within
 }
@@ -245,6 +258,24 @@ mod tests {
             change: true,
         };
         assert_eq!(answer(parts(), &World::with(&[change])).outcome, Outcome::Deny);
+    }
+
+    #[test]
+    fn many_effects_are_covered_one_by_one_like_few() {
+        for count in [1, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+            let mut effects = vec![fee(0); count];
+            assert_eq!(
+                answer(parts(), &World::with(&effects)).outcome,
+                Outcome::Allow(Obligations::default()),
+                "{count}"
+            );
+            effects[count - 1] = transfer("demo", 0, "a");
+            assert_eq!(
+                answer(parts(), &World::with(&effects)).outcome,
+                Outcome::Deny,
+                "{count}"
+            );
+        }
     }
 
     #[test]

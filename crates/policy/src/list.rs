@@ -67,7 +67,7 @@ pub struct DestinationList {
     /// A line for each, ascending by bytes, each with its LF.
     text: Arc<str>,
     len: usize,
-    /// Of the whole text, and mixed into every hash: who may add some entries cannot choose those that collide.
+    /// Of the whole text, and mixed into every hash: who may add some entries cannot choose those that meet in the table.
     seed: u64,
     /// By hash, linear probing, at most half full: the start of a line beside bits of its hash.
     slots: Arc<[u64]>,
@@ -103,7 +103,7 @@ impl DestinationList {
         let mut slots = vec![EMPTY; size];
         let mut start = 0_u64;
         for line in text.split_inclusive('\n') {
-            let hash = hash(seed, without_end(line));
+            let hash = mixed(seed, Destination::hash_text(without_end(line)));
             let mut probes = probes(hash, size);
             let free = probes.find(|at| slots.get(*at) == Some(&EMPTY));
             if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
@@ -131,11 +131,11 @@ impl DestinationList {
 
     /// Whether the destination is there.
     pub fn contains(&self, destination: &Destination) -> bool {
-        self.has(destination.as_str())
+        self.has(destination.as_str(), destination.text_hash())
     }
 
-    fn has(&self, text: &str) -> bool {
-        let hash = hash(self.seed, text);
+    fn has(&self, text: &str, text_hash: u64) -> bool {
+        let hash = mixed(self.seed, text_hash);
         for at in probes(hash, self.slots.len()) {
             match self.slots.get(at) {
                 Some(&EMPTY) | None => return false,
@@ -186,7 +186,7 @@ impl DestinationList {
     /// The texts of the destinations that `other` lacks, in order.
     pub fn lines_beyond<'a>(&'a self, other: Option<&'a Self>) -> impl Iterator<Item = &'a str> {
         self.lines()
-            .filter(move |line| other.is_none_or(|other| !other.has(line)))
+            .filter(move |line| other.is_none_or(|other| !other.has(line, Destination::hash_text(line))))
     }
 
     /// The destinations that `other` lacks, in the order of their texts.
@@ -272,12 +272,14 @@ fn without_end(line: &str) -> &str {
     line.strip_suffix('\n').unwrap_or(line)
 }
 
-/// Of a destination's text.
-fn hash(seed: u64, text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(seed);
-    hasher.write(text.as_bytes());
-    hasher.finish()
+/// The hash of a text as one list uses it: each bit depends on every bit of both, and no two hashes become one. The text is
+/// hashed once for all lists; what collides in all of them has one hash of 64 bits, and nobody finds more than a few such texts.
+fn mixed(seed: u64, hash: u64) -> u64 {
+    let mut mixed = seed ^ hash;
+    for odd in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {
+        mixed = (mixed ^ (mixed >> 31)).wrapping_mul(odd);
+    }
+    mixed ^ (mixed >> 31)
 }
 
 fn tag(hash: u64) -> u64 {
@@ -294,7 +296,8 @@ fn probes(hash: u64, size: usize) -> impl Iterator<Item = usize> {
 /// The destination lists of a bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DestinationLists {
-    by_id: BTreeMap<ListId, DestinationList>,
+    /// In order of id, each once. There are few, and whether two ids are equal is found out sooner than their order.
+    by_id: Vec<(ListId, DestinationList)>,
 }
 
 impl DestinationLists {
@@ -306,22 +309,23 @@ impl DestinationLists {
 
     /// The destinations of a list, if there is such a list.
     pub fn list(&self, id: &ListId) -> Option<&DestinationList> {
-        self.by_id.get(id)
+        let mut lists = self.iter();
+        lists.find_map(|(held, list)| (held == id).then_some(list))
     }
 
     /// Whether any list names the destination.
     pub fn is_listed(&self, destination: &Destination) -> bool {
-        self.by_id.values().any(|list| list.contains(destination))
+        self.iter().any(|(_, list)| list.contains(destination))
     }
 
     /// The lists with their ids, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = (&ListId, &DestinationList)> {
-        self.by_id.iter()
+        self.by_id.iter().map(|(id, list)| (id, list))
     }
 
     /// The ids, in order.
     pub fn ids(&self) -> impl Iterator<Item = &ListId> {
-        self.by_id.keys()
+        self.iter().map(|(id, _)| id)
     }
 }
 

@@ -6,7 +6,7 @@ use countersign_types::RuleId;
 
 use crate::{
     Breaker, Conditions, Facts, Forbid, Limit, Obligations, Permit, PolicyError, Require, RuleKind, UsageQuery, Wants,
-    rule::Seen,
+    rule::{Ladder, Seen},
 };
 
 /// The most rules of a policy: a person must be able to read it, and evaluation is rules times effects.
@@ -51,6 +51,8 @@ pub struct Policy {
     breakers: Rules<Breaker>,
     /// Follows from the rules.
     wants: Wants,
+    /// Follows from the requires: each of them once.
+    ladders: Vec<Ladder>,
 }
 
 /// The rules of one kind: in order of id, each id once. Rows, because every decision goes through all of them.
@@ -113,8 +115,10 @@ impl Policy {
             forbids: by_id(parts.forbids, Forbid::id, &mut ids)?,
             breakers: Rules::default(),
             wants: Wants::default(),
+            ladders: Vec::new(),
         };
         policy.wants = Wants::of(&policy);
+        policy.ladders = Ladder::all(policy.requires());
         Ok(policy)
     }
 
@@ -144,6 +148,11 @@ impl Policy {
     /// The requires, in order of id.
     pub fn requires(&self) -> impl Iterator<Item = &Require> {
         self.requires.values()
+    }
+
+    /// The requires as evaluation asks them.
+    pub(crate) fn ladders(&self) -> &[Ladder] {
+        &self.ladders
     }
 
     /// The limits, in order of id.
@@ -184,8 +193,9 @@ impl Policy {
             limits,
             forbids,
             breakers,
-            // Follows from the others.
+            // Follow from the others.
             wants: _,
+            ladders: _,
         } = self;
         Kinds {
             permits,
@@ -208,7 +218,11 @@ impl Policy {
         let seen = Seen::all(facts);
         // Into the set at once: what is collected on the way grows and shrinks, and an allocator with a large heap is slow at it.
         let mut queries = BTreeSet::new();
-        self.limits().for_each(|limit| queries.extend(limit.queries(&seen)));
+        for limit in self.limits() {
+            limit.queries(&seen, |query| {
+                queries.insert(query);
+            });
+        }
         queries
     }
 }

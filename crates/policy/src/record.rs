@@ -5,22 +5,22 @@ use countersign_types::{RuleId, Tag};
 use crate::{
     Comparison, EffectTrace, Evaluation, Forbid, Limit, LimitTrace, MAX_REASONS, Outcome, Permit, Policy, Reason,
     Require, RequireTrace, SEMANTICS, Window,
-    rule::{Charged, Seen, amount_overruns, select, total_overruns},
+    rule::{Charged, Seen, Step, amount_overruns, select, total_overruns},
 };
 
 /// So many rules of one kind seldom match one effect.
 const USUAL_RULES: usize = 8;
 
 /// Is told what an evaluation finds. It is never asked, so it cannot change an outcome.
-pub(crate) trait Recorder {
+pub(crate) trait Recorder<'p> {
     /// A forbid matched.
     fn forbidden(&mut self, forbid: &Forbid, seen: &[Seen<'_>]);
     /// A permit covers an effect.
     fn covered(&mut self, permit: &Permit, effect: &Seen<'_>);
     /// No permit covers an effect, or there is none.
     fn uncovered(&mut self, effect: Option<&Seen<'_>>);
-    /// A require matched.
-    fn required(&mut self, require: &Require, seen: &[Seen<'_>]);
+    /// Requires matched.
+    fn required(&mut self, steps: &'p [Step]);
     /// A limit is charged.
     fn charged(&mut self, limit: &Limit, charged: &Charged<'_>);
 }
@@ -28,26 +28,27 @@ pub(crate) trait Recorder {
 /// Keeps nothing.
 pub(crate) struct Silence;
 
-impl Recorder for Silence {
+impl<'p> Recorder<'p> for Silence {
     fn forbidden(&mut self, _: &Forbid, _: &[Seen<'_>]) {}
     fn covered(&mut self, _: &Permit, _: &Seen<'_>) {}
     fn uncovered(&mut self, _: Option<&Seen<'_>>) {}
-    fn required(&mut self, _: &Require, _: &[Seen<'_>]) {}
+    fn required(&mut self, _: &'p [Step]) {}
     fn charged(&mut self, _: &Limit, _: &Charged<'_>) {}
 }
 
 /// Keeps the trace.
-pub(crate) struct TraceRecorder {
+pub(crate) struct TraceRecorder<'p> {
     reasons: Vec<Reason>,
     reasons_left_out: u32,
     /// In order of index.
     effects: Vec<EffectTrace>,
-    requires: Vec<RequireTrace>,
+    /// In the order of evaluation.
+    requires: Vec<&'p Step>,
     limits: Vec<LimitTrace>,
 }
 
-impl TraceRecorder {
-    pub(crate) fn of(policy: &Policy, seen: &[Seen<'_>]) -> Self {
+impl<'p> TraceRecorder<'p> {
+    pub(crate) fn of(policy: &'p Policy, seen: &[Seen<'_>]) -> Self {
         let effects = seen.iter().map(|effect| EffectTrace {
             index: effect.index,
             kind: effect.fact().effect.kind(),
@@ -64,15 +65,45 @@ impl TraceRecorder {
         }
     }
 
-    pub(crate) fn into_evaluation(self, outcome: Outcome) -> Evaluation {
+    pub(crate) fn into_evaluation(mut self, seen: &[Seen<'_>], outcome: Outcome) -> Evaluation {
+        let requires = self.take_requires(seen);
         Evaluation {
             semantics: SEMANTICS.to_owned(),
             outcome,
             reasons: self.reasons,
             reasons_left_out: self.reasons_left_out,
             effects: self.effects,
-            requires: self.requires,
+            requires,
             limits: self.limits,
+        }
+    }
+
+    /// What matched, in order of id.
+    fn take_requires(&mut self, seen: &[Seen<'_>]) -> Vec<RequireTrace> {
+        let mut steps = std::mem::take(&mut self.requires);
+        steps.sort_unstable_by_key(|step| step.place);
+        let requires = steps.into_iter().map(|step| self.required_by(&step.require, seen));
+        requires.collect()
+    }
+
+    fn required_by(&mut self, require: &Require, seen: &[Seen<'_>]) -> RequireTrace {
+        let mut over = total_overruns(require.conditions(), seen);
+        for (effect, _) in select(require.conditions(), seen) {
+            self.note(effect.index, require.id(), |effect| &mut effect.requires);
+            amount_overruns(require.conditions(), effect, |amount| {
+                if over.is_empty() {
+                    // Most often it is the only one.
+                    over.reserve_exact(1);
+                }
+                over.push(amount);
+            });
+        }
+        over.sort_unstable();
+        over.dedup();
+        RequireTrace {
+            rule: require.id().clone(),
+            obligations: require.obligations().clone(),
+            over,
         }
     }
 
@@ -96,7 +127,7 @@ impl TraceRecorder {
     }
 }
 
-impl Recorder for TraceRecorder {
+impl<'p> Recorder<'p> for TraceRecorder<'p> {
     fn forbidden(&mut self, forbid: &Forbid, seen: &[Seen<'_>]) {
         let reason = |effect, detail| Reason {
             tag: Tag::ForbidMatched,
@@ -135,25 +166,8 @@ impl Recorder for TraceRecorder {
         });
     }
 
-    fn required(&mut self, require: &Require, seen: &[Seen<'_>]) {
-        let mut over = total_overruns(require.conditions(), seen);
-        for (effect, _) in select(require.conditions(), seen) {
-            self.note(effect.index, require.id(), |effect| &mut effect.requires);
-            amount_overruns(require.conditions(), effect, |amount| {
-                if over.is_empty() {
-                    // Most often it is the only one.
-                    over.reserve_exact(1);
-                }
-                over.push(amount);
-            });
-        }
-        over.sort_unstable();
-        over.dedup();
-        self.requires.push(RequireTrace {
-            rule: require.id().clone(),
-            obligations: require.obligations().clone(),
-            over,
-        });
+    fn required(&mut self, steps: &'p [Step]) {
+        self.requires.extend(steps);
     }
 
     fn charged(&mut self, limit: &Limit, charged: &Charged<'_>) {

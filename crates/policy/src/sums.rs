@@ -27,11 +27,13 @@ impl<K: Ord> SumsBy<K> {
     /// Adds up the rows of each key.
     pub(crate) fn of(rows: impl IntoIterator<Item = (K, Sum)>) -> Self {
         let mut rows = rows.into_iter();
-        let first = rows.next();
-        match (first, rows.next()) {
-            (Some(first), Some(second)) => Self::of_sorted(sorted([first, second].into_iter().chain(rows))),
-            (first, _) => Self {
-                first,
+        let Some(first) = rows.next() else {
+            return Self::default();
+        };
+        match rows.next() {
+            Some(second) => Self::of_sorted(sorted([first, second].into_iter().chain(rows))),
+            None => Self {
+                first: Some(first),
                 rest: Vec::new(),
             },
         }
@@ -75,6 +77,16 @@ impl<K: Ord> SumsBy<K> {
     }
 }
 
+/// No rows.
+impl<K> Default for SumsBy<K> {
+    fn default() -> Self {
+        Self {
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+}
+
 /// Apart, because few transactions have more than one row.
 #[inline(never)]
 fn sorted<K: Ord>(rows: impl Iterator<Item = (K, Sum)>) -> Vec<(K, Sum)> {
@@ -91,16 +103,18 @@ impl<K> IntoIterator for SumsBy<K> {
     }
 }
 
-/// Sums of one transaction by asset, and below it by destination and by subject.
+/// Sums of one transaction. Where no sum has more than one part, there are none, and each amount stands for itself.
 #[derive(Debug)]
-pub(crate) struct Sums<'a> {
+pub(crate) struct Sums<'a>(Option<Split<'a>>);
+
+/// By asset, and below it by destination and by subject.
+#[derive(Debug)]
+struct Split<'a> {
     to_destination: SumsBy<(&'a AssetId, &'a Destination)>,
     /// Of transfers. One whose subject is unknown may be anybody's.
     for_subject: SumsBy<(&'a AssetId, Option<&'a SubjectId>)>,
     /// Of transfers. Empty where every subject is known: nobody asks.
     for_all: SumsBy<&'a AssetId>,
-    /// Whether a sum has more than one part. Where none has, there are no sums, and each amount stands for itself.
-    is_split: bool,
 }
 
 impl<'a> Sums<'a> {
@@ -112,7 +126,9 @@ impl<'a> Sums<'a> {
             .filter(|fact| fact.effect.destination().is_some())
             .nth(1)
             .is_some();
-        let seen = seen.filter(|_| is_split);
+        if !is_split {
+            return Self(None);
+        }
         let to_destination = seen.clone().filter_map(|fact| {
             let key = (fact.effect.asset()?, fact.effect.destination()?);
             Some((key, Some(fact.effect.amount()?)))
@@ -132,12 +148,11 @@ impl<'a> Sums<'a> {
         let for_subject = SumsBy::of(transfers);
         let has_unknown = for_subject.iter().any(|((_, subject), _)| subject.is_none());
         let for_all = for_subject.iter().filter(|_| has_unknown);
-        Self {
+        Self(Some(Split {
             to_destination: SumsBy::of(to_destination),
             for_all: SumsBy::of(for_all.map(|((asset, _), sum)| (*asset, *sum))),
             for_subject,
-            is_split,
-        }
+        }))
     }
 
     /// The amount that rules compare for one effect: the larger of what the transaction moves to its destination and
@@ -145,11 +160,11 @@ impl<'a> Sums<'a> {
     pub(crate) fn amount_of(&self, fact: &EffectFact<'_>) -> Sum {
         let own = fact.effect.amount()?;
         let asset = fact.effect.asset()?;
-        if !self.is_split {
+        let Some(split) = &self.0 else {
             return Some(own);
-        }
+        };
         let to_destination = match fact.effect.destination() {
-            Some(destination) => self.to_destination.sum(&(asset, destination))?,
+            Some(destination) => split.to_destination.sum(&(asset, destination))?,
             None => own,
         };
         if !matches!(fact.effect, Effect::Transfer { .. }) {
@@ -157,10 +172,10 @@ impl<'a> Sums<'a> {
         }
         let for_subject = match fact.subject {
             Some(_) => add(
-                self.for_subject.sum(&(asset, fact.subject)),
-                self.for_subject.sum(&(asset, None)),
+                split.for_subject.sum(&(asset, fact.subject)),
+                split.for_subject.sum(&(asset, None)),
             ),
-            None => self.for_all.sum(&asset),
+            None => split.for_all.sum(&asset),
         }?;
         Some(to_destination.max(for_subject))
     }

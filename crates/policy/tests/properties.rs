@@ -289,6 +289,14 @@ proptest! {
     }
 
     #[test]
+    fn the_trace_names_every_require_that_matches(parts in parts(), world in world()) {
+        let policy = Policy::new(parts.clone()).unwrap();
+        let traced = evaluation(&parts, &world);
+        let required: Vec<RuleId> = traced.requires.into_iter().map(|require| require.rule).collect();
+        prop_assert_eq!(required, naive::required(&policy, &world));
+    }
+
+    #[test]
     fn the_outcome_is_the_same_without_a_trace(parts in parts(), world in world()) {
         let policy = Policy::new(parts.clone()).unwrap();
         let usage = world.usage(&policy);

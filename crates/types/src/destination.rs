@@ -1,6 +1,11 @@
 //! Destinations: an address together with the network it is on (CAIP-10).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hasher as _},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +33,8 @@ pub struct Destination {
     chain: ChainId,
     /// The whole of it. The chain comes first, so that destinations are in order of chain, then of address.
     text: Arc<str>,
+    /// Of the text, made where the text is: one destination is looked for in many lists, under many policies.
+    text_hash: u64,
 }
 
 impl Destination {
@@ -40,9 +47,11 @@ impl Destination {
         if !is_address {
             return Err(DestinationError::BadShape);
         }
+        let text = [chain.as_str(), ":", address].concat();
         Ok(Self {
             chain: chain.clone(),
-            text: [chain.as_str(), ":", address].concat().into(),
+            text_hash: Self::hash_text(&text),
+            text: text.into(),
         })
     }
 
@@ -60,6 +69,19 @@ impl Destination {
     /// The whole of it.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// [`Self::hash_text`] of the whole of it.
+    pub fn text_hash(&self) -> u64 {
+        self.text_hash
+    }
+
+    /// The hash of a destination's text, for tables in memory: SipHash without a key of its own. Never stored, because another
+    /// build may have another one.
+    pub fn hash_text(text: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 }
 
@@ -88,6 +110,9 @@ mod tests {
         let base: Destination = format!("eip155:8453:{address}").parse().unwrap();
         assert_ne!(mainnet, base);
         assert_eq!(mainnet.to_string(), format!("eip155:1:{address}"));
+        for destination in [&mainnet, &base] {
+            assert_eq!(destination.text_hash(), Destination::hash_text(destination.as_str()));
+        }
         for bad in ["", "0xabc", "eip155:1", "eip155:1:", "eip155:1:a b", "eip155:1:a/b"] {
             assert!(bad.parse::<Destination>().is_err(), "{bad:?}");
         }

@@ -104,10 +104,14 @@ pub struct AssetRecord {
     pub quirks: BTreeSet<AssetQuirk>,
 }
 
+/// Up to so many records are looked at one after the other: whether two ids are equal is found out sooner than their order.
+const FEW: usize = 8;
+
 /// All assets of a bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetRegistry {
-    by_id: BTreeMap<AssetId, AssetRecord>,
+    /// In order of id, each once.
+    records: Vec<AssetRecord>,
 }
 
 impl AssetRegistry {
@@ -127,24 +131,30 @@ impl AssetRegistry {
                 return Err(RegistryError::DuplicateAsset(twice.id));
             }
         }
-        Ok(Self { by_id })
+        Ok(Self {
+            records: by_id.into_values().collect(),
+        })
     }
 
     /// The record of an asset, if the bundle has it.
     pub fn asset(&self, id: &AssetId) -> Option<&AssetRecord> {
-        self.by_id.get(id)
+        if self.records.len() <= FEW {
+            return self.records.iter().find(|record| record.id == *id);
+        }
+        let at = self.records.binary_search_by(|record| record.id.cmp(id)).ok();
+        at.and_then(|at| self.records.get(at))
     }
 
     /// The asset that a person means by a symbol on a network.
     pub fn by_symbol(&self, chain: &ChainId, symbol: &AssetSymbol) -> Option<&AssetRecord> {
-        self.by_id
-            .values()
+        self.records
+            .iter()
             .find(|record| record.id.chain() == chain && record.symbol == *symbol)
     }
 
     /// Every asset that carries a symbol, on whatever network: what a policy means by the bare symbol.
     pub fn all_by_symbol<'a>(&'a self, symbol: &'a AssetSymbol) -> impl Iterator<Item = &'a AssetRecord> {
-        self.by_id.values().filter(move |record| record.symbol == *symbol)
+        self.records.iter().filter(move |record| record.symbol == *symbol)
     }
 
     /// An amount as people read it: `0.1 ETH`, or `100 base units of eip155:…` where the asset is not among these.
@@ -157,7 +167,7 @@ impl AssetRegistry {
 
     /// Every record, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = &AssetRecord> {
-        self.by_id.values()
+        self.records.iter()
     }
 }
 
@@ -193,5 +203,28 @@ mod tests {
         assert!(AssetRegistry::new([asset("eip155:1/erc20:0xa"), asset("eip155:2/erc20:0xa")]).is_ok());
         let ambiguous = AssetRegistry::new([asset("eip155:1/erc20:0xa"), asset("eip155:1/erc20:0xb")]);
         assert!(matches!(ambiguous, Err(RegistryError::AmbiguousSymbol { .. })));
+    }
+
+    /// Few records and many.
+    #[test]
+    fn every_asset_is_found_and_no_other() {
+        let id = |n: usize| format!("eip155:1/erc20:{n:02}").parse::<AssetId>().unwrap();
+        let record = |n: usize| AssetRecord {
+            id: id(n),
+            symbol: format!("A{n}").parse().unwrap(),
+            decimals: Decimals::new(18).unwrap(),
+            quirks: BTreeSet::new(),
+        };
+        for count in [0, 1, FEW, FEW + 1, 3 * FEW] {
+            let registry = AssetRegistry::new((0..count).rev().map(record)).unwrap();
+            for n in 0..=count {
+                assert_eq!(
+                    registry.asset(&id(n)),
+                    (n < count).then(|| record(n)).as_ref(),
+                    "{n} of {count}"
+                );
+            }
+            assert!(registry.iter().map(|record| &record.id).is_sorted());
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::{Facts, Truth};
 pub struct Attributes(pub BTreeMap<AttributeName, OneOf<AttributeValue>>);
 
 impl Attributes {
+    #[inline(never)]
     pub(super) fn matches(&self, facts: &Facts<'_>) -> Truth {
         let stated = facts.context.attributes;
         let each = self.0.iter().map(|(name, values)| {

@@ -58,21 +58,20 @@ impl Bounds {
 
     /// The bound of an asset.
     pub fn bound(&self, asset: &AssetId) -> Option<Amount> {
-        let row = self.by_asset.get(self.position(asset)?);
-        row.map(|(_, bound)| *bound)
+        self.row(asset).map(|(_, bound)| *bound)
+    }
+
+    fn row(&self, asset: &AssetId) -> Option<&(AssetId, Amount)> {
+        // The rules of a bundle share their ids with its registry.
+        let few = self.by_asset.get(..FEW).unwrap_or(&self.by_asset);
+        let shared = few.iter().find(|(held, _)| held.is_shared_with(asset));
+        shared.or_else(|| self.by_asset.get(self.position(asset)?))
     }
 
     /// The place of an asset's bound in [`Self::iter`].
-    pub(crate) fn position(&self, asset: &AssetId) -> Option<usize> {
-        // The rules of a bundle share their ids with its registry.
-        let few = self.by_asset.get(..FEW).unwrap_or(&self.by_asset);
-        let shared = few.iter().position(|(held, _)| held.is_shared_with(asset));
-        shared.or_else(|| self.position_of_equal(asset))
-    }
-
     // Apart, as what is rare in a loop over all rules: the usual way stays short.
     #[inline(never)]
-    fn position_of_equal(&self, asset: &AssetId) -> Option<usize> {
+    pub(crate) fn position(&self, asset: &AssetId) -> Option<usize> {
         if self.by_asset.len() <= FEW {
             return self.by_asset.iter().position(|(held, _)| held == asset);
         }
@@ -91,6 +90,13 @@ impl Bounds {
         by_asset.chain(by_currency).any(Amount::is_zero)
     }
 
+    /// Whether whatever has a bound there has one here that is not above it: what is over a bound there is over one here.
+    pub(super) fn are_below(&self, other: &Self) -> bool {
+        let by_asset = |(asset, bound): (&AssetId, Amount)| self.bound(asset).is_some_and(|own| own <= bound);
+        let by_currency = |(currency, bound)| self.money().any(|(of, own)| of == currency && own <= bound);
+        other.iter().all(by_asset) && other.money().all(by_currency)
+    }
+
     /// The bounds by asset, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&AssetId, Amount)> {
         self.by_asset.iter().map(|(asset, bound)| (asset, *bound))
@@ -107,8 +113,7 @@ impl Bounds {
         let Some(asset) = amount.registered else {
             return with(Compared::Unknown);
         };
-        let row = self.position(asset).and_then(|at| self.by_asset.get(at));
-        if let Some((_, bound)) = row {
+        if let Some((_, bound)) = self.row(asset) {
             with(Compared::of(Unit::Asset(asset), amount.sum, *bound));
         }
         if !self.by_currency.is_empty() {
@@ -135,6 +140,7 @@ impl Bounds {
     }
 
     /// Over any bound that there is for it; what has no bound is not over it.
+    #[inline(never)]
     pub(super) fn is_over(&self, amount: &Valued<'_>) -> Truth {
         let mut over = Truth::False;
         self.compare(amount, |compared| over = over.or(compared.is_over()));

@@ -18,6 +18,7 @@ pub const MAX_WORD: u8 = 31;
 pub struct Selectors(pub OneOf<Selector>);
 
 impl Selectors {
+    #[inline(never)]
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         match view.fact.effect {
             Effect::ContractCall { selector, .. } => self.0.contains(selector).into(),
@@ -88,6 +89,7 @@ impl WordTest {
 pub struct Words(pub Vec<Word>);
 
 impl Words {
+    #[inline(never)]
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         let args = match view.fact.effect {
             Effect::ContractCall { args, .. } => args,

@@ -26,6 +26,7 @@ pub enum To {
 }
 
 impl To {
+    #[inline(never)]
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         if matches!(view.fact.effect, Effect::Fee { .. }) {
             return Truth::False;

@@ -38,6 +38,7 @@ impl FeeShare {
         self.0
     }
 
+    #[inline(never)]
     pub(super) fn matches(self, view: &View<'_>) -> Truth {
         let Effect::Fee { asset, .. } = view.fact.effect else {
             return Truth::False;
@@ -61,6 +62,7 @@ impl FeeShare {
 pub struct FeeRate(pub Bounds);
 
 impl FeeRate {
+    #[inline(never)]
     pub(super) fn matches(&self, view: &View<'_>) -> Truth {
         let Effect::Fee { asset, .. } = view.fact.effect else {
             return Truth::False;

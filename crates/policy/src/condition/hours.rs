@@ -104,6 +104,7 @@ impl Hours {
         (self.from_secs, self.to_secs)
     }
 
+    #[inline(never)]
     pub(super) fn matches(&self, facts: &Facts<'_>) -> Truth {
         facts.context.now.and_then(|now| self.hold_at(now)).into()
     }

@@ -20,6 +20,7 @@ impl Initiators {
 pub struct InitiatorGroups(pub OneOf<GroupId>);
 
 impl InitiatorGroups {
+    #[inline(never)]
     pub(crate) fn matches(&self, actor: &Actor<'_>) -> Truth {
         self.0.contains_any(actor.initiator_groups).into()
     }

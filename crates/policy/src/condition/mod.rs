@@ -320,6 +320,15 @@ impl Condition {
         }
     }
 
+    /// Whether both are the same, or compare the same with bounds of which none is above the other's.
+    fn is_below(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::AmountOver(AmountOver(low)), Self::AmountOver(AmountOver(high)))
+            | (Self::TotalOver(TotalOver(low)), Self::TotalOver(TotalOver(high))) => low.are_below(high),
+            (one, other) => one == other,
+        }
+    }
+
     /// Whether it is about nothing but the kind of an effect.
     fn is_kinds(&self) -> bool {
         matches!(self, Self::Effects(_))
@@ -475,6 +484,13 @@ impl Conditions {
             }
         }
         truth
+    }
+
+    /// Whether both are the same but for the bounds that something must be over, and none of these is above the other's: then
+    /// these conditions may hold wherever the others may.
+    pub(crate) fn are_below(&self, other: &Self) -> bool {
+        let each = self.all.iter().zip(&other.all);
+        self.all.len() == other.all.len() && { each }.all(|(low, high)| low.is_below(high))
     }
 
     /// Whether the rule can concern what this initiator does through this wallet, whatever the transaction is.

@@ -9,6 +9,8 @@ pub struct OneOf<T: Ord>(Box<[T]>);
 
 impl<T: Ord> OneOf<T> {
     /// Whether the value is one of them.
+    // Apart: many conditions ask it, and each stays short.
+    #[inline(never)]
     pub fn contains(&self, value: &T) -> bool {
         if self.0.len() <= FEW {
             self.0.contains(value)

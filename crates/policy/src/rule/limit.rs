@@ -72,25 +72,32 @@ impl Limit {
         self.meter.soft.as_ref().map(|(_, obligations)| obligations)
     }
 
-    /// Every key that the transaction charges, with the charge, in order of key. What cannot be valued, or cannot be told
-    /// apart as the scope asks, is an unknown charge.
-    pub(crate) fn charges<'a>(&self, seen: &[Seen<'a>]) -> impl Iterator<Item = Charged<'a>> {
+    /// Tells every key that the transaction charges, with the charge, in order of key. What cannot be valued, or cannot be
+    /// told apart as the scope asks, is an unknown charge.
+    pub(crate) fn charges<'a>(&self, seen: &[Seen<'a>], mut with: impl FnMut(&Charged<'a>)) {
         let usage = seen.first().map(|effect| effect.view.facts.context.usage);
         let usage = usage.unwrap_or(Usage::unknown());
-        let sums = self.sums(seen).into_iter();
-        sums.map(move |(key, charge)| self.charge(key, charge, usage))
+        for (key, charge) in self.sums(seen).iter() {
+            with(&self.charge(key, *charge, usage));
+        }
     }
 
     /// The counters that the transaction may be charged to, whatever its charges turn out to be. What is unknown matches, so
     /// facts that are known later only take some of them away.
-    pub(crate) fn queries(&self, seen: &[Seen<'_>]) -> impl Iterator<Item = UsageQuery> {
+    pub(crate) fn queries(&self, seen: &[Seen<'_>], mut with: impl FnMut(UsageQuery)) {
         let window = &self.meter.window;
-        let sums = (*window != Window::Transaction).then(|| self.sums(seen));
-        let counters = sums.into_iter().flatten().filter_map(|(key, _)| self.counter(key));
-        counters.map(|counter| UsageQuery {
-            counter,
-            window: window.clone(),
-        })
+        if *window == Window::Transaction {
+            return;
+        }
+        for (key, _) in self.sums(seen).iter() {
+            let counter = self.counter(*key).into_iter();
+            counter.for_each(|counter| {
+                with(UsageQuery {
+                    counter,
+                    window: window.clone(),
+                });
+            });
+        }
     }
 
     fn sums<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
@@ -115,6 +122,7 @@ impl Limit {
     }
 
     /// Each asset is summed before it is valued, so that splitting a payment rounds nothing.
+    #[inline(never)]
     fn worths<'a>(&self, currency: Currency, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
         let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
             return SumsBy::of([]);
@@ -130,6 +138,7 @@ impl Limit {
         SumsBy::of(sums.into_iter().map(|((key, asset), sum)| (key, worth(asset, sum))))
     }
 
+    #[inline(never)]
     fn transactions<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
         let by_destination = self.scope.contains(&ScopeBy::Destination);
         let rows = select(&self.conditions, seen).filter_map(|(effect, _)| {
@@ -147,6 +156,7 @@ impl Limit {
         SumsBy::of(SumsBy::of(rows).into_iter().map(|(key, sum)| (key, one(sum))))
     }
 
+    #[inline(never)]
     fn new_destinations<'a>(&self, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
         let found = select(&self.conditions, seen).filter_map(|(effect, _)| {
             let fact = effect.fact();
@@ -222,12 +232,13 @@ impl Limit {
         Some(counters.id(scope.map(|by| (*by, key.value(*by)))))
     }
 
-    fn charge<'a>(&self, key: ChargeKey<'a>, charge: Sum, usage: &Usage) -> Charged<'a> {
+    #[inline]
+    fn charge<'a>(&self, key: &ChargeKey<'a>, charge: Sum, usage: &Usage) -> Charged<'a> {
         let Meter { window, hard, soft } = &self.meter;
         let (counter, before, after) = match window {
             Window::Transaction => (None, Some(Amount::ZERO), charge),
             Window::Rolling(_) | Window::Calendar { .. } => {
-                let counter = charge.and_then(|_| self.counter(key));
+                let counter = charge.and_then(|_| self.counter(*key));
                 let standing = counter.and_then(|counter| usage.standing(counter, window));
                 let after = standing
                     .zip(charge)
@@ -236,7 +247,7 @@ impl Limit {
             }
         };
         Charged {
-            key,
+            key: *key,
             before,
             charge,
             after,
@@ -279,13 +290,16 @@ mod tests {
         Limit::new(rule("l"), conditions, scope.iter().copied().collect(), hard).unwrap()
     }
 
+    fn each<T>(limit: &Limit, seen: &[Seen<'_>], of: impl Fn(&Charged<'_>) -> T) -> Vec<T> {
+        let mut all = Vec::new();
+        limit.charges(seen, |charged| all.push(of(charged)));
+        all
+    }
+
     fn afters(limit: &Limit, world: &World) -> Vec<(LimitKey, Sum)> {
         let facts = world.facts();
         let seen = Seen::all(&facts);
-        let charges = limit.charges(&seen);
-        charges
-            .map(|charged| (charged.key.to_limit_key(), charged.after))
-            .collect()
+        each(limit, &seen, |charged| (charged.key.to_limit_key(), charged.after))
     }
 
     fn eth() -> LimitKey {
@@ -371,11 +385,10 @@ mod tests {
     fn charged(limit: &Limit, world: &World) -> Vec<(LimitKey, Option<u64>)> {
         let facts = world.facts();
         let seen = Seen::all(&facts);
-        let charges = limit.charges(&seen);
         let number = |amount: Amount| amount.to_string().parse().unwrap();
-        charges
-            .map(|charged| (charged.key.to_limit_key(), charged.charge.map(number)))
-            .collect()
+        each(limit, &seen, |charged| {
+            (charged.key.to_limit_key(), charged.charge.map(number))
+        })
     }
 
     /// One ETH is worth 3 USD, one GOLD 5 USD, DEMO has no price; money has 8 decimals.
@@ -477,7 +490,7 @@ mod tests {
                 effect.destination.is_first_seen = is_first_seen;
             }
             let seen = Seen::all(&facts);
-            limit.charges(&seen).map(|charged| charged.charge).collect::<Vec<_>>()
+            each(&limit, &seen, |charged| charged.charge)
         };
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(charge([yes, yes, yes]), [Some(Amount::from_base_units(2))]);
@@ -499,7 +512,7 @@ mod tests {
             let world = World::with(&[transfer("eth", 2, "a")]);
             let facts = world.facts();
             let seen = Seen::all(&facts);
-            limit.charges(&seen).next().unwrap().counter.unwrap()
+            each(&limit, &seen, |charged| charged.counter)[0].unwrap()
         };
         let assets = |names: &[&str]| Condition::Assets(Assets(names.iter().map(|name| asset(name)).collect()));
         let transfers = || Condition::Effects(Effects([EffectKind::Transfer].into_iter().collect()));
@@ -519,8 +532,7 @@ mod tests {
         let world = World::with_subjects(&[(transfer("eth", 2, "a"), "x")]);
         let counter = |scope: &[ScopeBy], hard: Ceiling, world: &World| {
             let (limit, facts) = (windowed(scope, hard), world.facts());
-            let counter = limit.charges(&Seen::all(&facts)).next().unwrap().counter;
-            counter.unwrap()
+            each(&limit, &Seen::all(&facts), |charged| charged.counter)[0].unwrap()
         };
         let amounts = || Ceiling::Amounts(bounds(&[("eth", 10), ("demo", 10)]));
         let (eth, to) = (asset("eth").to_string(), destination("a").to_string());
@@ -572,7 +584,6 @@ mod tests {
         let mut facts = world.facts();
         facts.effects[0].destination.is_first_seen = Some(true);
         let seen = Seen::all(&facts);
-        let charges = limit.charges(&seen).map(|charged| charged.charge);
-        assert_eq!(charges.collect::<Vec<_>>(), [None]);
+        assert_eq!(each(&limit, &seen, |charged| charged.charge), [None]);
     }
 }

@@ -3,6 +3,7 @@
 mod breaker;
 mod charge;
 mod forbid;
+mod ladder;
 mod limit;
 mod matched;
 mod meter;
@@ -26,6 +27,7 @@ pub use self::{
 };
 pub(crate) use self::{
     charge::{ChargeKey, Charged},
+    ladder::{Ladder, Step, asked_by},
     matched::{amount_overruns, may_match, total_overruns},
 };
 use crate::{

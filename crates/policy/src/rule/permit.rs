@@ -39,15 +39,20 @@ impl Permit {
     }
 
     /// What it covers of a transaction.
+    #[inline]
     pub(crate) fn coverage<'p, 'a>(&'p self, seen: &[Seen<'a>]) -> Coverage<'p, 'a> {
-        // The sum takes in what may be selected, so an unknown fact can only make it larger.
-        let max = self.conditions.total_max().zip(seen.first());
-        let max = max.map(|(max, first)| {
-            let values = first.view.facts.values();
-            let selected = select(&self.conditions, seen).map(|(effect, _)| effect.fact());
-            (max, Totals::of(selected, values))
-        });
+        let max = self.conditions.total_max();
+        let max = max.and_then(|max| Some((max, self.totals(seen)?)));
         Coverage { permit: self, max }
+    }
+
+    // Apart: most permits bound no sum.
+    #[inline(never)]
+    fn totals<'a>(&self, seen: &[Seen<'a>]) -> Option<Totals<'a>> {
+        let values = seen.first()?.view.facts.values();
+        // The sum takes in what may be selected, so an unknown fact can only make it larger.
+        let selected = select(&self.conditions, seen).map(|(effect, _)| effect.fact());
+        Some(Totals::of(selected, values))
     }
 }
 
@@ -61,14 +66,16 @@ pub(crate) struct Coverage<'p, 'a> {
 impl Coverage<'_, '_> {
     /// Whether the effect is known to meet every condition.
     pub(crate) fn has(&self, effect: &Seen<'_>) -> bool {
-        self.permit.conditions.matches(&effect.view).is_certain() && self.is_within(effect)
+        self.permit.conditions.matches(&effect.view).is_certain()
+            && (self.max.as_ref()).is_none_or(|(max, totals)| is_within(max, totals, effect))
     }
+}
 
-    fn is_within(&self, effect: &Seen<'_>) -> bool {
-        let values = effect.view.facts.values();
-        let max = self.max.as_ref();
-        max.is_none_or(|(max, totals)| max.matches(effect.view.asset(), totals, values).is_certain())
-    }
+// Apart, like the sums.
+#[inline(never)]
+fn is_within(max: &TotalMax, totals: &Totals<'_>, effect: &Seen<'_>) -> bool {
+    let values = effect.view.facts.values();
+    max.matches(effect.view.asset(), totals, values).is_certain()
 }
 
 #[cfg(test)]

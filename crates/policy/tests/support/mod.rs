@@ -259,7 +259,7 @@ pub(crate) fn broad_permit(name: String) -> impl Strategy<Value = Permit> {
     Just(Permit::new(name.parse().unwrap(), vec![all]).unwrap())
 }
 
-pub(crate) fn require(name: String) -> impl Strategy<Value = Require> {
+fn obligations() -> impl Strategy<Value = Obligations> {
     let seats = (1_u32..=3).prop_map(|seats| Seats::new(seats).unwrap());
     let approvals = vec((id(&GROUPS), seats), 1..=2).prop_map(|seats| seats.into_iter().collect::<BTreeMap<_, _>>());
     // Attestations of two kinds by two services, so that joins of them are met too.
@@ -271,13 +271,51 @@ pub(crate) fn require(name: String) -> impl Strategy<Value = Require> {
         ),
         0..=2,
     );
-    let parts = (conditions(RuleKind::Require, 3), approvals, 0_u32..=2, asked);
-    parts.prop_map(move |(conditions, approvals, secs, asked)| {
+    (approvals, 0_u32..=2, asked).prop_map(|(approvals, secs, asked)| {
         let mut obligations = Obligations::new(approvals, Duration::from_secs(secs));
         for (kind, by, age) in asked {
             obligations = obligations.with_attestation(kind, by, Duration::from_secs(age));
         }
-        Require::new(name.parse().unwrap(), conditions, obligations).unwrap()
+        obligations
+    })
+}
+
+pub(crate) fn require(name: String) -> impl Strategy<Value = Require> {
+    let parts = (conditions(RuleKind::Require, 3), obligations());
+    parts.prop_map(move |(conditions, asked)| Require::new(name.parse().unwrap(), conditions, asked).unwrap())
+}
+
+/// Requires that differ in what something must be over, some of them without the bound of an asset, in any order.
+fn tiers_of_requires() -> impl Strategy<Value = Vec<Require>> {
+    let shared = conditions(RuleKind::Require, 2).prop_map(|mut conditions| {
+        conditions.retain(|c| !matches!(c.kind(), ConditionKind::AmountOver | ConditionKind::TotalOver));
+        conditions
+    });
+    let each = vec((0_u64..=6, prop::bool::weighted(0.2), obligations()), 2..=4);
+    (shared, bounds(), any::<bool>(), each).prop_map(|(shared, bounds, is_total, each)| {
+        let tier = |(n, (more, is_less, asked)): (usize, (u64, bool, Obligations))| {
+            let bounds = raised(&bounds, more, usize::from(is_less));
+            let over = if is_total {
+                Condition::TotalOver(TotalOver(bounds))
+            } else {
+                Condition::AmountOver(AmountOver(bounds))
+            };
+            let conditions = shared.iter().cloned().chain([over]).collect();
+            Require::new(format!("t{n}").parse().unwrap(), conditions, asked).ok()
+        };
+        each.into_iter().enumerate().filter_map(tier).collect()
+    })
+}
+
+/// Every bound higher by so many units or half dollars, without the first so many assets.
+fn raised(bounds: &Bounds, more: u64, without: usize) -> Bounds {
+    let add = |bound: Amount, more: u64| bound.checked_add(more.into()).unwrap();
+    let by_asset = bounds.iter().skip(without);
+    let raised: Bounds = by_asset
+        .map(|(asset, bound)| (asset.clone(), add(bound, more)))
+        .collect();
+    bounds.money().fold(raised, |raised, (currency, bound)| {
+        raised.with_money(currency, add(bound, more * 50_000_000))
     })
 }
 
@@ -347,7 +385,11 @@ pub(crate) fn parts() -> impl Strategy<Value = PolicyParts> {
         2 => (permit("p1".into()), permit("p2".into())).prop_map(|(a, b)| vec![a, b]),
         1 => (permit("p1".into()), permit("p2".into()), permit("p3".into())).prop_map(|(a, b, c)| vec![a, b, c]),
     ];
-    let requires = (option::of(require("r1".into())), option::of(require("r2".into())));
+    let requires = (
+        option::of(require("r1".into())),
+        option::of(require("r2".into())),
+        option::weighted(0.4, tiers_of_requires()),
+    );
     let limits = (
         option::weighted(0.3, limit("l1".into())),
         option::weighted(0.2, limit("l2".into())),
@@ -355,7 +397,11 @@ pub(crate) fn parts() -> impl Strategy<Value = PolicyParts> {
     let forbids = option::weighted(0.2, forbid("f1".into()));
     (permits, requires, limits, forbids).prop_map(|(permits, requires, limits, forbid)| PolicyParts {
         permits,
-        requires: [requires.0, requires.1].into_iter().flatten().collect(),
+        requires: [requires.0, requires.1]
+            .into_iter()
+            .flatten()
+            .chain(requires.2.into_iter().flatten())
+            .collect(),
         limits: [limits.0, limits.1].into_iter().flatten().collect(),
         forbids: forbid.into_iter().collect(),
     })

@@ -61,6 +61,18 @@ pub(crate) fn evaluate(policy: &Policy, world: &World) -> Option<Obligations> {
     Some(largest(&asked))
 }
 
+/// The requires that match, in order of id.
+pub(crate) fn required(policy: &Policy, world: &World) -> Vec<RuleId> {
+    let seen: Vec<&Item> = world
+        .effects
+        .iter()
+        .filter(|(effect, _)| !effect.is_own_change())
+        .collect();
+    let requires = policy.requires();
+    let matching = requires.filter(|require| may_match(require.conditions(), &seen, world));
+    matching.map(|require| require.id().clone()).collect()
+}
+
 /// Per group the most seats, the longest time-lock, every attestation at its shortest age.
 fn largest(asked: &[&Obligations]) -> Obligations {
     let mut seats: BTreeMap<GroupId, Seats> = BTreeMap::new();
