@@ -228,10 +228,10 @@ fn reason(freeze: FreezeId, statements: &[JournaledStatement]) -> Option<String>
     statements.iter().find_map(|statement| {
         let envelope = Envelope::parse(&statement.envelope).ok()?;
         let statement = Statement::parse(envelope.kind(), envelope.payload()).ok()?;
-        match statement.body {
-            Body::Freeze(said) if Freeze::id(envelope.statement_digest()) == freeze => Some(said.reason),
-            _ => None,
-        }
+        let Body::Freeze(said) = statement.body else {
+            return None;
+        };
+        (Freeze::id(envelope.statement_digest()) == freeze).then_some(said.reason)
     })
 }
 
