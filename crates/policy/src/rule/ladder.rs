@@ -114,7 +114,7 @@ mod tests {
         let both = |a, b| bounds(&[("eth", a), ("demo", b)]);
         let dollars = |bound| eth(5).with_money(Currency::Usd, usd(bound));
         let transfers = || kinds(&[EffectKind::Transfer]);
-        let table: Vec<(Vec<Vec<Condition>>, Vec<Vec<&str>>)> = vec![
+        let table = vec![
             (
                 vec![vec![total(eth(5))], vec![total(eth(9))], vec![total(eth(1))]],
                 vec![vec!["2", "0", "1"]],
