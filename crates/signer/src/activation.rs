@@ -183,7 +183,7 @@ impl Signer {
         files: &Arc<BTreeMap<String, Vec<u8>>>,
         statements: &[Vec<u8>],
     ) -> Result<Option<Round>, SignerError> {
-        let previous = self.active().ok();
+        let previous = self.known_active();
         let stand = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.bundle.clone()));
         let ((epoch, active), now) = propose(self.journal.as_ref(), Reads::default(), stand).await?;
         if active.map(|active| active.digest) != previous.as_deref().map(Bundle::digest) {

@@ -42,7 +42,7 @@ impl Signer {
     pub async fn record_statement(&self, envelope: &[u8]) -> Result<Vec<u8>, SignerError> {
         let envelope = Envelope::parse(envelope)?;
         for _ in 0..MAX_ROUNDS {
-            let bundle = self.active()?;
+            let bundle = self.active().await?;
             let verified = Arc::new(verify(&envelope, bundle.roster())?);
             let effect = self.certify_kind(&bundle, &verified).await?;
             let intake = Intake {
@@ -173,8 +173,12 @@ impl Signer {
     /// Activated bundles behind a version, and the version in force (0 for none).
     pub async fn bundles(&self, after_version: u64) -> Result<(Vec<StoredBundle>, u64), SignerError> {
         let bundles = self.journal.bundles(after_version).await?;
-        let active = self.active().map_or(0, |bundle| bundle.version());
-        Ok((bundles, active))
+        let known = || self.known_active().map_or(0, |bundle| bundle.version());
+        // Another signer may have put one in force that this one has not needed yet.
+        if bundles.last().is_some_and(|last| last.version > known()) {
+            self.refresh().await?;
+        }
+        Ok((bundles, known()))
     }
 
     /// The vetoes of bundles that were to follow these, each with its first sight.
@@ -188,7 +192,7 @@ impl Signer {
 
     /// What was said about bundles that may follow the one in force, about one after the other and in the order of first sight.
     pub async fn proposals(&self) -> Result<Vec<JournaledStatement>, SignerError> {
-        let in_force = self.active()?;
+        let in_force = self.active().await?;
         let reads = Reads {
             marks: activation::topics(&in_force),
             ..Reads::default()

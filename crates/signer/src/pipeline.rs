@@ -171,7 +171,7 @@ impl Signer {
             bundles: RwLock::default(),
         };
         signer.refresh().await?;
-        if let Some(bundle) = signer.loaded().active {
+        if let Some(bundle) = signer.known_active() {
             signer.certify_keys(&bundle)?;
         }
         Ok(signer)
@@ -285,7 +285,7 @@ impl Signer {
     }
 
     async fn prepare(&self, decoded: &Arc<Decoded>, wanted: &mut Wanted) -> Result<Prepared, SignerError> {
-        let bundle = self.loaded().active.ok_or(SignerError::NoBundle)?;
+        let bundle = self.active().await?;
         let journaled = self.journal.statements(decoded.digest).await?;
         Prepared::new(Ingredients {
             deployment: self.genesis.hash(),
@@ -404,8 +404,17 @@ impl Signer {
         self.bundles.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn active(&self) -> Result<Arc<Bundle>, SignerError> {
-        self.loaded().active.ok_or(SignerError::NoBundle)
+    /// The bundle in force as this process knows it. Who knows none asks the journal: another signer may have put the first
+    /// one in force since.
+    pub(crate) async fn active(&self) -> Result<Arc<Bundle>, SignerError> {
+        if self.known_active().is_none() {
+            self.refresh().await?;
+        }
+        self.known_active().ok_or(SignerError::NoBundle)
+    }
+
+    pub(crate) fn known_active(&self) -> Option<Arc<Bundle>> {
+        self.loaded().active
     }
 
     /// Makes a bundle known; `is_active` after the journal has committed its activation.

@@ -90,7 +90,7 @@ impl Signer {
             return Err(SignerError::KeptIn(Reason::new(tag, tag.meaning())));
         }
         let asked = asked(self.bundle(history.record.first_bundle).await?, history)?;
-        let active = self.active()?;
+        let active = self.active().await?;
         let reason = signed
             .iter()
             .find_map(|attempt| stops(&freezes, &asked, &active, attempt));

@@ -48,6 +48,24 @@ async fn activations(rig: &Rig) -> Vec<ActivationEntry> {
         .collect()
 }
 
+/// A signer that started before the first bundle came into force, through another one, learns of it from the journal.
+#[tokio::test]
+async fn what_another_signer_put_in_force_is_in_force() {
+    let rig = Rig::bare().await;
+    let (deciding, listing) = (rig.another().await, rig.another().await);
+    let ask = Ask::default();
+    let request = rig.world.request(&ask);
+    let none = deciding.authorize(support::submission(&ask, &request, &[])).await;
+    assert_eq!(none.unwrap_err().tag(), Tag::BundleNoneActive);
+    let files = sealed(1, None, bundle_files(&rig.world.roster()));
+    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
+    let answer = deciding.authorize(support::submission(&ask, &request, &[])).await.unwrap();
+    support::assert_pending(&answer, Tag::ApprovalMissing);
+    assert_eq!(listing.bundles(0).await.unwrap().1, 1);
+    rig.activate(&["alice", "bob"], next(&files, "6 ETH")).await.unwrap();
+    assert_eq!(listing.bundles(1).await.unwrap().1, 2);
+}
+
 #[tokio::test]
 async fn what_loosens_waits_from_the_statement_that_completed_the_quorum() {
     let (rig, first) = locked().await;

@@ -355,6 +355,11 @@ impl Rig {
         }
     }
 
+    /// Another signer on the same journal.
+    pub(crate) async fn another(&self) -> Signer {
+        open(&self.world, &self.journal, &self.key, &self.clock).await
+    }
+
     pub(crate) async fn activate(
         &self,
         admins: &[&str],
