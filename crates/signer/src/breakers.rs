@@ -228,7 +228,7 @@ impl Suspect<'_> {
                 let names: BTreeSet<String> = known.chain(adds.rejections.iter().cloned()).collect();
                 count(names.len())
             }
-            (Trip::NewDestinations(_, within), Some(paid)) => {
+            (Trip::NewDestinations(_, within), Some(paid)) if !paid.is_empty() => {
                 let new = paid.iter().filter(|name| is_marked(name).is_none()).count();
                 tally(within).map_or(u64::MAX, |tally| tally.first.saturating_add(count(new)))
             }

@@ -24,9 +24,15 @@ fn small(reference: &str) -> Ask {
 
 /// A deployment whose policy has a breaker.
 async fn with_breaker(breaker: &str) -> Rig {
+    with_breaker_and(breaker, "permits:").await
+}
+
+/// The same with more permits in its place.
+async fn with_breaker_and(breaker: &str, permits: &str) -> Rig {
     let rig = Rig::bare().await;
     let mut files = bundle_files(&roster());
     let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+    let policy = policy.replace("permits:", permits);
     let policy = format!("{policy}\nbreakers:\n  - {breaker}\n");
     files.insert("policy.yaml".to_owned(), policy.into_bytes());
     let list = String::from_utf8(files["destinations.yaml"].clone()).unwrap();
@@ -200,6 +206,40 @@ async fn a_burst_of_new_destinations_stops_the_one_that_reaches_it() {
     // After the thaw it is not tripped by the same withdrawal again.
     rig.thaw_everything().await;
     assert_signed(&rig.authorize(&second, &request, &[]).await.unwrap());
+}
+
+/// What is frozen is thawed by people who looked at it; until the window has passed each payment trips again, a move does not.
+#[tokio::test]
+async fn a_move_between_own_wallets_reaches_no_count_of_payments() {
+    let rig = with_breaker_and(
+        "{ id: strangers, when: { new-destinations: 1, within: 1h }, freeze: [wallet] }",
+        "permits:\n  - { id: own, effects: [internal], to: { own: [eth-hot] } }",
+    )
+    .await;
+    let paying = small("paying");
+    let request = rig.world.request(&paying);
+    assert_denied(&rig.authorize(&paying, &request, &[]).await.unwrap(), Tag::FreezeActive);
+    rig.thaw_everything().await;
+    assert_signed(&rig.authorize(&paying, &request, &[]).await.unwrap());
+    let own = Ask {
+        nonce: 1,
+        destination: rig.world.wallet_address().to_string(),
+        ..small("own")
+    };
+    let mut body = own.request();
+    body.payments.clear();
+    let (asset, to) = (&own.asset, &own.destination);
+    body.effects = vec![format!(
+        "internal 50000000000000000 {asset} (0.05 ETH) to wallet eth-hot at {to}"
+    )];
+    let request = rig.world.sign("payout-service", Body::Request(Box::new(body)));
+    assert_signed(&rig.authorize(&own, &request, &[]).await.unwrap());
+    let again = Ask {
+        nonce: 2,
+        ..small("again")
+    };
+    let request = rig.world.request(&again);
+    assert_denied(&rig.authorize(&again, &request, &[]).await.unwrap(), Tag::FreezeActive);
 }
 
 #[tokio::test]

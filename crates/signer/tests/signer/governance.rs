@@ -59,7 +59,10 @@ async fn what_another_signer_put_in_force_is_in_force() {
     assert_eq!(none.unwrap_err().tag(), Tag::BundleNoneActive);
     let files = sealed(1, None, bundle_files(&rig.world.roster()));
     rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
-    let answer = deciding.authorize(support::submission(&ask, &request, &[])).await.unwrap();
+    let answer = deciding
+        .authorize(support::submission(&ask, &request, &[]))
+        .await
+        .unwrap();
     support::assert_pending(&answer, Tag::ApprovalMissing);
     assert_eq!(listing.bundles(0).await.unwrap().1, 1);
     rig.activate(&["alice", "bob"], next(&files, "6 ETH")).await.unwrap();
