@@ -87,6 +87,9 @@ impl Surroundings<'_> {
             }
             return placed(reasons, Place { attempt, waiting: None });
         }
+        if reasons.is_empty() {
+            reasons.extend(self.used_up(parsed));
+        }
         reasons.extend(self.live_beside(parsed));
         let (refused, waiting) = self.claims(parsed);
         reasons.extend(refused);
@@ -150,6 +153,19 @@ impl Surroundings<'_> {
             None => self.expires && self.observed.is_expired(attempt.transaction),
         };
         if is_dead { Fate::Dead } else { Fate::Live }
+    }
+
+    /// New bytes beside an attempt that landed and failed: built on what it used up they would be charged and never land.
+    fn used_up(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
+        let spent = parsed.conflict_keys().iter().filter_map(|key| {
+            let spend = self.observed.spent(key)?;
+            let message = format!(
+                "{key} was used up by `{}`, so these bytes cannot land any more: build the attempt on another one",
+                spend.txid
+            );
+            Some(Reason::new(Tag::LineageSettled, message))
+        });
+        spent.collect()
     }
 
     /// While an attempt may still land, a new one must exclude it: it has the same anchor among its keys.

@@ -563,6 +563,23 @@ fn anchored_attempts_are_over_when_their_anchor_is_spent() {
     assert_denied("somebody else has our key", &decision, Tag::ConflictKeyForeignSpend);
 }
 
+/// A failed attempt frees the payment for other bytes, but none that need what it used up: they could never land, and limits
+/// would count them for as long as nobody saw them land.
+#[test]
+fn a_new_attempt_is_not_built_on_what_a_failed_one_used_up() {
+    let mut scene = Scene::new(SolanaAsk::durable());
+    let mut failed = scene.attempt(1, &SolanaAsk::durable());
+    failed.transaction = TransactionDigest::of(b"the same payment with another fee");
+    scene.ledger.attempts = vec![failed];
+    for node in ["node-a", "node-b"] {
+        scene.observe(node, 1, &[nonce_fact(), spend("own1", ObservedOutcome::Failed)]);
+    }
+    let decision = scene.decide();
+    assert_denied("its nonce is used up", &decision, Tag::LineageSettled);
+    let message = &decision.entry.reasons[0].message;
+    assert!(message.contains("was used up by `own1`"), "{message}");
+}
+
 /// The same bytes again are no new claim; but not when somebody else has used up what they hold.
 #[test]
 fn a_foreign_spend_stops_the_attempt_itself() {
