@@ -29,6 +29,7 @@ mod change;
 mod confusable;
 mod descriptors;
 mod destinations;
+mod duties;
 mod error;
 mod key_tables;
 mod lints;

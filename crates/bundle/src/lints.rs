@@ -69,6 +69,10 @@ lints! {
     QuorumOfOne = "lint/quorum-of-one", Warning;
     /// A quorum whose group is mostly operators of an initiator that it judges.
     OperatorsDominate = "lint/operators-dominate", Warning;
+    /// A person who approves what a service of theirs attests.
+    ApproverAttests = "lint/approver-attests", Warning;
+    /// Nobody may stop anything alone.
+    NobodyFreezes = "lint/nobody-freezes", Warning;
     /// An asset of the bundle that no withdrawal may move.
     AssetNeverPermitted = "lint/asset-never-permitted", Warning;
 }
@@ -115,6 +119,7 @@ impl Bundle {
         findings.extend(self.policy().permits().filter_map(|permit| self.allow_all(permit)));
         findings.extend(self.policy().asking().filter_map(|rule| self.quorum_of_one(&rule)));
         findings.extend(self.policy().asking().flat_map(|rule| self.dominated(&rule)));
+        findings.extend(self.duties());
         findings.extend(caps::uncapped(self.registry(), self.policy()).into_iter().map(uncapped));
         let seen = survey(&self.setting(), budget);
         if !seen.ran_out {
@@ -129,7 +134,7 @@ impl Bundle {
         }
     }
 
-    fn at_rule(&self, kind: LintKind, rule: &RuleId, message: String) -> Lint {
+    pub(crate) fn at_rule(&self, kind: LintKind, rule: &RuleId, message: String) -> Lint {
         let (line, column) = self.rule_place(rule).unwrap_or(TOP);
         Lint {
             kind,

@@ -134,6 +134,56 @@ fn operators_who_are_most_of_a_group_are_told() {
     assert!(lints(&files).contains(&expected.to_owned()), "{:#?}", lints(&files));
 }
 
+/// What one person could do alone, or twice over, is told of the roster.
+#[test]
+fn duties_that_meet_in_one_person_are_told() {
+    let told = |from: &str, to: &str, expected: &str| {
+        let found = lints(&changed(capped(), "roster.yaml", from, to));
+        assert_eq!(found, [GUARD, expected]);
+    };
+    told(
+        "admins: { threshold: 2,",
+        "admins: { threshold: 1,",
+        "roster.yaml:1:1: warning: lint/quorum-of-one: one admin alone changes the policy and thaws what is frozen",
+    );
+    told(
+        "officers: [dave]",
+        "officers: []",
+        "roster.yaml:1:1: warning: lint/nobody-freezes: `officers` is empty: nobody can freeze, tighten at once or veto a bundle",
+    );
+}
+
+/// Carol is of the treasury and operates both services: harmless until the policy goes by their word.
+#[test]
+fn approvers_who_attest_are_told() {
+    let approver = "policy.yaml:19:9: warning: lint/approver-attests: require `two-of-treasury` asks group `treasury`, and its \
+                    member `carol` operates `screening-service`, by whose word payments are judged: one person checks twice";
+    let screened = "requires:\n  \
+        - { id: screening, attestations: [{ kind: sanctions, by: screening-service, max-age: 15m }] }\n";
+    let booked = (
+        "    to: { list: customers }\n",
+        "    to: { address-book: address-book }\n",
+    );
+    let found = lints(&changed(capped(), "policy.yaml", "requires:\n", screened));
+    let moved = approver.replace(":19:", ":20:");
+    assert!(found.contains(&moved), "{found:#?}");
+    let found = lints(&changed(capped(), "policy.yaml", booked.0, booked.1));
+    let expected = approver.replace("screening-service", "address-book");
+    assert!(found.contains(&expected), "{found:#?}");
+    let apart = changed(capped(), "policy.yaml", booked.0, booked.1);
+    let apart = changed(
+        apart,
+        "roster.yaml",
+        "treasury, members: [alice, bob, carol]",
+        "treasury, members: [alice, bob]",
+    );
+    let found = lints(&apart);
+    assert!(
+        !found.iter().any(|lint| lint.contains("approver-attests")),
+        "{found:#?}"
+    );
+}
+
 #[test]
 fn a_cold_wallet_that_pays_is_told() {
     let files = changed(capped(), "wallets.yaml", "tier: hot", "tier: cold");
