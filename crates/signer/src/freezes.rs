@@ -261,7 +261,7 @@ impl Signer {
 
     /// The freezes in force, signed by the log key, with why officers made them and who thaws them.
     pub async fn freezes(&self) -> Result<Vec<u8>, SignerError> {
-        let bundle = self.active().await?;
+        let bundle = self.in_force().await?;
         let reads = Reads {
             freezes: true,
             ..Reads::default()

@@ -192,7 +192,7 @@ impl Signer {
 
     /// What was said about bundles that may follow the one in force, about one after the other and in the order of first sight.
     pub async fn proposals(&self) -> Result<Vec<JournaledStatement>, SignerError> {
-        let in_force = self.active().await?;
+        let in_force = self.in_force().await?;
         let reads = Reads {
             marks: activation::topics(&in_force),
             ..Reads::default()

@@ -67,6 +67,14 @@ async fn what_another_signer_put_in_force_is_in_force() {
     assert_eq!(listing.bundles(0).await.unwrap().1, 1);
     rig.activate(&["alice", "bob"], next(&files, "6 ETH")).await.unwrap();
     assert_eq!(listing.bundles(1).await.unwrap().1, 2);
+    // What is told of freezes is told under the bundle in force as well.
+    let mut roster = rig.world.roster();
+    roster.admins.threshold = 3;
+    let second = Bundle::load(&next(&files, "6 ETH")).unwrap();
+    let third = sealed(3, Some(second.digest()), bundle_files(&roster));
+    rig.activate(&["alice", "bob"], third).await.unwrap();
+    let list = String::from_utf8(listing.freezes().await.unwrap()).unwrap();
+    assert!(list.contains("quorum 3\n"), "{list}");
 }
 
 #[tokio::test]
