@@ -34,6 +34,7 @@ mod observed;
 mod proposal;
 mod reading;
 mod receipt;
+mod receipt_attempts;
 mod receipt_bundles;
 mod receipt_error;
 mod receipt_file;

@@ -17,7 +17,7 @@ use countersign_types::{
 
 use crate::{
     ActivatedBundle, ActivationEntry, BundleChain, Case, Decision, DecisionEntry, Entry, Observatory, Reading,
-    ReceiptError, Seen, SeenStatement, SignatureEntry, Spend, decide,
+    ReceiptError, Seen, SeenStatement, SignatureEntry, Spend, decide, receipt_attempts,
     receipt_bundles::unpack,
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
@@ -39,6 +39,8 @@ pub struct Receipt {
     pub spend: Option<Spend>,
     /// The transaction id, if it was signed.
     pub txid: Option<String>,
+    /// The ids of the other attempts that were signed, in the order of the log: one of all of them can land.
+    pub others: Vec<String>,
     /// When the checkpoint was made: later events are not covered.
     pub as_of: Timestamp,
     /// How many log entries were proven.
@@ -134,6 +136,8 @@ impl Verifier {
             }
         };
         let txid = self.verify_signed(&chain, &entries, recomputed.as_ref())?;
+        let mut others = receipt_attempts::signed(self.json.withdrawal, &entries)?;
+        others.retain(|other| Some(other) != txid.as_ref());
         let decision = recomputed.map(|recomputed| recomputed.decision);
         let trace = decision
             .as_ref()
@@ -146,6 +150,7 @@ impl Verifier {
             decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
             trace,
             txid,
+            others,
             as_of: checkpoint.checkpoint().made_at(),
             entries: entries.len(),
         })

@@ -18,7 +18,7 @@ use crate::{
 /// and the transaction assembled again. The exit code is 6 if anything does not hold.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {withdrawal, decision, effects, txid, as_of, entries}; decision is the log entry, as_of Unix milliseconds"
+    after_help = "JSON: {withdrawal, decision, effects, txid, others, as_of, entries}; decision is the log entry, as_of Unix milliseconds"
 )]
 pub(crate) struct Verify {
     /// The receipt.
@@ -45,6 +45,7 @@ pub(crate) struct Proven {
     decision: Option<DecisionEntry>,
     effects: Option<EffectsText>,
     txid: Option<String>,
+    others: Vec<String>,
     as_of: Timestamp,
     entries: usize,
 }
@@ -59,6 +60,7 @@ impl Proven {
             decision: receipt.decision,
             effects: receipt.effects,
             txid: receipt.txid,
+            others: receipt.others,
             as_of: receipt.as_of,
             entries: receipt.entries,
         })
@@ -105,6 +107,9 @@ impl fmt::Display for Proven {
         match &self.txid {
             Some(txid) => writeln!(f, "signed       {txid}")?,
             None => writeln!(f, "signed       no")?,
+        }
+        for other in &self.others {
+            writeln!(f, "signed too   {other}, another attempt: one of them lands")?;
         }
         writeln!(f, "log          {} entries proven, as of {}", self.entries, self.as_of)
     }

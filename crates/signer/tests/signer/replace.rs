@@ -54,6 +54,43 @@ async fn a_raised_ceiling_is_approved_anew_and_signed() {
     assert!(receipt.txid.is_some() && receipt.effects.unwrap().as_str().contains("(0.03 ETH)"));
 }
 
+/// A receipt names every attempt that was signed, and does not verify without the entry of one that its decisions saw.
+#[tokio::test]
+async fn a_receipt_tells_of_the_other_attempts() {
+    let rig = Rig::new().await;
+    let ask = Ask {
+        is_template: true,
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    let first = assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    let bumped = Ask {
+        max_fee_per_gas: 2 * ask.max_fee_per_gas,
+        ..ask
+    };
+    let second = assert_signed(&rig.authorize(&bumped, &request, &[]).await.unwrap());
+    let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    let receipt = Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
+    assert_eq!(
+        (receipt.txid, receipt.others),
+        (Some(second.txid), vec![first.txid.clone()])
+    );
+    let mut json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let entries = json["entries"].as_array_mut().unwrap();
+    let length = entries.len();
+    let log = rig.signer.entries(0, 256).await.unwrap();
+    let is_first = |bytes: &Vec<u8>| matches!(Entry::parse(bytes).unwrap(), Entry::Signature(signature) if signature.txid == first.txid);
+    let index = log.iter().position(is_first).unwrap();
+    entries.retain(|entry| entry["index"] != index);
+    assert_eq!(entries.len(), length - 1);
+    let refused = Receipt::verify(json.to_string().as_bytes(), &rig.world.genesis_bytes).unwrap_err();
+    assert!(
+        refused.to_string().contains("the entry of its signature is missing"),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn what_does_not_raise_or_may_not_does_not_count() {
     let rig = Rig::new().await;
