@@ -11,8 +11,8 @@ use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, Ver
 use countersign_bundle::Bundle;
 use countersign_policy::{Evaluation, Usage};
 use countersign_types::{
-    BundleDigest, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp,
-    TransactionDigest, WithdrawalId,
+    AssetRegistry, BundleDigest, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest,
+    Timestamp, TransactionDigest, WithdrawalId,
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub struct Receipt {
     pub decision: Option<DecisionEntry>,
     /// The policy's trace of that decision, under the bundle in force and, if it was another, the one at first sight.
     pub trace: Vec<Evaluation>,
+    /// What the amounts of the trace are called: the assets of the receipt's last bundle.
+    pub assets: AssetRegistry,
     /// The effects of the authorized bytes.
     pub effects: Option<EffectsText>,
     /// What the authorized bytes spend.
@@ -136,6 +138,10 @@ impl Verifier {
             }
         };
         let txid = self.verify_signed(&chain, &entries, recomputed.as_ref())?;
+        let assets = chain
+            .active()
+            .map(|bundle| bundle.registry().assets().clone())
+            .unwrap_or_default();
         let mut others = receipt_attempts::signed(self.json.withdrawal, &entries)?;
         others.retain(|other| Some(other) != txid.as_ref());
         let decision = recomputed.map(|recomputed| recomputed.decision);
@@ -149,6 +155,7 @@ impl Verifier {
             spend: decision.as_ref().and_then(|decision| decision.spend.clone()),
             decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
             trace,
+            assets,
             txid,
             others,
             as_of: checkpoint.checkpoint().made_at(),

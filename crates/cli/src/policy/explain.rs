@@ -88,7 +88,7 @@ fn of_receipt(receipt: &Path, genesis: &Path) -> Result<Vec<One>> {
     let one = |(name, decision): (&str, Evaluation)| One {
         name: format!("{} {name}", receipt.withdrawal),
         decision,
-        assets: AssetRegistry::default(),
+        assets: receipt.assets.clone(),
     };
     Ok(names.into_iter().zip(receipt.trace.clone()).map(one).collect())
 }

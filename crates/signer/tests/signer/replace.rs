@@ -72,6 +72,11 @@ async fn a_receipt_tells_of_the_other_attempts() {
     let second = assert_signed(&rig.authorize(&bumped, &request, &[]).await.unwrap());
     let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
     let receipt = Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
+    let names_native = receipt
+        .assets
+        .iter()
+        .any(|record| record.id.to_string() == bumped.asset);
+    assert!(names_native, "the trace can be written in units");
     assert_eq!(
         (receipt.txid, receipt.others),
         (Some(second.txid), vec![first.txid.clone()])
