@@ -164,6 +164,11 @@ mod tests {
                 vec![vec!["0", "1"], vec!["2"]],
             ),
             (vec![vec![], vec![]], vec![vec!["0", "1"]]),
+            (vec![vec![], vec![total(eth(5))]], vec![vec!["0"], vec!["1"]]),
+            (
+                vec![vec![transfers(), total(eth(5))], vec![transfers()]],
+                vec![vec!["0"], vec!["1"]],
+            ),
         ];
         for (conditions, expected) in table {
             let requires = conditions.iter().cloned().enumerate();
