@@ -5,16 +5,16 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use countersign_approval::Environment;
 use countersign_decision::{Entry, EntryError, GenesisEntry};
-use countersign_journal::{BadUrl, Clock, Database, JournalConfig, Limits, OpenError, PostgresUrl, SqlJournal};
-use countersign_types::{Algorithm, GenesisHash, KeyId, PublicKey, Timestamp};
+use countersign_journal::{BadUrl, Database, JournalConfig, Limits, OpenError, PostgresUrl, SqlJournal};
+use countersign_types::{Algorithm, GenesisHash, KeyId, PublicKey};
 use serde::Serialize;
 
 use crate::{
+    clock::system_clock,
     config::{Config, JournalPlace},
     files::{self, FileError},
     genesis::{TrustError, TrustRoot},
@@ -205,16 +205,6 @@ fn database(place: &JournalPlace) -> Result<Database, CommandError> {
             Ok(Database::Postgres(url))
         }
     }
-}
-
-/// The system's clock. What it cannot say is the beginning of time, which the journal refuses as backwards.
-pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        Timestamp::from_unix_millis(i64::try_from(since_epoch.as_millis()).unwrap_or_default())
-    })
 }
 
 /// Held by the one process that works in a state directory; the system releases it with the process. It is for the

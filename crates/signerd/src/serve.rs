@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    commands::{CommandError, Lock, journal_config, system_clock},
+    commands::{CommandError, Lock, journal_config},
     config::{Config, Listener},
     files::{self, FileError},
     gate::{Audience, Gate},
@@ -224,14 +224,16 @@ async fn open_signer(
     } = root;
     let (deployment, environment) = (genesis.hash(), genesis.environment());
     let log_key = Arc::new(log_key);
-    let journal = Arc::new(SqlJournal::open(journal_config(config, deployment, Arc::clone(&log_key))?).await?);
+    let journal = journal_config(config, deployment, Arc::clone(&log_key))?;
+    let clock = Arc::clone(&journal.clock);
+    let journal = Arc::new(SqlJournal::open(journal).await?);
     let parts = SignerParts {
         genesis,
         genesis_bytes: bytes,
         journal: Arc::<SqlJournal>::clone(&journal),
         backend,
         notary: log_key,
-        clock: system_clock(),
+        clock,
         sign_within: countersign_types::Duration::from_secs(SIGN_WITHIN_SECS),
     };
     let signer = Arc::new(Signer::open(parts).await?);
