@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{
-    Body, Envelope, Freeze, FreezeScope, Header, Kind, Quorum, Statement, StatementError, Thaw, Verified, verify,
+    Body, Envelope, Freeze, FreezeScope, Header, Kind, Quorum, Roster, Statement, StatementError, Thaw, Verified,
+    verify,
 };
 use countersign_bundle::Bundle;
 use countersign_decision::{
@@ -84,7 +85,7 @@ struct Said {
 }
 
 impl Said {
-    fn read(bundle: &Bundle, statements: &[JournaledStatement]) -> Result<Self, StatementError> {
+    fn read(roster: &Roster, statements: &[JournaledStatement]) -> Result<Self, StatementError> {
         let mut said = Self {
             statements: BTreeSet::new(),
             thaws: Vec::new(),
@@ -93,11 +94,11 @@ impl Said {
             let envelope = Envelope::parse(&statement.envelope)?;
             said.statements.insert(envelope.statement_digest());
             // Whoever left the roster, or changed the key, says nothing any more.
-            let Ok(verified) = verify(&envelope, bundle.roster()) else {
+            let Ok(verified) = verify(&envelope, roster) else {
                 continue;
             };
             let is_thaw = envelope.kind() == Kind::Thaw;
-            if is_thaw && bundle.roster().admins().members().contains(verified.signer()) {
+            if is_thaw && roster.admins().members().contains(verified.signer()) {
                 said.thaws
                     .push((verified.signer().clone(), verified.statement().header));
             }
@@ -255,13 +256,14 @@ impl Signer {
             freeze: thaw.freeze,
             admins: admins.clone(),
             delay: bundle.roster().thaw_delay(),
-            said: Said::read(bundle, &statements)?,
+            said: Said::read(bundle.roster(), &statements)?,
         })
     }
 
     /// The freezes in force, signed by the log key, with why officers made them and who thaws them.
     pub async fn freezes(&self) -> Result<Vec<u8>, SignerError> {
         let bundle = self.in_force().await?;
+        let roster = bundle.as_deref().map(Bundle::roster);
         let reads = Reads {
             freezes: true,
             ..Reads::default()
@@ -271,21 +273,22 @@ impl Signer {
         let mut listed = Vec::new();
         for record in freezes {
             let statements = self.journal.statements(subject(record.id)).await?;
-            let said = Said::read(&bundle, &statements)?;
+            let said = roster.map(|roster| Said::read(roster, &statements)).transpose()?;
+            let voices = said.map(|said| said.voices(self.genesis.hash(), epoch, now));
             listed.push(ListedFreeze {
                 freeze: record.id,
                 scope: record.scope,
                 cause: record.cause,
                 reason: reason(record.id, &statements),
                 since: record.since.to_seconds(),
-                thawed_by: said.voices(self.genesis.hash(), epoch, now),
+                thawed_by: voices.unwrap_or_default(),
                 thaws_at: record.thaws_at.map(Timestamp::to_seconds),
             });
         }
         let list = FreezeList {
             deployment: self.genesis.hash(),
             as_of: now.to_seconds(),
-            quorum: bundle.roster().admins().threshold(),
+            quorum: roster.map_or(self.genesis.admins(), Roster::admins).threshold(),
             freezes: listed,
         };
         let signature = self.notary.sign(list.text().as_bytes());

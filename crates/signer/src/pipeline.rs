@@ -413,14 +413,14 @@ impl Signer {
         self.known_active().ok_or(SignerError::NoBundle)
     }
 
-    /// The bundle in force as the journal has it, for answers that no ruling compares with it.
-    pub(crate) async fn in_force(&self) -> Result<Arc<Bundle>, SignerError> {
+    /// The bundle in force as the journal has it, if there is one, for answers that no ruling compares with it.
+    pub(crate) async fn in_force(&self) -> Result<Option<Arc<Bundle>>, SignerError> {
         let active = |view: &LedgerView, _| Verdict::unchanged(view.bundle.as_ref().map(|active| active.digest));
         let (digest, _) = propose(self.journal.as_ref(), Reads::default(), active).await?;
         if digest != self.known_active().map(|known| known.digest()) {
             self.refresh().await?;
         }
-        self.active().await
+        Ok(self.known_active())
     }
 
     pub(crate) fn known_active(&self) -> Option<Arc<Bundle>> {

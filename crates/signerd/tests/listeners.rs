@@ -133,11 +133,11 @@ async fn the_second_listener_is_for_people_and_auditors_only_read() {
     // Attesters speak. The log has signatures that are kept in, and is not for them to read.
     let (writing, reading) = people_tags(&running, &site.client(ATTESTER)).await;
     assert_eq!(writing, [Tag::StatementMalformed, Tag::CallerNotAllowed]);
-    assert_eq!(reading, [Some(Tag::CallerNotAllowed); 5]);
+    assert_eq!(reading, [Some(Tag::CallerNotAllowed); 6]);
     for uri in [ORCHESTRATOR, OBSERVER, PIPELINE] {
         let (writing, reading) = people_tags(&running, &site.client(uri)).await;
         assert_eq!(writing, [Tag::CallerNotAllowed; 2], "{uri}");
-        assert_eq!(reading, [Some(Tag::CallerNotAllowed); 5], "{uri}");
+        assert_eq!(reading, [Some(Tag::CallerNotAllowed); 6], "{uri}");
     }
     running.stop().await.unwrap();
 }
@@ -160,7 +160,7 @@ async fn a_certificate_without_one_identity_is_nobody() {
         );
         let (writing, reading) = people_tags(&running, &pem).await;
         assert_eq!(writing, [Tag::CallerUnauthenticated; 2], "{uris:?}");
-        assert_eq!(reading, [Some(Tag::CallerUnauthenticated); 5], "{uris:?}");
+        assert_eq!(reading, [Some(Tag::CallerUnauthenticated); 6], "{uris:?}");
     }
     running.stop().await.unwrap();
 }
