@@ -21,11 +21,22 @@ const STEADY: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const STEADY: ClockId = ClockId::Monotonic;
 
+/// What is read where the clock cannot be believed.
+const UNKNOWN: Timestamp = Timestamp::from_unix_millis(0);
+
 /// The system's clock, as long as it goes on as it did when the process started. What it cannot say, or was set to meanwhile, is the
 /// beginning of time, which the journal refuses as backwards: the process ends, and whoever starts it again has seen why.
 pub fn system_clock() -> Clock {
     let course = Course::of(wall_millis(), steady_millis());
     Arc::new(move || course.vouch(wall_millis(), steady_millis()))
+}
+
+/// The same for those who ask whether it is too late for something: where nobody can say, it is.
+pub fn too_late_where_unknown(clock: Clock) -> Clock {
+    Arc::new(move || match clock() {
+        UNKNOWN => Timestamp::from_unix_millis(i64::MAX),
+        known => known,
+    })
 }
 
 /// Milliseconds since 1970; 0 where the clock is before that or beyond reason.
@@ -71,7 +82,7 @@ impl Course {
                 "the system's clock was set while the signer ran: nothing more is signed; repair the clock, then start the signer again"
             );
         }
-        Timestamp::from_unix_millis(0)
+        UNKNOWN
     }
 }
 
@@ -114,6 +125,15 @@ mod tests {
         let course = Course::of(WALL, STEADY);
         assert_eq!(course.vouch(WALL + MAX + 1, STEADY).unix_millis(), 0);
         assert_eq!(course.vouch(WALL, STEADY).unix_millis(), 0);
+    }
+
+    /// An authorization is not used on a clock that nobody believes.
+    #[test]
+    fn where_the_clock_is_unknown_it_is_too_late() {
+        for (reads, expected) in [(0, i64::MAX), (WALL, WALL)] {
+            let clock: Clock = Arc::new(move || Timestamp::from_unix_millis(reads));
+            assert_eq!(too_late_where_unknown(clock)().unix_millis(), expected);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    clock::too_late_where_unknown,
     commands::{CommandError, Lock, journal_config},
     config::{Config, Listener},
     files::{self, FileError},
@@ -225,7 +226,8 @@ async fn open_signer(
     let (deployment, environment) = (genesis.hash(), genesis.environment());
     let log_key = Arc::new(log_key);
     let journal = journal_config(config, deployment, Arc::clone(&log_key))?;
-    let clock = Arc::clone(&journal.clock);
+    // The journal refuses what it cannot read; whoever holds an authorization against its end must not take that for early.
+    let clock = too_late_where_unknown(Arc::clone(&journal.clock));
     let journal = Arc::new(SqlJournal::open(journal).await?);
     let parts = SignerParts {
         genesis,
