@@ -137,6 +137,24 @@ fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
     }
 }
 
+async fn reserve(journal: &SqlJournal, name: String) {
+    let window: Window = "1d".parse().unwrap();
+    let reads = Reads {
+        request: Some(RequestDigest::of(name.as_bytes())),
+        usage: vec![UsageQuery {
+            counter: CounterId::of(b"hot"),
+            window: window.clone(),
+        }],
+        ..Reads::default()
+    };
+    let decide = move |view: &LedgerView, now: Timestamp| {
+        let known = view.usage.before(CounterId::of(b"hot"), &window);
+        assert!(known.is_some_and(|before| before < Amount::MAX));
+        authorization(&name, now)
+    };
+    propose(journal, reads, decide).await.unwrap();
+}
+
 async fn journal(database: Database, folder: &Path, length: Duration) -> f64 {
     let config = JournalConfig {
         database,
@@ -161,30 +179,20 @@ async fn journal(database: Database, folder: &Path, length: Duration) -> f64 {
         reply: (),
     };
     propose(&journal, Reads::default(), activate).await.unwrap();
-    let window: Window = "1d".parse().unwrap();
-    let done = AtomicU64::new(0);
-    let start = Instant::now();
-    let submitter = async |submitter: u64| {
-        while start.elapsed() < length {
-            let name = format!("{submitter}-{}", done.fetch_add(1, Ordering::Relaxed));
-            let reads = Reads {
-                request: Some(RequestDigest::of(name.as_bytes())),
-                usage: vec![UsageQuery {
-                    counter: CounterId::of(b"hot"),
-                    window: window.clone(),
-                }],
-                ..Reads::default()
-            };
-            let window = window.clone();
-            let reserve = move |view: &LedgerView, now: Timestamp| {
-                let known = view.usage.before(CounterId::of(b"hot"), &window);
-                assert!(known.is_some_and(|before| before < Amount::MAX));
-                authorization(&name, now)
-            };
-            propose(&journal, reads, reserve).await.unwrap();
-        }
-    };
-    join_all((0..SUBMITTERS).map(submitter)).await;
+    let (journal, done, start) = (Arc::new(journal), Arc::new(AtomicU64::new(0)), Instant::now());
+    // Each is a task of its own, as a call of the signer is.
+    let submitters = (0..SUBMITTERS).map(|submitter| {
+        let (journal, done) = (Arc::clone(&journal), Arc::clone(&done));
+        tokio::spawn(async move {
+            while start.elapsed() < length {
+                let name = format!("{submitter}-{}", done.fetch_add(1, Ordering::Relaxed));
+                reserve(&journal, name).await;
+            }
+        })
+    });
+    for ended in join_all(submitters).await {
+        ended.unwrap();
+    }
     let rate = rate(done.load(Ordering::Relaxed), start);
     journal.close().await;
     rate

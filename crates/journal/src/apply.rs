@@ -14,7 +14,7 @@ use crate::{
     counters,
     error::StepError,
     sql::Value,
-    table::Table,
+    table::{Change, Table},
 };
 
 /// What one proposal may log. One decision logs a handful.
@@ -75,21 +75,12 @@ impl Batch {
             Write::Listed { lists, added, kept } => self.listed(lists, (added, kept), at),
             Write::Withdrawal { .. } => self.withdrawal(write, at),
             Write::Ended { request, tag } => {
-                // Assignments read the row as it was: the first end stays.
-                self.update("UPDATE withdrawals SET ended_at = coalesce(ended_at, ")
-                    .bind(at.unix_millis())
-                    .push("), ended_by = coalesce(ended_by, ")
-                    .bind(tag.as_str())
-                    .push(") WHERE request = ")
-                    .bind(request.as_bytes())
-                    .end();
+                let values = vec![request.as_bytes().into(), at.unix_millis().into(), tag.as_str().into()];
+                self.change(Change::Ended, values);
             }
             Write::Decision { request, decision } => {
-                self.update("UPDATE withdrawals SET decisions = decisions + 1, last_decision = ")
-                    .bind(decision.as_bytes())
-                    .push(" WHERE request = ")
-                    .bind(request.as_bytes())
-                    .end();
+                let values = vec![request.as_bytes().into(), decision.as_bytes().into()];
+                self.change(Change::Decided, values);
             }
             Write::Attempt { .. } => self.attempt(write, at),
             Write::Signed { .. } => self.signed(write, at),
@@ -103,12 +94,7 @@ impl Batch {
                 self.insert(Table::Freezes, [row]);
             }
             Write::Thaw { freeze, at } => {
-                // The trigger refuses to set it twice.
-                self.update("UPDATE freezes SET thaws_at = ")
-                    .bind(at.unix_millis())
-                    .push(" WHERE id = ")
-                    .bind(freeze.as_bytes())
-                    .end();
+                self.change(Change::Thaws, vec![freeze.as_bytes().into(), at.unix_millis().into()]);
             }
             Write::Mark { topic, name } => {
                 let now = at.unix_millis();
@@ -248,19 +234,15 @@ impl Batch {
         else {
             return;
         };
-        self.update("UPDATE attempts SET signatures = ")
-            .bind(signatures_bytes(signatures))
-            .push(", signed = ")
-            .bind(transaction.bytes.clone())
-            .push(", txid = ")
-            .bind(transaction.txid.as_str())
-            .push(", recorded_at = ")
-            .bind(at.unix_millis())
-            .push(" WHERE number = ")
-            .bind(i64::from(*number))
-            .push(" AND request = ")
-            .bind(request.as_bytes())
-            .end();
+        let values = vec![
+            request.as_bytes().into(),
+            i64::from(*number).into(),
+            signatures_bytes(signatures).into(),
+            transaction.bytes.clone().into(),
+            transaction.txid.as_str().into(),
+            at.unix_millis().into(),
+        ];
+        self.change(Change::Signed, values);
     }
 
     fn bundle(&mut self, write: &Write, at: Timestamp) -> Result<(), StepError> {

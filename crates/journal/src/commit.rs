@@ -46,7 +46,7 @@ struct EntryRow {
     leaf: Vec<u8>,
 }
 
-/// What the proposals of a group have decided so far. The ledger is already written, the log is not.
+/// What the proposals of a group have decided so far.
 pub(crate) struct Draft {
     head: Head,
     encoder: Encoder,
@@ -128,8 +128,13 @@ impl Draft {
         Ok(())
     }
 
-    /// Writes log, chain and checkpoint. The caller commits and then has the new head.
-    pub(crate) async fn seal(self, link: &mut Link<'_>, signer: &dyn CheckpointSigner) -> Result<Head, StepError> {
+    /// Writes what the proposals left to be written, log, chain and checkpoint. The caller commits and then has the new head.
+    pub(crate) async fn seal(
+        self,
+        link: &mut Link<'_>,
+        mut batch: Batch,
+        signer: &dyn CheckpointSigner,
+    ) -> Result<Head, StepError> {
         let parts = CommitParts {
             number: self.head.number.checked_add(1).ok_or(BadValue("commit number"))?,
             at: self.head.at,
@@ -139,7 +144,6 @@ impl Draft {
             log_root: *self.head.log.root().hash().as_bytes(),
         };
         let checkpoint = sign_checkpoint(&self.head.log, parts.at, signer)?;
-        let mut batch = Batch::default();
         let row = |entry: &EntryRow| {
             vec![
                 entry.position.into(),
@@ -155,7 +159,7 @@ impl Draft {
         let row = |(request, position): &(RequestDigest, i64)| vec![request.as_bytes().into(), (*position).into()];
         batch.insert(Table::LogSubjects, self.subjects.iter().map(row));
         push_commit(&mut batch, &parts, &checkpoint)?;
-        batch.execute(link, self.entries.len() <= CACHED_ENTRIES).await?;
+        batch.execute(link).await?;
         Ok(Head {
             number: parts.number,
             hash: parts.hash(),
@@ -164,9 +168,6 @@ impl Draft {
         })
     }
 }
-
-/// Groups of this many entries or fewer are common enough to keep their prepared statements.
-const CACHED_ENTRIES: usize = 8;
 
 fn node_row(node: &Node) -> Result<(i64, i64, Vec<u8>), BadValue> {
     let position = to_sql(node.id.index)?;

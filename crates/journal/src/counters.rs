@@ -15,7 +15,7 @@ use crate::{
     error::StepError,
     records::column32,
     sql::{Link, Row, Sql},
-    table::Table,
+    table::{Change, Table},
     usage::attempt_number,
 };
 
@@ -291,22 +291,17 @@ impl Ledger {
             } => self.spend(batch, (*request, *number), (facts, charges), at),
             Write::Aged { request, number } => {
                 self.advance((*request, *number), Stage::Aged(at))?;
-                push_stage(batch, "UPDATE spends SET aged_at = ", (*request, *number), at);
+                push_stage(batch, Change::Aged, (*request, *number), at);
                 Ok(())
             }
             Write::Failed { request, number } => {
                 self.advance((*request, *number), Stage::Failed(at))?;
-                push_stage(
-                    batch,
-                    "UPDATE spends SET failed = 1, aged_at = ",
-                    (*request, *number),
-                    at,
-                );
+                push_stage(batch, Change::Failed, (*request, *number), at);
                 Ok(())
             }
             Write::Released { request, number } => {
                 self.advance((*request, *number), Stage::Released)?;
-                push_stage(batch, "UPDATE spends SET released_at = ", (*request, *number), at);
+                push_stage(batch, Change::Released, (*request, *number), at);
                 Ok(())
             }
             Write::Statement { .. }
@@ -424,15 +419,13 @@ pub(crate) fn push_entries(batch: &mut Batch, entries: impl Iterator<Item = (Cou
     batch.insert(Table::CounterEntries, entries.map(row));
 }
 
-fn push_stage(batch: &mut Batch, update: &str, (request, number): AttemptKey, at: Timestamp) {
-    batch
-        .update(update)
-        .bind(at.unix_millis())
-        .push(" WHERE number = ")
-        .bind(i64::from(number))
-        .push(" AND request = ")
-        .bind(request.as_bytes())
-        .end();
+fn push_stage(batch: &mut Batch, change: Change, (request, number): AttemptKey, at: Timestamp) {
+    let values = vec![
+        request.as_bytes().into(),
+        i64::from(number).into(),
+        at.unix_millis().into(),
+    ];
+    batch.change(change, values);
 }
 
 fn is_final((request, number): AttemptKey) -> StepError {

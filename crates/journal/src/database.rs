@@ -16,13 +16,17 @@ use crate::sql::{Link, Sql};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The shapes of our statements vary with how many rows they have.
 const CACHED_STATEMENTS: usize = 512;
+/// After how many pages (of 4 KiB) SQLite moves its write-ahead log into the database: random keys touch the same pages again
+/// and again, and this is how often each of them is written there.
+const WAL_PAGES: &str = "8000";
 /// Readers run beside the writer; more than the disk serves at once only wait elsewhere.
 const READERS: u32 = 4;
 /// How PostgreSQL is to behave, whatever its configuration says: a commit is on the disk before it is answered; who waits
 /// for the lock gives up as with SQLite; a signer that hangs inside its transaction does not stop the others for ever.
-const SESSION: [(&str, &str); 5] = [
+const SESSION: [(&str, &str); 6] = [
     ("synchronous_commit", "on"),
     ("default_transaction_isolation", "read committed"),
+    ("plan_cache_mode", "force_generic_plan"),
     ("lock_timeout", "5s"),
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "30s"),
@@ -141,6 +145,8 @@ impl Connection {
                 let connection = sqlite_options(path)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
+                    .pragma("temp_store", "MEMORY")
+                    .pragma("wal_autocheckpoint", WAL_PAGES)
                     .connect()
                     .await?;
                 Ok(Self::Sqlite(connection))

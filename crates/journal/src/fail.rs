@@ -5,9 +5,9 @@
 pub(crate) enum Step {
     /// The lock is held, nothing was written.
     Begun,
-    /// The proposals' writes are in the transaction.
-    Applied,
-    /// Log and commit row are in the transaction.
+    /// The proposals are decided; some of their writes are in the transaction.
+    Decided,
+    /// All writes, log and commit row are in the transaction.
     Sealed,
     /// The transaction is durable, the anchor is not.
     Committed,

@@ -9,6 +9,7 @@ use countersign_types::{BundleDigest, GenesisHash, Timestamp};
 use crate::{
     Database, JournalConfig, OpenError,
     anchor::{Anchor, sync_directory},
+    batch::Batch,
     chain::{CommitParts, NO_PREVIOUS},
     codec::{from_sql, to_sql},
     commit::{Draft, Head},
@@ -153,7 +154,9 @@ async fn write_genesis(link: &mut Link<'_>, config: &JournalConfig, first_entry:
     };
     crate::apply::refuse_unwritable(std::slice::from_ref(&entry), &[])?;
     draft.append(&[entry], &[])?;
-    draft.seal(link, config.checkpoint_signer.as_ref()).await
+    draft
+        .seal(link, Batch::default(), config.checkpoint_signer.as_ref())
+        .await
 }
 
 /// Names the head in the anchor file.

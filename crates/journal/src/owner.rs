@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     JournalConfig, OpenError,
     apply::refuse_unwritable,
+    batch::Batch,
     codec::{bytes32, from_sql},
     commit::{Draft, Head},
     database::Connection,
@@ -47,6 +48,36 @@ pub(crate) enum Message {
 pub(crate) struct Job {
     pub(crate) proposal: Proposal,
     pub(crate) answer: oneshot::Sender<Result<Outcome, JournalError>>,
+}
+
+/// What was waiting.
+#[derive(Default)]
+struct Gathered {
+    jobs: Vec<Job>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl Gathered {
+    fn add(&mut self, message: Message) {
+        match message {
+            Message::Propose(job) => self.jobs.push(*job),
+            Message::Close(done) => self.closing = Some(done),
+        }
+    }
+}
+
+/// What waits behind the first message, and it.
+async fn gather(first: Message, queue: &mut mpsc::Receiver<Message>, max_group: usize) -> Gathered {
+    let mut gathered = Gathered::default();
+    gathered.add(first);
+    // Whoever the last group was answered to runs first: what they propose now belongs to this group, not to the one behind it.
+    tokio::task::yield_now().await;
+    while gathered.jobs.len() < max_group
+        && let Ok(message) = queue.try_recv()
+    {
+        gathered.add(message);
+    }
+    gathered
 }
 
 /// The writer.
@@ -86,20 +117,14 @@ impl Owner {
         let max_group = usize::try_from(self.config.limits.max_group.get()).unwrap_or(usize::MAX);
         let mut next_checkpoint = self.next_checkpoint();
         loop {
-            let mut messages = Vec::new();
-            let mut closing = None;
-            let mut jobs = Vec::new();
-            let received = tokio::time::timeout_at(next_checkpoint, queue.recv_many(&mut messages, max_group)).await;
-            // Zero: every sender is gone. An error: nobody came in time, and the group is empty.
-            if received == Ok(0) {
-                break;
-            }
-            for message in messages {
-                match message {
-                    Message::Propose(job) => jobs.push(*job),
-                    Message::Close(done) => closing = Some(done),
-                }
-            }
+            // Cancelled, `recv` has taken nothing out of the queue.
+            let Gathered { jobs, closing } = match tokio::time::timeout_at(next_checkpoint, queue.recv()).await {
+                Ok(Some(first)) => gather(first, &mut queue, max_group).await,
+                // Every sender is gone.
+                Ok(None) => break,
+                // Nobody came in time.
+                Err(_) => Gathered::default(),
+            };
             let commits_before = self.head.number;
             // An empty group is an idle minute's checkpoint.
             if (closing.is_none() || !jobs.is_empty()) && self.decide_group(jobs).await.is_err() {
@@ -212,14 +237,9 @@ impl Owner {
                 }
             }
         }
-        let written = match self.connection.as_mut() {
-            Some(connection) => pending.write(&mut connection.link()).await,
-            None => Err(not_connected()),
-        };
-        self.keep(written).await?;
-        self.reach(Step::Applied)?;
+        self.reach(Step::Decided)?;
         if is_changed {
-            self.commit(draft).await?;
+            self.commit(draft, pending.take()).await?;
             self.shared.count_commit(jobs.len());
         } else {
             self.roll_back().await;
@@ -287,10 +307,10 @@ impl Owner {
         Ok((verdict.reply, now, true))
     }
 
-    async fn commit(&mut self, draft: Draft) -> Result<(), GroupError> {
+    async fn commit(&mut self, draft: Draft, batch: Batch) -> Result<(), GroupError> {
         let signer = Arc::clone(&self.config.checkpoint_signer);
         let sealed = match self.connection.as_mut() {
-            Some(connection) => draft.seal(&mut connection.link(), signer.as_ref()).await,
+            Some(connection) => draft.seal(&mut connection.link(), batch, signer.as_ref()).await,
             None => Err(not_connected()),
         };
         let next = self.keep(sealed).await?;

@@ -14,7 +14,7 @@ use countersign_types::{
 
 use crate::{backfill, batch::Batch, codec::account_nonce, counters::Ledger, error::StepError, sql::Link};
 
-/// More than this does not wait: PostgreSQL gets it as one text, with two digits for every byte.
+/// More than this does not wait: it is in memory twice when it goes.
 const MAX_WAITING_BYTES: usize = 4 << 20;
 
 /// Something that one proposal writes and another could read or write.
@@ -41,7 +41,6 @@ pub(crate) struct Pending {
     at: Timestamp,
     batch: Batch,
     things: BTreeSet<Thing>,
-    proposals: usize,
     ledger: Ledger,
 }
 
@@ -52,7 +51,6 @@ impl Pending {
             at,
             batch: Batch::default(),
             things: BTreeSet::new(),
-            proposals: 0,
             ledger: Ledger::default(),
         }
     }
@@ -88,7 +86,6 @@ impl Pending {
         self.ledger.apply(link, &mut batch, writes, self.at).await?;
         self.batch.append(batch);
         self.things.extend(things);
-        self.proposals = self.proposals.saturating_add(1);
         if self.batch.bytes() > MAX_WAITING_BYTES {
             self.write(link).await?;
         }
@@ -109,16 +106,20 @@ impl Pending {
         let mut ledger = Ledger::default();
         ledger.apply(link, &mut batch, writes, self.at).await?;
         ledger.push(&mut batch, self.at);
-        batch.execute(link, true).await
+        batch.execute(link).await
     }
 
     /// Writes everything that waits.
-    pub(crate) async fn write(&mut self, link: &mut Link<'_>) -> Result<(), StepError> {
+    async fn write(&mut self, link: &mut Link<'_>) -> Result<(), StepError> {
         self.things.clear();
-        let is_alone = std::mem::take(&mut self.proposals) <= 1;
+        self.take().execute(link).await
+    }
+
+    /// Everything that waits, for the caller to write.
+    pub(crate) fn take(&mut self) -> Batch {
         let mut batch = std::mem::take(&mut self.batch);
         self.ledger.push(&mut batch, self.at);
-        batch.execute(link, is_alone).await
+        batch
     }
 }
 

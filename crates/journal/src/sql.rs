@@ -1,12 +1,11 @@
 //! SQL that is written once and understood by both databases: statements with `?` for every value, and rows that are read
 //! by column name. What differs (connecting, locking, the schema, the names of errors) is not here.
 //!
-//! SQLite gets all statements in one call, because each call costs more than what a statement does. PostgreSQL prepares one
-//! reading statement at a time; what a proposal writes goes there as one text, in which a value is hexadecimal digits.
+//! Both prepare statements and keep them, so there must be few texts. SQLite gets all statements in one call, because each
+//! call costs more than what a statement does; PostgreSQL gets one at a time.
 
 use std::fmt;
 
-use data_encoding::HEXLOWER;
 use sqlx::{
     Arguments as _, AssertSqlSafe, Error, PgConnection, Row as _, SqliteConnection,
     postgres::{PgArguments, PgRow},
@@ -28,22 +27,6 @@ impl Value {
             Self::Number(_) | Self::Bytes(None) | Self::Text(None) => 8,
             Self::Bytes(Some(bytes)) => bytes.len(),
             Self::Text(Some(text)) => text.len(),
-        }
-    }
-
-    /// For PostgreSQL. Nothing of the value is in it but digits, so no value can end it or become anything else, whatever
-    /// the server's rules for quoting are.
-    fn literal(&self) -> String {
-        match self {
-            Self::Number(Some(number)) => format!("CAST('{number}' AS BIGINT)"),
-            Self::Bytes(Some(bytes)) => format!("decode('{}', 'hex')", HEXLOWER.encode(bytes)),
-            Self::Text(Some(text)) => {
-                let digits = HEXLOWER.encode(text.as_bytes());
-                format!("convert_from(decode('{digits}', 'hex'), 'UTF8')")
-            }
-            Self::Number(None) => "CAST(NULL AS BIGINT)".to_owned(),
-            Self::Bytes(None) => "CAST(NULL AS BYTEA)".to_owned(),
-            Self::Text(None) => "CAST(NULL AS TEXT)".to_owned(),
         }
     }
 }
@@ -88,6 +71,112 @@ pub(crate) struct Sql {
     is_uncached: bool,
 }
 
+/// A statement over rows: its text before them, and behind them.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) before: String,
+    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) behind: String,
+}
+
+impl Given {
+    /// The rows as values of the text, and rows of nulls up to the next power of two: a handful of texts for any number of rows.
+    fn for_sqlite(self, text: &mut String, arguments: &mut SqliteArguments) -> Result<(), Error> {
+        let width = self.rows.first().map_or(0, Vec::len);
+        let row = format!("({})", vec!["?"; width].join(", "));
+        let height = self.rows.len().next_power_of_two();
+        text.push_str(&self.before);
+        text.push_str(&format!("(VALUES {}) AS given", vec![row; height].join(", ")));
+        text.push_str(&self.behind);
+        text.push_str("; ");
+        let nulls = height.saturating_sub(self.rows.len()).saturating_mul(width);
+        for value in self.rows.into_iter().flatten() {
+            add_sqlite(arguments, value)?;
+        }
+        for _ in 0..nulls {
+            add_sqlite(arguments, Value::Number(None))?;
+        }
+        Ok(())
+    }
+
+    /// The columns of the rows as arrays: one text for any number of rows.
+    fn for_postgres(self) -> Result<(String, PgArguments), Error> {
+        let mut columns: Vec<Column> = Vec::new();
+        for row in self.rows {
+            if columns.is_empty() {
+                columns = row.iter().map(Column::of).collect();
+            }
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value)?;
+            }
+        }
+        let mut arguments = PgArguments::default();
+        let (mut arrays, mut names) = (Vec::new(), Vec::new());
+        for (number, column) in (1..).zip(columns) {
+            arrays.push(format!("${number}::{}", column.kind()));
+            names.push(format!("column{number}"));
+            column.add(&mut arguments)?;
+        }
+        let given = format!("unnest({}) AS given ({})", arrays.join(", "), names.join(", "));
+        Ok((format!("{}{given}{}", self.before, self.behind), arguments))
+    }
+}
+
+/// One column of rows.
+enum Column {
+    Numbers(Vec<Option<i64>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Texts(Vec<Option<String>>),
+}
+
+impl Column {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Number(_) => Self::Numbers(Vec::new()),
+            Value::Bytes(_) => Self::Bytes(Vec::new()),
+            Value::Text(_) => Self::Texts(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), Error> {
+        match (self, value) {
+            (Self::Numbers(all), Value::Number(number)) => all.push(number),
+            (Self::Bytes(all), Value::Bytes(bytes)) => all.push(bytes),
+            (Self::Texts(all), Value::Text(text)) => all.push(text),
+            (Self::Numbers(_) | Self::Bytes(_) | Self::Texts(_), _) => {
+                return Err(Error::Encode("a column has values of two types".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Numbers(_) => "BIGINT[]",
+            Self::Bytes(_) => "BYTEA[]",
+            Self::Texts(_) => "TEXT[]",
+        }
+    }
+
+    fn add(self, arguments: &mut PgArguments) -> Result<(), Error> {
+        match self {
+            Self::Numbers(all) => arguments.add(all),
+            Self::Bytes(all) => arguments.add(all),
+            Self::Texts(all) => arguments.add(all),
+        }
+        .map_err(Error::Encode)
+    }
+}
+
+fn add_sqlite(arguments: &mut SqliteArguments, value: Value) -> Result<(), Error> {
+    match value {
+        Value::Number(number) => arguments.add(number),
+        Value::Bytes(bytes) => arguments.add(bytes),
+        Value::Text(text) => arguments.add(text),
+    }
+    .map_err(Error::Encode)
+}
+
 impl Sql {
     pub(crate) fn new(text: &str) -> Self {
         let mut sql = Self::default();
@@ -127,13 +216,6 @@ impl Sql {
         self
     }
 
-    /// What the other one runs comes after it.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.end();
-        other.end();
-        self.done.append(&mut other.done);
-    }
-
     /// Shapes that depend on how many rows there are would crowd the statements out that come again and again.
     pub(crate) fn uncached(&mut self) {
         self.is_uncached = true;
@@ -157,12 +239,7 @@ impl Sql {
             text.push_str(&statement.text);
             text.push_str("; ");
             for value in statement.values {
-                let added = match value {
-                    Value::Number(number) => arguments.add(number),
-                    Value::Bytes(bytes) => arguments.add(bytes),
-                    Value::Text(text) => arguments.add(text),
-                };
-                added.map_err(Error::Encode)?;
+                add_sqlite(&mut arguments, value)?;
             }
         }
         Ok((text, arguments))
@@ -170,20 +247,6 @@ impl Sql {
 }
 
 impl Statement {
-    /// With its values in the text.
-    fn written_out(&self) -> String {
-        let mut text = String::new();
-        let mut values = self.values.iter();
-        for (number, piece) in self.text.split('?').enumerate() {
-            if number > 0 {
-                text.push_str(&values.next().map(Value::literal).unwrap_or_default());
-            }
-            text.push_str(piece);
-        }
-        text.push_str("; ");
-        text
-    }
-
     fn for_postgres(self) -> Result<(String, PgArguments), Error> {
         let mut arguments = PgArguments::default();
         for value in self.values {
@@ -250,19 +313,30 @@ impl Link<'_> {
         Ok(self.rows(sql).await?.into_iter().next())
     }
 
-    /// Runs the statements and counts the rows that they changed.
-    pub(crate) async fn execute(&mut self, sql: Sql) -> Result<u64, Error> {
+    /// Runs the statements.
+    pub(crate) async fn execute(&mut self, sql: Sql) -> Result<(), Error> {
+        self.rows(sql).await.map(drop)
+    }
+
+    /// Runs statements over rows and counts the rows that they changed.
+    pub(crate) async fn put(&mut self, all: Vec<Given>) -> Result<u64, Error> {
         match self {
             Self::Sqlite(connection) => {
-                let is_cached = !sql.is_uncached;
-                let (text, arguments) = sql.for_sqlite()?;
-                let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_cached);
+                let (mut text, mut arguments) = (String::new(), SqliteArguments::default());
+                for given in all {
+                    given.for_sqlite(&mut text, &mut arguments)?;
+                }
+                let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                 Ok(query.execute(&mut **connection).await?.rows_affected())
             }
             Self::Postgres(connection) => {
-                let text: String = sql.into_statements().iter().map(Statement::written_out).collect();
-                let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await?;
-                Ok(done.rows_affected())
+                let mut changed = 0_u64;
+                for given in all {
+                    let (text, arguments) = given.for_postgres()?;
+                    let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+                    changed = changed.saturating_add(query.execute(&mut **connection).await?.rows_affected());
+                }
+                Ok(changed)
             }
         }
     }
@@ -328,25 +402,41 @@ mod tests {
         assert_eq!(numbered("nothing"), "nothing");
     }
 
+    fn given(rows: usize) -> Given {
+        Given {
+            before: "INSERT INTO t SELECT * FROM ".to_owned(),
+            rows: vec![vec![1.into(), "x".into()]; rows],
+            behind: " WHERE column1 IS NOT NULL".to_owned(),
+        }
+    }
+
     #[test]
-    fn a_value_in_a_text_is_digits() {
-        let hostile = "'); DROP TABLE commits; -- \\?$1";
-        let mut sql = Sql::new("VALUES ");
-        sql.list([
-            Value::from(hostile),
-            Value::from(-5),
-            Value::from(vec![0x27]),
-            Value::Text(None),
-        ]);
-        let text = sql.into_statements()[0].written_out();
-        let digits = HEXLOWER.encode(hostile.as_bytes());
-        assert_eq!(
-            text,
-            format!(
-                "VALUES (convert_from(decode('{digits}', 'hex'), 'UTF8'), CAST('-5' AS BIGINT), decode('27', 'hex'), \
-                 CAST(NULL AS TEXT)); "
-            )
+    fn few_texts_do_for_any_number_of_rows() {
+        let sqlite: std::collections::BTreeSet<String> = (1..=16)
+            .map(|rows| {
+                let mut text = String::new();
+                given(rows)
+                    .for_sqlite(&mut text, &mut SqliteArguments::default())
+                    .unwrap();
+                text
+            })
+            .collect();
+        assert_eq!(sqlite.len(), 5, "1, 2, 4, 8 and 16 rows");
+        assert!(
+            sqlite.contains("INSERT INTO t SELECT * FROM (VALUES (?, ?), (?, ?)) AS given WHERE column1 IS NOT NULL; ")
         );
+        let postgres: std::collections::BTreeSet<String> =
+            (1..=16).map(|rows| given(rows).for_postgres().unwrap().0).collect();
+        let text = "INSERT INTO t SELECT * FROM unnest($1::BIGINT[], $2::TEXT[]) AS given (column1, column2) \
+                    WHERE column1 IS NOT NULL";
+        assert_eq!(Vec::from_iter(postgres), [text]);
+    }
+
+    #[test]
+    fn a_column_has_one_type() {
+        let mut given = given(2);
+        given.rows[1][0] = Value::Text(None);
+        assert!(matches!(given.for_postgres(), Err(Error::Encode(_))));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The tables that a commit adds to. Their order is the one in which rows are inserted: each after those that it refers to.
+//! What a commit writes: the tables that it adds to and the changes that it makes. Their order is the one in which they are
+//! written: each table after those that it refers to, and changes last.
 
 /// A table, with the columns of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,96 +54,171 @@ pub(crate) enum Table {
     Commits,
 }
 
-impl Table {
-    /// The text before the rows, and the one behind them: what becomes of a row that is there already.
-    pub(crate) fn insert(self) -> (&'static str, &'static str) {
+/// A change of rows that are there, with its values; the row's key comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// request, ended_at, ended_by
+    Ended,
+    /// request, last_decision
+    Decided,
+    /// request, number, signatures, signed, txid, recorded_at
+    Signed,
+    /// id, thaws_at
+    Thaws,
+    /// request, number, aged_at
+    Aged,
+    /// request, number, aged_at
+    Failed,
+    /// request, number, released_at
+    Released,
+}
+
+/// What one statement writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    Into(Table),
+    By(Change),
+}
+
+impl Target {
+    /// The text before the rows, and the one behind them. The rows come between them as `given`, with the columns `column1`,
+    /// `column2`, …; a row whose first column is null is none.
+    pub(crate) fn text(self) -> (String, String) {
         match self {
-            Self::Statements => (
-                "INSERT INTO statements (digest, signer, nonce, envelope, first_seen_at) VALUES ",
-                "",
-            ),
             // A statement that is not journaled gives no row, and one row is missed.
-            Self::StatementSubjects => (
-                "INSERT INTO statement_subjects (request, seq) SELECT column1, seq FROM (VALUES ",
-                ") AS named JOIN statements ON digest = column2",
+            Self::Into(table @ Table::StatementSubjects) => (
+                format!("INSERT INTO {} SELECT column1, seq FROM ", table.columns().0),
+                " JOIN statements ON digest = column2".to_owned(),
             ),
-            Self::Bundles => ("INSERT INTO bundles (version, digest, activated_at) VALUES ", ""),
-            Self::BundleFiles => ("INSERT INTO bundle_files (version, path, bytes) VALUES ", ""),
-            Self::BundleStatements => (
-                "INSERT INTO bundle_statements (version, position, statement) VALUES ",
-                "",
+            Self::Into(table) => {
+                let (columns, conflict) = table.columns();
+                (
+                    format!("INSERT INTO {columns} SELECT * FROM "),
+                    format!(" WHERE column1 IS NOT NULL {conflict}"),
+                )
+            }
+            Self::By(change) => {
+                let (update, key) = change.update();
+                (format!("{update} FROM "), format!(" WHERE {key}"))
+            }
+        }
+    }
+}
+
+impl Change {
+    fn update(self) -> (&'static str, &'static str) {
+        match self {
+            // Assignments read the row as it was: the first end stays.
+            Self::Ended => (
+                "UPDATE withdrawals SET ended_at = coalesce(ended_at, column2), ended_by = coalesce(ended_by, column3)",
+                "request = column1",
             ),
+            Self::Decided => (
+                "UPDATE withdrawals SET decisions = decisions + 1, last_decision = column2",
+                "request = column1",
+            ),
+            Self::Signed => (
+                "UPDATE attempts SET signatures = column3, signed = column4, txid = column5, recorded_at = column6",
+                "request = column1 AND number = column2",
+            ),
+            // The trigger refuses to set it twice.
+            Self::Thaws => ("UPDATE freezes SET thaws_at = column2", "id = column1"),
+            Self::Aged => (
+                "UPDATE spends SET aged_at = column3",
+                "request = column1 AND number = column2",
+            ),
+            Self::Failed => (
+                "UPDATE spends SET failed = 1, aged_at = column3",
+                "request = column1 AND number = column2",
+            ),
+            Self::Released => (
+                "UPDATE spends SET released_at = column3",
+                "request = column1 AND number = column2",
+            ),
+        }
+    }
+}
+
+impl Table {
+    /// Its columns, and what becomes of a row that is there already.
+    fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Statements => ("statements (digest, signer, nonce, envelope, first_seen_at)", ""),
+            Self::StatementSubjects => ("statement_subjects (request, seq)", ""),
+            Self::Bundles => ("bundles (version, digest, activated_at)", ""),
+            Self::BundleFiles => ("bundle_files (version, path, bytes)", ""),
+            Self::BundleStatements => ("bundle_statements (version, position, statement)", ""),
             Self::Withdrawals => (
-                "INSERT INTO withdrawals (request, statement, tenant, reference, bundle, first_seen_at) VALUES ",
+                "withdrawals (request, statement, tenant, reference, bundle, first_seen_at)",
                 "",
             ),
             // The triggers refuse a renewal that changes the transaction or that comes after its signatures.
             Self::Attempts => (
-                "INSERT INTO attempts (request, number, transaction_digest, unsigned, conflict_keys, fee_max, \
-                 authorization_id, authorized_at, sign_by) VALUES ",
-                " ON CONFLICT (request, number) DO UPDATE SET transaction_digest = excluded.transaction_digest, \
+                "attempts (request, number, transaction_digest, unsigned, conflict_keys, fee_max, \
+                 authorization_id, authorized_at, sign_by)",
+                "ON CONFLICT (request, number) DO UPDATE SET transaction_digest = excluded.transaction_digest, \
                  unsigned = excluded.unsigned, conflict_keys = excluded.conflict_keys, fee_max = excluded.fee_max, \
                  authorization_id = excluded.authorization_id, authorized_at = excluded.authorized_at, \
                  sign_by = excluded.sign_by",
             ),
             // A lineage claims its payments and its anchor again with every attempt; the triggers refuse another owner.
             Self::Payments => (
-                "INSERT INTO payments (tenant, reference, request) VALUES ",
-                " ON CONFLICT (tenant, reference) DO UPDATE SET request = excluded.request",
+                "payments (tenant, reference, request)",
+                "ON CONFLICT (tenant, reference) DO UPDATE SET request = excluded.request",
             ),
             Self::ConflictClaims => (
-                "INSERT INTO conflict_claims (key, request, account, nonce) VALUES ",
-                " ON CONFLICT (key) DO UPDATE SET request = excluded.request",
+                "conflict_claims (key, request, account, nonce)",
+                "ON CONFLICT (key) DO UPDATE SET request = excluded.request",
             ),
             Self::Spends => (
-                "INSERT INTO spends (request, number, facts, charged_at) VALUES ",
-                " ON CONFLICT (request, number) DO UPDATE SET facts = excluded.facts",
+                "spends (request, number, facts, charged_at)",
+                "ON CONFLICT (request, number) DO UPDATE SET facts = excluded.facts",
             ),
             // From here on the triggers refuse to go back.
             Self::Charges => (
-                "INSERT INTO charges (request, counter, number, amount) VALUES ",
-                " ON CONFLICT (request, counter, number) DO UPDATE SET amount = excluded.amount",
+                "charges (request, counter, number, amount)",
+                "ON CONFLICT (request, counter, number) DO UPDATE SET amount = excluded.amount",
             ),
             Self::Counters => (
-                "INSERT INTO counters (counter, cum, pend) VALUES ",
-                " ON CONFLICT (counter) DO UPDATE SET cum = excluded.cum, pend = excluded.pend",
+                "counters (counter, cum, pend)",
+                "ON CONFLICT (counter) DO UPDATE SET cum = excluded.cum, pend = excluded.pend",
             ),
             Self::CounterEntries => (
-                "INSERT INTO counter_entries (counter, at, cum_after) VALUES ",
-                " ON CONFLICT (counter, at) DO UPDATE SET cum_after = excluded.cum_after",
+                "counter_entries (counter, at, cum_after)",
+                "ON CONFLICT (counter, at) DO UPDATE SET cum_after = excluded.cum_after",
             ),
             Self::ObserverSequences => (
-                "INSERT INTO observer_sequences (observer, network, sequence) VALUES ",
-                " ON CONFLICT (observer, network) DO UPDATE SET sequence = excluded.sequence",
+                "observer_sequences (observer, network, sequence)",
+                "ON CONFLICT (observer, network) DO UPDATE SET sequence = excluded.sequence",
             ),
             Self::LastWords => (
-                "INSERT INTO last_words (service, matter, sequence, since) VALUES ",
-                " ON CONFLICT (service, matter) DO UPDATE SET sequence = excluded.sequence, since = excluded.since",
+                "last_words (service, matter, sequence, since)",
+                "ON CONFLICT (service, matter) DO UPDATE SET sequence = excluded.sequence, since = excluded.since",
             ),
             Self::PaidDestinations => (
-                "INSERT INTO paid_destinations (destination, request) VALUES ",
-                " ON CONFLICT (destination) DO UPDATE SET is_shared = CASE \
+                "paid_destinations (destination, request)",
+                "ON CONFLICT (destination) DO UPDATE SET is_shared = CASE \
                  WHEN paid_destinations.request = excluded.request THEN paid_destinations.is_shared ELSE 1 END",
             ),
             Self::BegunLists => (
-                "INSERT INTO begun_lists (list, since) VALUES ",
-                " ON CONFLICT (list) DO UPDATE SET since = excluded.since",
+                "begun_lists (list, since)",
+                "ON CONFLICT (list) DO UPDATE SET since = excluded.since",
             ),
             Self::ListedDestinations => (
-                "INSERT INTO listed_destinations (destination, since) VALUES ",
-                " ON CONFLICT (destination) DO UPDATE SET since = CASE \
+                "listed_destinations (destination, since)",
+                "ON CONFLICT (destination) DO UPDATE SET since = CASE \
                  WHEN listed_destinations.since > excluded.since THEN listed_destinations.since ELSE excluded.since END",
             ),
-            Self::Freezes => ("INSERT INTO freezes (id, scope, cause, since) VALUES ", ""),
+            Self::Freezes => ("freezes (id, scope, cause, since)", ""),
             Self::Marks => (
-                "INSERT INTO marks (topic, name, made_at, last_at) VALUES ",
-                " ON CONFLICT (topic, name) DO UPDATE SET last_at = excluded.last_at",
+                "marks (topic, name, made_at, last_at)",
+                "ON CONFLICT (topic, name) DO UPDATE SET last_at = excluded.last_at",
             ),
-            Self::LogEntries => ("INSERT INTO log_entries (position, bytes, leaf) VALUES ", ""),
-            Self::LogNodes => ("INSERT INTO log_nodes (level, position, hash) VALUES ", ""),
-            Self::LogSubjects => ("INSERT INTO log_subjects (request, position) VALUES ", ""),
+            Self::LogEntries => ("log_entries (position, bytes, leaf)", ""),
+            Self::LogNodes => ("log_nodes (level, position, hash)", ""),
+            Self::LogSubjects => ("log_subjects (request, position)", ""),
             Self::Commits => (
-                "INSERT INTO commits (number, at, previous, content, log_size, log_root, checkpoint, hash) VALUES ",
+                "commits (number, at, previous, content, log_size, log_root, checkpoint, hash)",
                 "",
             ),
         }

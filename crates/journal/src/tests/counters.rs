@@ -83,7 +83,7 @@ fn pause() -> impl Strategy<Value = i64> {
 fn crash() -> impl Strategy<Value = Option<(Step, bool)>> {
     let steps = [
         (Step::Begun, false),
-        (Step::Applied, false),
+        (Step::Decided, false),
         (Step::Sealed, false),
         (Step::Committed, true),
         (Step::Anchored, true),

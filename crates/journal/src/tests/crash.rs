@@ -19,7 +19,7 @@ async fn has(journal: &SqlJournal, text: &str) -> bool {
 async fn a_crash_between_any_two_steps_loses_nothing_that_was_acknowledged() {
     let steps = [
         (Step::Begun, false),
-        (Step::Applied, false),
+        (Step::Decided, false),
         (Step::Sealed, false),
         (Step::Committed, true),
         (Step::Anchored, true),
