@@ -11,10 +11,9 @@ use crate::{
     charged::{Aging, Charged, Stage},
     counters::{AttemptKey, Sums, push_entries, push_sums},
     error::StepError,
-    records::column32,
+    records::{attempt_number, column32},
     sql::{Link, Row, Sql, Value},
     table::Table,
-    usage::attempt_number,
 };
 
 /// Values of one lookup.

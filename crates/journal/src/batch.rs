@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::StepError,
-    sql::{Given, Link, Value},
+    sql::{Link, Sql, Value},
     table::{Change, Table, Target},
 };
 
@@ -70,38 +70,30 @@ impl Batch {
             return Ok(());
         }
         let expected = self.count;
-        let changed = link.put(self.into_given()).await?;
+        let changed = link.execute(self.into_sql()).await?;
         if changed != expected {
             return Err(StepError::WrongRowCount { changed, expected });
         }
         Ok(())
     }
 
-    fn into_given(self) -> Vec<Given> {
-        let mut all = Vec::new();
+    fn into_sql(self) -> Sql {
+        let mut sql = Sql::default();
         for (target, rows) in self.rows {
             let (before, behind) = target.text();
             let mut rows = rows.into_iter().peekable();
             while rows.peek().is_some() {
-                all.push(Given {
-                    before: before.clone(),
-                    rows: rows.by_ref().take(MAX_ROWS).collect(),
-                    behind: behind.clone(),
-                });
+                let some = rows.by_ref().take(MAX_ROWS).collect();
+                sql.push(&before).given(some).push(&behind).end();
             }
         }
-        all
+        sql
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shape(batch: Batch) -> Vec<(String, usize)> {
-        let given = batch.into_given().into_iter();
-        given.map(|given| (given.before, given.rows.len())).collect()
-    }
 
     #[test]
     fn rows_of_a_kind_go_together_and_changes_come_last() {
@@ -115,15 +107,18 @@ mod tests {
         second.change(Change::Decided, vec![4.into()]);
         first.append(second);
         assert_eq!(first.count, 6);
+        let texts = first.into_sql().texts();
+        let tables: Vec<&str> = texts.iter().map(|text| text.split(" FROM ").next().unwrap()).collect();
         assert_eq!(
-            shape(first),
+            tables,
             [
-                (Target::Into(Table::LogEntries).text().0, 1),
-                (Target::Into(Table::LogSubjects).text().0, 2),
-                (Target::By(Change::Ended).text().0, 1),
-                (Target::By(Change::Decided).text().0, 2),
+                "INSERT INTO log_entries (position, bytes, leaf) SELECT *",
+                "INSERT INTO log_subjects (request, position) SELECT *",
+                "UPDATE withdrawals SET ended_at = coalesce(ended_at, column2), ended_by = coalesce(ended_by, column3)",
+                "UPDATE withdrawals SET decisions = decisions + 1, last_decision = column2",
             ]
         );
+        assert_eq!(texts[1].matches("(?)").count(), 2);
     }
 
     #[test]
@@ -132,7 +127,6 @@ mod tests {
         batch.insert(Table::LogSubjects, (0..2_049).map(|n| vec![n.into()]));
         batch.insert_once(Table::LogSubjects, [vec![7.into()], vec![7.into()]]);
         assert_eq!(batch.count, 2_050);
-        let rows: Vec<usize> = shape(batch).into_iter().map(|(_, rows)| rows).collect();
-        assert_eq!(rows, [2_048, 2]);
+        assert_eq!(batch.into_sql().texts().len(), 2);
     }
 }

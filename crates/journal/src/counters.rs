@@ -13,10 +13,9 @@ use crate::{
     batch::Batch,
     charged::{Charged, Stage},
     error::StepError,
-    records::column32,
+    records::{attempt_number, column32},
     sql::{Link, Row, Sql},
     table::{Change, Table},
-    usage::attempt_number,
 };
 
 /// Counters that one attempt is charged to: every limit of two policies for every payment of a large batch.

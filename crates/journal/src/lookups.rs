@@ -1,68 +1,132 @@
-//! What a decision looks up by name: owners, statements, marks, the last words of services.
+//! What decisions look up, as SQL: rows of one shape, so that all of it comes at once, whatever it is.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
-use countersign_signer::{LastWord, LedgerView, Reads};
-use countersign_types::{Destination, RequestDigest, StatementDigest, StatementNonce, Timestamp};
+use countersign_signer::{MAX_READ_FREEZES, MAX_READ_MARKS};
+use countersign_types::Timestamp;
 
 use crate::{
-    codec::{BadValue, account_nonce, bytes32, conflict_key_text, from_sql, parse_conflict_key},
-    error::StepError,
-    freezes,
-    records::push_about,
-    sql::{Row, Sql},
+    codec::{account_nonce, conflict_key_text},
+    needs::Needs,
+    sql::{Sql, Value},
 };
 
-const REFERENCE: i64 = 1;
-const PAYMENT: i64 = 2;
-const CONFLICT: i64 = 3;
-const NONCE: i64 = 4;
-const STATEMENT: i64 = 5;
-const USED: i64 = 6;
-const VOICE: i64 = 7;
-const SEQUENCE: i64 = 8;
-const MATTER: i64 = 9;
-const PAID: i64 = 10;
-const LISTED: i64 = 11;
-const BEGUN: i64 = 12;
+/// What a row is about: the number in its column `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Withdrawal,
+    Attempt,
+    About,
+    Reference,
+    Payment,
+    Conflict,
+    Nonce,
+    Statement,
+    Used,
+    Voice,
+    Sequence,
+    Matter,
+    Paid,
+    Listed,
+    Begun,
+    Freeze,
+    FreezesMade,
+    Mark,
+    Made,
+    Tally,
+    Marked,
+    Counter,
+    Outside,
+    Charge,
+    Spend,
+}
 
-/// `SELECT <kind> AS kind, …`: rows of several statements come together.
-pub(crate) fn select(sql: &mut Sql, kind: i64, rest: impl fmt::Display) {
-    sql.end()
-        .push(format_args!("SELECT CAST({kind} AS BIGINT) AS kind, {rest}"));
+impl Kind {
+    const ALL: [Self; 25] = [
+        Self::Withdrawal,
+        Self::Attempt,
+        Self::About,
+        Self::Reference,
+        Self::Payment,
+        Self::Conflict,
+        Self::Nonce,
+        Self::Statement,
+        Self::Used,
+        Self::Voice,
+        Self::Sequence,
+        Self::Matter,
+        Self::Paid,
+        Self::Listed,
+        Self::Begun,
+        Self::Freeze,
+        Self::FreezesMade,
+        Self::Mark,
+        Self::Made,
+        Self::Tally,
+        Self::Marked,
+        Self::Counter,
+        Self::Outside,
+        Self::Charge,
+        Self::Spend,
+    ];
+
+    /// The kind of a row.
+    pub(crate) fn of(number: i64) -> Option<Self> {
+        let place = usize::try_from(number).ok()?;
+        Self::ALL.get(place).copied()
+    }
+
+    fn number(self) -> usize {
+        Self::ALL
+            .iter()
+            .position(|kind| *kind == self)
+            .unwrap_or(Self::ALL.len())
+    }
+}
+
+/// The columns of a row, as expressions.
+#[derive(Clone, Copy)]
+struct Found {
+    text: &'static str,
+    text2: &'static str,
+    bytes: &'static str,
+    bytes2: &'static str,
+    bytes3: &'static str,
+    number: &'static str,
+    number2: &'static str,
+    number3: &'static str,
+}
+
+/// PostgreSQL wants to know of which type a null is.
+const NOTHING: Found = Found {
+    text: "CAST(NULL AS TEXT)",
+    text2: "CAST(NULL AS TEXT)",
+    bytes: "CAST(NULL AS BYTEA)",
+    bytes2: "CAST(NULL AS BYTEA)",
+    bytes3: "CAST(NULL AS BYTEA)",
+    number: "CAST(NULL AS BIGINT)",
+    number2: "CAST(NULL AS BIGINT)",
+    number3: "CAST(NULL AS BIGINT)",
+};
+
+/// `SELECT <kind> AS kind, …`.
+fn select(sql: &mut Sql, kind: Kind, rest: impl fmt::Display) {
+    let kind = kind.number();
+    sql.push(format_args!("SELECT CAST({kind} AS BIGINT) AS kind, {rest}"));
 }
 
 /// Lookups of one statement: SQLite takes 500.
 const MAX_LOOKUPS: usize = 200;
 
-/// Lookups whose rows have one shape, so that PostgreSQL answers them in one round trip: two texts, some bytes, two numbers.
-pub(crate) struct Lookups<'s> {
+/// Lookups in one statement.
+struct Lookups<'s> {
     sql: &'s mut Sql,
     open: usize,
 }
 
-/// What a lookup finds.
-#[derive(Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) text: &'static str,
-    pub(crate) text2: &'static str,
-    pub(crate) bytes: &'static str,
-    pub(crate) number: &'static str,
-    pub(crate) number2: &'static str,
-}
-
-/// PostgreSQL wants to know of which type a null is.
-pub(crate) const NOTHING: Found = Found {
-    text: "CAST(NULL AS TEXT)",
-    text2: "CAST(NULL AS TEXT)",
-    bytes: "CAST(NULL AS BYTEA)",
-    number: "CAST(NULL AS BIGINT)",
-    number2: "CAST(NULL AS BIGINT)",
-};
-
 impl Lookups<'_> {
-    /// One more, which the caller completes.
-    pub(crate) fn push(&mut self, kind: i64, found: Found, from: &str) -> &mut Sql {
+    /// One more, which the caller completes behind `FROM `.
+    fn open(&mut self, kind: Kind, found: Found) -> &mut Sql {
         if self.open == MAX_LOOKUPS {
             self.sql.end();
             self.open = 0;
@@ -75,121 +139,159 @@ impl Lookups<'_> {
             text,
             text2,
             bytes,
+            bytes2,
+            bytes3,
             number,
             number2,
+            number3,
         } = found;
-        self.sql.push(format_args!(
-            "SELECT CAST({kind} AS BIGINT) AS kind, {text} AS text, {text2} AS text2, {bytes} AS bytes, {number} AS number, \
-             {number2} AS number2 FROM {from}"
-        ))
+        let columns = format_args!(
+            "{text} AS text, {text2} AS text2, {bytes} AS bytes, {bytes2} AS bytes2, {bytes3} AS bytes3, \
+             {number} AS number, {number2} AS number2, {number3} AS number3 FROM "
+        );
+        select(self.sql, kind, columns);
+        self.sql
     }
 
-    /// The same by pairs; nothing where there are none. The text ends with `IN `.
-    pub(crate) fn push_pairs<'p, L: fmt::Display + 'p, R: fmt::Display + 'p>(
+    /// By keys; nothing where there are none. What comes behind them leaves out a key of nulls.
+    fn by<V: Into<Value>, const N: usize>(
         &mut self,
-        kind: i64,
+        kind: Kind,
         found: Found,
-        from: &str,
-        pairs: impl IntoIterator<Item = &'p (L, R)>,
+        keys: impl IntoIterator<Item = [V; N]>,
+        behind: &str,
     ) {
-        let mut pairs = pairs.into_iter().peekable();
-        if pairs.peek().is_none() {
-            return;
+        let row = |key: [V; N]| key.into_iter().map(Into::into).collect();
+        let rows: Vec<Vec<Value>> = keys.into_iter().map(row).collect();
+        if !rows.is_empty() {
+            self.open(kind, found).given(rows).push(behind);
         }
-        // `(VALUES (?, ?), …)`
-        let sql = self.push(kind, found, from).push("(VALUES ");
-        let mut separator = "";
-        for (left, right) in pairs {
-            sql.push(separator).list([left.to_string(), right.to_string()]);
-            separator = ", ";
-        }
-        sql.push(")");
     }
 }
 
-/// Everything that is looked up by a name.
-pub(crate) fn push(sql: &mut Sql, reads: &Reads) {
+/// Everything that is needed.
+pub(crate) fn push(sql: &mut Sql, needs: &Needs, now: Timestamp) {
     sql.end();
     let mut lookups = Lookups { sql, open: 0 };
-    push_owners(&mut lookups, reads);
-    push_conflict_keys(&mut lookups, reads);
-    push_statements(&mut lookups, reads);
-    push_services(&mut lookups, reads);
-    freezes::push_lookups(&mut lookups, reads);
+    push_withdrawals(&mut lookups, needs);
+    push_owners(&mut lookups, needs);
+    push_statements(&mut lookups, needs);
+    push_services(&mut lookups, needs);
+    push_freezes(&mut lookups, needs, now);
+    push_marks(&mut lookups, needs, now);
+    push_counters(&mut lookups, needs);
     sql.end();
+    push_attempts(sql, needs);
+    push_spends(sql, needs);
 }
 
-fn push_owners(lookups: &mut Lookups<'_>, reads: &Reads) {
+fn push_withdrawals(lookups: &mut Lookups<'_>, needs: &Needs) {
+    let requests = || needs.requests.iter().map(|request| [request.as_bytes()]);
     let found = Found {
+        text: "ended_by",
         bytes: "request",
+        bytes2: "bundle",
+        bytes3: "last_decision",
+        number: "first_seen_at",
+        number2: "decisions",
         ..NOTHING
     };
-    let withdrawals = "withdrawals WHERE (tenant, reference) IN ";
-    lookups.push_pairs(REFERENCE, found, withdrawals, &reads.reference);
+    lookups.by(
+        Kind::Withdrawal,
+        found,
+        requests(),
+        " JOIN withdrawals ON request = column1",
+    );
+    // The statements about a withdrawal, but for its request.
+    let found = Found {
+        bytes: "request",
+        bytes2: "digest",
+        number: "statements.seq",
+        ..NOTHING
+    };
+    let about = " JOIN statement_subjects ON request = column1 \
+                 JOIN statements ON statements.seq = statement_subjects.seq WHERE digest NOT IN \
+                 (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request)";
+    lookups.by(Kind::About, found, requests(), about);
+}
+
+fn push_owners(lookups: &mut Lookups<'_>, needs: &Needs) {
     let found = Found {
         text: "tenant",
         text2: "reference",
-        ..found
+        bytes: "request",
+        ..NOTHING
     };
-    lookups.push_pairs(
-        PAYMENT,
-        found,
-        "payments WHERE (tenant, reference) IN ",
-        &reads.payments,
-    );
+    let references = needs.references.iter();
+    let references = references.map(|(tenant, reference)| [tenant.as_str(), reference.as_str()]);
+    let owned = " JOIN withdrawals ON tenant = column1 AND reference = column2";
+    lookups.by(Kind::Reference, found, references, owned);
+    let payments = needs.payments.iter();
+    let payments = payments.map(|(tenant, payment)| [tenant.as_str(), payment.as_str()]);
+    let owned = " JOIN payments ON tenant = column1 AND reference = column2";
+    lookups.by(Kind::Payment, found, payments, owned);
+    let found = Found {
+        text: "key",
+        bytes: "request",
+        ..NOTHING
+    };
+    let keys = needs.conflict_keys.iter().map(|key| [conflict_key_text(key)]);
+    lookups.by(Kind::Conflict, found, keys, " JOIN conflict_claims ON key = column1");
+    let accounts = needs.conflict_keys.iter().filter_map(account_nonce);
+    let accounts: std::collections::BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
+    // The end of the index `claimed_nonces`; bytes sort like the numbers.
+    let found = Found {
+        text: "column1",
+        bytes: "(SELECT nonce FROM conflict_claims WHERE account = column1 ORDER BY nonce DESC LIMIT 1)",
+        ..NOTHING
+    };
+    let accounts = accounts.into_iter().map(|account| [account]);
+    lookups.by(Kind::Nonce, found, accounts, " WHERE column1 IS NOT NULL");
 }
 
-fn push_statements(lookups: &mut Lookups<'_>, reads: &Reads) {
-    if let Some(request) = reads.request {
-        push_about(lookups, request);
-    }
-    if !reads.statements.is_empty() {
-        let found = Found {
-            bytes: "digest",
-            number: "first_seen_at",
-            ..NOTHING
-        };
-        let sql = lookups.push(STATEMENT, found, "statements WHERE digest IN ");
-        sql.list(reads.statements.iter().map(StatementDigest::as_bytes));
-    }
+fn push_statements(lookups: &mut Lookups<'_>, needs: &Needs) {
+    let found = Found {
+        bytes: "digest",
+        number: "first_seen_at",
+        ..NOTHING
+    };
+    let digests = needs.statements.iter().map(|digest| [digest.as_bytes()]);
+    lookups.by(Kind::Statement, found, digests, " JOIN statements ON digest = column1");
     let found = Found {
         text: "signer",
         text2: "nonce",
         bytes: "digest",
         ..NOTHING
     };
-    lookups.push_pairs(USED, found, "statements WHERE (signer, nonce) IN ", &reads.nonces);
+    let nonces = needs.nonces.iter();
+    let nonces = nonces.map(|(signer, nonce)| [signer.as_str().to_owned(), nonce.to_string()]);
+    let used = " JOIN statements ON signer = column1 AND nonce = column2";
+    lookups.by(Kind::Used, found, nonces, used);
     // A withdrawal has few statements, so they are read and their signers compared.
-    for (request, signer) in &reads.voices {
-        let found = Found {
-            text: "signer",
-            bytes: "request",
-            number: "count(*)",
-            ..NOTHING
-        };
-        lookups
-            .push(
-                VOICE,
-                found,
-                "statement_subjects JOIN statements USING (seq) WHERE request = ",
-            )
-            .bind(request.as_bytes())
-            .push(" AND signer = ")
-            .bind(signer.as_str())
-            .push(" GROUP BY request, signer");
-    }
+    let found = Found {
+        text: "column2",
+        bytes: "column1",
+        number: "(SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
+                 WHERE request = column1 AND signer = column2)",
+        ..NOTHING
+    };
+    let voices = needs.voices.iter();
+    let voices = voices.map(|(request, signer)| [Value::from(request.as_bytes()), signer.as_str().into()]);
+    lookups.by(Kind::Voice, found, voices, " WHERE column1 IS NOT NULL");
 }
 
 /// How far observers are, what services said last, and what is known of destinations.
-fn push_services(lookups: &mut Lookups<'_>, reads: &Reads) {
+fn push_services(lookups: &mut Lookups<'_>, needs: &Needs) {
     let found = Found {
         text: "observer",
         text2: "network",
         bytes: "sequence",
         ..NOTHING
     };
-    let sequences = "observer_sequences WHERE (observer, network) IN ";
-    lookups.push_pairs(SEQUENCE, found, sequences, &reads.sequences);
+    let sequences = needs.sequences.iter();
+    let sequences = sequences.map(|(observer, network)| [observer.as_str(), network.as_str()]);
+    let far = " JOIN observer_sequences ON observer = column1 AND network = column2";
+    lookups.by(Kind::Sequence, found, sequences, far);
     let found = Found {
         text: "service",
         text2: "matter",
@@ -197,148 +299,182 @@ fn push_services(lookups: &mut Lookups<'_>, reads: &Reads) {
         number: "since",
         ..NOTHING
     };
-    lookups.push_pairs(MATTER, found, "last_words WHERE (service, matter) IN ", &reads.matters);
-    if !reads.lists.is_empty() {
-        let found = Found {
-            text: "list",
-            number: "since",
-            ..NOTHING
-        };
-        let sql = lookups.push(BEGUN, found, "begun_lists WHERE list IN ");
-        sql.list(reads.lists.iter().map(|id| id.as_str()));
-    }
-    push_destinations(lookups, reads);
-}
-
-fn push_destinations(lookups: &mut Lookups<'_>, reads: &Reads) {
-    if reads.destinations.is_empty() {
-        return;
-    }
-    let destinations = || reads.destinations.iter().map(ToString::to_string);
+    let matters = needs.matters.iter();
+    let matters = matters.map(|(service, matter)| [service.as_str(), matter.as_str()]);
+    let words = " JOIN last_words ON service = column1 AND matter = column2";
+    lookups.by(Kind::Matter, found, matters, words);
+    let found = Found {
+        text: "list",
+        number: "since",
+        ..NOTHING
+    };
+    let lists = needs.lists.iter().map(|id| [id.as_str()]);
+    lookups.by(Kind::Begun, found, lists, " JOIN begun_lists ON list = column1");
+    let destinations = || needs.destinations.iter().map(|destination| [destination.to_string()]);
     let found = Found {
         text: "destination",
+        bytes: "request",
+        number: "is_shared",
         ..NOTHING
     };
-    let sql = lookups.push(PAID, found, "paid_destinations WHERE destination IN ");
-    sql.list(destinations());
-    if let Some(request) = reads.request {
-        sql.push(" AND (is_shared = 1 OR request <> ")
-            .bind(request.as_bytes())
-            .push(")");
-    }
+    let paid = " JOIN paid_destinations ON destination = column1";
+    lookups.by(Kind::Paid, found, destinations(), paid);
     let found = Found {
+        text: "destination",
         number: "since",
-        ..found
+        ..NOTHING
     };
-    let listed = "listed_destinations WHERE since IS NOT NULL AND destination IN ";
-    lookups.push(LISTED, found, listed).list(destinations());
+    let listed = " JOIN listed_destinations ON destination = column1 WHERE since IS NOT NULL";
+    lookups.by(Kind::Listed, found, destinations(), listed);
 }
 
-fn push_conflict_keys(lookups: &mut Lookups<'_>, reads: &Reads) {
-    if reads.conflict_keys.is_empty() {
-        return;
-    }
-    let found = Found {
-        text: "key",
-        bytes: "request",
-        ..NOTHING
-    };
-    let sql = lookups.push(CONFLICT, found, "conflict_claims WHERE key IN ");
-    sql.list(reads.conflict_keys.iter().map(conflict_key_text));
-    let accounts = reads.conflict_keys.iter().filter_map(account_nonce);
-    let accounts: BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
-    for account in accounts {
+fn push_freezes(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
+    if needs.freezes {
         let found = Found {
-            text: "account",
-            bytes: "nonce",
+            text: "scope",
+            text2: "cause",
+            bytes: "id",
+            number: "since",
+            number2: "thaws_at",
+            number3: "seq",
             ..NOTHING
         };
-        // The end of the index `claimed_nonces`; bytes sort like the numbers.
-        lookups
-            .push(
-                NONCE,
-                found,
-                "(SELECT account, nonce FROM conflict_claims WHERE account = ",
-            )
-            .bind(account)
-            .push(" ORDER BY nonce DESC LIMIT 1) AS highest");
+        let sql = lookups.open(Kind::Freeze, found);
+        sql.push("(SELECT * FROM freezes WHERE thaws_at > ")
+            .bind(now.unix_millis());
+        sql.push(" ORDER BY thaws_at, seq LIMIT ").bind(limit(MAX_READ_FREEZES));
+        sql.push(") AS in_force");
+        let found = Found {
+            number: "coalesce(max(seq), 0)",
+            ..NOTHING
+        };
+        lookups.open(Kind::FreezesMade, found).push("freezes");
     }
+    let found = Found { bytes: "id", ..NOTHING };
+    let made = needs.made.iter().map(|id| [id.as_bytes()]);
+    lookups.by(Kind::Made, found, made, " JOIN freezes ON id = column1");
 }
 
-/// What a row of [`push`] says.
-pub(crate) fn add_row(view: &mut LedgerView, row: &Row) -> Result<(), StepError> {
-    let owner = || -> Result<RequestDigest, StepError> { Ok(RequestDigest::from_bytes(bytes32(row.bytes("bytes")?)?)) };
-    let damaged = |what| move |_| BadValue(what);
-    match row.number("kind")? {
-        REFERENCE => view.reference_owner = Some(owner()?),
-        PAYMENT => {
-            let tenant = row.text("text")?.parse().map_err(|_| BadValue("tenant"))?;
-            let reference = row.text("text2")?.parse().map_err(|_| BadValue("payment reference"))?;
-            view.payment_owners.insert((tenant, reference), owner()?);
-        }
-        CONFLICT => {
-            view.conflict_owners
-                .insert(parse_conflict_key(row.text("text")?)?, owner()?);
-        }
-        NONCE => {
-            let (account, next) = next_nonce(row)?;
-            view.next_nonces.insert(account, next);
-        }
-        STATEMENT => {
-            let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
-            view.statements
-                .insert(digest, Timestamp::from_unix_millis(row.number("number")?));
-        }
-        USED => {
-            let signer = row.text("text")?.parse().map_err(|_| BadValue("signer"))?;
-            let nonce: StatementNonce = row.text("text2")?.parse().map_err(damaged("statement nonce"))?;
-            let digest = StatementDigest::from_bytes(*owner()?.as_bytes());
-            view.nonce_owners.insert((signer, nonce), digest);
-        }
-        VOICE => {
-            let signer = row.text("text")?.parse().map_err(|_| BadValue("signer"))?;
-            view.voices.insert((owner()?, signer), from_sql(row.number("number")?)?);
-        }
-        SEQUENCE => {
-            let observer = row.text("text")?.parse().map_err(|_| BadValue("observer"))?;
-            let network = row.text("text2")?.parse().map_err(|_| BadValue("network"))?;
-            let sequence = row.bytes("bytes")?.try_into().map_err(|_| BadValue("sequence"))?;
-            view.sequences.insert((observer, network), u64::from_be_bytes(sequence));
-        }
-        MATTER => {
-            let service = row.text("text")?.parse().map_err(|_| BadValue("service"))?;
-            let sequence = row.bytes("bytes")?.try_into().map_err(|_| BadValue("sequence"))?;
-            let word = LastWord {
-                sequence: u64::from_be_bytes(sequence),
-                since: row.optional_number("number")?.map(Timestamp::from_unix_millis),
-            };
-            view.matters.insert((service, row.text("text2")?.to_owned()), word);
-        }
-        PAID => drop(view.paid.insert(destination(row)?)),
-        LISTED => {
-            let since = Timestamp::from_unix_millis(row.number("number")?);
-            view.listed.insert(destination(row)?, since);
-        }
-        BEGUN => {
-            let list = row.text("text")?.parse().map_err(|_| BadValue("list"))?;
-            view.lists
-                .insert(list, Timestamp::from_unix_millis(row.number("number")?));
-        }
-        // The rows of the withdrawal's record, of counters and of spends.
-        _ => {}
+fn push_marks(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
+    let found = Found {
+        text: "topic",
+        text2: "name",
+        number: "made_at",
+        ..NOTHING
+    };
+    for topic in &needs.marks {
+        let sql = lookups.open(Kind::Mark, found);
+        sql.push("(SELECT * FROM marks WHERE topic = ").bind(topic.as_str());
+        sql.push(" ORDER BY name LIMIT ").bind(limit(MAX_READ_MARKS));
+        sql.push(") AS first_ones");
     }
-    Ok(())
+    let found = Found {
+        text: "topic",
+        text2: "name",
+        number: "made_at",
+        number2: "last_at",
+        ..NOTHING
+    };
+    let marked = needs.marked.iter();
+    let marked = marked.map(|(topic, name)| [topic.as_str(), name.as_str()]);
+    lookups.by(
+        Kind::Marked,
+        found,
+        marked,
+        " JOIN marks ON topic = column1 AND name = column2",
+    );
+    let found = Found {
+        text: "column1",
+        number: "column2",
+        number2: "(SELECT count(*) FROM marks WHERE topic = column1 AND made_at > column3)",
+        number3: "(SELECT count(*) FROM marks WHERE topic = column1 AND last_at > column3)",
+        ..NOTHING
+    };
+    let tallies = needs.tallies.iter().map(|query| {
+        let within = i64::from(query.within.secs());
+        // What came up exactly so long ago is out.
+        let since = now.unix_millis().saturating_sub(within.saturating_mul(1_000));
+        [Value::from(query.topic.as_str()), within.into(), since.into()]
+    });
+    lookups.by(Kind::Tally, found, tallies, " WHERE column1 IS NOT NULL");
 }
 
-fn destination(row: &Row) -> Result<Destination, StepError> {
-    Ok(row.text("text")?.parse().map_err(|_| BadValue("destination"))?)
+/// What counters stand at, the running sum where each window begins, and what lineages were charged.
+fn push_counters(lookups: &mut Lookups<'_>, needs: &Needs) {
+    let found = Found {
+        bytes: "counter",
+        bytes2: "cum",
+        bytes3: "pend",
+        ..NOTHING
+    };
+    let counters = needs.counters.iter().map(|counter| [counter.as_bytes()]);
+    lookups.by(Kind::Counter, found, counters, " JOIN counters ON counter = column1");
+    let found = Found {
+        bytes: "column1",
+        bytes2: "(SELECT cum_after FROM counter_entries WHERE counter = column1 AND at <= column2 ORDER BY at DESC LIMIT 1)",
+        number: "column2",
+        ..NOTHING
+    };
+    let outside = needs.outside.iter();
+    let outside = outside.map(|(counter, at)| [Value::from(counter.as_bytes()), at.unix_millis().into()]);
+    lookups.by(Kind::Outside, found, outside, " WHERE column1 IS NOT NULL");
+    let found = Found {
+        bytes: "request",
+        bytes2: "counter",
+        bytes3: "amount",
+        number: "number",
+        ..NOTHING
+    };
+    let charges = needs.charges.iter();
+    let charges = charges.map(|(request, counter)| [request.as_bytes(), counter.as_bytes()]);
+    let charged = " JOIN charges ON request = column1 AND counter = column2";
+    lookups.by(Kind::Charge, found, charges, charged);
 }
 
-fn next_nonce(row: &Row) -> Result<(Destination, u64), StepError> {
-    let account = row.text("text")?.parse().map_err(|_| BadValue("account"))?;
-    let bytes = row.bytes("bytes")?;
-    let highest = u64::from_be_bytes(bytes.try_into().map_err(|_| BadValue("account nonce"))?);
-    // The last nonce is refused when it is claimed.
-    let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;
-    Ok((account, next))
+/// The attempts of the withdrawals, and where their spends stand.
+fn push_attempts(sql: &mut Sql, needs: &Needs) {
+    if needs.requests.is_empty() {
+        return;
+    }
+    let requests = needs.requests.iter().map(|request| vec![request.as_bytes().into()]);
+    let columns = "attempts.*, charged_at, aged_at, released_at, failed FROM ";
+    select(sql, Kind::Attempt, columns);
+    sql.given(requests.collect())
+        .push(
+            " JOIN attempts ON attempts.request = column1 \
+             LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number",
+        )
+        .end();
+}
+
+/// What still counts somewhere.
+fn push_spends(sql: &mut Sql, needs: &Needs) {
+    let Some(since) = needs.spends_since else {
+        return;
+    };
+    let spends = "request, number, facts, charged_at, aged_at FROM spends WHERE released_at IS NULL \
+                  AND (aged_at IS NULL OR aged_at > ";
+    select(sql, Kind::Spend, spends);
+    sql.bind(since.unix_millis())
+        .push(") ORDER BY seq LIMIT ")
+        .bind(limit(crate::MAX_SPENDS.saturating_add(1)))
+        .end();
+}
+
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_a_number_and_back() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(i64::try_from(kind.number()).unwrap()), Some(kind));
+        }
+        assert_eq!(Kind::of(25), None);
+        assert_eq!(Kind::of(-1), None);
+    }
 }

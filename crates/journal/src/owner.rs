@@ -24,11 +24,13 @@ use crate::{
     error::StepError,
     fail::{Fail, Step},
     follow::{catch_up, commit_hash, shared_time},
+    needs::Needs,
     open::write_anchor,
     pending::Pending,
+    seen::Seen,
     shared::Shared,
     sql::{Link, Row, Sql},
-    view::load_view,
+    view::look_up,
 };
 
 /// However the limits are set, an idle journal sleeps between two checkpoints.
@@ -106,6 +108,12 @@ enum GroupError {
     Final(JournalError),
     /// A test ended the writer.
     Died,
+}
+
+/// What was looked up before the first proposal of a group was decided, and of which proposals it is.
+struct Ahead {
+    seen: Seen,
+    is_of: Vec<bool>,
 }
 
 /// A decided proposal, not durable yet.
@@ -223,10 +231,13 @@ impl Owner {
         self.reach(Step::Begun)?;
         let ticked = self.tick(&mut draft).map_err(StepError::from);
         let mut pending = Pending::at(self.keep(ticked).await?);
+        let looked = self.look_ahead(jobs, pending.moment()).await;
+        let ahead = self.keep(looked).await?;
         let mut decided = Vec::with_capacity(jobs.len());
         let mut is_changed = jobs.is_empty();
-        for job in jobs {
-            let result = self.decide(&mut draft, &mut pending, &job.proposal).await;
+        for (job, is_ahead) in jobs.iter().zip(&ahead.is_of) {
+            let seen = Some(&ahead.seen).filter(|_| *is_ahead);
+            let result = self.decide(&mut draft, &mut pending, &job.proposal, seen).await;
             match result {
                 // Refused before it wrote anything: its neighbours go on.
                 Err(StepError::Refused(reason)) => decided.push(Err(JournalError::NotCommitted(reason))),
@@ -285,16 +296,37 @@ impl Owner {
         Ok(now)
     }
 
+    /// Looks up at once what the proposals ask for: most of them do not depend on each other.
+    async fn look_ahead(&mut self, jobs: &[Job], now: Timestamp) -> Result<Ahead, StepError> {
+        let mut needs = Needs::default();
+        // What is refused is refused again when its turn comes.
+        let mut join = |job: &Job| Needs::of(&job.proposal.reads, now).is_ok_and(|own| needs.join(own).is_ok());
+        let is_of = jobs.iter().map(&mut join).collect();
+        let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
+        let seen = look_up(&mut link, &needs, now).await?;
+        Ok(Ahead { seen, is_of })
+    }
+
     async fn decide(
         &mut self,
         draft: &mut Draft,
         pending: &mut Pending,
         proposal: &Proposal,
+        ahead: Option<&Seen>,
     ) -> Result<(Reply, Timestamp, bool), StepError> {
-        let now = pending.moment();
+        let (now, reads) = (pending.moment(), &proposal.reads);
         let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
-        pending.settle(&mut link, &proposal.reads).await?;
-        let view = load_view(&mut link, draft.standing(), &proposal.reads, now, pending.ledger()).await?;
+        let alone;
+        let seen = match ahead.filter(|_| pending.is_untouched(reads)) {
+            Some(ahead) => ahead,
+            None => {
+                let needs = Needs::of(reads, now)?;
+                pending.settle(&mut link, reads).await?;
+                alone = look_up(&mut link, &needs, now).await?;
+                &alone
+            }
+        };
+        let view = seen.view(draft.standing(), reads, now, pending.ledger())?;
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
             .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;

@@ -40,7 +40,12 @@ enum Thing {
 pub(crate) struct Pending {
     at: Timestamp,
     batch: Batch,
-    things: BTreeSet<Thing>,
+    /// What waits touches these.
+    waiting: BTreeSet<Thing>,
+    /// What waited before touches these.
+    written: BTreeSet<Thing>,
+    /// Something was written that touches more than can be told.
+    is_opaque: bool,
     ledger: Ledger,
 }
 
@@ -50,7 +55,9 @@ impl Pending {
         Self {
             at,
             batch: Batch::default(),
-            things: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            written: BTreeSet::new(),
+            is_opaque: false,
             ledger: Ledger::default(),
         }
     }
@@ -65,9 +72,18 @@ impl Pending {
         &mut self.ledger
     }
 
+    /// Whether these reads find what they found before the first proposal of the group, but for counters.
+    pub(crate) fn is_untouched(&self, reads: &Reads) -> bool {
+        let touches = |things: BTreeSet<Thing>| {
+            let is_among = |touched: &BTreeSet<Thing>| !things.is_disjoint(touched);
+            is_among(&self.waiting) || is_among(&self.written)
+        };
+        !self.is_opaque && !things_read(reads).is_none_or(touches)
+    }
+
     /// Makes sure that the database has everything that these reads could find, but for counters.
     pub(crate) async fn settle(&mut self, link: &mut Link<'_>, reads: &Reads) -> Result<(), StepError> {
-        let is_settled = things_read(reads).is_some_and(|things| things.is_disjoint(&self.things));
+        let is_settled = things_read(reads).is_some_and(|things| things.is_disjoint(&self.waiting));
         if is_settled { Ok(()) } else { self.write(link).await }
     }
 
@@ -76,7 +92,7 @@ impl Pending {
         let Some(things) = things_written(writes) else {
             return self.add_alone(link, writes).await;
         };
-        if !things.is_disjoint(&self.things) {
+        if !things.is_disjoint(&self.waiting) {
             self.write(link).await?;
         }
         let mut batch = Batch::default();
@@ -85,7 +101,7 @@ impl Pending {
         }
         self.ledger.apply(link, &mut batch, writes, self.at).await?;
         self.batch.append(batch);
-        self.things.extend(things);
+        self.waiting.extend(things);
         if self.batch.bytes() > MAX_WAITING_BYTES {
             self.write(link).await?;
         }
@@ -95,6 +111,7 @@ impl Pending {
     /// What changes more than can be told goes to the database at once, and what was known of counters is read again.
     async fn add_alone(&mut self, link: &mut Link<'_>, writes: &[Write]) -> Result<(), StepError> {
         self.write(link).await?;
+        self.is_opaque = true;
         self.ledger = Ledger::default();
         let mut batch = Batch::default();
         for write in writes {
@@ -111,7 +128,7 @@ impl Pending {
 
     /// Writes everything that waits.
     async fn write(&mut self, link: &mut Link<'_>) -> Result<(), StepError> {
-        self.things.clear();
+        self.written.append(&mut self.waiting);
         self.take().execute(link).await
     }
 

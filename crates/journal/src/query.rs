@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use countersign_signer::{Basis, JournaledStatement, Page, StoredBundle, Unfinished, WithdrawalHistory};
-use countersign_types::{BundleDigest, RequestDigest};
+use countersign_types::{BundleDigest, RequestDigest, Timestamp};
 
 use crate::{
     codec::{bytes32, from_sql, to_sql},
     error::StepError,
     log::load_proven_entries,
-    records::{attempt, column_time, column32, ending, load_withdrawal},
+    needs::Needs,
+    records::{attempt, column_time, column32, ending},
     sql::{Link, Row, Sql},
+    view::look_up,
 };
 
 /// Authorizations without signatures, in the order of their first authorization.
@@ -152,7 +154,13 @@ pub(crate) async fn history(
     link: &mut Link<'_>,
     request: RequestDigest,
 ) -> Result<Option<WithdrawalHistory>, StepError> {
-    let Some(record) = load_withdrawal(link, request).await? else {
+    let needs = Needs {
+        requests: [request].into(),
+        ..Needs::default()
+    };
+    // Nothing of it depends on the time.
+    let seen = look_up(link, &needs, Timestamp::from_unix_millis(0)).await?;
+    let Some(record) = seen.withdrawal(request) else {
         return Ok(None);
     };
     let mut sql = Sql::new(

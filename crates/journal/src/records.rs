@@ -2,16 +2,15 @@
 
 use countersign_signer::{AttemptRecord, SignedAttempt, SpendStage, WithdrawalRecord};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, StatementDigest, Tag,
-    Timestamp, TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, EntryDigest, RequestDigest, SignedTransaction, Tag, Timestamp,
+    TransactionDigest,
 };
 
 use crate::{
     charged::Stage,
     codec::{BadValue, bytes32, from_sql, parse_conflict_keys, parse_signatures},
     error::StepError,
-    lookups::{Found, Lookups, NOTHING},
-    sql::{Link, Row, Sql},
+    sql::Row,
 };
 
 /// A 32-byte column.
@@ -24,65 +23,9 @@ pub(crate) fn column_time(row: &Row, column: &str) -> Result<Timestamp, StepErro
     Ok(Timestamp::from_unix_millis(row.number(column)?))
 }
 
-/// What [`record_of`] reads; lookups of a view have other kinds.
-const WITHDRAWAL: i64 = 101;
-const ATTEMPT: i64 = 102;
-const STATEMENT: i64 = 103;
-
-/// A withdrawal and its attempts.
-pub(crate) fn push_record(sql: &mut Sql, request: RequestDigest) {
-    let request = request.as_bytes();
-    sql.push(format_args!(
-        "SELECT CAST({WITHDRAWAL} AS BIGINT) AS kind, withdrawals.* FROM withdrawals WHERE request = "
-    ))
-    .bind(request)
-    .end()
-    .push(format_args!(
-        "SELECT CAST({ATTEMPT} AS BIGINT) AS kind, attempts.*, charged_at, aged_at, released_at, failed FROM attempts \
-         LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
-         WHERE attempts.request = "
-    ))
-    .bind(request)
-    .push(" ORDER BY attempts.number")
-    .end();
-}
-
-/// The statements about a withdrawal, but for its request.
-pub(crate) fn push_about(lookups: &mut Lookups<'_>, request: RequestDigest) {
-    let found = Found {
-        bytes: "digest",
-        number: "seq",
-        ..NOTHING
-    };
-    let about = "statement_subjects JOIN statements USING (seq) WHERE digest NOT IN \
-                 (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) AND request = ";
-    lookups.push(STATEMENT, found, about).bind(request.as_bytes());
-}
-
-/// The record in the rows of [`push_record`], other rows passed over; `None` where it was never journaled.
-pub(crate) fn record_of(request: RequestDigest, rows: &[Row]) -> Result<Option<WithdrawalRecord>, StepError> {
-    let mut record = None;
-    for row in rows {
-        match (row.number("kind")?, &mut record) {
-            (WITHDRAWAL, record) => *record = Some(withdrawal(request, row)?),
-            (ATTEMPT, Some(record)) => record.attempts.push(attempt(row)?),
-            _ => {}
-        }
-    }
-    Ok(record)
-}
-
-/// The statements in the rows of [`push_about`], in the order of first sight: they can come before their withdrawal.
-pub(crate) fn statements_of(rows: &[Row]) -> Result<Vec<StatementDigest>, StepError> {
-    let mut statements = Vec::new();
-    for row in rows {
-        if row.number("kind")? == STATEMENT {
-            let digest = StatementDigest::from_bytes(column32(row, "bytes")?);
-            statements.push((row.number("number")?, digest));
-        }
-    }
-    statements.sort_unstable();
-    Ok(statements.into_iter().map(|(_, digest)| digest).collect())
+/// The attempt in a row.
+pub(crate) fn attempt_number(row: &Row) -> Result<u32, StepError> {
+    Ok(u32::try_from(row.number("number")?).map_err(|_| BadValue("attempt number"))?)
 }
 
 /// What ended a withdrawal.
@@ -91,36 +34,25 @@ pub(crate) fn ending(row: &Row) -> Result<Option<Tag>, StepError> {
     Ok(tag.map(|tag| tag.parse().map_err(|_| BadValue("ending"))).transpose()?)
 }
 
-fn withdrawal(request: RequestDigest, row: &Row) -> Result<WithdrawalRecord, StepError> {
-    let last_decision = row.optional_bytes("last_decision")?;
-    let last_decision = last_decision.map(bytes32).transpose()?;
+/// A withdrawal that was looked up, without its attempts.
+pub(crate) fn withdrawal(row: &Row) -> Result<WithdrawalRecord, StepError> {
+    let last_decision = row.optional_bytes("bytes3")?.map(bytes32).transpose()?;
+    let ended = row.optional_text("text")?.map(str::parse).transpose();
     Ok(WithdrawalRecord {
-        request,
-        first_seen_at: column_time(row, "first_seen_at")?,
-        first_bundle: BundleDigest::from_bytes(column32(row, "bundle")?),
-        ended: ending(row)?,
+        request: RequestDigest::from_bytes(column32(row, "bytes")?),
+        first_seen_at: column_time(row, "number")?,
+        first_bundle: BundleDigest::from_bytes(column32(row, "bytes2")?),
+        ended: ended.map_err(|_| BadValue("ending"))?,
         last_decision: last_decision.map(EntryDigest::from_bytes),
-        decisions: from_sql(row.number("decisions")?)?,
+        decisions: from_sql(row.number("number2")?)?,
         attempts: Vec::new(),
     })
 }
 
-/// The record of a withdrawal; `None` where it was never journaled.
-pub(crate) async fn load_withdrawal(
-    link: &mut Link<'_>,
-    request: RequestDigest,
-) -> Result<Option<WithdrawalRecord>, StepError> {
-    let mut sql = Sql::default();
-    push_record(&mut sql, request);
-    let rows = link.rows(sql).await?;
-    record_of(request, &rows)
-}
-
 /// A row with every column of `attempts`, and those of its spend.
 pub(crate) fn attempt(row: &Row) -> Result<AttemptRecord, StepError> {
-    let number = u32::try_from(row.number("number")?).map_err(|_| BadValue("attempt number"))?;
     Ok(AttemptRecord {
-        number,
+        number: attempt_number(row)?,
         transaction: TransactionDigest::from_bytes(column32(row, "transaction_digest")?),
         unsigned: row.bytes("unsigned")?.to_vec(),
         conflict_keys: parse_conflict_keys(row.text("conflict_keys")?)?,

@@ -12,6 +12,8 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
+use crate::given;
+
 /// A value that is bound, never written into the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
@@ -57,11 +59,16 @@ impl From<&str> for Value {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Statement {
-    text: String,
-    values: Vec<Value>,
+/// What a statement is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Value(Value),
+    Rows(Vec<Vec<Value>>),
 }
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Statement(Vec<Piece>);
 
 /// Statements that run one after the other. No text of ours has a `?` that is not a value's place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,112 +76,6 @@ pub(crate) struct Sql {
     done: Vec<Statement>,
     open: Statement,
     is_uncached: bool,
-}
-
-/// A statement over rows: its text before them, and behind them.
-#[derive(Debug)]
-pub(crate) struct Given {
-    pub(crate) before: String,
-    pub(crate) rows: Vec<Vec<Value>>,
-    pub(crate) behind: String,
-}
-
-impl Given {
-    /// The rows as values of the text, and rows of nulls up to the next power of two: a handful of texts for any number of rows.
-    fn for_sqlite(self, text: &mut String, arguments: &mut SqliteArguments) -> Result<(), Error> {
-        let width = self.rows.first().map_or(0, Vec::len);
-        let row = format!("({})", vec!["?"; width].join(", "));
-        let height = self.rows.len().next_power_of_two();
-        text.push_str(&self.before);
-        text.push_str(&format!("(VALUES {}) AS given", vec![row; height].join(", ")));
-        text.push_str(&self.behind);
-        text.push_str("; ");
-        let nulls = height.saturating_sub(self.rows.len()).saturating_mul(width);
-        for value in self.rows.into_iter().flatten() {
-            add_sqlite(arguments, value)?;
-        }
-        for _ in 0..nulls {
-            add_sqlite(arguments, Value::Number(None))?;
-        }
-        Ok(())
-    }
-
-    /// The columns of the rows as arrays: one text for any number of rows.
-    fn for_postgres(self) -> Result<(String, PgArguments), Error> {
-        let mut columns: Vec<Column> = Vec::new();
-        for row in self.rows {
-            if columns.is_empty() {
-                columns = row.iter().map(Column::of).collect();
-            }
-            for (column, value) in columns.iter_mut().zip(row) {
-                column.push(value)?;
-            }
-        }
-        let mut arguments = PgArguments::default();
-        let (mut arrays, mut names) = (Vec::new(), Vec::new());
-        for (number, column) in (1..).zip(columns) {
-            arrays.push(format!("${number}::{}", column.kind()));
-            names.push(format!("column{number}"));
-            column.add(&mut arguments)?;
-        }
-        let given = format!("unnest({}) AS given ({})", arrays.join(", "), names.join(", "));
-        Ok((format!("{}{given}{}", self.before, self.behind), arguments))
-    }
-}
-
-/// One column of rows.
-enum Column {
-    Numbers(Vec<Option<i64>>),
-    Bytes(Vec<Option<Vec<u8>>>),
-    Texts(Vec<Option<String>>),
-}
-
-impl Column {
-    fn of(value: &Value) -> Self {
-        match value {
-            Value::Number(_) => Self::Numbers(Vec::new()),
-            Value::Bytes(_) => Self::Bytes(Vec::new()),
-            Value::Text(_) => Self::Texts(Vec::new()),
-        }
-    }
-
-    fn push(&mut self, value: Value) -> Result<(), Error> {
-        match (self, value) {
-            (Self::Numbers(all), Value::Number(number)) => all.push(number),
-            (Self::Bytes(all), Value::Bytes(bytes)) => all.push(bytes),
-            (Self::Texts(all), Value::Text(text)) => all.push(text),
-            (Self::Numbers(_) | Self::Bytes(_) | Self::Texts(_), _) => {
-                return Err(Error::Encode("a column has values of two types".into()));
-            }
-        }
-        Ok(())
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Numbers(_) => "BIGINT[]",
-            Self::Bytes(_) => "BYTEA[]",
-            Self::Texts(_) => "TEXT[]",
-        }
-    }
-
-    fn add(self, arguments: &mut PgArguments) -> Result<(), Error> {
-        match self {
-            Self::Numbers(all) => arguments.add(all),
-            Self::Bytes(all) => arguments.add(all),
-            Self::Texts(all) => arguments.add(all),
-        }
-        .map_err(Error::Encode)
-    }
-}
-
-fn add_sqlite(arguments: &mut SqliteArguments, value: Value) -> Result<(), Error> {
-    match value {
-        Value::Number(number) => arguments.add(number),
-        Value::Bytes(bytes) => arguments.add(bytes),
-        Value::Text(text) => arguments.add(text),
-    }
-    .map_err(Error::Encode)
 }
 
 impl Sql {
@@ -186,14 +87,23 @@ impl Sql {
 
     /// Continues the open statement.
     pub(crate) fn push(&mut self, text: impl fmt::Display) -> &mut Self {
-        self.open.text.push_str(&text.to_string());
+        match self.open.0.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(&text.to_string()),
+            Some(Piece::Value(_) | Piece::Rows(_)) | None => self.open.0.push(Piece::Text(text.to_string())),
+        }
         self
     }
 
     /// A value's place in the open statement, and the value.
     pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        self.open.text.push('?');
-        self.open.values.push(value.into());
+        self.open.0.push(Piece::Value(value.into()));
+        self
+    }
+
+    /// Rows of values, at least one, as a table `given` with the columns `column1`, `column2`, …. Beside them there may be rows
+    /// of nothing but nulls.
+    pub(crate) fn given(&mut self, rows: Vec<Vec<Value>>) -> &mut Self {
+        self.open.0.push(Piece::Rows(rows));
         self
     }
 
@@ -210,7 +120,7 @@ impl Sql {
 
     /// The next text starts another statement.
     pub(crate) fn end(&mut self) -> &mut Self {
-        if !self.open.text.is_empty() {
+        if !self.open.0.is_empty() {
             self.done.push(std::mem::take(&mut self.open));
         }
         self
@@ -222,55 +132,65 @@ impl Sql {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.open.text.is_empty()
+        self.done.is_empty() && self.open.0.is_empty()
     }
 
+    /// As SQLite gets them.
     #[cfg(test)]
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        let open = Some(&self.open).filter(|open| !open.text.is_empty());
-        self.done.iter().chain(open).map(|statement| statement.text.as_str())
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let one = |statement: &Statement| {
+            let mut text = String::new();
+            let mut arguments = SqliteArguments::default();
+            statement.clone().for_sqlite(&mut text, &mut arguments).unwrap();
+            text.trim_end_matches("; ").to_owned()
+        };
+        self.clone().into_statements().iter().map(one).collect()
     }
 
-    fn for_sqlite(mut self) -> Result<(String, SqliteArguments), Error> {
-        self.end();
-        let mut text = String::new();
-        let mut arguments = SqliteArguments::default();
-        for statement in self.done {
-            text.push_str(&statement.text);
-            text.push_str("; ");
-            for value in statement.values {
-                add_sqlite(&mut arguments, value)?;
-            }
+    fn for_sqlite(self) -> Result<(String, SqliteArguments), Error> {
+        let (mut text, mut arguments) = (String::new(), SqliteArguments::default());
+        for statement in self.into_statements() {
+            statement.for_sqlite(&mut text, &mut arguments)?;
         }
         Ok((text, arguments))
+    }
+
+    fn into_statements(mut self) -> Vec<Statement> {
+        self.end();
+        self.done
     }
 }
 
 impl Statement {
-    fn for_postgres(self) -> Result<(String, PgArguments), Error> {
-        let mut arguments = PgArguments::default();
-        for value in self.values {
-            let added = match value {
-                Value::Number(number) => arguments.add(number),
-                Value::Bytes(bytes) => arguments.add(bytes),
-                Value::Text(text) => arguments.add(text),
-            };
-            added.map_err(Error::Encode)?;
+    fn for_sqlite(self, text: &mut String, arguments: &mut SqliteArguments) -> Result<(), Error> {
+        for piece in self.0 {
+            match piece {
+                Piece::Text(piece) => text.push_str(&piece),
+                Piece::Value(value) => {
+                    text.push('?');
+                    given::add_sqlite(arguments, value)?;
+                }
+                Piece::Rows(rows) => text.push_str(&given::for_sqlite(rows, arguments)?),
+            }
         }
-        Ok((numbered(&self.text), arguments))
+        text.push_str("; ");
+        Ok(())
     }
-}
 
-/// `$1`, `$2`, … for each `?`.
-fn numbered(text: &str) -> String {
-    let mut numbered = String::with_capacity(text.len().saturating_add(16));
-    for (number, piece) in text.split('?').enumerate() {
-        if number > 0 {
-            numbered.push_str(&format!("${number}"));
+    fn for_postgres(self) -> Result<(String, PgArguments), Error> {
+        let (mut text, mut arguments) = (String::new(), PgArguments::default());
+        for piece in self.0 {
+            match piece {
+                Piece::Text(piece) => text.push_str(&piece),
+                Piece::Value(value) => {
+                    given::add_postgres(&mut arguments, value)?;
+                    text.push_str(&format!("${}", arguments.len()));
+                }
+                Piece::Rows(rows) => text.push_str(&given::for_postgres(rows, &mut arguments)?),
+            }
         }
-        numbered.push_str(piece);
+        Ok((text, arguments))
     }
-    numbered
 }
 
 /// A connection, lent.
@@ -313,26 +233,18 @@ impl Link<'_> {
         Ok(self.rows(sql).await?.into_iter().next())
     }
 
-    /// Runs the statements.
-    pub(crate) async fn execute(&mut self, sql: Sql) -> Result<(), Error> {
-        self.rows(sql).await.map(drop)
-    }
-
-    /// Runs statements over rows and counts the rows that they changed.
-    pub(crate) async fn put(&mut self, all: Vec<Given>) -> Result<u64, Error> {
+    /// Runs the statements and counts the rows that they changed.
+    pub(crate) async fn execute(&mut self, sql: Sql) -> Result<u64, Error> {
         match self {
             Self::Sqlite(connection) => {
-                let (mut text, mut arguments) = (String::new(), SqliteArguments::default());
-                for given in all {
-                    given.for_sqlite(&mut text, &mut arguments)?;
-                }
+                let (text, arguments) = sql.for_sqlite()?;
                 let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                 Ok(query.execute(&mut **connection).await?.rows_affected())
             }
             Self::Postgres(connection) => {
                 let mut changed = 0_u64;
-                for given in all {
-                    let (text, arguments) = given.for_postgres()?;
+                for statement in sql.into_statements() {
+                    let (text, arguments) = statement.for_postgres()?;
                     let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                     changed = changed.saturating_add(query.execute(&mut **connection).await?.rows_affected());
                 }
@@ -347,13 +259,6 @@ impl Link<'_> {
             Self::Sqlite(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop),
             Self::Postgres(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop),
         }
-    }
-}
-
-impl Sql {
-    fn into_statements(mut self) -> Vec<Statement> {
-        self.end();
-        self.done
     }
 }
 
@@ -396,47 +301,11 @@ impl Row {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_value_has_a_number() {
-        assert_eq!(numbered("a = ? AND b IN (?, ?)"), "a = $1 AND b IN ($2, $3)");
-        assert_eq!(numbered("nothing"), "nothing");
-    }
-
-    fn given(rows: usize) -> Given {
-        Given {
-            before: "INSERT INTO t SELECT * FROM ".to_owned(),
-            rows: vec![vec![1.into(), "x".into()]; rows],
-            behind: " WHERE column1 IS NOT NULL".to_owned(),
-        }
-    }
-
-    #[test]
-    fn few_texts_do_for_any_number_of_rows() {
-        let sqlite: std::collections::BTreeSet<String> = (1..=16)
-            .map(|rows| {
-                let mut text = String::new();
-                given(rows)
-                    .for_sqlite(&mut text, &mut SqliteArguments::default())
-                    .unwrap();
-                text
-            })
-            .collect();
-        assert_eq!(sqlite.len(), 5, "1, 2, 4, 8 and 16 rows");
-        assert!(
-            sqlite.contains("INSERT INTO t SELECT * FROM (VALUES (?, ?), (?, ?)) AS given WHERE column1 IS NOT NULL; ")
-        );
-        let postgres: std::collections::BTreeSet<String> =
-            (1..=16).map(|rows| given(rows).for_postgres().unwrap().0).collect();
-        let text = "INSERT INTO t SELECT * FROM unnest($1::BIGINT[], $2::TEXT[]) AS given (column1, column2) \
-                    WHERE column1 IS NOT NULL";
-        assert_eq!(Vec::from_iter(postgres), [text]);
-    }
-
-    #[test]
-    fn a_column_has_one_type() {
-        let mut given = given(2);
-        given.rows[1][0] = Value::Text(None);
-        assert!(matches!(given.for_postgres(), Err(Error::Encode(_))));
+    fn postgres(sql: &Sql) -> Vec<String> {
+        let statements = sql.clone().into_statements().into_iter();
+        statements
+            .map(|statement| statement.for_postgres().unwrap().0)
+            .collect()
     }
 
     #[test]
@@ -448,13 +317,34 @@ mod tests {
             .list(["x", "y"])
             .end()
             .end();
-        let texts: Vec<&str> = sql.texts().collect();
-        assert_eq!(texts, ["SELECT 1 WHERE a = ?", "SELECT 2 WHERE b IN (?, ?)"]);
-        let values: Vec<usize> = sql
-            .into_statements()
-            .iter()
-            .map(|statement| statement.values.len())
-            .collect();
-        assert_eq!(values, [1, 2]);
+        assert_eq!(sql.texts(), ["SELECT 1 WHERE a = ?", "SELECT 2 WHERE b IN (?, ?)"]);
+        assert_eq!(
+            postgres(&sql),
+            ["SELECT 1 WHERE a = $1", "SELECT 2 WHERE b IN ($1, $2)"]
+        );
+    }
+
+    #[test]
+    fn few_texts_do_for_any_number_of_rows() {
+        let of = |rows| {
+            let mut sql = Sql::new("SELECT * FROM ");
+            sql.given(vec![vec![1.into(), "x".into()]; rows])
+                .push(" WHERE column1 > ")
+                .bind(7);
+            sql
+        };
+        let sqlite: std::collections::BTreeSet<String> = (1..=16).flat_map(|rows| of(rows).texts()).collect();
+        assert_eq!(sqlite.len(), 5, "1, 2, 4, 8 and 16 rows");
+        assert!(sqlite.contains("SELECT * FROM (VALUES (?, ?), (?, ?)) AS given WHERE column1 > ?"));
+        let postgres: std::collections::BTreeSet<String> = (1..=16).flat_map(|rows| postgres(&of(rows))).collect();
+        let text = "SELECT * FROM unnest($1::BIGINT[], $2::TEXT[]) AS given (column1, column2) WHERE column1 > $3";
+        assert_eq!(Vec::from_iter(postgres), [text]);
+    }
+
+    #[test]
+    fn a_column_has_one_type() {
+        let rows = vec![vec![1.into()], vec![Value::Text(None)]];
+        let refused = given::for_postgres(rows, &mut PgArguments::default());
+        assert!(matches!(refused, Err(Error::Encode(_))));
     }
 }
