@@ -77,7 +77,7 @@ impl Batch {
         Ok(())
     }
 
-    fn into_sql(self) -> Sql {
+    pub(crate) fn into_sql(self) -> Sql {
         let mut sql = Sql::default();
         for (target, rows) in self.rows {
             let (before, behind) = target.text();

@@ -23,10 +23,16 @@ const WAL_PAGES: &str = "8000";
 const READERS: u32 = 4;
 /// How PostgreSQL is to behave, whatever its configuration says: a commit is on the disk before it is answered; who waits
 /// for the lock gives up as with SQLite; a signer that hangs inside its transaction does not stop the others for ever.
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 10] = [
     ("synchronous_commit", "on"),
     ("default_transaction_isolation", "read committed"),
+    // Plans are made once, most of them while the tables are empty, and used when they are large: only searches in indexes
+    // stay good.
     ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
     ("lock_timeout", "5s"),
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "30s"),
@@ -129,6 +135,8 @@ fn sqlite_options(path: &PathBuf) -> SqliteConnectOptions {
         .create_if_missing(false)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        // Every table of ours has the index that a search needs: none is to be read as a whole to make one.
+        .pragma("automatic_index", "OFF")
         .statement_cache_capacity(CACHED_STATEMENTS)
 }
 

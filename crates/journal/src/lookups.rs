@@ -153,7 +153,8 @@ impl Lookups<'_> {
         self.sql
     }
 
-    /// By keys; nothing where there are none. What comes behind them leaves out a key of nulls.
+    /// By keys; nothing where there are none. What comes behind them leaves out a key of nulls. `CROSS JOIN` has SQLite go from
+    /// the keys to the table, and never through the table.
     fn by<V: Into<Value>, const N: usize>(
         &mut self,
         kind: Kind,
@@ -200,7 +201,7 @@ fn push_withdrawals(lookups: &mut Lookups<'_>, needs: &Needs) {
         Kind::Withdrawal,
         found,
         requests(),
-        " JOIN withdrawals ON request = column1",
+        " CROSS JOIN withdrawals WHERE request = column1",
     );
     // The statements about a withdrawal, but for its request.
     let found = Found {
@@ -209,8 +210,8 @@ fn push_withdrawals(lookups: &mut Lookups<'_>, needs: &Needs) {
         number: "statements.seq",
         ..NOTHING
     };
-    let about = " JOIN statement_subjects ON request = column1 \
-                 JOIN statements ON statements.seq = statement_subjects.seq WHERE digest NOT IN \
+    let about = " CROSS JOIN statement_subjects CROSS JOIN statements \
+                 WHERE request = column1 AND statements.seq = statement_subjects.seq AND digest NOT IN \
                  (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request)";
     lookups.by(Kind::About, found, requests(), about);
 }
@@ -224,11 +225,11 @@ fn push_owners(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let references = needs.references.iter();
     let references = references.map(|(tenant, reference)| [tenant.as_str(), reference.as_str()]);
-    let owned = " JOIN withdrawals ON tenant = column1 AND reference = column2";
+    let owned = " CROSS JOIN withdrawals WHERE tenant = column1 AND reference = column2";
     lookups.by(Kind::Reference, found, references, owned);
     let payments = needs.payments.iter();
     let payments = payments.map(|(tenant, payment)| [tenant.as_str(), payment.as_str()]);
-    let owned = " JOIN payments ON tenant = column1 AND reference = column2";
+    let owned = " CROSS JOIN payments WHERE tenant = column1 AND reference = column2";
     lookups.by(Kind::Payment, found, payments, owned);
     let found = Found {
         text: "key",
@@ -236,7 +237,12 @@ fn push_owners(lookups: &mut Lookups<'_>, needs: &Needs) {
         ..NOTHING
     };
     let keys = needs.conflict_keys.iter().map(|key| [conflict_key_text(key)]);
-    lookups.by(Kind::Conflict, found, keys, " JOIN conflict_claims ON key = column1");
+    lookups.by(
+        Kind::Conflict,
+        found,
+        keys,
+        " CROSS JOIN conflict_claims WHERE key = column1",
+    );
     let accounts = needs.conflict_keys.iter().filter_map(account_nonce);
     let accounts: std::collections::BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
     // The end of the index `claimed_nonces`; bytes sort like the numbers.
@@ -256,7 +262,12 @@ fn push_statements(lookups: &mut Lookups<'_>, needs: &Needs) {
         ..NOTHING
     };
     let digests = needs.statements.iter().map(|digest| [digest.as_bytes()]);
-    lookups.by(Kind::Statement, found, digests, " JOIN statements ON digest = column1");
+    lookups.by(
+        Kind::Statement,
+        found,
+        digests,
+        " CROSS JOIN statements WHERE digest = column1",
+    );
     let found = Found {
         text: "signer",
         text2: "nonce",
@@ -265,14 +276,14 @@ fn push_statements(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let nonces = needs.nonces.iter();
     let nonces = nonces.map(|(signer, nonce)| [signer.as_str().to_owned(), nonce.to_string()]);
-    let used = " JOIN statements ON signer = column1 AND nonce = column2";
+    let used = " CROSS JOIN statements WHERE signer = column1 AND nonce = column2";
     lookups.by(Kind::Used, found, nonces, used);
     // A withdrawal has few statements, so they are read and their signers compared.
     let found = Found {
         text: "column2",
         bytes: "column1",
-        number: "(SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
-                 WHERE request = column1 AND signer = column2)",
+        number: "(SELECT count(*) FROM statement_subjects CROSS JOIN statements \
+                 WHERE request = column1 AND statements.seq = statement_subjects.seq AND signer = column2)",
         ..NOTHING
     };
     let voices = needs.voices.iter();
@@ -290,7 +301,7 @@ fn push_services(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let sequences = needs.sequences.iter();
     let sequences = sequences.map(|(observer, network)| [observer.as_str(), network.as_str()]);
-    let far = " JOIN observer_sequences ON observer = column1 AND network = column2";
+    let far = " CROSS JOIN observer_sequences WHERE observer = column1 AND network = column2";
     lookups.by(Kind::Sequence, found, sequences, far);
     let found = Found {
         text: "service",
@@ -301,7 +312,7 @@ fn push_services(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let matters = needs.matters.iter();
     let matters = matters.map(|(service, matter)| [service.as_str(), matter.as_str()]);
-    let words = " JOIN last_words ON service = column1 AND matter = column2";
+    let words = " CROSS JOIN last_words WHERE service = column1 AND matter = column2";
     lookups.by(Kind::Matter, found, matters, words);
     let found = Found {
         text: "list",
@@ -309,7 +320,12 @@ fn push_services(lookups: &mut Lookups<'_>, needs: &Needs) {
         ..NOTHING
     };
     let lists = needs.lists.iter().map(|id| [id.as_str()]);
-    lookups.by(Kind::Begun, found, lists, " JOIN begun_lists ON list = column1");
+    lookups.by(
+        Kind::Begun,
+        found,
+        lists,
+        " CROSS JOIN begun_lists WHERE list = column1",
+    );
     let destinations = || needs.destinations.iter().map(|destination| [destination.to_string()]);
     let found = Found {
         text: "destination",
@@ -317,14 +333,14 @@ fn push_services(lookups: &mut Lookups<'_>, needs: &Needs) {
         number: "is_shared",
         ..NOTHING
     };
-    let paid = " JOIN paid_destinations ON destination = column1";
+    let paid = " CROSS JOIN paid_destinations WHERE destination = column1";
     lookups.by(Kind::Paid, found, destinations(), paid);
     let found = Found {
         text: "destination",
         number: "since",
         ..NOTHING
     };
-    let listed = " JOIN listed_destinations ON destination = column1 WHERE since IS NOT NULL";
+    let listed = " CROSS JOIN listed_destinations WHERE destination = column1 AND since IS NOT NULL";
     lookups.by(Kind::Listed, found, destinations(), listed);
 }
 
@@ -352,7 +368,7 @@ fn push_freezes(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
     }
     let found = Found { bytes: "id", ..NOTHING };
     let made = needs.made.iter().map(|id| [id.as_bytes()]);
-    lookups.by(Kind::Made, found, made, " JOIN freezes ON id = column1");
+    lookups.by(Kind::Made, found, made, " CROSS JOIN freezes WHERE id = column1");
 }
 
 fn push_marks(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
@@ -381,7 +397,7 @@ fn push_marks(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
         Kind::Marked,
         found,
         marked,
-        " JOIN marks ON topic = column1 AND name = column2",
+        " CROSS JOIN marks WHERE topic = column1 AND name = column2",
     );
     let found = Found {
         text: "column1",
@@ -408,7 +424,12 @@ fn push_counters(lookups: &mut Lookups<'_>, needs: &Needs) {
         ..NOTHING
     };
     let counters = needs.counters.iter().map(|counter| [counter.as_bytes()]);
-    lookups.by(Kind::Counter, found, counters, " JOIN counters ON counter = column1");
+    lookups.by(
+        Kind::Counter,
+        found,
+        counters,
+        " CROSS JOIN counters WHERE counter = column1",
+    );
     let found = Found {
         bytes: "column1",
         bytes2: "(SELECT cum_after FROM counter_entries WHERE counter = column1 AND at <= column2 ORDER BY at DESC LIMIT 1)",
@@ -427,7 +448,7 @@ fn push_counters(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let charges = needs.charges.iter();
     let charges = charges.map(|(request, counter)| [request.as_bytes(), counter.as_bytes()]);
-    let charged = " JOIN charges ON request = column1 AND counter = column2";
+    let charged = " CROSS JOIN charges WHERE request = column1 AND counter = column2";
     lookups.by(Kind::Charge, found, charges, charged);
 }
 
@@ -441,8 +462,9 @@ fn push_attempts(sql: &mut Sql, needs: &Needs) {
     select(sql, Kind::Attempt, columns);
     sql.given(requests.collect())
         .push(
-            " JOIN attempts ON attempts.request = column1 \
-             LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number",
+            " CROSS JOIN attempts \
+             LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
+             WHERE attempts.request = column1",
         )
         .end();
 }

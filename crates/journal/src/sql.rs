@@ -147,6 +147,19 @@ impl Sql {
         self.clone().into_statements().iter().map(one).collect()
     }
 
+    /// Each statement behind a prefix.
+    #[cfg(test)]
+    pub(crate) fn behind(self, prefix: &str) -> Self {
+        let mut statements = self.into_statements();
+        for statement in &mut statements {
+            statement.0.insert(0, Piece::Text(prefix.to_owned()));
+        }
+        Self {
+            done: statements,
+            ..Self::default()
+        }
+    }
+
     fn for_sqlite(self) -> Result<(String, SqliteArguments), Error> {
         let (mut text, mut arguments) = (String::new(), SqliteArguments::default());
         for statement in self.into_statements() {

@@ -88,7 +88,7 @@ impl Target {
             // A statement that is not journaled gives no row, and one row is missed.
             Self::Into(table @ Table::StatementSubjects) => (
                 format!("INSERT INTO {} SELECT column1, seq FROM ", table.columns().0),
-                " JOIN statements ON digest = column2".to_owned(),
+                " CROSS JOIN statements WHERE digest = column2".to_owned(),
             ),
             Self::Into(table) => {
                 let (columns, conflict) = table.columns();

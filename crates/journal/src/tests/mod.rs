@@ -26,6 +26,7 @@ mod model;
 mod observers;
 mod opening;
 mod pending;
+mod plans;
 mod services;
 mod shared;
 mod writes;
