@@ -12,7 +12,7 @@ use crate::{
     counters::{AttemptKey, Sums, push_entries, push_sums},
     error::StepError,
     records::{attempt_number, column32},
-    sql::{Link, Row, Sql, Value},
+    sql::{Link, Row, Sql},
     table::Table,
 };
 
@@ -47,8 +47,8 @@ pub(crate) async fn apply(link: &mut Link<'_>, batch: &mut Batch, late: &[LateCh
         charged.set(*number, charge.amount, *stage);
         rows.push(vec![
             request.as_bytes().into(),
-            charge.counter.as_bytes().into(),
             i64::from(*number).into(),
+            charge.counter.as_bytes().into(),
             charge.amount.to_be_bytes().to_vec().into(),
         ]);
     }
@@ -98,16 +98,11 @@ async fn load_stages(link: &mut Link<'_>, late: &[LateCharge]) -> Result<BTreeMa
     let keys: Vec<AttemptKey> = keys.into_iter().collect();
     let mut stages = BTreeMap::new();
     for chunk in keys.chunks(LOOKUP) {
-        let mut sql = Sql::new(
-            "SELECT request, number, aged_at, released_at, failed FROM spends WHERE (request, number) IN (VALUES ",
+        let key = |(request, number): &AttemptKey| vec![request.as_bytes().into(), i64::from(*number).into()];
+        let mut sql = Sql::new("SELECT request, number, aged_at, released_at, failed FROM ");
+        sql.given(chunk.iter().map(key).collect()).push(
+            " CROSS JOIN attempts CROSS JOIN spends WHERE request = column1 AND number = column2 AND attempt = attempts.seq",
         );
-        let mut separator = "";
-        for (request, number) in chunk {
-            let key: [Value; 2] = [request.as_bytes().into(), i64::from(*number).into()];
-            sql.push(separator).list(key);
-            separator = ", ";
-        }
-        sql.push(")").uncached();
         for row in link.rows(sql).await? {
             stages.insert(attempt_key(&row)?, Stage::of(&row)?);
         }
@@ -123,11 +118,12 @@ pub(crate) async fn load_charges(
     let counters: Vec<CounterId> = counters.iter().copied().collect();
     let mut charges: BTreeMap<CounterId, Lineages> = BTreeMap::new();
     for chunk in counters.chunks(LOOKUP) {
-        let mut sql = Sql::new(
-            "SELECT counter, request, number, amount, aged_at, released_at, failed FROM charges JOIN spends USING (request, number) \
-             WHERE counter IN ",
+        let keys = chunk.iter().map(|counter| vec![counter.as_bytes().into()]);
+        let mut sql = Sql::new("SELECT counter, request, number, amount, aged_at, released_at, failed FROM ");
+        sql.given(keys.collect()).push(
+            " CROSS JOIN charges CROSS JOIN spends CROSS JOIN attempts \
+             WHERE counter = column1 AND spends.attempt = charges.attempt AND attempts.seq = charges.attempt",
         );
-        sql.list(chunk.iter().map(CounterId::as_bytes)).uncached();
         for row in link.rows(sql).await? {
             let counter = CounterId::from_bytes(column32(&row, "counter")?);
             let (request, number) = attempt_key(&row)?;

@@ -1,6 +1,6 @@
 //! One commit in the making: log entries, the chain, the checkpoint.
 
-use countersign_audit::{Checkpoint, Frontier, LeafHash, Node, SignedCheckpoint};
+use countersign_audit::{Checkpoint, Frontier, LeafHash, SignedCheckpoint};
 use countersign_signer::{ActiveBundle, JournalError, LogEntry, Write};
 use countersign_types::{RequestDigest, Timestamp};
 
@@ -10,6 +10,7 @@ use crate::{
     chain::{CommitParts, NO_PREVIOUS, content_digest},
     codec::{BadValue, Encoder, encode_verdict, to_sql},
     error::StepError,
+    log::place,
     sql::Link,
     table::Table,
     view::Standing,
@@ -51,7 +52,7 @@ pub(crate) struct Draft {
     head: Head,
     encoder: Encoder,
     entries: Vec<EntryRow>,
-    nodes: Vec<(i64, i64, Vec<u8>)>,
+    nodes: Vec<(i64, Vec<u8>)>,
     subjects: Vec<(RequestDigest, i64)>,
 }
 
@@ -113,7 +114,7 @@ impl Draft {
         let leaf = LeafHash::of(&entry.bytes).map_err(|error| damaged(&error))?;
         let position = to_sql(self.head.log.size().entries())?;
         for node in self.head.log.append(leaf).map_err(|error| damaged(&error))? {
-            self.nodes.push(node_row(&node)?);
+            self.nodes.push((place(node.id)?, node.hash.as_bytes().to_vec()));
         }
         self.entries.push(EntryRow {
             position,
@@ -152,9 +153,7 @@ impl Draft {
             ]
         };
         batch.insert(Table::LogEntries, self.entries.iter().map(row));
-        let row = |(level, position, hash): &(i64, i64, Vec<u8>)| {
-            vec![(*level).into(), (*position).into(), hash.clone().into()]
-        };
+        let row = |(place, hash): &(i64, Vec<u8>)| vec![(*place).into(), hash.clone().into()];
         batch.insert(Table::LogNodes, self.nodes.iter().map(row));
         let row = |(request, position): &(RequestDigest, i64)| vec![request.as_bytes().into(), (*position).into()];
         batch.insert(Table::LogSubjects, self.subjects.iter().map(row));
@@ -167,11 +166,6 @@ impl Draft {
             ..self.head
         })
     }
-}
-
-fn node_row(node: &Node) -> Result<(i64, i64, Vec<u8>), BadValue> {
-    let position = to_sql(node.id.index)?;
-    Ok((i64::from(node.id.level), position, node.hash.as_bytes().to_vec()))
 }
 
 fn push_commit(batch: &mut Batch, parts: &CommitParts, checkpoint: &[u8]) -> Result<(), BadValue> {

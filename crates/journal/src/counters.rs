@@ -224,21 +224,29 @@ impl Ledger {
         let counters: Vec<CounterId> = counters.iter().filter(is_unknown).copied().collect();
         let mut sql = Sql::default();
         if !requests.is_empty() {
+            let keys = requests.iter().map(|request| vec![request.as_bytes().into()]);
             sql.push(
-                "SELECT spends.request AS request, spends.number AS number, aged_at, released_at, failed, \
-                 counters.counter AS counter, amount, cum, pend FROM spends LEFT JOIN charges \
-                 ON charges.request = spends.request AND charges.number = spends.number \
-                 LEFT JOIN counters ON counters.counter = charges.counter WHERE spends.request IN ",
-            );
-            sql.list(requests.iter().map(RequestDigest::as_bytes)).end();
+                "SELECT attempts.request AS request, attempts.number AS number, aged_at, released_at, failed, \
+                 counters.counter AS counter, amount, cum, pend FROM ",
+            )
+            .given(keys.collect())
+            .push(
+                " CROSS JOIN attempts CROSS JOIN spends LEFT JOIN charges ON charges.attempt = spends.attempt \
+                 LEFT JOIN counters ON counters.counter = charges.counter \
+                 WHERE attempts.request = column1 AND spends.attempt = attempts.seq",
+            )
+            .end();
         }
         if !counters.is_empty() {
+            let keys = counters.iter().map(|counter| vec![counter.as_bytes().into()]);
             // The same columns, so that one loop reads both.
             sql.push(
                 "SELECT NULL AS request, NULL AS number, NULL AS aged_at, NULL AS released_at, NULL AS failed, counter, NULL AS amount, \
-                 cum, pend FROM counters WHERE counter IN ",
-            );
-            sql.list(counters.iter().map(CounterId::as_bytes)).end();
+                 cum, pend FROM ",
+            )
+            .given(keys.collect())
+            .push(" CROSS JOIN counters WHERE counter = column1")
+            .end();
         }
         if sql.is_empty() {
             return Ok(());
@@ -352,8 +360,8 @@ impl Ledger {
             self.changed.entry(charge.counter).or_insert(false);
             rows.push(vec![
                 request.as_bytes().into(),
-                charge.counter.as_bytes().into(),
                 i64::from(number).into(),
+                charge.counter.as_bytes().into(),
                 amount.to_be_bytes().to_vec().into(),
             ]);
         }

@@ -16,25 +16,31 @@ use crate::{
 /// Nodes of one statement.
 const NODES_PER_STATEMENT: usize = 1_000;
 
+/// Where a node stands: in the order in which the log's nodes are completed, so that they are stored one behind the other. Before
+/// leaf `i` comes, 2i minus the ones in `i` are complete; what it completes follows by level (RFC 6962).
+pub(crate) fn place(id: NodeId) -> Result<i64, BadValue> {
+    let leaves = id.index.checked_add(1).and_then(|next| {
+        let leaves = 1_u64.checked_shl(u32::from(id.level))?;
+        next.checked_mul(leaves)
+    });
+    let last = leaves.and_then(|leaves| leaves.checked_sub(1));
+    let before = last.and_then(|last| last.checked_mul(2)?.checked_sub(u64::from(last.count_ones())));
+    let place = before.and_then(|before| before.checked_add(u64::from(id.level)));
+    to_sql(place.ok_or(BadValue("log node"))?)
+}
+
 /// Stored nodes; those that the database lacks are absent.
 pub(crate) async fn load_nodes(link: &mut Link<'_>, ids: &[NodeId]) -> Result<BTreeMap<NodeId, Hash>, StepError> {
     let mut nodes = BTreeMap::new();
     for chunk in ids.chunks(NODES_PER_STATEMENT) {
-        let mut sql = Sql::new("SELECT level, position, hash FROM log_nodes WHERE (level, position) IN (VALUES ");
-        let mut separator = "";
-        for id in chunk {
-            let pair: [Value; 2] = [i64::from(id.level).into(), to_sql(id.index)?.into()];
-            sql.push(separator).list(pair);
-            separator = ", ";
-        }
-        sql.push(")");
+        let placed = chunk.iter().map(|id| Ok((place(*id)?, *id)));
+        let placed: BTreeMap<i64, NodeId> = placed.collect::<Result<_, BadValue>>()?;
+        let mut sql = Sql::new("SELECT place, hash FROM ");
+        sql.given(placed.keys().map(|place| vec![Value::from(*place)]).collect())
+            .push(" CROSS JOIN log_nodes WHERE place = column1");
         for row in link.rows(sql).await? {
-            let level = row.number("level")?;
-            let id = NodeId {
-                level: u8::try_from(level).map_err(|_| BadValue("log level"))?,
-                index: from_sql(row.number("position")?)?,
-            };
-            nodes.insert(id, Hash::from_bytes(column32(&row, "hash")?));
+            let id = placed.get(&row.number("place")?).ok_or(BadValue("log node"))?;
+            nodes.insert(*id, Hash::from_bytes(column32(&row, "hash")?));
         }
     }
     Ok(nodes)
@@ -75,4 +81,28 @@ pub(crate) async fn load_proven_entries(
         })
     };
     entries.into_iter().map(prove).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_audit::{Frontier, LeafHash};
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_completed_one_behind_the_other() {
+        let mut log = Frontier::empty();
+        let mut next = 0;
+        for leaf in 0..300_u32 {
+            for node in log.append(LeafHash::of(&leaf.to_be_bytes()).unwrap()).unwrap() {
+                assert_eq!(place(node.id), Ok(next), "{:?}", node.id);
+                next += 1;
+            }
+        }
+        let far = NodeId {
+            level: 60,
+            index: u64::MAX,
+        };
+        assert_eq!(place(far), Err(BadValue("log node")));
+    }
 }

@@ -448,7 +448,7 @@ fn push_counters(lookups: &mut Lookups<'_>, needs: &Needs) {
     };
     let charges = needs.charges.iter();
     let charges = charges.map(|(request, counter)| [request.as_bytes(), counter.as_bytes()]);
-    let charged = " CROSS JOIN charges WHERE request = column1 AND counter = column2";
+    let charged = " CROSS JOIN attempts CROSS JOIN charges WHERE request = column1 AND attempt = attempts.seq AND counter = column2";
     lookups.by(Kind::Charge, found, charges, charged);
 }
 
@@ -463,7 +463,7 @@ fn push_attempts(sql: &mut Sql, needs: &Needs) {
     sql.given(requests.collect())
         .push(
             " CROSS JOIN attempts \
-             LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
+             LEFT JOIN spends ON attempt = attempts.seq \
              WHERE attempts.request = column1",
         )
         .end();
@@ -474,11 +474,12 @@ fn push_spends(sql: &mut Sql, needs: &Needs) {
     let Some(since) = needs.spends_since else {
         return;
     };
-    let spends = "request, number, facts, charged_at, aged_at FROM spends WHERE released_at IS NULL \
+    let spends = "request, number, facts, charged_at, aged_at FROM spends CROSS JOIN attempts \
+                  WHERE attempts.seq = attempt AND released_at IS NULL \
                   AND (aged_at IS NULL OR aged_at > ";
     select(sql, Kind::Spend, spends);
     sql.bind(since.unix_millis())
-        .push(") ORDER BY seq LIMIT ")
+        .push(") ORDER BY attempt LIMIT ")
         .bind(limit(crate::MAX_SPENDS.saturating_add(1)))
         .end();
 }

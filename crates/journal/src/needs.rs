@@ -104,10 +104,10 @@ impl Needs {
         Ok(needs)
     }
 
-    /// Takes in what another proposal asks for; gives it back where that is too much together, or better asked alone.
-    pub(crate) fn join(&mut self, other: Self) -> Result<(), Self> {
+    /// Takes in what another proposal asks for. Not where that is too much together, or better asked alone.
+    pub(crate) fn join(&mut self, other: Self) -> bool {
         if other.spends_since.is_some() || self.len().saturating_add(other.len()) > MAX_READS {
-            return Err(other);
+            return false;
         }
         self.requests.extend(other.requests);
         self.references.extend(other.references);
@@ -128,7 +128,7 @@ impl Needs {
         self.counters.extend(other.counters);
         self.outside.extend(other.outside);
         self.charges.extend(other.charges);
-        Ok(())
+        true
     }
 
     fn len(&self) -> usize {

@@ -300,7 +300,7 @@ impl Owner {
     async fn look_ahead(&mut self, jobs: &[Job], now: Timestamp) -> Result<Ahead, StepError> {
         let mut needs = Needs::default();
         // What is refused is refused again when its turn comes.
-        let mut join = |job: &Job| Needs::of(&job.proposal.reads, now).is_ok_and(|own| needs.join(own).is_ok());
+        let mut join = |job: &Job| Needs::of(&job.proposal.reads, now).is_ok_and(|own| needs.join(own));
         let is_of = jobs.iter().map(&mut join).collect();
         let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
         let seen = look_up(&mut link, &needs, now).await?;

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) async fn unfinished(link: &mut Link<'_>, page: Page) -> Result<Vec<Unfinished>, StepError> {
     let mut sql = Sql::new(
         "SELECT attempts.*, charged_at, aged_at, released_at, failed, envelope FROM attempts \
-         LEFT JOIN spends ON spends.request = attempts.request AND spends.number = attempts.number \
+         LEFT JOIN spends ON attempt = attempts.seq \
          JOIN withdrawals ON withdrawals.request = attempts.request \
          JOIN statements ON digest = statement WHERE recorded_at IS NULL ORDER BY attempts.seq LIMIT ",
     );

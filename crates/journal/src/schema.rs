@@ -3,7 +3,7 @@
 use crate::sql::{Link, Sql};
 
 /// Applied in order; version n is the n-th. A migration that was released never changes.
-const SQLITE: [&str; 7] = [
+const SQLITE: [&str; 8] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_counters.sql"),
     include_str!("../migrations/0003_observers.sql"),
@@ -11,18 +11,20 @@ const SQLITE: [&str; 7] = [
     include_str!("../migrations/0005_failed_spends.sql"),
     include_str!("../migrations/0006_services.sql"),
     include_str!("../migrations/0007_lists.sql"),
+    include_str!("../migrations/0008_in_order.sql"),
 ];
 /// PostgreSQL came with version 2.
-const POSTGRES: [&str; 6] = [
+const POSTGRES: [&str; 7] = [
     include_str!("../migrations/postgres/0002_whole.sql"),
     include_str!("../migrations/postgres/0003_observers.sql"),
     include_str!("../migrations/postgres/0004_freezes.sql"),
     include_str!("../migrations/postgres/0005_failed_spends.sql"),
     include_str!("../migrations/postgres/0006_services.sql"),
     include_str!("../migrations/postgres/0007_lists.sql"),
+    include_str!("../migrations/postgres/0008_in_order.sql"),
 ];
 /// The schema that this program reads and writes.
-pub(crate) const SCHEMA_VERSION: i64 = 7;
+pub(crate) const SCHEMA_VERSION: i64 = 8;
 
 /// Writes the schema into an empty database, inside the caller's transaction.
 pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error> {

@@ -75,7 +75,6 @@ struct Statement(Vec<Piece>);
 pub(crate) struct Sql {
     done: Vec<Statement>,
     open: Statement,
-    is_uncached: bool,
 }
 
 impl Sql {
@@ -107,28 +106,12 @@ impl Sql {
         self
     }
 
-    /// `(?, ?, …)`.
-    pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
-        self.push("(");
-        let mut separator = "";
-        for value in values {
-            self.push(separator).bind(value);
-            separator = ", ";
-        }
-        self.push(")")
-    }
-
     /// The next text starts another statement.
     pub(crate) fn end(&mut self) -> &mut Self {
         if !self.open.0.is_empty() {
             self.done.push(std::mem::take(&mut self.open));
         }
         self
-    }
-
-    /// Shapes that depend on how many rows there are would crowd the statements out that come again and again.
-    pub(crate) fn uncached(&mut self) {
-        self.is_uncached = true;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -215,11 +198,10 @@ pub(crate) enum Link<'c> {
 impl Link<'_> {
     /// The rows of all statements, in their order.
     pub(crate) async fn rows(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {
-        let is_cached = !sql.is_uncached;
         match self {
             Self::Sqlite(connection) => {
                 let (text, arguments) = sql.for_sqlite()?;
-                let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_cached);
+                let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                 let rows = query.fetch_all(&mut **connection).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
@@ -227,7 +209,7 @@ impl Link<'_> {
                 let mut all = Vec::new();
                 for statement in sql.into_statements() {
                     let (text, arguments) = statement.for_postgres()?;
-                    let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_cached);
+                    let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                     let rows = query.fetch_all(&mut **connection).await?;
                     all.extend(rows.into_iter().map(Row::Postgres));
                 }
@@ -326,14 +308,16 @@ mod tests {
         let mut sql = Sql::new("SELECT 1 WHERE a = ");
         sql.bind(1)
             .end()
-            .push("SELECT 2 WHERE b IN ")
-            .list(["x", "y"])
+            .push("SELECT 2 WHERE b = ")
+            .bind("x")
+            .push(" AND c = ")
+            .bind("y")
             .end()
             .end();
-        assert_eq!(sql.texts(), ["SELECT 1 WHERE a = ?", "SELECT 2 WHERE b IN (?, ?)"]);
+        assert_eq!(sql.texts(), ["SELECT 1 WHERE a = ?", "SELECT 2 WHERE b = ? AND c = ?"]);
         assert_eq!(
             postgres(&sql),
-            ["SELECT 1 WHERE a = $1", "SELECT 2 WHERE b IN ($1, $2)"]
+            ["SELECT 1 WHERE a = $1", "SELECT 2 WHERE b = $1 AND c = $2"]
         );
     }
 

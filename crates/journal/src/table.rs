@@ -24,7 +24,7 @@ pub(crate) enum Table {
     ConflictClaims,
     /// request, number, facts, charged_at
     Spends,
-    /// request, counter, number, amount
+    /// request, number, counter, amount
     Charges,
     /// counter, cum, pend
     Counters,
@@ -46,7 +46,7 @@ pub(crate) enum Table {
     Marks,
     /// position, bytes, leaf
     LogEntries,
-    /// level, position, hash
+    /// place, hash
     LogNodes,
     /// request, position
     LogSubjects,
@@ -85,25 +85,26 @@ impl Target {
     /// `column2`, …; a row whose first column is null is none.
     pub(crate) fn text(self) -> (String, String) {
         match self {
-            // A statement that is not journaled gives no row, and one row is missed.
-            Self::Into(table @ Table::StatementSubjects) => (
-                format!("INSERT INTO {} SELECT column1, seq FROM ", table.columns().0),
-                " CROSS JOIN statements WHERE digest = column2".to_owned(),
-            ),
             Self::Into(table) => {
-                let (columns, conflict) = table.columns();
+                let ((columns, conflict), (values, from)) = (table.columns(), table.source());
                 (
-                    format!("INSERT INTO {columns} SELECT * FROM "),
-                    format!(" WHERE column1 IS NOT NULL {conflict}"),
+                    format!("INSERT INTO {columns} SELECT {values} FROM "),
+                    format!("{from} {conflict}"),
                 )
             }
             Self::By(change) => {
                 let (update, key) = change.update();
-                (format!("{update} FROM "), format!(" WHERE {key}"))
+                (format!("{update} FROM "), key.to_owned())
             }
         }
     }
 }
+
+/// The spend of the attempt in a row that begins with its request and number.
+const SPEND: &str = " WHERE attempt = (SELECT seq FROM attempts WHERE request = column1 AND number = column2)";
+
+/// The attempt in a row that begins with its request and number.
+const ATTEMPT: &str = " CROSS JOIN attempts WHERE request = column1 AND number = column2";
 
 impl Change {
     fn update(self) -> (&'static str, &'static str) {
@@ -111,35 +112,56 @@ impl Change {
             // Assignments read the row as it was: the first end stays.
             Self::Ended => (
                 "UPDATE withdrawals SET ended_at = coalesce(ended_at, column2), ended_by = coalesce(ended_by, column3)",
-                "request = column1",
+                " WHERE request = column1",
             ),
             Self::Decided => (
                 "UPDATE withdrawals SET decisions = decisions + 1, last_decision = column2",
-                "request = column1",
+                " WHERE request = column1",
             ),
             Self::Signed => (
                 "UPDATE attempts SET signatures = column3, signed = column4, txid = column5, recorded_at = column6",
-                "request = column1 AND number = column2",
+                " WHERE request = column1 AND number = column2",
             ),
             // The trigger refuses to set it twice.
-            Self::Thaws => ("UPDATE freezes SET thaws_at = column2", "id = column1"),
-            Self::Aged => (
-                "UPDATE spends SET aged_at = column3",
-                "request = column1 AND number = column2",
-            ),
-            Self::Failed => (
-                "UPDATE spends SET failed = 1, aged_at = column3",
-                "request = column1 AND number = column2",
-            ),
-            Self::Released => (
-                "UPDATE spends SET released_at = column3",
-                "request = column1 AND number = column2",
-            ),
+            Self::Thaws => ("UPDATE freezes SET thaws_at = column2", " WHERE id = column1"),
+            Self::Aged => ("UPDATE spends SET aged_at = column3", SPEND),
+            Self::Failed => ("UPDATE spends SET failed = 1, aged_at = column3", SPEND),
+            Self::Released => ("UPDATE spends SET released_at = column3", SPEND),
         }
     }
 }
 
 impl Table {
+    /// Values of its columns, and where they are found beside the rows: what is not there gives no row, and one row is missed.
+    fn source(self) -> (&'static str, &'static str) {
+        match self {
+            Self::StatementSubjects => ("column1, seq", " CROSS JOIN statements WHERE digest = column2"),
+            Self::Spends => ("seq, column3, column4", ATTEMPT),
+            Self::Charges => ("seq, column3, column4", ATTEMPT),
+            Self::Statements
+            | Self::Bundles
+            | Self::BundleFiles
+            | Self::BundleStatements
+            | Self::Withdrawals
+            | Self::Attempts
+            | Self::Payments
+            | Self::ConflictClaims
+            | Self::Counters
+            | Self::CounterEntries
+            | Self::ObserverSequences
+            | Self::LastWords
+            | Self::PaidDestinations
+            | Self::BegunLists
+            | Self::ListedDestinations
+            | Self::Freezes
+            | Self::Marks
+            | Self::LogEntries
+            | Self::LogNodes
+            | Self::LogSubjects
+            | Self::Commits => ("*", " WHERE column1 IS NOT NULL"),
+        }
+    }
+
     /// Its columns, and what becomes of a row that is there already.
     fn columns(self) -> (&'static str, &'static str) {
         match self {
@@ -171,13 +193,13 @@ impl Table {
                 "ON CONFLICT (key) DO UPDATE SET request = excluded.request",
             ),
             Self::Spends => (
-                "spends (request, number, facts, charged_at)",
-                "ON CONFLICT (request, number) DO UPDATE SET facts = excluded.facts",
+                "spends (attempt, facts, charged_at)",
+                "ON CONFLICT (attempt) DO UPDATE SET facts = excluded.facts",
             ),
             // From here on the triggers refuse to go back.
             Self::Charges => (
-                "charges (request, counter, number, amount)",
-                "ON CONFLICT (request, counter, number) DO UPDATE SET amount = excluded.amount",
+                "charges (attempt, counter, amount)",
+                "ON CONFLICT (attempt, counter) DO UPDATE SET amount = excluded.amount",
             ),
             Self::Counters => (
                 "counters (counter, cum, pend)",
@@ -215,7 +237,7 @@ impl Table {
                 "ON CONFLICT (topic, name) DO UPDATE SET last_at = excluded.last_at",
             ),
             Self::LogEntries => ("log_entries (position, bytes, leaf)", ""),
-            Self::LogNodes => ("log_nodes (level, position, hash)", ""),
+            Self::LogNodes => ("log_nodes (place, hash)", ""),
             Self::LogSubjects => ("log_subjects (request, position)", ""),
             Self::Commits => (
                 "commits (number, at, previous, content, log_size, log_root, checkpoint, hash)",

@@ -22,6 +22,7 @@ mod counters;
 mod crash;
 mod freezes;
 mod group;
+mod migrating;
 mod model;
 mod observers;
 mod opening;

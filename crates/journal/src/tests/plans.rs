@@ -76,7 +76,7 @@ async fn lookups_search_indexes(place: Place) {
                 request: Some(request(&format!("r{number}"))),
                 ..Reads::default()
             };
-            assert!(needs.join(Needs::of(&other, now).unwrap()).is_ok());
+            assert!(needs.join(Needs::of(&other, now).unwrap()));
         }
         let mut sql = Sql::default();
         lookups::push(&mut sql, &needs, now);
