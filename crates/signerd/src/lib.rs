@@ -23,6 +23,7 @@
     )
 )]
 
+pub mod alarm;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    alarm::Alarmed,
     clock::too_late_where_unknown,
     commands::{CommandError, Lock, journal_config},
     config::{Config, Listener},
@@ -232,7 +233,7 @@ async fn open_signer(
     let parts = SignerParts {
         genesis,
         genesis_bytes: bytes,
-        journal: Arc::<SqlJournal>::clone(&journal),
+        journal: Arc::new(Alarmed::new(Arc::clone(&journal))),
         backend,
         notary: log_key,
         clock,

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::support::{Scene, denied, replace, small, tags};
+use crate::support::{Scene, denied, large, pending, replace, small, tags};
 
 /// What the command line answers as JSON, and its exit code.
 fn countersign(scene: &Scene, arguments: &[&str]) -> (i32, Value) {
@@ -123,4 +123,60 @@ async fn a_freeze_holds_until_a_quorum_and_its_delay() {
         "{}",
         String::from_utf8_lossy(&verified.stderr)
     );
+}
+
+/// What the signer's log says of freezes, as far as it warns.
+fn warnings(scene: &Scene) -> Vec<Value> {
+    let said = scene.deployment.signer_process().unwrap().said();
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["level"] == "WARN" && line["message"] == "froze by itself")
+        .collect()
+}
+
+/// An officer knows what they froze; what the signer froze by itself is for whoever reads its log.
+#[tokio::test]
+async fn what_freezes_by_itself_is_warned_of() {
+    let mut scene = Scene::with_signer().await;
+    let breaker =
+        "breakers:\n  - { id: refused-once, when: { rejections-on-lineage: 1 }, freeze: [wallet] }\nforbids:\n";
+    scene
+        .amend(|files| replace(files, "policy.yaml", "forbids:\n", breaker))
+        .await;
+    let withdrawal = scene.withdrawal(&large("refused"));
+    pending(scene.authorize(&withdrawal, &[]).await);
+    let (_, officers) = countersign(
+        &scene,
+        &[
+            "freeze",
+            "set",
+            "--as",
+            "dave",
+            "--network",
+            "eip155:31337",
+            "--reason",
+            "drill",
+        ],
+    );
+    assert!(officers["in_force_since"].is_string(), "{officers}");
+    assert_eq!(warnings(&scene), Vec::<Value>::new());
+
+    let bob = scene.deployment.people("bob").await.unwrap();
+    let rejection = scene.rejection("bob", &withdrawal);
+    // Said again, it is no second freeze.
+    for _ in 0..2 {
+        bob.submit_statement(&rejection).await.unwrap();
+    }
+    let (_, list) = countersign(&scene, &["freeze", "list", "--as", "dave"]);
+    let freezes = list["freezes"].as_array().unwrap();
+    let own = freezes
+        .iter()
+        .find(|freeze| freeze["freeze"] != officers["freeze"])
+        .unwrap();
+    let [warned] = &warnings(&scene)[..] else {
+        panic!("{:?}", warnings(&scene))
+    };
+    assert_eq!(warned["freeze"], own["freeze"]);
+    assert_eq!(warned["scope"], "wallet eth-hot");
+    assert_eq!(warned["cause"], format!("breaker refused-once at {}", withdrawal.id));
 }
