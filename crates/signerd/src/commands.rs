@@ -39,7 +39,7 @@ pub enum CommandError {
     Keys(#[from] KeysError),
     /// The journal.
     #[error(transparent)]
-    Journal(#[from] OpenError),
+    Journal(#[from] NotOpened),
     /// The first log entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -60,6 +60,35 @@ pub enum CommandError {
     /// Another signer process works in the state directory.
     #[error("another signer process works in `{}`; stop it first", .0.display())]
     InUse(PathBuf),
+}
+
+/// The journal does not open. Where its database is a secret address, this names the file that the address was read from, and the
+/// database as far as that is no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}{place}")]
+pub struct NotOpened {
+    /// Why.
+    pub source: OpenError,
+    /// Nothing, or words behind the message.
+    place: String,
+}
+
+impl NotOpened {
+    /// What the journal of a configuration said.
+    pub(crate) fn at(config: &Config, database: &Database, source: OpenError) -> Self {
+        let place = match (&config.journal, &source) {
+            (JournalPlace::Postgres { url_file }, _) => {
+                format!(
+                    "; the journal is in {database}, whose address is in `{}`",
+                    url_file.display()
+                )
+            }
+            (JournalPlace::Sqlite(path), OpenError::Database(_)) => format!("; the journal is `{}`", path.display()),
+            // These name the file, or another one that is meant.
+            (JournalPlace::Sqlite(_), _) => String::new(),
+        };
+        Self { source, place }
+    }
 }
 
 /// What `log-key` prints.
@@ -149,7 +178,10 @@ pub async fn init(config: &Config, trust_root: &Path) -> Result<Initialized, Com
     keys::pin_deployment(&config.backend, deployment)?;
     root.pin(config)?;
     let first = Entry::Genesis(GenesisEntry { deployment }).to_bytes()?;
-    let journal = SqlJournal::create(journal_config(config, deployment, Arc::new(root.log_key))?, first).await?;
+    let journal = journal_config(config, deployment, Arc::new(root.log_key))?;
+    let database = journal.database.clone();
+    let created = SqlJournal::create(journal, first).await;
+    let journal = created.map_err(|error| NotOpened::at(config, &database, error))?;
     journal.close().await;
     Ok(Initialized {
         deployment,
@@ -169,8 +201,8 @@ pub async fn join(config: &Config, trust_root: &Path) -> Result<Initialized, Com
     let (deployment, environment) = (root.genesis.hash(), root.genesis.environment());
     keys::pin_deployment(&config.backend, deployment)?;
     root.pin(config)?;
-    let journal = SqlJournal::open(journal_config(config, deployment, Arc::new(root.log_key))?).await?;
-    journal.close().await;
+    let journal = journal_config(config, deployment, Arc::new(root.log_key))?;
+    open_journal(config, journal).await?.close().await;
     Ok(Initialized {
         deployment,
         environment,
@@ -191,6 +223,13 @@ pub fn journal_config(
         clock: system_clock(),
         limits: Limits::default(),
     })
+}
+
+/// Opens the journal of the configuration.
+pub(crate) async fn open_journal(config: &Config, journal: JournalConfig) -> Result<SqlJournal, NotOpened> {
+    let database = journal.database.clone();
+    let opened = SqlJournal::open(journal).await;
+    opened.map_err(|error| NotOpened::at(config, &database, error))
 }
 
 fn database(place: &JournalPlace) -> Result<Database, CommandError> {

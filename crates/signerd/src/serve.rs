@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use countersign_journal::{OpenError, SqlJournal};
+use countersign_journal::SqlJournal;
 use countersign_signer::{
     Journal as _, JournalError, KeyBackend, ResumeScope, Resumed, Signer, SignerError, SignerParts,
 };
@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     alarm::Alarmed,
     clock::too_late_where_unknown,
-    commands::{CommandError, Lock, journal_config},
+    commands::{CommandError, Lock, NotOpened, journal_config, open_journal},
     config::{Config, Listener},
     files::{self, FileError},
     gate::{Audience, Gate},
@@ -62,7 +62,7 @@ pub enum ServeError {
     Keys(#[from] KeysError),
     /// The journal does not open.
     #[error(transparent)]
-    Journal(#[from] OpenError),
+    Journal(#[from] NotOpened),
     /// The core refuses to open.
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -229,7 +229,7 @@ async fn open_signer(
     let journal = journal_config(config, deployment, Arc::clone(&log_key))?;
     // The journal refuses what it cannot read; whoever holds an authorization against its end must not take that for early.
     let clock = too_late_where_unknown(Arc::clone(&journal.clock));
-    let journal = Arc::new(SqlJournal::open(journal).await?);
+    let journal = Arc::new(open_journal(config, journal).await?);
     let parts = SignerParts {
         genesis,
         genesis_bytes: bytes,

@@ -252,10 +252,25 @@ async fn an_older_database_does_not_start() {
         fs::write(site.path("state").join(name), bytes).unwrap();
     }
     match Process::start(site.config()).await {
-        Err(ServeError::Journal(error)) => assert_eq!(error.tag(), Tag::JournalRewound, "{error}"),
+        Err(ServeError::Journal(error)) => assert_eq!(error.source.tag(), Tag::JournalRewound, "{error}"),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it started"),
     }
+}
+
+/// Whoever reads the error looks into the file that names the database; what is secret in it is told to nobody.
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_named_by_the_file_of_its_address() {
+    let site = Site::new();
+    site.init().await;
+    site.share("postgresql://signer:hunter2@127.0.0.1:1/ledger");
+    let said = match Process::start(site.config()).await {
+        Err(error) => format!("{error} {error:?}"),
+        Ok(_) => panic!("it started"),
+    };
+    assert!(said.contains("postgresql 127.0.0.1/ledger"), "{said}");
+    assert!(said.contains(site.path("journal.url").to_str().unwrap()), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 /// Two processes over one database: what one decided and signed, the other knows.
