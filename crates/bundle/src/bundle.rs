@@ -164,32 +164,36 @@ impl Bundle {
             for problem in caps::uncapped(&self.registry, &self.policy) {
                 found.push(LoadError::new("policy.yaml", TOP, problem));
             }
-            for problem in caps::unaging(&self.registry, &self.roster) {
-                found.push(LoadError::new("wallets.yaml", TOP, problem));
-            }
-            if self.roster.time_lock() == Duration::ZERO {
-                found.push(LoadError::new("roster.yaml", TOP, Problem::NoTimeLock));
-            }
-            let lone = self
-                .roster
-                .observed_networks()
-                .filter(|(_, observers)| observers.threshold() < 2);
-            for (network, _) in lone {
-                let problem = Problem::LoneObserver(network.clone());
-                found.push(LoadError::new("roster.yaml", TOP, problem));
-            }
-            if self.roster.thaw_delay() == Duration::ZERO {
-                found.push(LoadError::new("roster.yaml", TOP, Problem::NoThawDelay));
-            }
-            for currency in self.policy.wants().currencies.iter().copied() {
-                let sources = self.roster.price_sources(currency);
-                if sources.is_none_or(|sources| sources.quorum().threshold() < 2) {
-                    let problem = Problem::LonePriceSource(currency);
-                    found.push(LoadError::new("roster.yaml", TOP, problem));
-                }
+            for (file, problem) in self.development_only() {
+                found.push(LoadError::new(file, TOP, problem));
             }
         }
         found.conclude()
+    }
+
+    /// The settings besides caps that only development accepts, and the file of each.
+    pub(crate) fn development_only(&self) -> Vec<(&'static str, Problem)> {
+        let aging = caps::unaging(&self.registry, &self.roster).into_iter();
+        let mut found: Vec<_> = aging.map(|problem| ("wallets.yaml", problem)).collect();
+        let mut refuse = |problem| found.push(("roster.yaml", problem));
+        if self.roster.time_lock() == Duration::ZERO {
+            refuse(Problem::NoTimeLock);
+        }
+        for (network, observers) in self.roster.observed_networks() {
+            if observers.threshold() < 2 {
+                refuse(Problem::LoneObserver(network.clone()));
+            }
+        }
+        if self.roster.thaw_delay() == Duration::ZERO {
+            refuse(Problem::NoThawDelay);
+        }
+        for currency in self.policy.wants().currencies.iter().copied() {
+            let sources = self.roster.price_sources(currency);
+            if sources.is_none_or(|sources| sources.quorum().threshold() < 2) {
+                refuse(Problem::LonePriceSource(currency));
+            }
+        }
+        found
     }
 
     /// The manifest.

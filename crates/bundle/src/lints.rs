@@ -73,6 +73,8 @@ lints! {
     ApproverAttests = "lint/approver-attests", Warning;
     /// Nobody may stop anything alone.
     NobodyFreezes = "lint/nobody-freezes", Warning;
+    /// A setting of the roster or of a wallet that a production genesis refuses.
+    DevelopmentOnly = "lint/development-only", Warning;
     /// An asset of the bundle that no withdrawal may move.
     AssetNeverPermitted = "lint/asset-never-permitted", Warning;
 }
@@ -121,6 +123,7 @@ impl Bundle {
         findings.extend(self.policy().asking().flat_map(|rule| self.dominated(&rule)));
         findings.extend(self.duties());
         findings.extend(caps::uncapped(self.registry(), self.policy()).into_iter().map(uncapped));
+        findings.extend(self.development_only().into_iter().map(development_only));
         let seen = survey(&self.setting(), budget);
         if !seen.ran_out {
             findings.extend(self.idle(&seen));
@@ -275,6 +278,17 @@ fn is_outflow(kind: EffectKind) -> bool {
         | EffectKind::DelayedAuthorization
         | EffectKind::ContractCall
         | EffectKind::Opaque => true,
+    }
+}
+
+fn development_only((file, problem): (&'static str, Problem)) -> Lint {
+    let (line, column): Place = TOP;
+    Lint {
+        kind: LintKind::DevelopmentOnly,
+        file,
+        line,
+        column,
+        message: problem.to_string(),
     }
 }
 

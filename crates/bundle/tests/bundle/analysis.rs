@@ -9,13 +9,25 @@ fn load(files: &Files) -> Bundle {
     Bundle::load(files).map_err(|errors| errors.to_string()).unwrap()
 }
 
-/// The dev bundle with a cap on everything, which only production asks for: nothing is left to say but one thing.
+/// The dev bundle with what only production asks for, a cap on everything first of all: nothing is left to say but one thing.
 fn capped() -> Files {
     let caps = "limits:\n  \
         - { id: outflow-day, effects: [transfer], scope: [], window: 24h, hard: \"20 ETH\" }\n  \
         - { id: demo-day, effects: [transfer], scope: [], window: 24h, hard: \"20000 DEMO\" }\n  \
         - { id: fee-day, effects: [fee], scope: [], window: 24h, hard: \"1 ETH\" }\n";
-    mutated("policy.yaml", "limits:\n", caps)
+    let files = mutated("policy.yaml", "limits:\n", caps);
+    let files = changed(
+        files,
+        "wallets.yaml",
+        "first-nonce: 0",
+        "first-nonce: 0, ages-from: signature",
+    );
+    changed(
+        files,
+        "roster.yaml",
+        "members: [alice, bob, carol] }\nofficers",
+        "members: [alice, bob, carol], time-lock: 24h }\nofficers",
+    )
 }
 
 fn changed(mut files: Files, path: &str, from: &str, to: &str) -> Files {
@@ -150,6 +162,52 @@ fn duties_that_meet_in_one_person_are_told() {
         "officers: [dave]",
         "officers: []",
         "roster.yaml:1:1: warning: lint/nobody-freezes: `officers` is empty: nobody can freeze, tighten at once or veto a bundle",
+    );
+}
+
+/// Whoever prepares a bundle hears before a production genesis refuses it, and which setting it is.
+#[test]
+fn what_production_refuses_is_told() {
+    let told = |files: &Files, file: &str, setting: &str| {
+        let expected = format!("{file}:1:1: warning: lint/development-only: ");
+        let found = lints(files);
+        let found: Vec<&String> = found
+            .iter()
+            .filter(|lint| lint.contains("lint/development-only"))
+            .collect();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(
+            found[0].starts_with(&expected) && found[0].contains(setting),
+            "{found:#?}"
+        );
+        let refused = load(files).check_environment(true).unwrap_err().to_string();
+        let message = found[0].strip_prefix(&expected).unwrap();
+        assert!(refused.contains(message), "{refused}");
+    };
+    assert!(load(&capped()).check_environment(true).is_ok());
+    let roster = |from: &str, to: &str| changed(capped(), "roster.yaml", from, to);
+    told(&roster(", time-lock: 24h", ""), "roster.yaml", "time-lock");
+    told(
+        &roster("officers: [dave]\n", "officers: [dave]\nthaw-delay: 0s\n"),
+        "roster.yaml",
+        "`thaw-delay`",
+    );
+    let observed =
+        "officers: [dave]\nobservers:\n  - { network: \"eip155:31337\", threshold: 1, members: [screening-service] }\n";
+    let observed = roster("officers: [dave]\n", observed);
+    let aging = changed(observed, "wallets.yaml", ", ages-from: signature", "");
+    told(&aging, "roster.yaml", "observers of `eip155:31337`");
+    told(
+        &changed(capped(), "wallets.yaml", ", ages-from: signature", ""),
+        "wallets.yaml",
+        "ages-from",
+    );
+    let in_money =
+        "requires:\n  - { id: large, when: { total: { over: { USD: \"10000 USD\" } } }, approvals: { treasury: 2 } }\n";
+    told(
+        &changed(capped(), "policy.yaml", "requires:\n", in_money),
+        "roster.yaml",
+        "price sources in USD",
     );
 }
 
