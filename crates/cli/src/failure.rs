@@ -63,7 +63,7 @@ impl From<Exit> for ExitCode {
 const TABLE: &str = include_str!("../../../docs/policy-rules.md");
 
 /// The last column of a tag's row; `None` for what this version does not produce.
-fn what_to_do(tag: Tag) -> Option<&'static str> {
+pub(crate) fn what_to_do(tag: Tag) -> Option<&'static str> {
     let head = format!("| `{tag}` | ");
     let row = TABLE.lines().find_map(|line| line.strip_prefix(&head))?;
     let (_, advice) = row.strip_suffix(" |")?.rsplit_once(" | ")?;

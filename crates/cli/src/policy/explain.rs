@@ -1,6 +1,7 @@
 //! `countersign policy explain`: the whole trace of a decision, with the numbers that were compared.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
 };
@@ -9,13 +10,13 @@ use clap::Args;
 use countersign_bundle::Case;
 use countersign_decision::Receipt;
 use countersign_policy::{Comparison, EffectTrace, Evaluation, LimitTrace, Obligations, Outcome, Reason, RequireTrace};
-use countersign_types::{Amount, AssetId, AssetRegistry};
+use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag};
 use serde::Serialize;
 
 use super::load;
 use crate::{
     environment::read_genesis,
-    failure::{Failure, Result},
+    failure::{Failure, Result, what_to_do},
     files,
     output::Output,
 };
@@ -58,6 +59,9 @@ struct One {
     /// For people: what the numbers are in.
     #[serde(skip)]
     assets: AssetRegistry,
+    /// Whether what is asked for may still be missing: of a receipt's withdrawal only the decision is known here.
+    #[serde(skip)]
+    is_open: bool,
 }
 
 impl Explain {
@@ -89,6 +93,7 @@ fn of_receipt(receipt: &Path, genesis: &Path) -> Result<Vec<One>> {
         name: format!("{} {name}", receipt.withdrawal),
         decision,
         assets: receipt.assets.clone(),
+        is_open: false,
     };
     Ok(names.into_iter().zip(receipt.trace.clone()).map(one).collect())
 }
@@ -103,6 +108,7 @@ fn of_tests(folder: &Path, tests: &Path, name: Option<&str>) -> Result<Vec<One>>
         name: case.name().to_owned(),
         decision: case.run(&bundle).evaluation,
         assets: bundle.registry().assets().clone(),
+        is_open: true,
     };
     let decisions: Vec<One> = wanted.map(one).collect();
     if decisions.is_empty() {
@@ -137,7 +143,7 @@ pub(super) fn asked(obligations: &Obligations) -> String {
         .attestations()
         .map(|(kind, by, age)| format!("{kind} by {by} at most {age} old"));
     let lock = obligations.time_lock();
-    let lock = (lock != countersign_types::Duration::ZERO).then(|| format!("a wait of {lock}"));
+    let lock = (lock != Duration::ZERO).then(|| format!("a wait of {lock}"));
     let parts: Vec<String> = seats.chain(attested).chain(lock).collect();
     if parts.is_empty() {
         "nothing".to_owned()
@@ -182,8 +188,23 @@ impl fmt::Display for One {
         if *reasons_left_out > 0 {
             write!(f, "\n             and {reasons_left_out} more reasons")?;
         }
-        Ok(())
+        self.remedies()
+            .iter()
+            .try_for_each(|(tag, remedy)| write!(f, "\nto do        {tag}: {remedy}"))
     }
+}
+
+/// What a withdrawal is held by until its obligations are met.
+fn held_by(obligations: &Obligations) -> Vec<Tag> {
+    let held = [
+        (!obligations.seats().is_empty(), Tag::ApprovalMissing),
+        (obligations.attestations().next().is_some(), Tag::AttestationMissing),
+        (obligations.time_lock() != Duration::ZERO, Tag::ApprovalTimeLock),
+    ];
+    held.into_iter()
+        .filter(|(is_asked, _)| *is_asked)
+        .map(|(_, tag)| tag)
+        .collect()
 }
 
 /// An effect and the rules that matched it.
@@ -211,6 +232,18 @@ fn told(effect: &EffectTrace) -> String {
 }
 
 impl One {
+    /// What would change a no, or what a yes still waits for: each tag once, as the table of tags has it.
+    fn remedies(&self) -> Vec<(Tag, &'static str)> {
+        let tags: Vec<Tag> = match &self.decision.outcome {
+            Outcome::Deny => self.decision.reasons.iter().map(|reason| reason.tag).collect(),
+            Outcome::Allow(obligations) if self.is_open => held_by(obligations),
+            Outcome::Allow(_) => Vec::new(),
+        };
+        let mut told = BTreeSet::new();
+        let new = tags.into_iter().filter(|tag| told.insert(*tag));
+        new.filter_map(|tag| Some((tag, what_to_do(tag)?))).collect()
+    }
+
     fn require(&self, require: &RequireTrace) -> String {
         let why: Vec<String> = require.over.iter().map(|over| self.compared(over, "over")).collect();
         let why = if why.is_empty() {

@@ -302,9 +302,28 @@ fn a_decision_is_explained_with_its_numbers() {
         "effect 0     transfer: permits customer-payouts; requires two-of-treasury",
         "limit        eth-per-transaction in one transaction: 0 ETH before, 8.1 ETH charged, 8.1 ETH after, at most 8 ETH",
         "reason       limit/per-transaction-exceeded eth-per-transaction: 8.1 ETH against 8 ETH",
+        "to do        limit/per-transaction-exceeded: split, if the policy's tiers allow it, or change the limit through a bundle",
     ] {
         assert!(said.lines().any(|found| found == line), "{line} in {said}");
     }
+    // What a withdrawal waits for is told as well, each tag once; where nothing is to be done, nothing is said.
+    let remedies = |name: &str| -> Vec<String> {
+        let output = run(&["policy", "explain", dir, tests, "--test", name]);
+        let said = text(&output.stdout);
+        let remedies = said.lines().filter_map(|line| line.strip_prefix("to do        "));
+        remedies
+            .map(|line| line.split(':').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(remedies("a small payment needs nobody"), [""; 0]);
+    assert_eq!(
+        remedies("a payment that is split takes two as well"),
+        ["approval/missing"]
+    );
+    assert_eq!(
+        remedies("bytes that nobody understands are forbidden"),
+        ["forbid/matched", "permit/uncovered"]
+    );
     let output = run(&["--output", "json", "policy", "explain", dir, tests]);
     assert_eq!(json(&output.stdout)["decisions"].as_array().unwrap().len(), 6);
     assert_fails(
