@@ -30,7 +30,7 @@ pub(super) struct Current {
     id: WithdrawalId,
     tenant: String,
     pub(super) state: State,
-    attempts: u32,
+    pub(super) attempts: u32,
     statements: u32,
     statement_bytes: i64,
     inputs: i64,
@@ -153,8 +153,8 @@ impl<'c> Batch<'c> {
         Ok(StoreError::ReferenceConflict { existing })
     }
 
-    /// An attempt and the statement that raises its fee ceiling become durable together or not at all. The latest attempt with a new
-    /// ceiling is decided anew.
+    /// An attempt and the statement that raises its fee ceiling become durable together or not at all. The latest attempt is decided
+    /// anew with a new ceiling, and also where it was refused: whoever sends it again knows that something changed.
     pub(super) async fn add_attempt(&mut self, new: NewAttempt) -> Result<(), StoreError> {
         let current = self.current(&new.id).await?;
         let current = current.filter(|current| new.scope.covers(&current.tenant));
@@ -164,8 +164,12 @@ impl<'c> Batch<'c> {
             Some(replace) => self.find_statement(replace).await?.is_none(),
             None => false,
         };
+        let is_asked_again = match known {
+            Some(number) => self.was_refused(&current, number).await?,
+            None => false,
+        };
         let number = match known {
-            Some(number) if is_raised => number,
+            Some(number) if is_raised || is_asked_again => number,
             Some(_) => return Ok(()),
             None => current.attempts.saturating_add(1),
         };
@@ -182,6 +186,8 @@ impl<'c> Batch<'c> {
         }
         if known.is_none() {
             self.insert_attempt(current.seq, number, &new.unsigned).await?;
+        }
+        if known.is_none() || is_asked_again {
             sqlx::query("UPDATE withdrawals SET attempts = ?, inputs = inputs + 1 WHERE seq = ?")
                 .bind(number)
                 .bind(current.seq)
@@ -333,13 +339,16 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    /// A later input makes most outcomes stale: the signer is asked again anyway. Not so a signature, nor a final no.
+    /// A later input makes most outcomes stale: the signer is asked again anyway. Not so a signature, nor a final no to what has none: a
+    /// no to an earlier replacement says nothing of the later one.
     pub(super) async fn apply(&mut self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} seq = ?")));
         let row = row.bind(outcome.seq).fetch_one(&mut *self.connection).await?;
         let current = Current::parse(&row)?;
         let is_stale = current.inputs != outcome.inputs;
-        if is_stale && !matches!(outcome.event, Event::Signed | Event::Denied) {
+        let is_final = outcome.event == Event::Denied && !current.state.is_signed();
+        let is_kept = is_final || outcome.event == Event::Signed;
+        if is_stale && !is_kept {
             return Ok(current.due_at_ms);
         }
         let is_earlier = |signed: &super::SignedAttempt| signed.number < current.attempts;

@@ -6,7 +6,10 @@ use countersign_proto::{fields, signer::v1::Pending};
 use countersign_types::Tag;
 use prost::Message as _;
 
-use super::apply::{Batch, Current};
+use super::{
+    StoreError,
+    apply::{Batch, Current},
+};
 use crate::states::State;
 
 /// The shortest time after which a withdrawal whose time-lock seems to have run out is tried again: the clocks differ.
@@ -50,6 +53,30 @@ impl Batch<'_> {
         let thawed = says(standing, Tag::FreezeActive).then(|| self.due_frozen(current, next, standing));
         let earliest = [unlocked, behind_gap, thawed].into_iter().flatten().min();
         Some(earliest.map_or(expiry, |due| due.min(expiry)))
+    }
+
+    /// Whether it is the latest attempt, and the signer's last word on it was a no that another time may be a yes.
+    pub(super) async fn was_refused(&mut self, current: &Current, number: u32) -> Result<bool, StoreError> {
+        let is_answered = match current.state {
+            State::Refused | State::Malformed | State::Signed => true,
+            State::Received
+            | State::PendingApproval
+            | State::Frozen
+            | State::Replacing
+            | State::Denied
+            | State::Cancelled
+            | State::Expired => false,
+        };
+        if !is_answered || number < current.attempts {
+            return Ok(false);
+        }
+        let signed = sqlx::query_scalar("SELECT signed IS NOT NULL FROM attempts WHERE withdrawal = ? AND number = ?");
+        let is_signed: bool = signed
+            .bind(current.seq)
+            .bind(number)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Ok(!is_signed)
     }
 
     /// A quarter of its age from now.

@@ -147,3 +147,60 @@ async fn a_frozen_withdrawal_is_due_no_later_than_it_expires() {
         .unwrap();
     assert!(due <= now + 2_000, "{due} {now}");
 }
+
+/// What refused it may be over: a limit's window, a policy, a ceiling that the signer knows by now.
+#[tokio::test]
+async fn a_refused_attempt_that_is_sent_again_is_decided_anew() {
+    let fixture = signed("a").await;
+    fixture.store.add_attempt(attempt("a", "bumped")).await.unwrap();
+    let no = || reasons(Tag::LimitWindowExceeded);
+    assert_eq!(fixture.happen("a", Event::Refused, no()).await, None);
+    fixture.store.add_attempt(attempt("a", "bumped")).await.unwrap();
+    let found = fixture.found("a").await.withdrawal;
+    assert_eq!(
+        (fixture.state("a").await, found.reasons.len(), found.attempts.len()),
+        (WithdrawalState::Replacing, 0, 2),
+        "whoever waits is not told of the old denial"
+    );
+    assert_eq!(
+        fixture.store.unfinished(0, 10).await.unwrap().len(),
+        1,
+        "the signer is asked"
+    );
+    // While it is being decided, the same again changes nothing; nor does it once it is signed.
+    for event in [None, Some(Event::Signed)] {
+        if let Some(event) = event {
+            fixture.happen("a", event, Pending::default()).await;
+        }
+        let revision = fixture.found("a").await.withdrawal.revision;
+        fixture.store.add_attempt(attempt("a", "bumped")).await.unwrap();
+        assert_eq!(fixture.found("a").await.withdrawal.revision, revision);
+    }
+    // What was never signed at all.
+    fixture.store.create(new("b")).await.unwrap();
+    fixture.happen("b", Event::Refused, no()).await;
+    fixture
+        .store
+        .add_attempt(NewAttempt {
+            unsigned: new("b").unsigned,
+            ..attempt("b", "")
+        })
+        .await
+        .unwrap();
+    assert_eq!(fixture.state("b").await, WithdrawalState::Received);
+}
+
+/// The signer was still deciding one replacement when the next one came.
+#[tokio::test]
+async fn a_denial_of_an_earlier_replacement_is_not_told_of_the_later_one() {
+    let fixture = signed("a").await;
+    fixture.store.add_attempt(attempt("a", "bumped")).await.unwrap();
+    let asked = fixture.work("a").await;
+    fixture.store.add_attempt(attempt("a", "bumped again")).await.unwrap();
+    let due = fixture
+        .apply(&asked, Event::Denied, reasons(Tag::ApprovalRejected))
+        .await;
+    assert!(due.is_some(), "it is still asked for");
+    assert_eq!(fixture.state("a").await, WithdrawalState::Replacing);
+    assert!(fixture.found("a").await.withdrawal.reasons.is_empty());
+}
