@@ -33,6 +33,14 @@ pub enum SignerError {
     /// One person has said enough about one withdrawal.
     #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
     TooTalkative(PrincipalId),
+    /// An observer brings an observation from before its last one.
+    #[error(
+        "`{0}` has said something later on this network already: sign what the node has now, under a higher sequence"
+    )]
+    StaleObservation(PrincipalId),
+    /// An observer reports nothing that it had not reported.
+    #[error("`{0}` has reported this before; it counts, and saying it again changes nothing")]
+    ReportedAlready(PrincipalId),
     /// One admin thaws the same freeze again.
     #[error("`{0}` has thawed this freeze already: another admin must thaw it too")]
     ThawedAlready(PrincipalId),
@@ -121,6 +129,8 @@ impl SignerError {
             Self::NonceReused(_) | Self::NotFirst(_) => Tag::StatementNonceReused,
             Self::Superseded(_) => Tag::AttestationSuperseded,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
+            Self::StaleObservation(_) => Tag::ObservationStale,
+            Self::ReportedAlready(_) => Tag::ObservationIrrelevant,
             Self::ThawedAlready(_) => Tag::ApprovalSamePerson,
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,
             Self::NoFreeze(_) => Tag::FreezeNotFound,

@@ -157,14 +157,11 @@ impl Reporting {
         let source = (observer.clone(), self.network.clone());
         let known = view.sequences.get(&source).copied();
         if known.is_some_and(|known| known > self.sequence) {
-            return Err(SignerError::NotPermitted {
-                signer: observer.clone(),
-                reason: "it has said something later on this network already",
-            });
+            return Err(SignerError::StaleObservation(observer.clone()));
         }
         // One statement for what it has not said yet: an observer does not grow the journal by saying it again.
         if !self.voice(observer, (view, now), changes)? {
-            return Err(SignerError::TooTalkative(observer.clone()));
+            return Err(SignerError::ReportedAlready(observer.clone()));
         }
         if known.is_none_or(|known| known < self.sequence) {
             changes.writes.push(Write::Sequence {

@@ -181,7 +181,7 @@ tags! {
     // Observations.
     FactsUnattested = "facts/unattested", Pending, "the bytes rest on something that too few observers attest";
     ObservationStale = "observation/stale", Denied, "the observer has said something later on this network already";
-    ObservationIrrelevant = "observation/irrelevant", Denied, "the observation says nothing that this withdrawal needs";
+    ObservationIrrelevant = "observation/irrelevant", Denied, "the observation says nothing that is needed here, or nothing that its observer had not said";
 
     // The API.
     CallerUnauthenticated = "caller/unauthenticated", Unauthorized, "no valid client certificate";

@@ -280,7 +280,7 @@ async fn a_quorum_that_saw_a_foreign_spend_freezes_the_wallet() {
     let key = rig.nonce(0);
     rig.say(&rig.report(nodes[0], 1, &key, "0xbad")).await.unwrap();
     let again = rig.say(&rig.report(nodes[0], 2, &key, "0xbad")).await.unwrap_err();
-    assert!(matches!(again, SignerError::TooTalkative(_)), "{again}");
+    assert!(matches!(again, SignerError::ReportedAlready(_)), "{again}");
     // Another transaction is another claim: two observers who disagree are no quorum.
     rig.say(&rig.report(nodes[1], 1, &key, "0xother")).await.unwrap();
     assert_eq!(rig.freezes().await, []);
@@ -323,7 +323,7 @@ async fn our_own_spend_is_not_foreign_and_strangers_are_not_heard() {
     rig.assert_frozen("wallet eth-hot", "foreign spend").await;
     // An observer does not go back.
     let stale = rig.report(nodes[0], 4, &rig.nonce(3), "0xbad");
-    assert_eq!(refused(stale).await, Tag::StatementNotPermitted);
+    assert_eq!(refused(stale).await, Tag::ObservationStale);
 }
 
 /// What the orchestrator had journaled with a withdrawal first is a voice all the same when a person reports it.
