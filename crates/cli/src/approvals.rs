@@ -11,7 +11,7 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use countersign_client::Client;
-use countersign_types::{PrincipalId, WithdrawalId};
+use countersign_types::{PrincipalId, Tag, WithdrawalId};
 use serde::Serialize;
 
 use self::review::{Reviewed, review};
@@ -76,9 +76,12 @@ impl Desk {
         let task = task.map_err(|error| Failure::answered("orchestrator", &error))?;
         let reviewed = review(&self.trust, id, &task, clock::now()?);
         reviewed.map_err(|failure| {
-            failure
-                .within(format!("withdrawal {id}"))
-                .advise("do not approve it; tell the operators of the orchestrator")
+            let advice = match failure.tag() {
+                // Somebody's own word, verified here: there is nothing to suspect.
+                Some(Tag::WithdrawalCancelled | Tag::ApprovalRejected) => "it has ended: there is nothing to approve",
+                Some(_) | None => "do not approve it; tell the operators of the orchestrator",
+            };
+            failure.within(format!("withdrawal {id}")).advise(advice)
         })
     }
 }

@@ -70,7 +70,7 @@ pub enum Event {
     CancelArrived,
     /// Another attempt arrived.
     AttemptAdded,
-    /// The same request arrived with other signatures.
+    /// The same request arrived again, with other signatures or with its own.
     Resigned,
 }
 
@@ -186,6 +186,22 @@ impl State {
     /// Whether an attempt is signed.
     pub fn is_signed(self) -> bool {
         matches!(self, Self::Signed | Self::Replacing)
+    }
+
+    /// The name in texts, as the command line has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::PendingApproval => "pending-approval",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::Signed => "signed",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Frozen => "frozen",
+            Self::Replacing => "replacing",
+        }
     }
 
     /// The number in storage and on the wire: stable.

@@ -2,10 +2,12 @@
 
 use std::{slice, time::Duration};
 
+use countersign_client::Until;
 use countersign_integration::{Deployment, Person, header, header_between, now_secs};
 use countersign_types::Tag;
+use serde_json::{Value, json};
 
-use crate::support::{Scene, denied, filled, large, pending, refused, replace, tags};
+use crate::support::{Scene, denied, filled, large, pending, refused, replace, small, tags};
 
 #[tokio::test]
 async fn approvals_of_another_withdrawal_do_not_count() {
@@ -284,4 +286,43 @@ async fn an_approval_under_the_old_policy_does_not_count() {
     scene.assert_unsigned(&withdrawal).await;
     let new = ["alice", "bob"].map(|person| scene.approval(person, &withdrawal));
     scene.assert_signed_with(&withdrawal, &new).await;
+}
+
+/// Whoever cancels refunds the customer next. What was signed before is known from the signer's own log, whatever the orchestrator says.
+#[tokio::test]
+async fn an_officer_who_cancels_too_late_is_told() {
+    let scene = Scene::with_both().await;
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let cancel = |id: &str| {
+        let arguments = [
+            "--output", "json", "withdraw", "cancel", id, "--as", "dave", "--reason", "drill",
+        ];
+        let output = scene.deployment.countersign(arguments, true).unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), told)
+    };
+    let late = scene.withdrawal(&small("late"));
+    let signed = client
+        .submit_and_wait(&late.request, &late.unsigned, Until::Decided, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let (_, txid) = signed.signed().unwrap();
+    let (code, told) = cancel(&late.id.to_string());
+    assert_eq!((code, &told["signed"]), (1, &json!([txid])), "{told}");
+    assert!(told["in_force_since"].is_string(), "later attempts are stopped");
+    let said = told["orchestrator"].as_str().unwrap();
+    assert!(said.contains("the withdrawal is signed"), "{said}");
+
+    let early = scene.withdrawal(&large("early"));
+    client.submit(&early.request, &early.unsigned).await.unwrap();
+    client
+        .wait(&early.id, Until::Answered, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let (code, told) = cancel(&early.id.to_string());
+    assert_eq!((code, &told["signed"]), (0, &json!([])), "{told}");
+    // What the signer never saw is not signed either.
+    let unseen = scene.withdrawal(&large("unseen"));
+    let (code, told) = cancel(&unseen.id.to_string());
+    assert_eq!((code, &told["signed"]), (0, &json!([])), "{told}");
 }

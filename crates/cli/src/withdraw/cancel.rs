@@ -4,15 +4,18 @@ use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use countersign_approval::{Body, Cancel as Statement};
-use countersign_types::{Duration, PrincipalId, WithdrawalId};
+use countersign_client::ClientError;
+use countersign_decision::Receipt;
+use countersign_types::{Duration, PrincipalId, Tag, WithdrawalId};
 use serde::Serialize;
 
 use super::{PIPELINE, Shown, shown};
 use crate::{
     acknowledged::{Both, Sent},
     connect,
-    environment::Environment,
+    environment::{Environment, Layout},
     failure::{Exit, Failure, Result},
+    files,
     output::Output,
     signing::{Draft, Signed, SigningOptions},
 };
@@ -23,10 +26,11 @@ const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
 /// Cancel a withdrawal before it is signed. A signed transaction cannot be recalled.
 ///
 /// The initiating service cancels through the orchestrator. An officer (--as) sends to the signer directly as well, and is
-/// told "in force" only when the signer's acknowledgement verifies.
+/// told "in force" only when the signer's acknowledgement verifies. Whether something was signed before is read from the signer's
+/// receipt: then the exit code is 1, and the payment must be expected on chain.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: as in `withdraw show`; with --as: {withdrawal, statement, in_force_since, orchestrator}, or {file, command} with --print-message"
+    after_help = "JSON: as in `withdraw show`; with --as: {withdrawal, statement, in_force_since, orchestrator, signed}, or {file, command} with --print-message; signed: ids of the transactions that were signed before, null where that is not known"
 )]
 pub(crate) struct Cancel {
     /// The withdrawal (wd_…).
@@ -70,7 +74,7 @@ impl Cancel {
         let envelope = self.signing.sign_as_service(&layout, environment.initiator(), draft)?;
         let client = connect::orchestrator(&layout, PIPELINE).await?;
         let withdrawal = client.cancel(&envelope).await;
-        let withdrawal = withdrawal.map_err(|error| Failure::answered("orchestrator", &error))?;
+        let withdrawal = withdrawal.map_err(|error| too_late(Failure::answered("orchestrator", &error)))?;
         output.report(&Shown::of(&withdrawal))?;
         Ok(match shown::exit_of(&withdrawal) {
             // Cancelled is what was asked for.
@@ -97,24 +101,77 @@ impl Cancel {
         let sent = both.send(&envelope, |client, envelope| {
             Box::pin(async move { client.cancel(envelope).await.map(drop) })
         });
+        let sent = sent.await?;
+        // Behind the acknowledgement: nothing is signed from there on, so what the receipt does not have is never signed.
+        let signed = signed_before(&layout, officer, self.id).await;
+        let exit = match &signed {
+            Ok(signed) if signed.is_empty() => Exit::Done,
+            Ok(_) | Err(_) => Exit::Failed,
+        };
         output.report(&Cancelled {
             withdrawal: self.id,
-            sent: sent.await?,
+            sent,
+            unknown: signed.as_ref().err().map(|failure| failure.message().to_owned()),
+            signed: signed.ok(),
         })?;
-        Ok(Exit::Done)
+        Ok(exit)
     }
 }
 
-/// The result for an officer: `{"withdrawal","statement","in_force_since","orchestrator"}`.
+/// What to do where the cancel came too late.
+fn too_late(failure: Failure) -> Failure {
+    if failure.tag() != Some(Tag::WithdrawalWrongState) {
+        return failure;
+    }
+    failure.advise("what was signed cannot be recalled: `withdraw show` says whether it was; expect it on chain")
+}
+
+/// The transactions of the withdrawal that the signer signed, under its log's proofs.
+async fn signed_before(layout: &Layout, officer: &PrincipalId, id: WithdrawalId) -> Result<Vec<String>> {
+    let people = connect::people(layout, officer.as_str()).await?;
+    let receipt = match people.receipt(&id).await {
+        Ok(receipt) => receipt,
+        // It was never decided.
+        Err(ClientError::Refused {
+            tag: Tag::WithdrawalNotFound,
+            ..
+        }) => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::answered("signer", &error)),
+    };
+    let receipt = Receipt::verify(&receipt, &files::read(&layout.genesis())?)
+        .map_err(|error| Failure::unverified(error.tag(), format!("the signer's receipt does not verify: {error}")))?;
+    if receipt.withdrawal != id {
+        let why = format!("the signer sent the receipt of {}", receipt.withdrawal);
+        return Err(Failure::unverified(Tag::ReceiptInvalid, why));
+    }
+    Ok(receipt.txid.into_iter().chain(receipt.others).collect())
+}
+
+/// The result for an officer: `{"withdrawal","statement","in_force_since","orchestrator","signed"}`.
 #[derive(Debug, Serialize)]
 struct Cancelled {
     withdrawal: WithdrawalId,
     #[serde(flatten)]
     sent: Sent,
+    /// What was signed before; `None` where that is not known.
+    signed: Option<Vec<String>>,
+    /// Why it is not known.
+    #[serde(skip)]
+    unknown: Option<String>,
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cancel of {}\n{}", self.withdrawal, self.sent)
+        write!(f, "cancel of {}\n{}", self.withdrawal, self.sent)?;
+        for txid in self.signed.iter().flatten() {
+            write!(
+                f,
+                "\nTOO LATE     {txid} was signed before and cannot be recalled: expect it on chain"
+            )?;
+        }
+        match &self.unknown {
+            Some(why) => write!(f, "\nNOT KNOWN    whether something was signed before: {why}"),
+            None => Ok(()),
+        }
     }
 }

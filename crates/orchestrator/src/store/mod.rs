@@ -104,7 +104,7 @@ pub enum StoreError {
     #[error("there is no such withdrawal")]
     NotFound,
     /// The state does not allow it.
-    #[error("the withdrawal is {state:?}, which does not allow this")]
+    #[error("the withdrawal is {}, which does not allow this", state.as_str())]
     WrongState {
         /// Where it stands.
         state: State,
