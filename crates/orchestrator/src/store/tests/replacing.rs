@@ -1,4 +1,4 @@
-//! Replacements of what is signed, and freezes that hold what is not.
+//! Replacements of what is signed, freezes that hold what is not, and what is asked for again.
 
 use super::*;
 
@@ -203,4 +203,23 @@ async fn a_denial_of_an_earlier_replacement_is_not_told_of_the_later_one() {
     assert!(due.is_some(), "it is still asked for");
     assert_eq!(fixture.state("a").await, WithdrawalState::Replacing);
     assert!(fixture.found("a").await.withdrawal.reasons.is_empty());
+}
+
+/// Exact bytes have no other attempt: whoever submits them again asks the signer again.
+#[tokio::test]
+async fn what_was_refused_is_asked_for_again_when_it_is_submitted_again() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let refused = || reasons(Tag::LimitWindowExceeded);
+    fixture.happen("a", Event::Refused, refused()).await;
+    let revision = |found: Found| found.withdrawal.revision;
+    let before = revision(fixture.found("a").await);
+    for _ in 0..2 {
+        fixture.store.create(new("a")).await.unwrap();
+        assert_eq!(fixture.state("a").await, WithdrawalState::Received);
+        assert_eq!(revision(fixture.found("a").await), before + 1, "once");
+    }
+    fixture.happen("a", Event::Denied, refused()).await;
+    fixture.store.create(new("a")).await.unwrap();
+    assert_eq!(fixture.state("a").await, WithdrawalState::Denied, "for good");
 }
