@@ -1,5 +1,5 @@
-//! Reservations against one limit in a second: the journal, with everything that an authorization writes, beside a bare loop
-//! that does nothing but hold a running sum against a limit and commit. `cargo xtask bench ledger [--seconds N]`.
+//! Reservations against one limit in a second: the journal, with everything that an authorization writes and then its signature,
+//! beside a bare loop that does nothing but hold a running sum against a limit. `cargo xtask bench ledger [--seconds N]`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -34,8 +34,8 @@ use countersign_journal::{
 use countersign_policy::{Charge, UsageQuery, Window};
 use countersign_signer::{LedgerView, LogEntry, Reads, Verdict, Write, propose};
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ConflictKey, CounterId, GenesisHash, RequestDigest, StatementDigest,
-    StatementNonce, Timestamp, TransactionDigest,
+    Amount, AuthorizationId, BundleDigest, ConflictKey, CounterId, GenesisHash, RawSignature, RequestDigest,
+    SignedTransaction, StatementDigest, StatementNonce, Timestamp, TransactionDigest,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::future::join_all;
@@ -124,7 +124,6 @@ fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
             facts: vec![7; 200],
             charges: vec![charge],
         },
-        Write::Aged { request, number: 1 },
     ];
     let entry = |bytes| LogEntry {
         bytes,
@@ -135,6 +134,49 @@ fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
         writes,
         reply: (),
     }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// An authorization: what it spends is held in the counter.
+    Reserve,
+    /// The signature after it as well: what was held begins to age.
+    Commit,
+}
+
+/// What the signer proposes when it has signed.
+fn signature(name: &str) -> Verdict<()> {
+    let request = RequestDigest::of(name.as_bytes());
+    let signed = Write::Signed {
+        request,
+        number: 1,
+        signatures: vec![RawSignature::Ecdsa([7; 64])],
+        transaction: SignedTransaction {
+            bytes: vec![7; 190],
+            txid: request.to_string(),
+        },
+    };
+    Verdict {
+        entries: vec![LogEntry {
+            bytes: vec![7; 300],
+            subjects: vec![request],
+        }],
+        writes: vec![signed, Write::Aged { request, number: 1 }],
+        reply: (),
+    }
+}
+
+async fn commit(journal: &SqlJournal, name: String) {
+    let reads = Reads {
+        request: Some(RequestDigest::of(name.as_bytes())),
+        ..Reads::default()
+    };
+    let decide = move |view: &LedgerView, _: Timestamp| {
+        assert!(view.withdrawal.is_some());
+        signature(&name)
+    };
+    propose(journal, reads, decide).await.unwrap();
 }
 
 async fn reserve(journal: &SqlJournal, name: String) {
@@ -155,10 +197,10 @@ async fn reserve(journal: &SqlJournal, name: String) {
     propose(journal, reads, decide).await.unwrap();
 }
 
-async fn journal(database: Database, folder: &Path, length: Duration) -> f64 {
+async fn journal(database: Database, folder: &Path, work: Work, length: Duration) -> f64 {
     let config = JournalConfig {
         database,
-        anchor_path: folder.join("anchor"),
+        anchor_path: folder.join(format!("anchor-{work:?}")),
         deployment: GenesisHash::of(b"bench"),
         checkpoint_signer: Arc::new(LogKey::new()),
         clock: Arc::new(now),
@@ -186,7 +228,11 @@ async fn journal(database: Database, folder: &Path, length: Duration) -> f64 {
         tokio::spawn(async move {
             while start.elapsed() < length {
                 let name = format!("{submitter}-{}", done.fetch_add(1, Ordering::Relaxed));
-                reserve(&journal, name).await;
+                reserve(&journal, name.clone()).await;
+                match work {
+                    Work::Reserve => {}
+                    Work::Commit => commit(&journal, name).await,
+                }
             }
         })
     });
@@ -202,40 +248,87 @@ fn rate(done: u64, start: Instant) -> f64 {
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-const BARE_SCHEMA: &str = "CREATE TABLE head (id BIGINT PRIMARY KEY, cum BIGINT NOT NULL); \
+const BARE_SCHEMA: &str = "CREATE TABLE head (id BIGINT PRIMARY KEY, cum BIGINT NOT NULL, pend BIGINT NOT NULL); \
+    CREATE TABLE held (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, amount BIGINT NOT NULL); \
     CREATE TABLE entry (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, cum_after BIGINT NOT NULL); \
-    CREATE INDEX entry_at ON entry (at); INSERT INTO head VALUES (1, 0)";
+    CREATE INDEX entry_at ON entry (at); INSERT INTO head VALUES (1, 0, 0)";
 
-/// One reservation of the bare loop, in whatever transaction is open. The sum is also the entries' number.
-macro_rules! bare_reservation {
+/// The sums, under the lock.
+macro_rules! bare_head {
     ($connection:expr, $read:literal) => {{
         let head = sqlx::query($read).fetch_one(&mut $connection).await.unwrap();
-        let cum: i64 = head.try_get("cum").unwrap();
+        let [cum, pend]: [i64; 2] = ["cum", "pend"].map(|column| head.try_get(column).unwrap());
+        (cum, pend)
+    }};
+}
+
+/// One reservation of the bare loop, in whatever transaction is open. The sum is also its number.
+macro_rules! bare_reserve {
+    ($connection:expr, $read:literal) => {{
+        let (cum, pend) = bare_head!($connection, $read);
         let now = now().unix_millis();
         let before = sqlx::query("SELECT cum_after FROM entry WHERE at <= $1 ORDER BY at DESC LIMIT 1")
             .bind(now - WINDOW_MILLIS)
             .fetch_optional(&mut $connection)
             .await
             .unwrap();
-        assert!(cum - before.map_or(0, |row| row.try_get::<i64, _>(0).unwrap()) < i64::MAX);
-        sqlx::query("INSERT INTO entry VALUES ($1, $2, $3)")
-            .bind(cum + 1)
+        assert!(cum + pend - before.map_or(0, |row| row.try_get::<i64, _>(0).unwrap()) < i64::MAX);
+        sqlx::query("INSERT INTO held VALUES ($1, $2, $3)")
+            .bind(cum + pend + 1)
             .bind(now)
-            .bind(cum + 1)
+            .bind(1_i64)
             .execute(&mut $connection)
             .await
             .unwrap();
-        sqlx::query("UPDATE head SET cum = $1 WHERE id = 1")
-            .bind(cum + 1)
+        sqlx::query("UPDATE head SET pend = $1 WHERE id = 1")
+            .bind(pend + 1)
             .execute(&mut $connection)
             .await
             .unwrap();
     }};
 }
 
-async fn bare_sqlite(folder: &Path, batch: u64, length: Duration) -> f64 {
+/// What is held begins to age.
+macro_rules! bare_commit {
+    ($connection:expr, $read:literal) => {{
+        let (cum, pend) = bare_head!($connection, $read);
+        sqlx::query("INSERT INTO entry VALUES ($1, $2, $3)")
+            .bind(cum + 1)
+            .bind(now().unix_millis())
+            .bind(cum + 1)
+            .execute(&mut $connection)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE head SET cum = $1, pend = $2 WHERE id = 1")
+            .bind(cum + 1)
+            .bind(pend - 1)
+            .execute(&mut $connection)
+            .await
+            .unwrap();
+    }};
+}
+
+/// One transaction of so many reservations; with [`Work::Commit`] another one that commits them.
+macro_rules! bare {
+    ($connection:expr, $begin:literal, $read:literal, $work:expr, $batch:expr) => {{
+        sqlx::query($begin).execute(&mut $connection).await.unwrap();
+        for _ in 0..$batch {
+            bare_reserve!($connection, $read);
+        }
+        sqlx::query("COMMIT").execute(&mut $connection).await.unwrap();
+        if $work == Work::Commit {
+            sqlx::query($begin).execute(&mut $connection).await.unwrap();
+            for _ in 0..$batch {
+                bare_commit!($connection, $read);
+            }
+            sqlx::query("COMMIT").execute(&mut $connection).await.unwrap();
+        }
+    }};
+}
+
+async fn bare_sqlite(folder: &Path, work: Work, batch: u64, length: Duration) -> f64 {
     let mut connection: SqliteConnection = SqliteConnectOptions::new()
-        .filename(folder.join(format!("bare-{batch}.sqlite")))
+        .filename(folder.join(format!("bare-{work:?}-{batch}.sqlite")))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -245,17 +338,19 @@ async fn bare_sqlite(folder: &Path, batch: u64, length: Duration) -> f64 {
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
     let (mut done, start) = (0, Instant::now());
     while start.elapsed() < length {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
-        for _ in 0..batch {
-            bare_reservation!(connection, "SELECT cum FROM head WHERE id = 1");
-        }
-        sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+        bare!(
+            connection,
+            "BEGIN IMMEDIATE",
+            "SELECT cum, pend FROM head WHERE id = 1",
+            work,
+            batch
+        );
         done += batch;
     }
     rate(done, start)
 }
 
-async fn bare_postgres(batch: u64, length: Duration) -> f64 {
+async fn bare_postgres(work: Work, batch: u64, length: Duration) -> f64 {
     let url = cluster::new_url();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
@@ -264,11 +359,13 @@ async fn bare_postgres(batch: u64, length: Duration) -> f64 {
     let client = async |_: u64| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         while start.elapsed() < length {
-            sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
-            for _ in 0..batch {
-                bare_reservation!(connection, "SELECT cum FROM head WHERE id = 1 FOR UPDATE");
-            }
-            sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+            bare!(
+                connection,
+                "BEGIN",
+                "SELECT cum, pend FROM head WHERE id = 1 FOR UPDATE",
+                work,
+                batch
+            );
             done.fetch_add(batch, Ordering::Relaxed);
         }
     };
@@ -276,18 +373,25 @@ async fn bare_postgres(batch: u64, length: Duration) -> f64 {
     rate(done.load(Ordering::Relaxed), start)
 }
 
+/// Of both databases, what the journal makes in a second, and the bare loop with one reservation a transaction and with many.
+type Rates = [[f64; 3]; 2];
+
 /// Runs all contenders, in turns, so that a disturbance hits all alike.
-async fn round(length: Duration) -> [f64; 6] {
+async fn round(work: Work, length: Duration) -> Rates {
     let [sqlite, postgres] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let file = Database::Sqlite(sqlite.path().join("journal.sqlite"));
     let server = Database::Postgres(PostgresUrl::parse(&cluster::new_url()).unwrap());
     [
-        journal(file, sqlite.path(), length).await,
-        bare_sqlite(sqlite.path(), 1, length).await,
-        bare_sqlite(sqlite.path(), BATCH, length).await,
-        journal(server, postgres.path(), length).await,
-        bare_postgres(1, length).await,
-        bare_postgres(BATCH, length).await,
+        [
+            journal(file, sqlite.path(), work, length).await,
+            bare_sqlite(sqlite.path(), work, 1, length).await,
+            bare_sqlite(sqlite.path(), work, BATCH, length).await,
+        ],
+        [
+            journal(server, postgres.path(), work, length).await,
+            bare_postgres(work, 1, length).await,
+            bare_postgres(work, BATCH, length).await,
+        ],
     ]
 }
 
@@ -297,12 +401,16 @@ fn median(rates: impl Iterator<Item = f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
-fn report(database: &str, [journal, single, batched]: [f64; 3]) {
-    println!(
-        "| {database} | {journal:.0} | {single:.0} | {:.2} | {batched:.0} | {:.2} |",
-        journal / single,
-        journal / batched
-    );
+fn report(what: &str, rounds: &[Rates]) {
+    for (place, database) in ["SQLite", "PostgreSQL"].into_iter().enumerate() {
+        let of = |contender: usize| median(rounds.iter().map(|rates| rates[place][contender]));
+        let [journal, single, batched] = [of(0), of(1), of(2)];
+        println!(
+            "| {database} | {what} | {journal:.0} | {single:.0} | {:.2} | {batched:.0} | {:.2} |",
+            journal / single,
+            journal / batched
+        );
+    }
 }
 
 #[tokio::main]
@@ -313,15 +421,15 @@ async fn main() {
         [flag, seconds] if flag == "--seconds" => seconds.parse().expect("a number of seconds"),
         _ => panic!("`cargo xtask bench ledger` takes only --seconds N"),
     };
-    let mut rounds = Vec::new();
+    let (mut reserved, mut committed) = (Vec::new(), Vec::new());
     for number in 1..=ROUNDS {
         eprintln!("round {number} of {ROUNDS}");
-        rounds.push(round(Duration::from_secs(seconds)).await);
+        reserved.push(round(Work::Reserve, Duration::from_secs(seconds)).await);
+        committed.push(round(Work::Commit, Duration::from_secs(seconds)).await);
     }
-    let rates: [f64; 6] = std::array::from_fn(|contender| median(rounds.iter().map(|rates| rates[contender])));
     println!("medians of {ROUNDS} rounds of {seconds} s, {SUBMITTERS} submitters");
-    println!("| database | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
-    println!("|---|---|---|---|---|---|");
-    report("SQLite", [rates[0], rates[1], rates[2]]);
-    report("PostgreSQL", [rates[3], rates[4], rates[5]]);
+    println!("| database | work | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
+    println!("|---|---|---|---|---|---|---|");
+    report("reserve", &reserved);
+    report("reserve, then commit", &committed);
 }
