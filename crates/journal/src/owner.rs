@@ -326,7 +326,7 @@ impl Owner {
                 &alone
             }
         };
-        let view = seen.view(draft.standing(), reads, now, pending.ledger())?;
+        let view = seen.view(draft.standing(), reads, pending)?;
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
             .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;

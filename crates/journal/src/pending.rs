@@ -2,9 +2,10 @@
 //!
 //! Proposals of one group are decided one after the other, and each sees all earlier ones. Their writes wait here, so that
 //! many go to the database in one statement a table; what waits is written at once when a later proposal could read it or
-//! write the same row. Counters are what proposals share most, so the sums that wait are known to the [`Ledger`] instead.
+//! write the same row. Counters and the nonces of accounts are what proposals share most: their sums with everything that
+//! waits are known to the [`Ledger`], the next nonces to [`Pending`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_signer::{Reads, Write};
 use countersign_types::{
@@ -12,7 +13,7 @@ use countersign_types::{
     TenantId, Timestamp,
 };
 
-use crate::{backfill, batch::Batch, codec::account_nonce, counters::Ledger, error::StepError, sql::Link};
+use crate::{backfill, batch::Batch, counters::Ledger, error::StepError, sql::Link};
 
 /// More than this does not wait: it is in memory twice when it goes.
 const MAX_WAITING_BYTES: usize = 4 << 20;
@@ -25,8 +26,6 @@ enum Thing {
     Reference(TenantId, Reference),
     Payment(TenantId, PaymentReference),
     ConflictKey(ConflictKey),
-    /// An account whose nonces are claimed.
-    Account(Destination),
     Statement(StatementDigest),
     Nonce(PrincipalId, StatementNonce),
     /// Who has paid it.
@@ -46,6 +45,8 @@ pub(crate) struct Pending {
     written: BTreeSet<Thing>,
     /// Something was written that touches more than can be told.
     is_opaque: bool,
+    /// One more than the highest nonce that the group claims of each account.
+    next_nonces: BTreeMap<Destination, u64>,
     ledger: Ledger,
 }
 
@@ -58,6 +59,7 @@ impl Pending {
             waiting: BTreeSet::new(),
             written: BTreeSet::new(),
             is_opaque: false,
+            next_nonces: BTreeMap::new(),
             ledger: Ledger::default(),
         }
     }
@@ -72,7 +74,28 @@ impl Pending {
         &mut self.ledger
     }
 
-    /// Whether these reads find what they found before the first proposal of the group, but for counters.
+    /// The next nonce of an account, where the group claims any.
+    pub(crate) fn next_nonce(&self, account: &Destination) -> Option<u64> {
+        self.next_nonces.get(account).copied()
+    }
+
+    fn note_nonces(&mut self, writes: &[Write]) {
+        for write in writes {
+            let Write::Attempt { conflict_keys, .. } = write else {
+                continue;
+            };
+            for key in conflict_keys {
+                let ConflictKey::AccountNonce { account, nonce } = key else {
+                    continue;
+                };
+                let next = self.next_nonces.entry(account.clone()).or_default();
+                // The last nonce is refused before it comes here.
+                *next = nonce.saturating_add(1).max(*next);
+            }
+        }
+    }
+
+    /// Whether these reads find what they found before the first proposal of the group, but for counters and next nonces.
     pub(crate) fn is_untouched(&self, reads: &Reads) -> bool {
         let touches = |things: BTreeSet<Thing>| {
             let is_among = |touched: &BTreeSet<Thing>| !things.is_disjoint(touched);
@@ -81,7 +104,7 @@ impl Pending {
         !self.is_opaque && !things_read(reads).is_none_or(touches)
     }
 
-    /// Makes sure that the database has everything that these reads could find, but for counters.
+    /// Makes sure that the database has everything that these reads could find, but for counters and next nonces.
     pub(crate) async fn settle(&mut self, link: &mut Link<'_>, reads: &Reads) -> Result<(), StepError> {
         let is_settled = things_read(reads).is_some_and(|things| things.is_disjoint(&self.waiting));
         if is_settled { Ok(()) } else { self.write(link).await }
@@ -102,6 +125,7 @@ impl Pending {
         self.ledger.apply(link, &mut batch, writes, self.at).await?;
         self.batch.append(batch);
         self.waiting.extend(things);
+        self.note_nonces(writes);
         if self.batch.bytes() > MAX_WAITING_BYTES {
             self.write(link).await?;
         }
@@ -123,7 +147,9 @@ impl Pending {
         let mut ledger = Ledger::default();
         ledger.apply(link, &mut batch, writes, self.at).await?;
         ledger.push(&mut batch, self.at);
-        batch.execute(link).await
+        batch.execute(link).await?;
+        self.note_nonces(writes);
+        Ok(())
     }
 
     /// Writes everything that waits.
@@ -175,7 +201,7 @@ fn things_read(reads: &Reads) -> Option<BTreeSet<Thing>> {
     );
     let payments = payments.iter().cloned();
     things.extend(payments.map(|(tenant, payment)| Thing::Payment(tenant, payment)));
-    things.extend(conflict_keys.iter().flat_map(of_conflict_key));
+    things.extend(conflict_keys.iter().cloned().map(Thing::ConflictKey));
     things.extend(statements.iter().copied().map(Thing::Statement));
     things.extend(
         nonces
@@ -232,7 +258,7 @@ fn things_written(writes: &[Write]) -> Option<BTreeSet<Thing>> {
                 things.insert(Thing::Withdrawal(*request));
                 let payments = payments.iter().cloned();
                 things.extend(payments.map(|payment| Thing::Payment(tenant.clone(), payment)));
-                things.extend(conflict_keys.iter().flat_map(of_conflict_key));
+                things.extend(conflict_keys.iter().cloned().map(Thing::ConflictKey));
             }
             Write::Paid { request, destinations } => {
                 things.insert(Thing::Withdrawal(*request));
@@ -261,10 +287,4 @@ fn things_written(writes: &[Write]) -> Option<BTreeSet<Thing>> {
         }
     }
     Some(things)
-}
-
-/// The key, and the account whose next nonce it moves.
-fn of_conflict_key(key: &ConflictKey) -> impl Iterator<Item = Thing> {
-    let account = account_nonce(key).map(|(account, _)| Thing::Account(account.clone()));
-    account.into_iter().chain([Thing::ConflictKey(key.clone())])
 }

@@ -13,8 +13,9 @@ use countersign_types::{
 use crate::{
     charged::{Charged, Stage},
     codec::account_nonce,
-    counters::{Ledger, Sums},
+    counters::Sums,
     error::StepError,
+    pending::Pending,
     usage::usage,
     view::Standing,
 };
@@ -68,19 +69,19 @@ fn of<'k, K: Ord + Clone + 'k, V: Clone>(
 }
 
 impl Seen {
-    /// What one proposal asked for, and nothing else. The ledger learns what this says of counters and of the withdrawal's spends.
+    /// What one proposal asked for, and nothing else, with what waits of it. The ledger learns what this says of counters and of the withdrawal's spends.
     pub(crate) fn view(
         &self,
         standing: &Standing,
         reads: &Reads,
-        now: Timestamp,
-        ledger: &mut Ledger,
+        pending: &mut Pending,
     ) -> Result<LedgerView, StepError> {
+        let now = pending.moment();
         let withdrawal = reads.request.and_then(|request| self.withdrawal(request));
         if let Some(request) = reads.request
             && withdrawal.as_ref().is_none_or(|record| record.attempts.is_empty())
         {
-            ledger.note_unspent(request);
+            pending.ledger().note_unspent(request);
         }
         let accounts: BTreeSet<&Destination> = reads
             .conflict_keys
@@ -101,7 +102,7 @@ impl Seen {
                 .copied(),
             payment_owners: of(&self.payment_owners, &reads.payments),
             conflict_owners: of(&self.conflict_owners, &reads.conflict_keys),
-            next_nonces: of(&self.next_nonces, accounts),
+            next_nonces: self.next_nonces(accounts, pending),
             statements: of(&self.statements, &reads.statements),
             nonce_owners: of(&self.nonce_owners, &reads.nonces),
             voices: of(&self.voices, &reads.voices),
@@ -110,7 +111,7 @@ impl Seen {
             paid: self.paid_by_others(reads),
             listed: of(&self.listed, &reads.destinations),
             lists: of(&self.lists, &reads.lists),
-            usage: usage(self, reads, now, ledger)?,
+            usage: usage(self, reads, now, pending.ledger())?,
             spends: self.spends.clone(),
             freezes: if has_freezes {
                 self.freezes.values().cloned().collect()
@@ -140,6 +141,14 @@ impl Seen {
     fn about(&self, request: RequestDigest) -> Vec<StatementDigest> {
         let about = self.about.get(&request).into_iter().flatten();
         about.map(|(_, digest)| *digest).collect()
+    }
+
+    fn next_nonces(&self, accounts: BTreeSet<&Destination>, pending: &Pending) -> BTreeMap<Destination, u64> {
+        let next = |account: &Destination| self.next_nonces.get(account).copied().max(pending.next_nonce(account));
+        let next = accounts
+            .into_iter()
+            .filter_map(|account| Some((account.clone(), next(account)?)));
+        next.collect()
     }
 
     fn paid_by_others(&self, reads: &Reads) -> BTreeSet<Destination> {
