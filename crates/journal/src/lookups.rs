@@ -117,19 +117,23 @@ fn select(sql: &mut Sql, kind: Kind, rest: impl fmt::Display) {
 
 /// Lookups of one statement: SQLite takes 500.
 const MAX_LOOKUPS: usize = 200;
+/// Values of one statement: SQLite takes 32 766.
+const MAX_VALUES: usize = 32_000;
 
-/// Lookups in one statement.
+/// Lookups in one statement, and how many values it has.
 struct Lookups<'s> {
     sql: &'s mut Sql,
     open: usize,
+    values: usize,
 }
 
 impl Lookups<'_> {
     /// One more, which the caller completes behind `FROM `.
-    fn open(&mut self, kind: Kind, found: Found) -> &mut Sql {
-        if self.open == MAX_LOOKUPS {
+    fn open(&mut self, kind: Kind, found: Found, values: usize) -> &mut Sql {
+        self.values = self.values.saturating_add(values);
+        if self.open == MAX_LOOKUPS || self.values > MAX_VALUES {
             self.sql.end();
-            self.open = 0;
+            (self.open, self.values) = (0, values);
         }
         if self.open > 0 {
             self.sql.push(" UNION ALL ");
@@ -165,7 +169,8 @@ impl Lookups<'_> {
         let row = |key: [V; N]| key.into_iter().map(Into::into).collect();
         let rows: Vec<Vec<Value>> = keys.into_iter().map(row).collect();
         if !rows.is_empty() {
-            self.open(kind, found).given(rows).push(behind);
+            let values = rows.len().next_power_of_two().saturating_mul(N);
+            self.open(kind, found, values).given(rows).push(behind);
         }
     }
 }
@@ -173,7 +178,11 @@ impl Lookups<'_> {
 /// Everything that is needed.
 pub(crate) fn push(sql: &mut Sql, needs: &Needs, now: Timestamp) {
     sql.end();
-    let mut lookups = Lookups { sql, open: 0 };
+    let mut lookups = Lookups {
+        sql,
+        open: 0,
+        values: 0,
+    };
     push_withdrawals(&mut lookups, needs);
     push_owners(&mut lookups, needs);
     push_statements(&mut lookups, needs);
@@ -355,7 +364,7 @@ fn push_freezes(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
             number3: "seq",
             ..NOTHING
         };
-        let sql = lookups.open(Kind::Freeze, found);
+        let sql = lookups.open(Kind::Freeze, found, 2);
         sql.push("(SELECT * FROM freezes WHERE thaws_at > ")
             .bind(now.unix_millis());
         sql.push(" ORDER BY thaws_at, seq LIMIT ").bind(limit(MAX_READ_FREEZES));
@@ -364,7 +373,7 @@ fn push_freezes(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
             number: "coalesce(max(seq), 0)",
             ..NOTHING
         };
-        lookups.open(Kind::FreezesMade, found).push("freezes");
+        lookups.open(Kind::FreezesMade, found, 0).push("freezes");
     }
     let found = Found { bytes: "id", ..NOTHING };
     let made = needs.made.iter().map(|id| [id.as_bytes()]);
@@ -379,7 +388,7 @@ fn push_marks(lookups: &mut Lookups<'_>, needs: &Needs, now: Timestamp) {
         ..NOTHING
     };
     for topic in &needs.marks {
-        let sql = lookups.open(Kind::Mark, found);
+        let sql = lookups.open(Kind::Mark, found, 2);
         sql.push("(SELECT * FROM marks WHERE topic = ").bind(topic.as_str());
         sql.push(" ORDER BY name LIMIT ").bind(limit(MAX_READ_MARKS));
         sql.push(") AS first_ones");

@@ -14,6 +14,8 @@ use crate::error::StepError;
 /// Things that one proposal may look up: every input and every payment of the largest transaction, and room. What the
 /// proposals of a group look up together is at most as much.
 pub const MAX_READS: usize = 8_192;
+/// Withdrawals that are looked up together: each comes with the bytes of all of its attempts.
+const MAX_REQUESTS: usize = 64;
 /// Distinct windows of one proposal: every window of two policies. No bundle loads that could ask for more.
 pub const MAX_WINDOWS: usize = 2 * countersign_policy::MAX_WINDOWS;
 
@@ -106,7 +108,9 @@ impl Needs {
 
     /// Takes in what another proposal asks for. Not where that is too much together, or better asked alone.
     pub(crate) fn join(&mut self, other: Self) -> bool {
-        if other.spends_since.is_some() || self.len().saturating_add(other.len()) > MAX_READS {
+        let is_too_much = self.len().saturating_add(other.len()) > MAX_READS
+            || self.requests.len().saturating_add(other.requests.len()) > MAX_REQUESTS;
+        if other.spends_since.is_some() || is_too_much {
             return false;
         }
         self.requests.extend(other.requests);

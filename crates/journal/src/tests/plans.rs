@@ -17,6 +17,7 @@ use crate::{
 
 on_each_database! {
     lookups_search_indexes,
+    the_most_that_a_proposal_may_ask_for_is_found,
     changes_search_indexes,
 }
 
@@ -71,16 +72,41 @@ async fn lookups_search_indexes(place: Place) {
     let now = at(START);
     for keys in KEYS {
         let mut needs = Needs::of(&reads(keys), now).unwrap();
-        for number in 0..keys {
-            let other = Reads {
-                request: Some(request(&format!("r{number}"))),
-                ..Reads::default()
-            };
-            assert!(needs.join(Needs::of(&other, now).unwrap()));
-        }
+        needs
+            .requests
+            .extend((0..keys).map(|number| request(&number.to_string())));
         let mut sql = Sql::default();
         lookups::push(&mut sql, &needs, now);
         searches_indexes(&mut connection.link(), sql, 25).await;
+    }
+}
+
+/// SQLite takes so many values in one statement and no more.
+async fn the_most_that_a_proposal_may_ask_for_is_found(place: Place) {
+    let journal = with_bundle(&place).await;
+    write(&journal, withdrawal("a"), Vec::new()).await.unwrap();
+    let usage = |number: usize| UsageQuery {
+        counter: CounterId::of(&number.to_be_bytes()),
+        window: "24h".parse().unwrap(),
+    };
+    let outpoint = |index: usize| ConflictKey::Outpoint {
+        chain: "eip155:1".parse().unwrap(),
+        txid: [7; 32],
+        index: u32::try_from(index).unwrap(),
+    };
+    for (counters, outpoints) in [(crate::MAX_READS, 0), (crate::MAX_READS / 2, crate::MAX_READS / 2)] {
+        let reads = Reads {
+            request: Some(request("a")),
+            usage: (0..counters).map(usage).collect(),
+            conflict_keys: (0..outpoints).map(outpoint).collect(),
+            ..Reads::default()
+        };
+        let seen = view(&journal, reads).await;
+        assert!(seen.withdrawal.is_some());
+        let before = seen
+            .usage
+            .before(CounterId::of(&0_usize.to_be_bytes()), &"24h".parse().unwrap());
+        assert_eq!(before, Some(Amount::ZERO));
     }
 }
 
