@@ -5,15 +5,15 @@ use std::{fmt, pin::Pin};
 
 use countersign_approval::{Envelope, Genesis};
 use countersign_client::{Client, ClientError};
-use countersign_decision::Acknowledgement;
-use countersign_types::{PrincipalId, StatementDigest, UtcSeconds};
+use countersign_decision::{Acknowledgement, Receipt};
+use countersign_types::{PrincipalId, StatementDigest, Tag, UtcSeconds, WithdrawalId};
 use serde::Serialize;
 
 use crate::{
     connect,
     environment::Layout,
-    failure::{Failure, Result},
-    trust,
+    failure::{Exit, Failure, Result},
+    files, trust,
 };
 
 /// A person who sends both ways.
@@ -31,6 +31,21 @@ pub(crate) struct Sent {
     in_force_since: UtcSeconds,
     /// What the orchestrator said, where it did not take the statement. That changes nothing.
     orchestrator: Option<String>,
+    /// The transactions that were signed before; `None` where that is not known.
+    signed: Option<Vec<String>>,
+    /// Why it is not known.
+    #[serde(skip)]
+    unknown: Option<String>,
+}
+
+impl Sent {
+    /// Whoever stops a withdrawal pays in another way next: only what is known to be unsigned was stopped.
+    pub(crate) fn exit(&self) -> Exit {
+        match &self.signed {
+            Some(signed) if signed.is_empty() => Exit::Done,
+            Some(_) | None => Exit::Failed,
+        }
+    }
 }
 
 impl fmt::Display for Sent {
@@ -42,11 +57,21 @@ impl fmt::Display for Sent {
             self.in_force_since
         )?;
         match &self.orchestrator {
-            None => write!(f, "orchestrator informed"),
+            None => write!(f, "orchestrator informed")?,
             Some(failure) => write!(
                 f,
                 "orchestrator not informed: {failure}\n             the signer knows, and that is what counts"
-            ),
+            )?,
+        }
+        for txid in self.signed.iter().flatten() {
+            write!(
+                f,
+                "\nTOO LATE     {txid} was signed before and cannot be recalled: expect it on chain"
+            )?;
+        }
+        match &self.unknown {
+            Some(why) => write!(f, "\nNOT KNOWN    whether something was signed before: {why}"),
+            None => Ok(()),
         }
     }
 }
@@ -64,9 +89,10 @@ impl Both<'_> {
             .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))
     }
 
-    /// Sends to the signer and verifies its acknowledgement, then `tell`s the orchestrator.
+    /// Sends to the signer and verifies its acknowledgement, then `tell`s the orchestrator, and asks the signer what it had signed.
     pub(crate) async fn send(
         &self,
+        withdrawal: WithdrawalId,
         envelope: &Envelope,
         tell: impl for<'c> FnOnce(&'c Client, &'c Envelope) -> Told<'c>,
     ) -> Result<Sent> {
@@ -78,10 +104,35 @@ impl Both<'_> {
                 .map_err(|error| Failure::answered("orchestrator", &error)),
             Err(failure) => Err(failure),
         };
+        // Behind the acknowledgement: nothing is signed from there on, so what the receipt does not have is never signed.
+        let signed = self.signed_before(withdrawal).await;
         Ok(Sent {
+            unknown: signed.as_ref().err().map(|failure| failure.message().to_owned()),
+            signed: signed.ok(),
             statement,
             in_force_since,
             orchestrator: told.err().map(|failure| failure.message().to_owned()),
         })
+    }
+
+    /// The transactions of a withdrawal that the signer signed, under its log's proofs.
+    async fn signed_before(&self, id: WithdrawalId) -> Result<Vec<String>> {
+        let people = connect::people(self.layout, self.person.as_str()).await?;
+        let receipt = match people.receipt(&id).await {
+            Ok(receipt) => receipt,
+            // It was never decided.
+            Err(ClientError::Refused {
+                tag: Tag::WithdrawalNotFound,
+                ..
+            }) => return Ok(Vec::new()),
+            Err(error) => return Err(Failure::answered("signer", &error)),
+        };
+        let broken = |why: String| Failure::unverified(Tag::ReceiptInvalid, why);
+        let receipt = Receipt::verify(&receipt, &files::read(&self.layout.genesis())?)
+            .map_err(|error| broken(format!("the signer's receipt does not verify: {error}")))?;
+        if receipt.withdrawal != id {
+            return Err(broken(format!("the signer sent the receipt of {}", receipt.withdrawal)));
+        }
+        Ok(receipt.txid.into_iter().chain(receipt.others).collect())
     }
 }

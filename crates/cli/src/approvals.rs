@@ -18,7 +18,7 @@ use self::review::{Reviewed, review};
 use crate::{
     clock, connect,
     environment::{Environment, Layout},
-    failure::{Failure, Result},
+    failure::{Exit, Failure, Result},
     output::Output,
     trust::Trust,
 };
@@ -32,13 +32,14 @@ pub(crate) enum Approvals {
 }
 
 impl Approvals {
-    pub(crate) async fn run(self, output: Output) -> Result<()> {
+    pub(crate) async fn run(self, output: Output) -> Result<Exit> {
         match self {
-            Self::List(list) => list.run(output).await,
-            Self::Show(show) => show.run(output).await,
-            Self::Approve(approve) => approve.run(output).await,
-            Self::Reject(reject) => reject.run(output).await,
+            Self::List(list) => list.run(output).await?,
+            Self::Show(show) => show.run(output).await?,
+            Self::Approve(approve) => approve.run(output).await?,
+            Self::Reject(reject) => return reject.run(output).await,
         }
+        Ok(Exit::Done)
     }
 }
 

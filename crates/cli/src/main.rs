@@ -127,7 +127,7 @@ impl Command {
             Self::Dev(dev) => done(dev.run(output).await),
             Self::Bundle(bundle) => done(bundle.run(output).await),
             Self::Withdraw(withdraw) => withdraw.run(output).await,
-            Self::Approvals(approvals) => done(approvals.run(output).await),
+            Self::Approvals(approvals) => approvals.run(output).await,
             Self::Observe(observe) => done(observe.run(output).await),
             Self::Freeze(freeze) => done(freeze.run(output).await),
             Self::Attest(attest) => done(attest.run(output).await),

@@ -288,19 +288,21 @@ async fn an_approval_under_the_old_policy_does_not_count() {
     scene.assert_signed_with(&withdrawal, &new).await;
 }
 
-/// Whoever cancels refunds the customer next. What was signed before is known from the signer's own log, whatever the orchestrator says.
+/// Whoever cancels or rejects refunds the customer next. What was signed before is known from the signer's own log, whatever the orchestrator says.
 #[tokio::test]
-async fn an_officer_who_cancels_too_late_is_told() {
+async fn whoever_stops_what_is_signed_is_told() {
     let scene = Scene::with_both().await;
     let client = scene.deployment.client("pipeline").await.unwrap();
-    let cancel = |id: &str| {
+    let stop = |command: [&str; 2], person: &str, id: &str| {
         let arguments = [
-            "--output", "json", "withdraw", "cancel", id, "--as", "dave", "--reason", "drill",
+            "--output", "json", command[0], command[1], id, "--as", person, "--reason", "drill",
         ];
         let output = scene.deployment.countersign(arguments, true).unwrap();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         (output.status.code().unwrap(), told)
     };
+    let cancel = |id: &str| stop(["withdraw", "cancel"], "dave", id);
+    let reject = |person: &str, id: &str| stop(["approvals", "reject"], person, id);
     let late = scene.withdrawal(&small("late"));
     let signed = client
         .submit_and_wait(&late.request, &late.unsigned, Until::Decided, Duration::from_secs(60))
@@ -312,6 +314,32 @@ async fn an_officer_who_cancels_too_late_is_told() {
     assert!(told["in_force_since"].is_string(), "later attempts are stopped");
     let said = told["orchestrator"].as_str().unwrap();
     assert!(said.contains("the withdrawal is signed"), "{said}");
+    let (code, told) = reject("alice", &late.id.to_string());
+    assert_eq!(
+        (code, &told["signed"], &told["counts"]),
+        (1, &json!([txid]), &json!(true)),
+        "{told}"
+    );
+
+    // Nor is anybody told that they stopped what they cannot stop.
+    let asked = scene.withdrawal(&large("asked"));
+    client.submit(&asked.request, &asked.unsigned).await.unwrap();
+    client
+        .wait(&asked.id, Until::Answered, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let (code, told) = reject("dave", &asked.id.to_string());
+    assert_eq!(
+        (code, &told["signed"], &told["counts"]),
+        (1, &json!([]), &json!(false)),
+        "{told}"
+    );
+    let (code, told) = reject("bob", &asked.id.to_string());
+    assert_eq!(
+        (code, &told["signed"], &told["counts"]),
+        (0, &json!([]), &json!(true)),
+        "{told}"
+    );
 
     let early = scene.withdrawal(&large("early"));
     client.submit(&early.request, &early.unsigned).await.unwrap();

@@ -4,14 +4,15 @@ use std::fmt;
 
 use clap::Args;
 use countersign_approval::{Body, Rejection, RejectionItem};
-use countersign_types::{Duration, WithdrawalId};
+use countersign_types::{Duration, PrincipalId, WithdrawalId};
 use serde::Serialize;
 
 use super::{Printed, Seat};
 use crate::{
     acknowledged::{Both, Sent},
-    environment::Environment,
-    failure::Result,
+    bundle_files,
+    environment::{Environment, Layout},
+    failure::{Exit, Result},
     output::Output,
     signing::{Draft, Signed, SigningOptions},
 };
@@ -19,13 +20,14 @@ use crate::{
 /// A no does not run out before the request does.
 const VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 
-/// Reject a withdrawal: one rejection by a member of a required group ends it.
+/// Reject a withdrawal: one rejection by a member of a required group ends it, as long as nothing is signed.
 ///
 /// The statement goes to the signer's own listener as well as to the orchestrator. "In force" is said only when the
-/// signer's acknowledgement verifies under the log key of the genesis.
+/// signer's acknowledgement verifies under the log key of the genesis. The exit code is 1 where something was signed before, as the
+/// signer's receipt has it, and where the person is in no approval group, so that the rejection ends nothing.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {withdrawal, statement, in_force_since, orchestrator}; orchestrator is null when it took the statement, else why not; with --print-message {file, command}"
+    after_help = "JSON: {withdrawal, statement, in_force_since, orchestrator, signed, counts}; orchestrator is null when it took the statement, else why not; signed: ids of the transactions that were signed before, null where that is not known; counts: whether the person is in an approval group; with --print-message {file, command}"
 )]
 pub(crate) struct Reject {
     /// The withdrawal (wd_…).
@@ -39,22 +41,31 @@ pub(crate) struct Reject {
     signing: SigningOptions,
 }
 
-/// The result: `{"withdrawal","statement","in_force_since","orchestrator"}`; `orchestrator` is null when it took it.
+/// The result: `{"withdrawal","statement","in_force_since","orchestrator","signed","counts"}`; `orchestrator` is null when it took it.
 #[derive(Debug, Serialize)]
 struct Rejected {
     withdrawal: WithdrawalId,
+    /// Whether the person is in an approval group of the bundle as it is known here.
+    counts: bool,
     #[serde(flatten)]
     sent: Sent,
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rejection of {}\n{}", self.withdrawal, self.sent)
+        write!(f, "rejection of {}\n{}", self.withdrawal, self.sent)?;
+        if self.counts {
+            return Ok(());
+        }
+        write!(
+            f,
+            "\nENDS NOTHING this person is in no approval group; an officer stops it with `withdraw cancel --as` or `freeze set`"
+        )
     }
 }
 
 impl Reject {
-    pub(super) async fn run(self, output: Output) -> Result<()> {
+    pub(super) async fn run(self, output: Output) -> Result<Exit> {
         let environment = Environment::open(&self.seat.dir)?;
         let (layout, genesis) = (environment.layout(), environment.genesis()?);
         let item = RejectionItem {
@@ -68,19 +79,37 @@ impl Reject {
         };
         let envelope = match self.signing.sign(&layout, &self.seat.person, draft)? {
             Signed::Envelope(envelope) => envelope,
-            Signed::Printed { file, command } => return output.report(&Printed { file, command }),
+            Signed::Printed { file, command } => {
+                output.report(&Printed { file, command })?;
+                return Ok(Exit::Done);
+            }
         };
+        let counts = may_be_asked(&layout, &self.seat.person);
         let both = Both {
             layout: &layout,
             genesis: &genesis,
             person: &self.seat.person,
         };
-        let sent = both.send(&envelope, |client, envelope| {
+        let sent = both.send(self.id, &envelope, |client, envelope| {
             Box::pin(async move { client.send_statement(envelope).await.map(drop) })
         });
+        let sent = sent.await?;
+        let exit = match counts {
+            true => sent.exit(),
+            false => Exit::Failed,
+        };
         output.report(&Rejected {
             withdrawal: self.id,
-            sent: sent.await?,
-        })
+            counts,
+            sent,
+        })?;
+        Ok(exit)
     }
+}
+
+/// Whether a person may be in a group that rules ask. What this withdrawal asks for only the signer says, and a rejection goes out also
+/// where nobody shows the withdrawal, or there is no bundle here to look at.
+fn may_be_asked(layout: &Layout, person: &PrincipalId) -> bool {
+    let bundle = bundle_files::load(&layout.bundle()).ok();
+    bundle.is_none_or(|bundle| !bundle.roster().groups_of(person).is_empty())
 }

@@ -4,8 +4,6 @@ use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use countersign_approval::{Body, Cancel as Statement};
-use countersign_client::ClientError;
-use countersign_decision::Receipt;
 use countersign_types::{Duration, PrincipalId, Tag, WithdrawalId};
 use serde::Serialize;
 
@@ -13,9 +11,8 @@ use super::{PIPELINE, Shown, shown};
 use crate::{
     acknowledged::{Both, Sent},
     connect,
-    environment::{Environment, Layout},
+    environment::Environment,
     failure::{Exit, Failure, Result},
-    files,
     output::Output,
     signing::{Draft, Signed, SigningOptions},
 };
@@ -98,21 +95,14 @@ impl Cancel {
             genesis: &genesis,
             person: officer,
         };
-        let sent = both.send(&envelope, |client, envelope| {
+        let sent = both.send(self.id, &envelope, |client, envelope| {
             Box::pin(async move { client.cancel(envelope).await.map(drop) })
         });
         let sent = sent.await?;
-        // Behind the acknowledgement: nothing is signed from there on, so what the receipt does not have is never signed.
-        let signed = signed_before(&layout, officer, self.id).await;
-        let exit = match &signed {
-            Ok(signed) if signed.is_empty() => Exit::Done,
-            Ok(_) | Err(_) => Exit::Failed,
-        };
+        let exit = sent.exit();
         output.report(&Cancelled {
             withdrawal: self.id,
             sent,
-            unknown: signed.as_ref().err().map(|failure| failure.message().to_owned()),
-            signed: signed.ok(),
         })?;
         Ok(exit)
     }
@@ -126,52 +116,16 @@ fn too_late(failure: Failure) -> Failure {
     failure.advise("what was signed cannot be recalled: `withdraw show` says whether it was; expect it on chain")
 }
 
-/// The transactions of the withdrawal that the signer signed, under its log's proofs.
-async fn signed_before(layout: &Layout, officer: &PrincipalId, id: WithdrawalId) -> Result<Vec<String>> {
-    let people = connect::people(layout, officer.as_str()).await?;
-    let receipt = match people.receipt(&id).await {
-        Ok(receipt) => receipt,
-        // It was never decided.
-        Err(ClientError::Refused {
-            tag: Tag::WithdrawalNotFound,
-            ..
-        }) => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::answered("signer", &error)),
-    };
-    let receipt = Receipt::verify(&receipt, &files::read(&layout.genesis())?)
-        .map_err(|error| Failure::unverified(error.tag(), format!("the signer's receipt does not verify: {error}")))?;
-    if receipt.withdrawal != id {
-        let why = format!("the signer sent the receipt of {}", receipt.withdrawal);
-        return Err(Failure::unverified(Tag::ReceiptInvalid, why));
-    }
-    Ok(receipt.txid.into_iter().chain(receipt.others).collect())
-}
-
 /// The result for an officer: `{"withdrawal","statement","in_force_since","orchestrator","signed"}`.
 #[derive(Debug, Serialize)]
 struct Cancelled {
     withdrawal: WithdrawalId,
     #[serde(flatten)]
     sent: Sent,
-    /// What was signed before; `None` where that is not known.
-    signed: Option<Vec<String>>,
-    /// Why it is not known.
-    #[serde(skip)]
-    unknown: Option<String>,
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cancel of {}\n{}", self.withdrawal, self.sent)?;
-        for txid in self.signed.iter().flatten() {
-            write!(
-                f,
-                "\nTOO LATE     {txid} was signed before and cannot be recalled: expect it on chain"
-            )?;
-        }
-        match &self.unknown {
-            Some(why) => write!(f, "\nNOT KNOWN    whether something was signed before: {why}"),
-            None => Ok(()),
-        }
+        write!(f, "cancel of {}\n{}", self.withdrawal, self.sent)
     }
 }
