@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use countersign_approval::{Body, Envelope, FeeCeiling, Replace, Statement, seal};
 use countersign_client::{State, Until};
-use countersign_types::Amount;
-use serde_json::Value;
+use countersign_integration::Deployment;
+use countersign_types::{Amount, ChainFacts};
+use serde_json::{Value, json};
 use support::{Ask, Scene, Withdrawal, large, replace, small};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -258,4 +259,86 @@ fn copy_bundle(scene: &Scene, to: &str, hard: &str) {
         std::fs::write(path, text.replace("hard: \"8 ETH\"", &format!("hard: \"{hard}\""))).unwrap();
     }
     std::fs::remove_file(std::path::Path::new(to).join("manifest.json")).unwrap();
+}
+
+/// A payment that landed and failed has used its nonce up: the replacement that is drafted for it takes the next one.
+#[tokio::test]
+async fn what_failed_on_chain_is_drafted_anew_under_the_next_nonce() {
+    let mut deployment = Deployment::init_observing("eip155:31337").unwrap();
+    deployment.start().await.unwrap();
+    let scene = Scene::of(deployment).await;
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--output", "json"]].concat();
+        let output = scene.deployment.countersign(arguments, true).unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), told)
+    };
+    let to = [
+        "--to",
+        support::CUSTOMER,
+        "--amount",
+        "0.05 ETH",
+        "--network",
+        support::NETWORK,
+        "--wallet",
+        "eth-hot",
+    ];
+    let template = [
+        "--reference",
+        "failed",
+        "--template",
+        "--fee-ceiling",
+        "0.01 ETH",
+        "--wait",
+    ];
+    let (code, signed) = run(&[&["withdraw", "submit"][..], &to, &template].concat());
+    assert_eq!(code, 0, "{signed}");
+    let (id, txid) = (signed["id"].as_str().unwrap(), signed["attempts"][0]["txid"].clone());
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let known = client.withdrawal(&id.parse().unwrap()).await.unwrap();
+    let (wallet, unsigned) = (&known.wallet, &known.attempts[0].unsigned_transaction);
+    let parsed = scene
+        .bundle
+        .registry()
+        .parse(&known.network, wallet, unsigned, ChainFacts::none())
+        .unwrap();
+    let nonce = parsed.conflict_keys()[0].to_string();
+    for observer in ["watch-1", "watch-3"] {
+        let spent = json!({ "conflict_key": nonce, "txid": txid, "outcome": "failed" });
+        let (facts, out) = (
+            scene.deployment.path("facts.json"),
+            scene.deployment.path(&format!("{observer}.json")),
+        );
+        std::fs::write(&facts, json!([{ "spent": spent }]).to_string()).unwrap();
+        let (facts, out) = (facts.to_str().unwrap(), out.to_str().unwrap());
+        let about = [
+            "--network",
+            support::NETWORK,
+            "--height",
+            "9",
+            "--sequence",
+            "1",
+            "--facts",
+            facts,
+            "--out",
+            out,
+        ];
+        assert_eq!(run(&[&["observe", "sign", "--as", observer][..], &about].concat()).0, 0);
+        assert_eq!(run(&["observe", "submit", id, out, "--as", observer]).0, 0);
+    }
+    let replace = ["withdraw", "replace", id, "--max-fee", "60 gwei", "--wait"];
+    let (code, denied) = run(&replace);
+    assert_eq!(
+        (code, &denied["reasons"][0]["tag"]),
+        (3, &json!("lineage/settled")),
+        "{denied}"
+    );
+    let (code, signed) = run(&replace);
+    assert_eq!((code, &signed["state"]), (0, &json!("signed")), "{signed}");
+    let attempts = signed["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 3, "{signed}");
+    assert!(
+        attempts[1]["txid"].is_null() && attempts[2]["txid"].is_string(),
+        "{signed}"
+    );
 }

@@ -7,10 +7,10 @@ use std::{path::PathBuf, time::Duration as Span};
 
 use clap::Args;
 use countersign_bundle::Bundle;
-use countersign_client::{State, Until, Withdrawal};
-use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, PrincipalId, WithdrawalId};
+use countersign_client::{Client, Reason, State, Until, Withdrawal};
+use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
 
-use super::{PIPELINE, Shown, as_last_seen, ask::Ask, shown, stored::Stored};
+use super::{PIPELINE, Shown, as_last_seen, ask::Ask, nonce, shown, stored::Stored};
 use crate::{
     approvals::Printed,
     bundle_files, connect,
@@ -23,7 +23,8 @@ use crate::{
 
 /// Replace what is stuck: the same payments, in a transaction that the chain takes instead of the one before.
 ///
-/// Only a request that was submitted with --template can be replaced. On EVM networks keep the nonce and raise the price of gas, on
+/// Only a request that was submitted with --template can be replaced. On EVM networks keep the nonce and raise the price of gas (a payment
+/// that failed on chain needs the next nonce), on
 /// Bitcoin spend the same outputs with a higher fee, on Solana keep the durable nonce or wait until the blockhash has expired. What
 /// replaces it counts against limits once, at the higher of both. A fee over the request's ceiling needs --fee-ceiling of the initiator
 /// or, with --as, of an officer, and what was approved under the old ceiling must be approved anew.
@@ -54,12 +55,16 @@ struct Bytes {
     /// Unsigned bytes of the replacement (raw, hex or base64).
     #[arg(long, value_name = "FILE", visible_aliases = ["psbt", "transaction"], required_unless_present = "max_fee")]
     tx: Option<PathBuf>,
-    /// The highest price of a unit of gas, for example "60 gwei": the payment that --to and --amount drafted, under the same nonce.
+    /// The highest price of a unit of gas, for example "60 gwei": the payment that --to and --amount drafted, under the same nonce unless an
+    /// attempt that failed on chain has used it up.
     #[arg(long, value_name = "PRICE", conflicts_with = "tx")]
     max_fee: Option<String>,
     /// The highest tip for a unit of gas. Default: as before.
     #[arg(long, value_name = "PRICE", requires = "max_fee")]
     max_priority_fee: Option<String>,
+    /// The account's nonce. Default: that of the latest attempt, or the next free one where the last answer was that it is used up.
+    #[arg(long, requires = "max_fee")]
+    nonce: Option<u64>,
 }
 
 impl Replace {
@@ -72,7 +77,7 @@ impl Replace {
         let known = client.withdrawal(&self.id).await;
         let known = known.map_err(|error| Failure::answered("orchestrator", &error))?;
         let stored = Stored::of(&layout, &known.reference, self.id)?;
-        let unsigned = self.bytes.read(&bundle, &known, stored.as_ref())?;
+        let unsigned = self.bytes.read(&client, &bundle, &known, stored.as_ref()).await?;
         if unsigned.is_rewritten {
             output.progress(transaction::REWRITTEN);
         }
@@ -126,16 +131,33 @@ fn exit_of(withdrawal: &Withdrawal) -> Exit {
 }
 
 impl Bytes {
-    fn read(&self, bundle: &Bundle, known: &Withdrawal, stored: Option<&Stored>) -> Result<Unsigned> {
+    async fn read(
+        &self,
+        client: &Client,
+        bundle: &Bundle,
+        known: &Withdrawal,
+        stored: Option<&Stored>,
+    ) -> Result<Unsigned> {
         match (&self.tx, &self.max_fee) {
             (Some(file), _) => transaction::read(file, &known.network),
             (None, Some(max_fee)) => {
                 let asked = drafted(stored)?.at(max_fee.clone(), self.max_priority_fee.clone());
-                asked.unsigned(bundle.registry(), nonce(bundle, known)?)
+                let nonce = match self.nonce {
+                    Some(nonce) => nonce,
+                    None if is_used_up(known) => nonce::next(client, bundle, &known.wallet, &known.network).await?,
+                    None => latest_nonce(bundle, known)?,
+                };
+                asked.unsigned(bundle.registry(), nonce)
             }
             (None, None) => Err(Failure::usage("name --tx or --max-fee")),
         }
     }
+}
+
+/// Whether the signer's last word was that the nonce of the latest attempt cannot be used any more: an attempt landed and failed.
+fn is_used_up(known: &Withdrawal) -> bool {
+    let mut tags = known.reasons.iter().filter_map(Reason::known_tag);
+    tags.any(|tag| tag == Tag::LineageSettled)
 }
 
 /// The flags that the first transaction was drafted from.
@@ -148,7 +170,7 @@ fn drafted(stored: Option<&Stored>) -> Result<&Ask> {
 }
 
 /// The nonce of the latest attempt. A wrong one costs a refusal, no money.
-fn nonce(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
+fn latest_nonce(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
     let latest = known
         .attempts
         .last()
