@@ -22,7 +22,7 @@ use clap::{Args, Subcommand};
 use countersign_bundle::{Bundle, Class, Finding, MANIFEST_PATH, Manifest, classify};
 use countersign_decision::BundleChain;
 use countersign_policy::analysis::{Budget, Loosening, compare};
-use countersign_types::{BundleDigest, Duration, PrincipalId};
+use countersign_types::{BundleDigest, Duration, PrincipalId, Tag};
 use serde::Serialize;
 
 use self::lines::{ChangedFile, changed_files};
@@ -265,7 +265,7 @@ impl fmt::Display for Proposal {
     }
 }
 
-/// The files with the manifest that makes them the next version. A manifest that is there must be that one.
+/// The files with the manifest that makes them the next version.
 fn next_version(
     mut contents: BTreeMap<String, Vec<u8>>,
     in_force: &Bundle,
@@ -299,6 +299,30 @@ fn files_of(chain: &BundleChain, version: u64) -> Result<BTreeMap<String, Vec<u8
     let step = chain.steps().iter().find(|step| step.bundle.version() == version);
     let step = step.ok_or_else(|| Failure::usage(format!("version {version} was never in force")))?;
     Ok(step.bundle.files().clone())
+}
+
+/// Whether the manifest that lies beside the files is that of the next version, or of one that was in force before: its files are edited.
+/// Another one says that somebody proposed other files than these.
+fn certify_manifest(folder: &Path, next: &Bundle) -> Result<()> {
+    let Some(bytes) = bundle_files::read(folder)?.remove(MANIFEST_PATH) else {
+        return Ok(());
+    };
+    let path = folder.join(MANIFEST_PATH);
+    let manifest = Manifest::parse(&bytes)
+        .map_err(|error| Failure::refused(error.tag(), format!("`{}`: {error}", path.display())))?;
+    if manifest.version() < next.version() || manifest.digest() == next.digest() {
+        return Ok(());
+    }
+    let why = format!(
+        "`{}` names {} (version {}), and the files beside it make {} (version {}); nothing was signed",
+        path.display(),
+        manifest.digest(),
+        manifest.version(),
+        next.digest(),
+        next.version()
+    );
+    Err(Failure::refused(Tag::BundleDigestMismatch, why)
+        .advise("get files and manifest again from whoever proposed them; `bundle propose` writes the manifest of changed files"))
 }
 
 /// Reads a folder as the next version, whatever manifest lies in it.

@@ -30,8 +30,11 @@ pub enum SignerError {
     /// Too many statements in one call.
     #[error("{0} statements; at most {max} are accepted", max = crate::submission::MAX_SUBMITTED_STATEMENTS)]
     TooManyStatements(usize),
-    /// One person has said enough about one withdrawal.
-    #[error("`{0}` has made too many statements about one withdrawal; no more of this kind are journaled")]
+    /// One person has said enough about one withdrawal, bundle or freeze.
+    #[error(
+        "`{0}` has said this or the like too often about one withdrawal, bundle or freeze: no more of it is journaled, and what was \
+         said before counts as long as it is valid"
+    )]
     TooTalkative(PrincipalId),
     /// An observer brings an observation from before its last one.
     #[error(

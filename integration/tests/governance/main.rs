@@ -112,6 +112,11 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     assert_eq!(diff["class"], "loosening");
     assert_eq!(diff["findings"][0]["subject"], "limit eth-per-transaction");
     desk.bundle("propose", "alice", &["--files", &files], 0);
+    // Files that changed behind their proposal are another bundle: whoever meant to approve what was proposed signs nothing.
+    desk.edit("policy.yaml", "hard: \"9 ETH\"", "hard: \"10 ETH\"");
+    let refused = desk.bundle("approve", "alice", &["--files", &files], 5);
+    assert_eq!(refused["error"]["tag"], "bundle/digest-mismatch", "{refused}");
+    desk.edit("policy.yaml", "hard: \"10 ETH\"", "hard: \"9 ETH\"");
     for admin in ["alice", "bob"] {
         let approved = desk.approve(admin);
         assert_eq!(approved["needs"]["time_lock"], "4s");

@@ -8,7 +8,7 @@ use countersign_decision::Acknowledgement;
 use countersign_types::{StatementDigest, UtcSeconds};
 use serde::Serialize;
 
-use super::{Asking, Proposal, certify_environment, read_next};
+use super::{Asking, Proposal, certify_environment, certify_manifest, read_next};
 use crate::{
     activate,
     approvals::Printed,
@@ -23,7 +23,7 @@ use crate::{
 /// Sign the activation of the next version and have the signer journal it: time-locks count from there.
 ///
 /// What is signed is the digest that is computed here, from these files and the bundle in force; what the change does is
-/// shown before the key is used. What `bundle propose` refuses is refused here too, unless it only tightens. It is said to be
+/// shown before the key is used. A manifest.json of another next version is refused: the files are not those that were proposed. What `bundle propose` refuses is refused here too, unless it only tightens. It is said to be
 /// journaled only when the signer's acknowledgement verifies under the log key of the genesis.
 #[derive(Debug, Args)]
 #[command(
@@ -64,6 +64,7 @@ impl Approve {
     pub(super) async fn run(self, output: Output) -> Result<()> {
         let (layout, trust) = self.asking.trust().await?;
         let (next, _) = read_next(&self.files, &trust)?;
+        certify_manifest(&self.files, &next)?;
         certify_environment(&trust, &next)?;
         let proposal = Proposal::of(trust.active()?, &next);
         // A tightening breaks no invariant, and an officer in an incident does not wait for a proof.
