@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_audit::{Hash, InclusionProof, NodeId, TreeSize};
 use countersign_signer::{JournalError, ProvenEntry};
-use countersign_types::RequestDigest;
 
 use crate::{
     codec::{BadValue, from_sql, to_sql},
@@ -46,20 +45,16 @@ pub(crate) async fn load_nodes(link: &mut Link<'_>, ids: &[NodeId]) -> Result<BT
     Ok(nodes)
 }
 
-/// The entries about a withdrawal with proofs that lead to the root of the first `size` entries.
+/// The entries at the positions that a query finds, with proofs that lead to the root of the first `size` entries.
 pub(crate) async fn load_proven_entries(
     link: &mut Link<'_>,
-    request: RequestDigest,
+    positions: Sql,
     size: u64,
 ) -> Result<Vec<ProvenEntry>, StepError> {
     let damaged = |error: &dyn std::error::Error| JournalError::Damaged(error.to_string());
     let size = TreeSize::new(size).map_err(|error| damaged(&error))?;
-    let mut sql = Sql::new(
-        "SELECT position, bytes FROM log_entries WHERE position IN (SELECT position FROM log_subjects WHERE request = ",
-    );
-    // A bundle that came into force is a subject of its own, which every receipt needs.
-    sql.bind(request.as_bytes())
-        .push(" OR request IN (SELECT digest FROM bundles)) ORDER BY position");
+    let mut sql = Sql::new("SELECT position, bytes FROM log_entries WHERE position IN (");
+    sql.nest(positions).push(") ORDER BY position");
     let rows = link.rows(sql).await?;
     let mut entries = Vec::new();
     let mut required = BTreeSet::new();

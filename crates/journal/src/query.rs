@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_signer::{Basis, JournaledStatement, Page, StoredBundle, Unfinished, WithdrawalHistory};
+use countersign_signer::{Basis, JournaledStatement, Page, ProvenEntries, StoredBundle, Unfinished, WithdrawalHistory};
 use countersign_types::{BundleDigest, RequestDigest, Timestamp};
 
 use crate::{
@@ -149,6 +149,17 @@ async fn load_activations(link: &mut Link<'_>, version: i64) -> Result<Vec<Journ
     rows.iter().map(journaled).collect()
 }
 
+/// What the log says of a bundle. The caller holds a read transaction.
+pub(crate) async fn activation(link: &mut Link<'_>, bundle: BundleDigest) -> Result<ProvenEntries, StepError> {
+    let (checkpoint, size) = checkpoint(link).await?;
+    let mut about = Sql::new("SELECT position FROM log_subjects WHERE request = ");
+    about.bind(bundle.as_bytes());
+    Ok(ProvenEntries {
+        entries: load_proven_entries(link, about, size).await?,
+        checkpoint,
+    })
+}
+
 /// Everything about one withdrawal. The caller holds a read transaction.
 pub(crate) async fn history(
     link: &mut Link<'_>,
@@ -169,11 +180,16 @@ pub(crate) async fn history(
     sql.bind(request.as_bytes());
     let row = link.row(sql).await?;
     let (checkpoint, size) = checkpoint(link).await?;
+    // A bundle that came into force is a subject of its own, which every receipt needs.
+    let mut about = Sql::new("SELECT position FROM log_subjects WHERE request = ");
+    about
+        .bind(request.as_bytes())
+        .push(" OR request IN (SELECT digest FROM bundles)");
     Ok(Some(WithdrawalHistory {
         record,
         request: journaled(&row)?,
         statements: statements(link, request).await?,
-        entries: load_proven_entries(link, request, size).await?,
+        entries: load_proven_entries(link, about, size).await?,
         checkpoint,
     }))
 }

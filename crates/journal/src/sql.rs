@@ -106,6 +106,14 @@ impl Sql {
         self
     }
 
+    /// The pieces of a query of its own, inside of this statement.
+    pub(crate) fn nest(&mut self, query: Self) -> &mut Self {
+        for statement in query.into_statements() {
+            self.open.0.extend(statement.0);
+        }
+        self
+    }
+
     /// The next text starts another statement.
     pub(crate) fn end(&mut self) -> &mut Self {
         if !self.open.0.is_empty() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use countersign_signer::{
-    Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished,
+    Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, StoredBundle, Unfinished,
     WithdrawalHistory,
 };
-use countersign_types::{RequestDigest, Timestamp};
+use countersign_types::{BundleDigest, RequestDigest, Timestamp};
 use futures_core::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -147,6 +147,10 @@ impl Journal for SqlJournal {
 
     fn bundles(&self, after_version: u64) -> BoxFuture<'_, Result<Vec<StoredBundle>, JournalError>> {
         read!(self, bundles_after(after_version))
+    }
+
+    fn activation(&self, bundle: BundleDigest) -> BoxFuture<'_, Result<ProvenEntries, JournalError>> {
+        read!(self, activation(bundle))
     }
 
     fn history(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<WithdrawalHistory>, JournalError>> {

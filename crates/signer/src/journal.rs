@@ -211,6 +211,15 @@ pub struct ProvenEntry {
     pub proof: Vec<[u8; 32]>,
 }
 
+/// Log entries with the checkpoint that their proofs lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntries {
+    /// In the order of the log.
+    pub entries: Vec<ProvenEntry>,
+    /// The checkpoint.
+    pub checkpoint: Vec<u8>,
+}
+
 /// The signer's store. The implementation owns the task that groups proposals into commits.
 pub trait Journal: Send + Sync {
     /// Decides inside the write transaction and answers once the group is durable and, where configured, anchored.
@@ -231,6 +240,9 @@ pub trait Journal: Send + Sync {
     /// Activated bundles behind a version, in order: at most [`Page::MAX`], fewer where they are large, at least one where there
     /// is one.
     fn bundles(&self, after_version: u64) -> BoxFuture<'_, Result<Vec<StoredBundle>, JournalError>>;
+
+    /// What the log says of a bundle.
+    fn activation(&self, bundle: BundleDigest) -> BoxFuture<'_, Result<ProvenEntries, JournalError>>;
 
     /// Everything about one withdrawal.
     fn history(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<WithdrawalHistory>, JournalError>>;

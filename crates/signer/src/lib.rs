@@ -39,6 +39,7 @@ mod records;
 mod release;
 mod ruling;
 mod signature;
+mod stored;
 mod submission;
 mod watch;
 mod words;

@@ -20,13 +20,14 @@ use futures_util::future::try_join_all;
 
 use crate::{
     Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
-    SignerError, Submission, Unfinished, Verdict, Write,
+    SignerError, StoredBundle, Submission, Unfinished, Verdict, Write,
     aging::of_signature,
     authorization::Spent,
     prepare::{Ingredients, Prepared, ages_from},
     propose,
     ruling::{Bench, Ruling},
     signature::certify,
+    stored::load_activated,
     submission::Decoded,
 };
 
@@ -443,9 +444,14 @@ impl Signer {
     /// Reads the bundle in force from the journal.
     pub(crate) async fn refresh(&self) -> Result<(), SignerError> {
         if let Some(stored) = self.journal.active_bundle().await? {
-            self.learn(Arc::new(load_stored(&stored.files)?), true);
+            self.learn(self.load_activated(&stored).await?, true);
         }
         Ok(())
+    }
+
+    async fn load_activated(&self, stored: &StoredBundle) -> Result<Arc<Bundle>, SignerError> {
+        let logged = self.journal.activation(stored.digest).await?;
+        Ok(Arc::new(load_activated(stored, &logged, &self.log_key)?))
     }
 
     /// An earlier bundle: the one in force when a request was first seen.
@@ -461,17 +467,12 @@ impl Signer {
             };
             after = last.version;
             if let Some(found) = stored.iter().find(|stored| stored.digest == digest) {
-                let bundle = Arc::new(load_stored(&found.files)?);
+                let bundle = self.load_activated(found).await?;
                 self.learn(Arc::clone(&bundle), false);
                 return Ok(bundle);
             }
         }
     }
-}
-
-/// A bundle that was activated once loads again, or the database is damaged.
-fn load_stored(files: &BTreeMap<String, Vec<u8>>) -> Result<Bundle, SignerError> {
-    Bundle::load(files).map_err(|errors| JournalError::Damaged(format!("a stored bundle: {errors}")).into())
 }
 
 /// What became of signatures.

@@ -11,10 +11,10 @@ use std::{
 
 use countersign_decision::{Entry, FreezeCause, FreezeEntry};
 use countersign_signer::{
-    Basis, Decide, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, Reply, StoredBundle, Unfinished,
-    Verdict, WithdrawalHistory, Write,
+    Basis, Decide, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, Reply,
+    StoredBundle, Unfinished, Verdict, WithdrawalHistory, Write,
 };
-use countersign_types::RequestDigest;
+use countersign_types::{BundleDigest, RequestDigest};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 
@@ -118,6 +118,10 @@ impl<J: Journal> Journal for Alarmed<J> {
 
     fn bundles(&self, after_version: u64) -> Answer<'_, Vec<StoredBundle>> {
         self.0.bundles(after_version)
+    }
+
+    fn activation(&self, bundle: BundleDigest) -> Answer<'_, ProvenEntries> {
+        self.0.activation(bundle)
     }
 
     fn history(&self, request: RequestDigest) -> Answer<'_, Option<WithdrawalHistory>> {

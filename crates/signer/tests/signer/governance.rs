@@ -9,6 +9,7 @@ use countersign_approval::{Body, Veto};
 use countersign_bundle::{Bundle, Class};
 use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
 use countersign_decision::{ActivationEntry, Authority, Entry, Outlook, Proposal, Receipt, SeenStatement};
+use countersign_signer::{LedgerView, Reads, Verdict, Write, propose};
 use countersign_types::{Duration, Tag, Timestamp};
 use support::Rig;
 
@@ -75,6 +76,52 @@ async fn what_another_signer_put_in_force_is_in_force() {
     rig.activate(&["alice", "bob"], third).await.unwrap();
     let list = String::from_utf8(listing.freezes().await.unwrap()).unwrap();
     assert!(list.contains("quorum 3\n"), "{list}");
+}
+
+/// Whoever may write to the journal's tables puts a bundle there that loosens: no signer takes it up.
+#[tokio::test]
+async fn a_stored_bundle_that_never_came_into_force_is_not_believed() {
+    let (rig, first) = locked().await;
+    let forged = next(&first, "9 ETH");
+    let bundle = Bundle::load(&forged).unwrap();
+    let (version, digest) = (bundle.version(), bundle.digest());
+    let forge = move |_: &LedgerView, _: Timestamp| Verdict {
+        entries: Vec::new(),
+        writes: vec![Write::Bundle {
+            version,
+            digest,
+            files: forged.clone(),
+            statements: Vec::new(),
+        }],
+        reply: (),
+    };
+    propose(rig.journal.as_ref(), Reads::default(), forge).await.unwrap();
+    let ask = Ask::default();
+    let request = rig.world.request(&ask);
+    let refused = rig.authorize(&ask, &request, &[]).await.unwrap_err();
+    assert_eq!(refused.tag(), Tag::JournalUnavailable);
+    let refused = rig.refusal_of_another().await;
+    assert!(
+        refused
+            .to_string()
+            .contains("stored bundle 2: the log does not say that it came into force"),
+        "{refused}"
+    );
+}
+
+/// The same with other files under the digest of the bundle in force.
+#[tokio::test]
+async fn stored_files_are_those_that_the_digest_names() {
+    let (rig, first) = locked().await;
+    rig.another().await;
+    rig.key.faults.swap_files(next(&first, "9 ETH"));
+    let refused = rig.refusal_of_another().await;
+    assert!(
+        refused
+            .to_string()
+            .contains("stored bundle 1: its files are those of another bundle"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -1,14 +1,15 @@
 //! Places where a test ends the pipeline as a crash would, or lets a part of it fail.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use countersign_journal::SqlJournal;
 use countersign_signer::{
-    Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, StoredBundle, Unfinished,
+    Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, StoredBundle, Unfinished,
     WithdrawalHistory,
 };
-use countersign_types::RequestDigest;
+use countersign_types::{BundleDigest, RequestDigest};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 
@@ -27,15 +28,23 @@ pub(crate) enum Fault {
 pub(crate) struct Faults {
     reached: AtomicU64,
     plan: Mutex<Option<(u64, Fault)>>,
+    /// What the database has instead of the files of the bundle in force.
+    swapped: Mutex<Option<BTreeMap<String, Vec<u8>>>>,
     crashed: Semaphore,
     resting: Semaphore,
 }
 
 impl Faults {
+    /// From now on these are the files of whatever bundle is in force.
+    pub(crate) fn swap_files(&self, files: BTreeMap<String, Vec<u8>>) {
+        *self.swapped.lock().unwrap() = Some(files);
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             reached: AtomicU64::new(0),
             plan: Mutex::new(None),
+            swapped: Mutex::new(None),
             crashed: Semaphore::new(0),
             resting: Semaphore::new(0),
         }
@@ -144,11 +153,22 @@ impl Journal for FaultyJournal {
     }
 
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>> {
-        self.inner.active_bundle()
+        Box::pin(async move {
+            let mut stored = self.inner.active_bundle().await?;
+            let swapped = self.faults.swapped.lock().unwrap().clone();
+            if let (Some(stored), Some(files)) = (&mut stored, swapped) {
+                stored.files = files;
+            }
+            Ok(stored)
+        })
     }
 
     fn bundles(&self, after_version: u64) -> BoxFuture<'_, Result<Vec<StoredBundle>, JournalError>> {
         self.inner.bundles(after_version)
+    }
+
+    fn activation(&self, bundle: BundleDigest) -> BoxFuture<'_, Result<ProvenEntries, JournalError>> {
+        self.inner.activation(bundle)
     }
 
     fn history(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<WithdrawalHistory>, JournalError>> {

@@ -222,6 +222,15 @@ fn config(world: &World, folder: PathBuf, clock: &Arc<AtomicI64>) -> JournalConf
 }
 
 async fn open(world: &World, journal: &Arc<SqlJournal>, key: &Arc<MemoryKey>, clock: &Arc<AtomicI64>) -> Signer {
+    try_open(world, journal, key, clock).await.unwrap()
+}
+
+async fn try_open(
+    world: &World,
+    journal: &Arc<SqlJournal>,
+    key: &Arc<MemoryKey>,
+    clock: &Arc<AtomicI64>,
+) -> Result<Signer, SignerError> {
     let clock = Arc::clone(clock);
     let parts = SignerParts {
         genesis: world.genesis.clone(),
@@ -235,7 +244,7 @@ async fn open(world: &World, journal: &Arc<SqlJournal>, key: &Arc<MemoryKey>, cl
         clock: Arc::new(move || Timestamp::from_unix_millis(clock.load(Ordering::SeqCst))),
         sign_within: Duration::from_secs(30),
     };
-    Signer::open(parts).await.unwrap()
+    Signer::open(parts).await
 }
 
 impl Rig {
@@ -358,6 +367,12 @@ impl Rig {
     /// Another signer on the same journal.
     pub(crate) async fn another(&self) -> Signer {
         open(&self.world, &self.journal, &self.key, &self.clock).await
+    }
+
+    /// The same where it does not open.
+    pub(crate) async fn refusal_of_another(&self) -> SignerError {
+        let opened = try_open(&self.world, &self.journal, &self.key, &self.clock).await;
+        opened.err().unwrap()
     }
 
     pub(crate) async fn activate(
