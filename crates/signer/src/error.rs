@@ -44,6 +44,11 @@ pub enum SignerError {
     /// An observer reports nothing that it had not reported.
     #[error("`{0}` has reported this before; it counts, and saying it again changes nothing")]
     ReportedAlready(PrincipalId),
+    /// An observer reports what no freeze comes of.
+    #[error(
+        "`{0}` reports no foreign spend of anything of ours; what it says comes with the withdrawal that it is about (`observe submit`)"
+    )]
+    NoForeignSpend(PrincipalId),
     /// One admin thaws the same freeze again.
     #[error("`{0}` has thawed this freeze already: another admin must thaw it too")]
     ThawedAlready(PrincipalId),
@@ -133,7 +138,7 @@ impl SignerError {
             Self::Superseded(_) => Tag::AttestationSuperseded,
             Self::TooManyStatements(_) | Self::TooTalkative(_) => Tag::MessageTooLarge,
             Self::StaleObservation(_) => Tag::ObservationStale,
-            Self::ReportedAlready(_) => Tag::ObservationIrrelevant,
+            Self::ReportedAlready(_) | Self::NoForeignSpend(_) => Tag::ObservationIrrelevant,
             Self::ThawedAlready(_) => Tag::ApprovalSamePerson,
             Self::UnknownScope(_) => Tag::FreezeUnknownScope,
             Self::NoFreeze(_) => Tag::FreezeNotFound,

@@ -245,13 +245,12 @@ impl Signer {
         observer: &PrincipalId,
         observation: &Observation,
     ) -> Result<Reporting, SignerError> {
-        let refuse = |reason| SignerError::NotPermitted {
-            signer: observer.clone(),
-            reason,
-        };
         let observers = bundle.roster().observers(&observation.network);
         let observers = observers.filter(|observers| observers.members().contains(observer));
-        let observers = observers.ok_or_else(|| refuse("it is not an observer of this network"))?;
+        let observers = observers.ok_or_else(|| SignerError::NotPermitted {
+            signer: observer.clone(),
+            reason: "it is not an observer of this network",
+        })?;
         let mut spends = Vec::new();
         for fact in &observation.facts {
             if let ObservedFact::Spent { conflict_key, txid, .. } = fact {
@@ -259,9 +258,7 @@ impl Signer {
             }
         }
         if spends.is_empty() {
-            return Err(refuse(
-                "it reports no foreign spend; what it says comes with the withdrawal that it is about",
-            ));
+            return Err(SignerError::NoForeignSpend(observer.clone()));
         }
         Ok(Reporting {
             network: observation.network.clone(),

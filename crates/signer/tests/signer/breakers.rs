@@ -307,7 +307,7 @@ async fn our_own_spend_is_not_foreign_and_strangers_are_not_heard() {
         async move { rig.say(&envelope).await.unwrap_err().tag() }
     };
     let own = rig.report(nodes[0], 1, &rig.nonce(0), &signed.txid);
-    assert_eq!(refused(own).await, Tag::StatementNotPermitted);
+    assert_eq!(refused(own).await, Tag::ObservationIrrelevant);
     let stranger = rig.report("payout-service", 1, &rig.nonce(1), "0xbad");
     assert_eq!(refused(stranger).await, Tag::StatementNotPermitted);
     let elsewhere = ConflictKey::AccountNonce {
@@ -315,7 +315,7 @@ async fn our_own_spend_is_not_foreign_and_strangers_are_not_heard() {
         nonce: 0,
     };
     let not_ours = rig.report(nodes[0], 1, &elsewhere, "0xbad");
-    assert_eq!(refused(not_ours).await, Tag::StatementNotPermitted);
+    assert_eq!(refused(not_ours).await, Tag::ObservationIrrelevant);
     // What a withdrawal of ours has claimed, used up by something else.
     for node in &nodes[..2] {
         rig.say(&rig.report(node, 5, &rig.nonce(0), "0xbad")).await.unwrap();

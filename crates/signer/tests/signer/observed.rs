@@ -194,7 +194,7 @@ async fn an_observation_alone_is_refused() {
     let rig = Rig::observed().await;
     let alone = rig.world.observation("node-a", 1, &[table_fact()]).to_bytes();
     let refused = rig.signer.record_statement(&alone).await.unwrap_err();
-    assert!(matches!(refused, SignerError::NotPermitted { .. }), "{refused}");
+    assert!(matches!(refused, SignerError::NoForeignSpend(_)), "{refused}");
     assert_eq!(logged_observations(&rig).await, 0);
 }
 
