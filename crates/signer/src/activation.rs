@@ -17,7 +17,7 @@ use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDiges
 
 use crate::{
     Activated, JournalError, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
-    changes::Changes, entries::Moves, past, pipeline::MAX_ROUNDS, prepare::room, propose,
+    changes::Changes, entries::Moves, past, pipeline::MAX_ROUNDS, prepare::room, propose, words::heard,
 };
 
 /// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.
@@ -291,12 +291,12 @@ impl Round {
 
     /// Who said what is journaled about the bundle; `None` for somebody who has left the roster.
     fn said_by(&self) -> Result<BTreeMap<StatementDigest, Option<PrincipalId>>, SignerError> {
-        let by = |said: &JournaledStatement| {
-            let envelope = Envelope::parse(&said.envelope)?;
-            let signer = self.verify(&envelope).ok().map(|verified| verified.signer().clone());
-            Ok((envelope.statement_digest(), signer))
-        };
-        self.said.iter().map(by).collect()
+        let said = heard(&self.said, |envelope| self.verify(envelope))?;
+        let signer = |verified: Option<Verified>| verified.map(|verified| verified.signer().clone());
+        Ok(said
+            .into_iter()
+            .map(|(digest, verified)| (digest, signer(verified)))
+            .collect())
     }
 
     /// A statement that is handed in with the bundle is about it, and by somebody who counts.

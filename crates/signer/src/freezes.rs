@@ -15,8 +15,8 @@ use countersign_types::{
 };
 
 use crate::{
-    FreezeRecord, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
-    changes::Changes, propose,
+    FreezeRecord, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Write, changes::Changes,
+    words::heard,
 };
 
 /// A freeze as decisions see it.
@@ -90,14 +90,12 @@ impl Said {
             statements: BTreeSet::new(),
             thaws: Vec::new(),
         };
-        for statement in statements {
-            let envelope = Envelope::parse(&statement.envelope)?;
-            said.statements.insert(envelope.statement_digest());
-            // Whoever left the roster, or changed the key, says nothing any more.
-            let Ok(verified) = verify(&envelope, roster) else {
+        for (digest, verified) in heard(statements, |envelope| verify(envelope, roster))? {
+            said.statements.insert(digest);
+            let Some(verified) = verified else {
                 continue;
             };
-            let is_thaw = envelope.kind() == Kind::Thaw;
+            let is_thaw = verified.envelope().kind() == Kind::Thaw;
             if is_thaw && roster.admins().members().contains(verified.signer()) {
                 said.thaws
                     .push((verified.signer().clone(), verified.statement().header));
@@ -262,14 +260,13 @@ impl Signer {
 
     /// The freezes in force, signed by the log key, with why officers made them and who thaws them.
     pub async fn freezes(&self) -> Result<Vec<u8>, SignerError> {
-        let bundle = self.in_force().await?;
-        let roster = bundle.as_deref().map(Bundle::roster);
-        let reads = Reads {
+        let reads = |_: Option<&Bundle>| Reads {
             freezes: true,
             ..Reads::default()
         };
-        let in_force = |view: &LedgerView, _| Verdict::unchanged((view.epoch, view.freezes.clone()));
-        let ((epoch, freezes), now) = propose(self.journal.as_ref(), reads, in_force).await?;
+        let read = self.read_in_force(reads, |view| (view.epoch, view.freezes.clone()));
+        let (bundle, (epoch, freezes), now) = read.await?;
+        let roster = bundle.as_deref().map(Bundle::roster);
         let mut listed = Vec::new();
         for record in freezes {
             let statements = self.journal.statements(subject(record.id)).await?;

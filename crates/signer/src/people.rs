@@ -193,15 +193,11 @@ impl Signer {
     /// What was said about bundles that may follow the one in force, about one after the other and in the order of first sight.
     pub async fn proposals(&self) -> Result<Vec<JournaledStatement>, SignerError> {
         // Before the first one nobody has a roster to speak under but the genesis's admins, who put it in force.
-        let Some(in_force) = self.in_force().await? else {
-            return Ok(Vec::new());
-        };
-        let reads = Reads {
-            marks: activation::topics(&in_force),
+        let reads = |in_force: Option<&Bundle>| Reads {
+            marks: in_force.map(activation::topics).unwrap_or_default(),
             ..Reads::default()
         };
-        let named = |view: &LedgerView, _| Verdict::unchanged(activation::named(view));
-        let (named, _) = propose(self.journal.as_ref(), reads, named).await?;
+        let (_, named, _) = self.read_in_force(reads, activation::named).await?;
         let mut said = Vec::new();
         for bundle in named? {
             said.extend(self.journal.statements(activation::subject(bundle)).await?);

@@ -414,14 +414,26 @@ impl Signer {
         self.known_active().ok_or(SignerError::NoBundle)
     }
 
-    /// The bundle in force as the journal has it, if there is one, for answers that no ruling compares with it.
-    pub(crate) async fn in_force(&self) -> Result<Option<Arc<Bundle>>, SignerError> {
-        let active = |view: &LedgerView, _| Verdict::unchanged(view.bundle.as_ref().map(|active| active.digest));
-        let (digest, _) = propose(self.journal.as_ref(), Reads::default(), active).await?;
-        if digest != self.known_active().map(|known| known.digest()) {
+    /// What one view holds under the bundle in force, and that bundle, which another signer may have put in force since the last look.
+    pub(crate) async fn read_in_force<R: Send + 'static>(
+        &self,
+        reads: impl Fn(Option<&Bundle>) -> Reads,
+        answer: fn(&LedgerView) -> R,
+    ) -> Result<(Option<Arc<Bundle>>, R, Timestamp), SignerError> {
+        for _ in 0..MAX_ROUNDS {
+            let known = self.known_active();
+            let read = move |view: &LedgerView, _| {
+                let active = view.bundle.as_ref().map(|active| active.digest);
+                Verdict::unchanged((active, answer(view)))
+            };
+            let reads = reads(known.as_deref());
+            let ((active, found), now) = propose(self.journal.as_ref(), reads, read).await?;
+            if active == known.as_deref().map(Bundle::digest) {
+                return Ok((known, found, now));
+            }
             self.refresh().await?;
         }
-        Ok(self.known_active())
+        Err(SignerError::Contended)
     }
 
     pub(crate) fn known_active(&self) -> Option<Arc<Bundle>> {

@@ -1,12 +1,13 @@
-//! The last word of each service on each matter: what it said before does not stand any more.
+//! The last word of each service on each matter: what it said before does not stand any more. And what
+//! people said, as it verifies now.
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Attestation, Body, BookState, ScreeningResult, Verified};
+use countersign_approval::{Attestation, Body, BookState, Envelope, ScreeningResult, StatementError, Verified};
 use countersign_decision::{Seen, matter};
 use countersign_types::{PrincipalId, StatementDigest, Timestamp};
 
-use crate::LastWord;
+use crate::{JournaledStatement, LastWord};
 
 /// A service and what it speaks about.
 pub(crate) type Matter = (PrincipalId, String);
@@ -69,4 +70,16 @@ pub(crate) fn standing(
         is_last.then_some((seen.digest, since))
     };
     statements.iter().filter_map(stands).collect()
+}
+
+/// What is journaled, each with the statement as it verifies now: whoever left the roster, or changed the key, says nothing any more.
+pub(crate) fn heard(
+    said: &[JournaledStatement],
+    verify: impl Fn(&Envelope) -> Result<Verified, StatementError>,
+) -> Result<Vec<(StatementDigest, Option<Verified>)>, StatementError> {
+    let one = |statement: &JournaledStatement| {
+        let envelope = Envelope::parse(&statement.envelope)?;
+        Ok((envelope.statement_digest(), verify(&envelope).ok()))
+    };
+    said.iter().map(one).collect()
 }
