@@ -316,17 +316,18 @@ impl Owner {
     ) -> Result<(Reply, Timestamp, bool), StepError> {
         let (now, reads) = (pending.moment(), &proposal.reads);
         let mut link = self.connection.as_mut().ok_or_else(not_connected)?.link();
-        let alone;
+        let mut alone = None;
         let seen = match ahead.filter(|_| pending.is_untouched(reads)) {
             Some(ahead) => ahead,
             None => {
                 let needs = Needs::of(reads, now)?;
                 pending.settle(&mut link, reads).await?;
-                alone = look_up(&mut link, &needs, now).await?;
-                &alone
+                alone.insert(look_up(&mut link, &needs, now).await?)
             }
         };
-        let view = seen.view(draft.standing(), reads, pending)?;
+        let mut view = seen.view(draft.standing(), reads, pending)?;
+        // Whoever asks for them is never looked up with others.
+        view.spends = alone.map(|alone| alone.spends).unwrap_or_default();
         // A panic in one decision must not end the task that every other withdrawal depends on.
         let verdict = catch_unwind(AssertUnwindSafe(|| (proposal.decide)(&view, now)))
             .map_err(|_| StepError::Refused("the decision panicked".to_owned()))?;

@@ -69,7 +69,8 @@ fn of<'k, K: Ord + Clone + 'k, V: Clone>(
 }
 
 impl Seen {
-    /// What one proposal asked for, and nothing else, with what waits of it. The ledger learns what this says of counters and of the withdrawal's spends.
+    /// What one proposal asked for, and nothing else, with what waits of it; but for the spends that still count, which are too
+    /// many for two of them. The ledger learns what this says of counters and of the withdrawal's spends.
     pub(crate) fn view(
         &self,
         standing: &Standing,
@@ -112,7 +113,7 @@ impl Seen {
             listed: of(&self.listed, &reads.destinations),
             lists: of(&self.lists, &reads.lists),
             usage: usage(self, reads, now, pending.ledger())?,
-            spends: self.spends.clone(),
+            spends: Vec::new(),
             freezes: if has_freezes {
                 self.freezes.values().cloned().collect()
             } else {
