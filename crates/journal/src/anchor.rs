@@ -18,7 +18,9 @@ use sha2::{Digest as _, Sha256};
 use crate::OpenError;
 
 /// The first line. Another version is another file format.
-const HEADER: &str = "countersign journal anchor v2";
+const HEADER: &str = "countersign journal anchor v3";
+/// Slots without a bundle: read, and overwritten by the next writes.
+const HEADER_V2: &str = "countersign journal anchor v2";
 /// Files of one anchor, which is replaced as a whole: read, and made into two slots by the next write.
 const HEADER_V1: &str = "countersign journal anchor v1";
 /// A slot is a block of its own, so that no torn write reaches the other one.
@@ -37,6 +39,8 @@ pub(crate) struct Anchor {
     pub(crate) number: u64,
     /// The commit's hash.
     pub(crate) hash: [u8; 32],
+    /// The version of the bundle in force at that commit. 0: none, or written by an earlier version of this program.
+    pub(crate) bundle: u64,
 }
 
 /// One of the two places of the file.
@@ -81,7 +85,7 @@ impl Content {
     fn parse(bytes: &[u8]) -> Result<Self, BadAnchor> {
         let slots = bytes.split_at_checked(SLOT_BYTES);
         let Some((first, second)) = slots.filter(|(_, second)| second.len() == SLOT_BYTES) else {
-            return parse_text(text_of(bytes)?, HEADER_V1).map(Self::Whole);
+            return parse_text(text_of(bytes)?, Format::V1).map(Self::Whole);
         };
         match (parse_slot(first), parse_slot(second)) {
             (Ok(first), Ok(second)) if first.deployment != second.deployment => Err(BadAnchor),
@@ -115,18 +119,27 @@ impl Content {
 }
 
 impl Anchor {
-    fn to_text(self, header: &str) -> String {
+    fn to_text(self, format: Format) -> String {
+        let bundle = match format {
+            Format::V1 | Format::V2 => String::new(),
+            Format::V3 => format!("bundle {}\n", self.bundle),
+        };
         format!(
-            "{header}\ndeployment {}\ncommit {}\nhash {}\n",
+            "{}\ndeployment {}\ncommit {}\nhash {}\n{bundle}",
+            format.header(),
             self.deployment,
             self.number,
             HEXLOWER.encode(&self.hash)
         )
     }
 
-    /// The text, its sum, and empty lines to the end of the slot.
     fn to_slot(self) -> Vec<u8> {
-        let text = self.to_text(HEADER);
+        self.to_slot_of(Format::V3)
+    }
+
+    /// The text, its sum, and empty lines to the end of the slot.
+    fn to_slot_of(self, format: Format) -> Vec<u8> {
+        let text = self.to_text(format);
         let mut slot = format!("{text}sum {}\n", sum(&text)).into_bytes();
         slot.resize(SLOT_BYTES, b'\n');
         slot
@@ -184,6 +197,24 @@ impl Anchor {
     }
 }
 
+/// A version of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    V1,
+    V2,
+    V3,
+}
+
+impl Format {
+    fn header(self) -> &'static str {
+        match self {
+            Self::V1 => HEADER_V1,
+            Self::V2 => HEADER_V2,
+            Self::V3 => HEADER,
+        }
+    }
+}
+
 /// Not an anchor's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadAnchor;
@@ -198,18 +229,24 @@ fn sum(text: &str) -> String {
 
 fn parse_slot(slot: &[u8]) -> Result<Anchor, BadAnchor> {
     let (text, _) = text_of(slot)?.split_once("sum ").ok_or(BadAnchor)?;
-    let anchor = parse_text(text, HEADER)?;
+    let format = match text.starts_with(HEADER_V2) {
+        true => Format::V2,
+        false => Format::V3,
+    };
+    let anchor = parse_text(text, format)?;
     // One anchor has one slot: this compares the sum and the empty lines as well.
-    match anchor.to_slot() == slot {
+    match anchor.to_slot_of(format) == slot {
         true => Ok(anchor),
         false => Err(BadAnchor),
     }
 }
 
-fn parse_text(text: &str, header: &str) -> Result<Anchor, BadAnchor> {
+fn parse_text(text: &str, format: Format) -> Result<Anchor, BadAnchor> {
     let lines: Vec<&str> = text.split('\n').collect();
-    let [found, deployment, number, hash, ""] = lines.as_slice() else {
-        return Err(BadAnchor);
+    let (deployment, number, hash, bundle) = match (format, lines.as_slice()) {
+        (Format::V1 | Format::V2, [_, deployment, number, hash, ""]) => (deployment, number, hash, "bundle 0"),
+        (Format::V3, [_, deployment, number, hash, bundle, ""]) => (deployment, number, hash, *bundle),
+        (Format::V1 | Format::V2 | Format::V3, _) => return Err(BadAnchor),
     };
     let value = |line: &str, name: &str| line.strip_prefix(name).map(str::to_owned).ok_or(BadAnchor);
     let hash = value(hash, "hash ")?;
@@ -218,9 +255,10 @@ fn parse_text(text: &str, header: &str) -> Result<Anchor, BadAnchor> {
         deployment: value(deployment, "deployment ")?.parse().map_err(|_| BadAnchor)?,
         number: value(number, "commit ")?.parse().map_err(|_| BadAnchor)?,
         hash: hash.try_into().map_err(|_| BadAnchor)?,
+        bundle: value(bundle, "bundle ")?.parse().map_err(|_| BadAnchor)?,
     };
     // One anchor has one text.
-    if *found != header || anchor.to_text(header) != text {
+    if anchor.to_text(format) != text {
         return Err(BadAnchor);
     }
     Ok(anchor)
@@ -259,6 +297,7 @@ mod tests {
             deployment: GenesisHash::of(b"genesis"),
             number: 42,
             hash: [0xab; 32],
+            bundle: 7,
         }
     }
 
@@ -351,7 +390,7 @@ mod tests {
             "ab".repeat(32)
         );
         fs::write(&path, text).unwrap();
-        assert_eq!(Anchor::read(&path).unwrap(), Some(anchor()));
+        assert_eq!(Anchor::read(&path).unwrap(), Some(Anchor { bundle: 0, ..anchor() }));
         let older = Anchor { number: 41, ..anchor() };
         assert!(older.write(&path).is_err());
         let newer = Anchor { number: 43, ..anchor() };
@@ -361,12 +400,37 @@ mod tests {
     }
 
     #[test]
+    fn slots_of_version_2_are_read_and_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("anchor");
+        let old = |number| Anchor {
+            number,
+            bundle: 0,
+            ..anchor()
+        };
+        let slots = [41, 42].map(|number| old(number).to_slot_of(Format::V2));
+        assert!(slots[0].starts_with(b"countersign journal anchor v2\ndeployment sha256:"));
+        fs::write(&path, slots.concat()).unwrap();
+        assert_eq!(Anchor::read(&path).unwrap(), Some(old(42)));
+        for number in [43, 44] {
+            let newer = Anchor { number, ..anchor() };
+            newer.write(&path).unwrap();
+            assert_eq!(Anchor::read(&path).unwrap(), Some(newer));
+        }
+        let mut bad = anchor().to_slot();
+        bad.splice(28..29, *b"2");
+        assert_eq!(parse_slot(&bad), Err(BadAnchor), "a bundle under the old header");
+    }
+
+    #[test]
     fn one_anchor_has_one_text() {
-        let good = anchor().to_text(HEADER);
-        assert_eq!(parse_text(&good, HEADER), Ok(anchor()));
+        let good = anchor().to_text(Format::V3);
+        assert_eq!(parse_text(&good, Format::V3), Ok(anchor()));
         let mutations = [
-            good.replace("v2", "v3"),
-            good.replace("v2", "v1"),
+            good.replace("v3", "v2"),
+            good.replace("v3", "v1"),
+            good.replace("bundle 7", "bundle 07"),
+            good.replace("bundle 7\n", ""),
             good.replace("commit 42", "commit 042"),
             good.replace("commit 42", "commit +42"),
             good.replace("abab", "ABAB"),
@@ -377,7 +441,7 @@ mod tests {
             String::new(),
         ];
         for bad in mutations {
-            assert_eq!(parse_text(&bad, HEADER), Err(BadAnchor), "{bad}");
+            assert_eq!(parse_text(&bad, Format::V3), Err(BadAnchor), "{bad}");
         }
     }
 

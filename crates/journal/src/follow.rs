@@ -55,16 +55,22 @@ pub(crate) async fn catch_up(link: &mut Link<'_>, head: &Head, config: &JournalC
     let (last, checkpoint) = follow_chain(link, head).await?;
     verify_checkpoint(&last, &checkpoint, config).map_err(|error| damaged(error.to_string()))?;
     let log = follow_log(link, &head.log, &last).await?;
+    let standing = Standing {
+        epoch: head.standing.epoch,
+        bundle: load_active_bundle(link).await?,
+    };
+    let (found, known) = (standing.bundle_version(), head.standing.bundle_version());
+    if found < known {
+        let reason = format!("the database has bundle {found} in force, this process bundle {known}");
+        return Err(StepError::Fatal(JournalError::Rewound(reason)));
+    }
     Ok(Head {
         number: last.number,
         at: last.at,
         hash: last.hash(),
         log,
         checkpoint,
-        standing: Standing {
-            epoch: head.standing.epoch,
-            bundle: load_active_bundle(link).await?,
-        },
+        standing,
     })
 }
 

@@ -165,6 +165,7 @@ pub(crate) async fn write_anchor(config: &JournalConfig, head: &Head) -> Result<
         deployment: config.deployment,
         number: head.number,
         hash: head.hash,
+        bundle: head.standing.bundle_version(),
     };
     let path = config.anchor_path.clone();
     let written = tokio::task::spawn_blocking(move || anchor.write(&path)).await;
@@ -255,6 +256,14 @@ async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) ->
     verify_checkpoint(&parts, &checkpoint, config)?;
     let log = verify_log(link, &parts).await.map_err(open_error)?;
     let bundle = load_active_bundle(link).await.map_err(open_error)?;
+    let found = bundle.as_ref().map_or(0, |bundle| bundle.version);
+    // Whoever takes the row of the newest bundle away would put the one before in force.
+    if found < anchor.bundle {
+        return Err(OpenError::Rewound(format!(
+            "the database has bundle {found} in force, the anchor bundle {}",
+            anchor.bundle
+        )));
+    }
     Ok(Head {
         number: parts.number,
         at: parts.at,

@@ -18,6 +18,13 @@ pub(crate) struct Standing {
     pub(crate) bundle: Option<ActiveBundle>,
 }
 
+impl Standing {
+    /// 0 before the first bundle.
+    pub(crate) fn bundle_version(&self) -> u64 {
+        self.bundle.as_ref().map_or(0, |bundle| bundle.version)
+    }
+}
+
 /// Looks everything up that is needed, as the database has it.
 pub(crate) async fn look_up(link: &mut Link<'_>, needs: &Needs, now: Timestamp) -> Result<Seen, StepError> {
     let mut sql = Sql::default();

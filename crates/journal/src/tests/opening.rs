@@ -208,6 +208,29 @@ async fn an_older_copy_is_refused() {
     );
 }
 
+/// Without the newest bundle's rows the one before would be in force.
+#[tokio::test]
+async fn a_bundle_that_was_taken_away_is_missed() {
+    let place = Place::new();
+    let journal = with_bundle(&place).await;
+    write(&journal, bundle(2), Vec::new()).await.unwrap();
+    write(&journal, vec![], vec![entry("x", &[])]).await.unwrap();
+    journal.close().await;
+    let mut connection = crate::database::Connection::open(&place.config().database)
+        .await
+        .unwrap();
+    let taken = "DROP TRIGGER bundles_are_kept; DELETE FROM bundle_statements WHERE version = 2; \
+                 DELETE FROM bundle_files WHERE version = 2; DELETE FROM bundles WHERE version = 2";
+    connection.link().script(taken).await.unwrap();
+    connection.close().await.unwrap();
+    let error = refusal(&place).await;
+    assert!(matches!(error, OpenError::Rewound(_)));
+    assert!(
+        error.to_string().contains("bundle 1 in force, the anchor bundle 2"),
+        "{error}"
+    );
+}
+
 /// Two histories of the same length: the anchor knows which one it saw.
 #[tokio::test]
 async fn a_forked_copy_is_refused() {
