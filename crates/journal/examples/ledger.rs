@@ -22,7 +22,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -47,6 +47,8 @@ use sqlx::{
 const SUBMITTERS: u64 = 16;
 /// Reservations of one transaction, where the bare loop batches.
 const BATCH: u64 = 16;
+/// Counters that reservations are spread over, where they are.
+const COUNTERS: u64 = 100;
 /// Runs of each contender.
 const ROUNDS: usize = 5;
 const WINDOW_MILLIS: i64 = 86_400_000;
@@ -86,11 +88,11 @@ fn statement(name: &str) -> Write {
     }
 }
 
-fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
+fn authorization(name: &str, counter: CounterId, now: Timestamp) -> Verdict<()> {
     let request = RequestDigest::of(name.as_bytes());
     let unsigned = vec![7; 120];
     let charge = Charge {
-        counter: CounterId::of(b"hot"),
+        counter,
         amount: 3u64.into(),
     };
     let writes = vec![
@@ -139,10 +141,22 @@ fn authorization(name: &str, now: Timestamp) -> Verdict<()> {
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// An authorization: what it spends is held in the counter.
+    /// An authorization: what it spends is held in the counter, the same for all.
     Reserve,
+    /// The same with one of a hundred counters.
+    Spread,
     /// The signature after it as well: what was held begins to age.
     Commit,
+}
+
+impl Work {
+    /// The counter of a transaction.
+    fn counter(self, number: u64) -> u64 {
+        match self {
+            Self::Reserve | Self::Commit => 0,
+            Self::Spread => number % COUNTERS,
+        }
+    }
 }
 
 /// What the signer proposes when it has signed.
@@ -179,20 +193,20 @@ async fn commit(journal: &SqlJournal, name: String) {
     propose(journal, reads, decide).await.unwrap();
 }
 
-async fn reserve(journal: &SqlJournal, name: String) {
+async fn reserve(journal: &SqlJournal, name: String, counter: CounterId) {
     let window: Window = "1d".parse().unwrap();
     let reads = Reads {
         request: Some(RequestDigest::of(name.as_bytes())),
         usage: vec![UsageQuery {
-            counter: CounterId::of(b"hot"),
+            counter,
             window: window.clone(),
         }],
         ..Reads::default()
     };
     let decide = move |view: &LedgerView, now: Timestamp| {
-        let known = view.usage.before(CounterId::of(b"hot"), &window);
+        let known = view.usage.before(counter, &window);
         assert!(known.is_some_and(|before| before < Amount::MAX));
-        authorization(&name, now)
+        authorization(&name, counter, now)
     };
     propose(journal, reads, decide).await.unwrap();
 }
@@ -227,10 +241,12 @@ async fn journal(database: Database, folder: &Path, work: Work, length: Duration
         let (journal, done) = (Arc::clone(&journal), Arc::clone(&done));
         tokio::spawn(async move {
             while start.elapsed() < length {
-                let name = format!("{submitter}-{}", done.fetch_add(1, Ordering::Relaxed));
-                reserve(&journal, name.clone()).await;
+                let number = done.fetch_add(1, Ordering::Relaxed);
+                let name = format!("{submitter}-{number}");
+                let counter = CounterId::of(&work.counter(number).to_be_bytes());
+                reserve(&journal, name.clone(), counter).await;
                 match work {
-                    Work::Reserve => {}
+                    Work::Reserve | Work::Spread => {}
                     Work::Commit => commit(&journal, name).await,
                 }
             }
@@ -249,39 +265,51 @@ fn rate(done: u64, start: Instant) -> f64 {
 }
 
 const BARE_SCHEMA: &str = "CREATE TABLE head (id BIGINT PRIMARY KEY, cum BIGINT NOT NULL, pend BIGINT NOT NULL); \
-    CREATE TABLE held (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, amount BIGINT NOT NULL); \
-    CREATE TABLE entry (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, cum_after BIGINT NOT NULL); \
-    CREATE INDEX entry_at ON entry (at); INSERT INTO head VALUES (1, 0, 0)";
+    CREATE TABLE held (seq BIGINT PRIMARY KEY, id BIGINT NOT NULL, at BIGINT NOT NULL, amount BIGINT NOT NULL); \
+    CREATE TABLE entry (seq BIGINT PRIMARY KEY, id BIGINT NOT NULL, at BIGINT NOT NULL, cum_after BIGINT NOT NULL); \
+    CREATE INDEX entry_at ON entry (id, at); \
+    INSERT INTO head WITH RECURSIVE ids (id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids WHERE id < 99) SELECT id, 0, 0 FROM ids";
+
+/// What numbers transactions and rows.
+#[derive(Default)]
+struct Numbers {
+    transactions: AtomicU64,
+    rows: AtomicI64,
+}
 
 /// The sums, under the lock.
 macro_rules! bare_head {
-    ($connection:expr, $read:literal) => {{
-        let head = sqlx::query($read).fetch_one(&mut $connection).await.unwrap();
+    ($connection:expr, $lock:literal, $id:expr) => {{
+        let head = sqlx::query(concat!("SELECT cum, pend FROM head WHERE id = $1", $lock));
+        let head = head.bind($id).fetch_one(&mut $connection).await.unwrap();
         let [cum, pend]: [i64; 2] = ["cum", "pend"].map(|column| head.try_get(column).unwrap());
         (cum, pend)
     }};
 }
 
-/// One reservation of the bare loop, in whatever transaction is open. The sum is also its number.
+/// One reservation of the bare loop, in whatever transaction is open.
 macro_rules! bare_reserve {
-    ($connection:expr, $read:literal) => {{
-        let (cum, pend) = bare_head!($connection, $read);
+    ($connection:expr, $lock:literal, $id:expr, $numbers:expr) => {{
+        let (cum, pend) = bare_head!($connection, $lock, $id);
         let now = now().unix_millis();
-        let before = sqlx::query("SELECT cum_after FROM entry WHERE at <= $1 ORDER BY at DESC LIMIT 1")
+        let before = sqlx::query("SELECT cum_after FROM entry WHERE id = $1 AND at <= $2 ORDER BY at DESC LIMIT 1")
+            .bind($id)
             .bind(now - WINDOW_MILLIS)
             .fetch_optional(&mut $connection)
             .await
             .unwrap();
         assert!(cum + pend - before.map_or(0, |row| row.try_get::<i64, _>(0).unwrap()) < i64::MAX);
-        sqlx::query("INSERT INTO held VALUES ($1, $2, $3)")
-            .bind(cum + pend + 1)
+        sqlx::query("INSERT INTO held VALUES ($1, $2, $3, $4)")
+            .bind($numbers.rows.fetch_add(1, Ordering::Relaxed))
+            .bind($id)
             .bind(now)
             .bind(1_i64)
             .execute(&mut $connection)
             .await
             .unwrap();
-        sqlx::query("UPDATE head SET pend = $1 WHERE id = 1")
+        sqlx::query("UPDATE head SET pend = $1 WHERE id = $2")
             .bind(pend + 1)
+            .bind($id)
             .execute(&mut $connection)
             .await
             .unwrap();
@@ -290,36 +318,40 @@ macro_rules! bare_reserve {
 
 /// What is held begins to age.
 macro_rules! bare_commit {
-    ($connection:expr, $read:literal) => {{
-        let (cum, pend) = bare_head!($connection, $read);
-        sqlx::query("INSERT INTO entry VALUES ($1, $2, $3)")
-            .bind(cum + 1)
+    ($connection:expr, $lock:literal, $id:expr, $numbers:expr) => {{
+        let (cum, pend) = bare_head!($connection, $lock, $id);
+        sqlx::query("INSERT INTO entry VALUES ($1, $2, $3, $4)")
+            .bind($numbers.rows.fetch_add(1, Ordering::Relaxed))
+            .bind($id)
             .bind(now().unix_millis())
             .bind(cum + 1)
             .execute(&mut $connection)
             .await
             .unwrap();
-        sqlx::query("UPDATE head SET cum = $1, pend = $2 WHERE id = 1")
+        sqlx::query("UPDATE head SET cum = $1, pend = $2 WHERE id = $3")
             .bind(cum + 1)
             .bind(pend - 1)
+            .bind($id)
             .execute(&mut $connection)
             .await
             .unwrap();
     }};
 }
 
-/// One transaction of so many reservations; with [`Work::Commit`] another one that commits them.
+/// One transaction of so many reservations of one counter; with [`Work::Commit`] another one that commits them.
 macro_rules! bare {
-    ($connection:expr, $begin:literal, $read:literal, $work:expr, $batch:expr) => {{
+    ($connection:expr, $begin:literal, $lock:literal, ($work:expr, $batch:expr, $numbers:expr)) => {{
+        let number = $numbers.transactions.fetch_add(1, Ordering::Relaxed);
+        let id = i64::try_from($work.counter(number)).unwrap();
         sqlx::query($begin).execute(&mut $connection).await.unwrap();
         for _ in 0..$batch {
-            bare_reserve!($connection, $read);
+            bare_reserve!($connection, $lock, id, $numbers);
         }
         sqlx::query("COMMIT").execute(&mut $connection).await.unwrap();
         if $work == Work::Commit {
             sqlx::query($begin).execute(&mut $connection).await.unwrap();
             for _ in 0..$batch {
-                bare_commit!($connection, $read);
+                bare_commit!($connection, $lock, id, $numbers);
             }
             sqlx::query("COMMIT").execute(&mut $connection).await.unwrap();
         }
@@ -336,15 +368,10 @@ async fn bare_sqlite(folder: &Path, work: Work, batch: u64, length: Duration) ->
         .await
         .unwrap();
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
+    let numbers = Numbers::default();
     let (mut done, start) = (0, Instant::now());
     while start.elapsed() < length {
-        bare!(
-            connection,
-            "BEGIN IMMEDIATE",
-            "SELECT cum, pend FROM head WHERE id = 1",
-            work,
-            batch
-        );
+        bare!(connection, "BEGIN IMMEDIATE", "", (work, batch, numbers));
         done += batch;
     }
     rate(done, start)
@@ -354,18 +381,12 @@ async fn bare_postgres(work: Work, batch: u64, length: Duration) -> f64 {
     let url = cluster::new_url();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
-    let done = AtomicU64::new(0);
+    let (done, numbers) = (AtomicU64::new(0), Numbers::default());
     let start = Instant::now();
     let client = async |_: u64| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         while start.elapsed() < length {
-            bare!(
-                connection,
-                "BEGIN",
-                "SELECT cum, pend FROM head WHERE id = 1 FOR UPDATE",
-                work,
-                batch
-            );
+            bare!(connection, "BEGIN", " FOR UPDATE", (work, batch, numbers));
             done.fetch_add(batch, Ordering::Relaxed);
         }
     };
@@ -421,15 +442,22 @@ async fn main() {
         [flag, seconds] if flag == "--seconds" => seconds.parse().expect("a number of seconds"),
         _ => panic!("`cargo xtask bench ledger` takes only --seconds N"),
     };
-    let (mut reserved, mut committed) = (Vec::new(), Vec::new());
+    let works = [
+        ("reserve, one counter", Work::Reserve),
+        ("reserve, 100 counters", Work::Spread),
+        ("reserve, then commit", Work::Commit),
+    ];
+    let mut rounds: [Vec<Rates>; 3] = Default::default();
     for number in 1..=ROUNDS {
         eprintln!("round {number} of {ROUNDS}");
-        reserved.push(round(Work::Reserve, Duration::from_secs(seconds)).await);
-        committed.push(round(Work::Commit, Duration::from_secs(seconds)).await);
+        for ((_, work), rounds) in works.iter().zip(&mut rounds) {
+            rounds.push(round(*work, Duration::from_secs(seconds)).await);
+        }
     }
     println!("medians of {ROUNDS} rounds of {seconds} s, {SUBMITTERS} submitters");
     println!("| database | work | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
     println!("|---|---|---|---|---|---|---|");
-    report("reserve", &reserved);
-    report("reserve, then commit", &committed);
+    for ((what, _), rounds) in works.iter().zip(&rounds) {
+        report(what, rounds);
+    }
 }

@@ -14,6 +14,9 @@ use sqlx::{
 
 use crate::given;
 
+/// Longer texts are not kept prepared: the rows of a long list are one, and come once.
+const MAX_KEPT_TEXT: usize = 64 * 1024;
+
 /// A value that is bound, never written into the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
@@ -209,7 +212,8 @@ impl Link<'_> {
         match self {
             Self::Sqlite(connection) => {
                 let (text, arguments) = sql.for_sqlite()?;
-                let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+                let is_kept = text.len() <= MAX_KEPT_TEXT;
+                let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_kept);
                 let rows = query.fetch_all(&mut **connection).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
@@ -241,7 +245,8 @@ impl Link<'_> {
         match self {
             Self::Sqlite(connection) => {
                 let (text, arguments) = sql.for_sqlite()?;
-                let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+                let is_kept = text.len() <= MAX_KEPT_TEXT;
+                let query = sqlx::query_with(AssertSqlSafe(text), arguments).persistent(is_kept);
                 Ok(query.execute(&mut **connection).await?.rows_affected())
             }
             Self::Postgres(connection) => {
