@@ -74,7 +74,7 @@ pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result
         let bundle = row.optional_bytes("bundle")?;
         Ok(Basis {
             bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
-            ended: ending(&row)?,
+            ended: ending(&row, "ended_by")?,
             statements: from_sql(row.number("statements")?)?,
             freezes: from_sql(row.number("freezes")?)?,
         })

@@ -29,20 +29,19 @@ pub(crate) fn attempt_number(row: &Row) -> Result<u32, StepError> {
 }
 
 /// What ended a withdrawal.
-pub(crate) fn ending(row: &Row) -> Result<Option<Tag>, StepError> {
-    let tag = row.optional_text("ended_by")?;
+pub(crate) fn ending(row: &Row, column: &str) -> Result<Option<Tag>, StepError> {
+    let tag = row.optional_text(column)?;
     Ok(tag.map(|tag| tag.parse().map_err(|_| BadValue("ending"))).transpose()?)
 }
 
 /// A withdrawal that was looked up, without its attempts.
 pub(crate) fn withdrawal(row: &Row) -> Result<WithdrawalRecord, StepError> {
     let last_decision = row.optional_bytes("bytes3")?.map(bytes32).transpose()?;
-    let ended = row.optional_text("text")?.map(str::parse).transpose();
     Ok(WithdrawalRecord {
         request: RequestDigest::from_bytes(column32(row, "bytes")?),
         first_seen_at: column_time(row, "number")?,
         first_bundle: BundleDigest::from_bytes(column32(row, "bytes2")?),
-        ended: ended.map_err(|_| BadValue("ending"))?,
+        ended: ending(row, "text")?,
         last_decision: last_decision.map(EntryDigest::from_bytes),
         decisions: from_sql(row.number("number2")?)?,
         attempts: Vec::new(),
