@@ -26,12 +26,17 @@ const POSTGRES: [&str; 7] = [
 /// The schema that this program reads and writes.
 pub(crate) const SCHEMA_VERSION: i64 = 8;
 
+/// All migrations of a database, and the version that the first of them makes.
+pub(crate) fn migrations(link: &Link<'_>) -> (&'static [&'static str], i64) {
+    match link {
+        Link::Sqlite(_) => (&SQLITE, 1),
+        Link::Postgres(_) => (&POSTGRES, 2),
+    }
+}
+
 /// Writes the schema into an empty database, inside the caller's transaction.
 pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error> {
-    let migrations: &[&str] = match link {
-        Link::Sqlite(_) => &SQLITE,
-        Link::Postgres(_) => &POSTGRES,
-    };
+    let (migrations, _) = migrations(link);
     for migration in migrations {
         link.script(migration).await?;
     }
@@ -44,11 +49,7 @@ pub(crate) async fn write_schema(link: &mut Link<'_>) -> Result<(), sqlx::Error>
 
 /// Brings an older schema up to date, inside the caller's transaction. An unknown version is left alone.
 pub(crate) async fn migrate(link: &mut Link<'_>, found: i64) -> Result<i64, sqlx::Error> {
-    // With the version that the first migration makes.
-    let (migrations, first): (&[&str], i64) = match link {
-        Link::Sqlite(_) => (&SQLITE, 1),
-        Link::Postgres(_) => (&POSTGRES, 2),
-    };
+    let (migrations, first) = migrations(link);
     let missing = found
         .checked_sub(first)
         .and_then(|applied| usize::try_from(applied).ok());

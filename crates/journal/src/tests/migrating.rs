@@ -1,47 +1,134 @@
-//! Databases of older versions: made from a new one by taking back what the migrations did, and opened.
+//! Databases of older versions: the tables as the migrations up to one made them, with the rows of a journal of today.
 
 use countersign_audit::NodeId;
 use countersign_policy::{Charge, UsageQuery};
 use countersign_types::CounterId;
 
 use super::*;
-use crate::{database::Connection, log::place as place_of, sql::Sql};
+use crate::{
+    database::Connection,
+    log::place as place_of,
+    schema::migrations,
+    sql::{Link, Sql},
+};
 
 on_each_database! {
-    spends_and_log_nodes_are_brought_in_order,
+    every_version_is_brought_up_to_date,
 }
 
-/// Spends, charges and log nodes as versions before 8 had them.
-async fn put_out_of_order(place: &Place) -> String {
-    let mut connection = Connection::open(&place.config().database).await.unwrap();
-    let size = Sql::new("SELECT count(*) AS size FROM log_entries");
-    let size = connection.link().row(size).await.unwrap().number("size");
-    let size = u64::try_from(size.unwrap()).unwrap();
-    connection.close().await.unwrap();
+/// Tables that never changed, behind those that they refer to, with the version that made them.
+const UNCHANGED: [(&str, i64); 23] = [
+    ("deployment", 1),
+    ("fence", 1),
+    ("commits", 1),
+    ("statements", 1),
+    ("bundles", 1),
+    ("bundle_files", 1),
+    ("bundle_statements", 1),
+    ("statement_subjects", 1),
+    ("withdrawals", 1),
+    ("payments", 1),
+    ("attempts", 1),
+    ("conflict_claims", 1),
+    ("log_entries", 1),
+    ("log_subjects", 1),
+    ("counters", 2),
+    ("counter_entries", 2),
+    ("observer_sequences", 3),
+    ("freezes", 4),
+    ("marks", 4),
+    ("last_words", 6),
+    ("paid_destinations", 6),
+    ("listed_destinations", 6),
+    ("begun_lists", 7),
+];
+
+/// What version 8 brought in order, as it was before.
+const OUT_OF_ORDER: [(&str, &str); 2] = [
+    (
+        "spends",
+        "attempt, request, number, facts, charged_at, aged_at, released_at, failed FROM new.spends \
+         JOIN new.attempts ON seq = attempt",
+    ),
+    (
+        "charges",
+        "request, counter, number, amount FROM new.charges JOIN new.attempts ON seq = attempt",
+    ),
+];
+
+/// Keyed by level and index, as the first versions had them.
+fn old_nodes(size: u64) -> String {
     let complete = |level: u8| (0..size >> level).map(move |index| NodeId { level, index });
     let nodes: Vec<String> = (0..=size.ilog2())
         .flat_map(|level| complete(u8::try_from(level).unwrap()))
         .map(|id| format!("({}, {}, {})", id.level, id.index, place_of(id).unwrap()))
         .collect();
-    format!(
-        "CREATE TABLE old_charges AS SELECT request, number, counter, amount FROM charges JOIN attempts ON seq = attempt; \
-         CREATE TABLE old_spends AS SELECT attempts.seq AS seq, request, number, facts, charged_at, aged_at, released_at, failed \
-         FROM spends JOIN attempts ON attempts.seq = attempt; \
-         DROP TABLE charges; DROP TABLE spends; \
-         ALTER TABLE old_charges RENAME TO charges; ALTER TABLE old_spends RENAME TO spends; \
-         CREATE TABLE old_nodes AS SELECT column1 AS level, CAST(column2 AS BIGINT) AS position, hash \
-         FROM (VALUES {}) AS given CROSS JOIN log_nodes WHERE place = column3; \
-         DROP TABLE log_nodes; ALTER TABLE old_nodes RENAME TO log_nodes; \
-         UPDATE schema_version SET version = 7;",
-        nodes.join(", ")
-    )
+    let nodes = nodes.join(", ");
+    format!("column1, column2, hash FROM (VALUES {nodes}) AS given CROSS JOIN new.log_nodes WHERE place = column3")
 }
 
-async fn run(place: &Place, script: String) {
-    let mut connection = Connection::open(&place.config().database).await.unwrap();
+/// The columns of every table that a version has, from the schema `new`.
+fn columns_of(version: i64, log_size: u64) -> Vec<(&'static str, String)> {
+    let unchanged = UNCHANGED.iter().filter(|(_, since)| *since <= version);
+    let mut columns: Vec<(&str, String)> = unchanged
+        .map(|(table, _)| (*table, format!("* FROM new.{table}")))
+        .collect();
+    if version >= 2 {
+        // Failed spends came with version 5.
+        let failed = if version < 5 { "" } else { ", failed" };
+        let spends = OUT_OF_ORDER.iter();
+        columns.extend(spends.map(|(table, columns)| (*table, columns.replace(", failed", failed))));
+    }
+    columns.push(("log_nodes", old_nodes(log_size)));
+    columns
+}
+
+/// A number column that counts by itself goes on behind the rows that it was given.
+const COUNTING: [&str; 4] = ["statements", "attempts", "spends", "freezes"];
+
+/// Puts the rows of a closed journal into the tables of an older version.
+async fn make_older(place: &Place, version: i64) {
+    let database = place.config().database;
+    let size = log_size(place).await;
+    if let Database::Sqlite(path) = &database {
+        std::fs::rename(path, place.directory.path().join("new.db")).unwrap();
+        std::fs::write(path, b"").unwrap();
+    }
+    let mut connection = Connection::open(&database).await.unwrap();
+    let is_postgres = matches!(connection.link(), Link::Postgres(_));
+    let mut script = match &database {
+        Database::Sqlite(_) => format!("ATTACH '{}' AS new;", place.directory.path().join("new.db").display()),
+        Database::Postgres(_) => "ALTER SCHEMA public RENAME TO new; CREATE SCHEMA public;".to_owned(),
+    };
+    let (all, first) = migrations(&connection.link());
+    script.extend(all.iter().take(usize::try_from(version - first + 1).unwrap()).copied());
+    script.push_str("CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);");
+    script.push_str(&format!(
+        "INSERT INTO schema_version (id, version) VALUES (1, {version});"
+    ));
+    for (table, columns) in columns_of(version, size) {
+        let overriding = if is_postgres { "OVERRIDING SYSTEM VALUE" } else { "" };
+        script.push_str(&format!("INSERT INTO {table} {overriding} SELECT {columns};"));
+        if is_postgres && COUNTING.contains(&table) {
+            script.push_str(&format!(
+                "SELECT setval(pg_get_serial_sequence('{table}', 'seq'), (SELECT coalesce(max(seq), 0) + 1 FROM {table}), false);"
+            ));
+        }
+    }
+    if is_postgres {
+        script.push_str("DROP SCHEMA new CASCADE;");
+    }
     let script: &'static str = Box::leak(script.into_boxed_str());
     connection.link().script(script).await.unwrap();
     connection.close().await.unwrap();
+}
+
+async fn log_size(place: &Place) -> u64 {
+    let mut connection = Connection::open(&place.config().database).await.unwrap();
+    let size = Sql::new("SELECT count(*) AS size FROM log_entries");
+    let size = connection.link().row(size).await.unwrap().number("size");
+    connection.close().await.unwrap();
+    u64::try_from(size.unwrap()).unwrap()
 }
 
 fn charged(name: &str, nonce: u64, amount: u64) -> Vec<Write> {
@@ -72,62 +159,84 @@ async fn standing(journal: &SqlJournal) -> LedgerView {
     view(journal, reads).await
 }
 
-async fn spends_and_log_nodes_are_brought_in_order(place: Place) {
-    let journal = with_bundle(&place).await;
+/// Everything that readers see of the withdrawals.
+async fn told(journal: &SqlJournal) -> Vec<String> {
+    let mut told = Vec::new();
+    for name in ["a", "b", "c"] {
+        let history = journal.history(request(name)).await.unwrap().unwrap();
+        let basis = journal.basis(request(name)).await.unwrap().unwrap();
+        told.push(format!("{history:?} {basis:?}"));
+    }
+    let all = Page {
+        offset: 0,
+        limit: Page::MAX,
+    };
+    told.push(format!("{:?}", journal.unfinished(all).await.unwrap()));
+    told
+}
+
+/// A journal with withdrawals in three states, statements about them, and log entries about those and about the bundle.
+async fn filled(place: &Place) -> SqlJournal {
+    let journal = with_bundle(place).await;
     for (nonce, name) in (0..).zip(["c", "b", "a"]) {
         let entries = vec![entry(name, &[name]), entry(&format!("more of {name}"), &[name])];
         write(&journal, charged(name, nonce, nonce + 5), entries).await.unwrap();
     }
-    let (aged, released) = (request("b"), request("a"));
     let aged = Write::Aged {
-        request: aged,
+        request: request("b"),
         number: 1,
     };
     let released = Write::Released {
-        request: released,
+        request: request("a"),
         number: 1,
     };
-    write(&journal, vec![aged, released], Vec::new()).await.unwrap();
-    let before = standing(&journal).await;
-    assert_eq!(before.spends.len(), 2);
-    let history = journal.history(request("b")).await.unwrap().unwrap();
-    journal.close().await;
-    let old = put_out_of_order(&place).await;
-    run(&place, old).await;
-    let journal = place.open().await;
-    assert_eq!(standing(&journal).await, before);
-    let entries = journal.history(request("b")).await.unwrap().unwrap().entries;
-    assert_eq!(entries, history.entries, "with the same proofs");
-    let aged = Write::Aged {
-        request: request("c"),
-        number: 1,
-    };
-    write(&journal, vec![aged], vec![entry("aged", &["c"])]).await.unwrap();
-    assert_log_is_whole(&journal).await;
+    let ended = ended(request("a"));
+    // About a withdrawal that never came.
+    let early = statement("early", &["never"]);
+    write(
+        &journal,
+        vec![aged, released, ended, early, writes::signed("b", 1)],
+        vec![entry("never", &["never"])],
+    )
+    .await
+    .unwrap();
+    journal
+}
+
+async fn every_version_is_brought_up_to_date(place: Place) {
+    let first = if place.database.is_some() { 2 } else { 1 };
+    let mut journal = filled(&place).await;
+    for version in (first..crate::schema::SCHEMA_VERSION).rev() {
+        let before = (standing(&journal).await, told(&journal).await);
+        assert_eq!(before.0.spends.len(), 2);
+        journal.close().await;
+        make_older(&place, version).await;
+        journal = place.open().await;
+        assert_log_is_whole(&journal).await;
+        // The first version knew no spends.
+        if version > 1 {
+            let after = (standing(&journal).await, told(&journal).await);
+            assert_eq!(after, before, "version {version}");
+        }
+    }
+    goes_on(&journal).await;
     journal.close().await;
     place.open().await;
 }
 
-/// What the first version of the schema held is kept, and counters are there.
-#[tokio::test]
-async fn the_first_version_is_brought_up_to_date() {
-    let place = Place::new();
-    let journal = with_bundle(&place).await;
-    for n in 0..5 {
-        write(&journal, vec![], vec![entry(&n.to_string(), &[])]).await.unwrap();
+/// What was claimed is claimed, and what comes is kept.
+async fn goes_on(journal: &SqlJournal) {
+    let nonce = 3;
+    let entries = vec![entry("d", &["d"])];
+    write(journal, charged("d", nonce, 5), entries).await.unwrap();
+    for taken in [nonce, 0] {
+        let error = write(journal, charged("e", taken, 5), vec![]).await.unwrap_err();
+        assert!(error.to_string().contains("another withdrawal"), "{error}");
     }
-    journal.close().await;
-    let old = put_out_of_order(&place).await;
-    run(&place, old).await;
-    let first_version = "DROP TABLE counter_entries; DROP TABLE counters; DROP TABLE charges; DROP TABLE spends; \
-                         DROP TABLE observer_sequences; DROP TABLE freezes; DROP TABLE marks; DROP TABLE last_words; \
-                         DROP TABLE paid_destinations; DROP TABLE listed_destinations; DROP TABLE begun_lists; \
-                         UPDATE schema_version SET version = 1";
-    run(&place, first_version.to_owned()).await;
-    let journal = place.open().await;
-    assert_eq!(all_entries(&journal).await.len(), 6);
-    let writes = [withdrawal("a"), vec![attempt("a", 1, 0), spend("a", 1)]].concat();
-    write(&journal, writes, Vec::new()).await.unwrap();
-    journal.close().await;
-    place.open().await;
+    let second = Write::Subject {
+        request: request("d"),
+        statement: statement_digest("early"),
+    };
+    write(journal, vec![second], vec![]).await.unwrap();
+    assert_eq!(journal.statements(request("d")).await.unwrap().len(), 1);
 }

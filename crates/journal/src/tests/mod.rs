@@ -281,16 +281,6 @@ pub(crate) fn attempt(name: &str, number: u32, nonce: u64) -> Write {
     }
 }
 
-/// What an attempt spends, charged to no counter.
-pub(crate) fn spend(name: &str, number: u32) -> Write {
-    Write::Spend {
-        request: request(name),
-        number,
-        facts: b"facts".to_vec(),
-        charges: Vec::new(),
-    }
-}
-
 pub(crate) fn entry(text: &str, subjects: &[&str]) -> LogEntry {
     LogEntry {
         bytes: text.as_bytes().to_vec(),

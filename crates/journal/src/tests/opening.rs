@@ -184,10 +184,11 @@ async fn another_log_is_refused() {
 async fn another_schema_version_is_refused() {
     let place = Place::new();
     closed(&place).await;
-    tamper(&place, "UPDATE schema_version SET version = 9").await;
+    tamper(&place, "UPDATE schema_version SET version = 1000").await;
+    let known = crate::schema::SCHEMA_VERSION;
     assert!(matches!(
         refusal(&place).await,
-        OpenError::UnknownSchema { found: 9, known: 8 }
+        OpenError::UnknownSchema { found: 1000, known: ours } if ours == known
     ));
 }
 

@@ -26,7 +26,7 @@ fn of(name: &str) -> Reads {
     }
 }
 
-fn signed(name: &str, number: u32) -> Write {
+pub(super) fn signed(name: &str, number: u32) -> Write {
     Write::Signed {
         request: request(name),
         number,
