@@ -61,36 +61,14 @@ impl State {
     }
 
     fn parse(number: i32) -> Result<Self, ClientError> {
-        let bad = ClientError::BadAnswer { field: "state" };
-        match v1::WithdrawalState::try_from(number) {
-            Ok(v1::WithdrawalState::Received) => Ok(Self::Received),
-            Ok(v1::WithdrawalState::PendingApproval) => Ok(Self::PendingApproval),
-            Ok(v1::WithdrawalState::Refused) => Ok(Self::Refused),
-            Ok(v1::WithdrawalState::Malformed) => Ok(Self::Malformed),
-            Ok(v1::WithdrawalState::Signed) => Ok(Self::Signed),
-            Ok(v1::WithdrawalState::Denied) => Ok(Self::Denied),
-            Ok(v1::WithdrawalState::Cancelled) => Ok(Self::Cancelled),
-            Ok(v1::WithdrawalState::Expired) => Ok(Self::Expired),
-            Ok(v1::WithdrawalState::Frozen) => Ok(Self::Frozen),
-            Ok(v1::WithdrawalState::Replacing) => Ok(Self::Replacing),
-            Ok(v1::WithdrawalState::Unspecified) | Err(_) => Err(bad),
-        }
+        let known = v1::WithdrawalState::try_from(number).ok();
+        let named = Self::ALL.into_iter().find(|state| Some(state.wire()) == known);
+        named.ok_or(ClientError::BadAnswer { field: "state" })
     }
 
     /// The name in texts.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::PendingApproval => "pending-approval",
-            Self::Refused => "refused",
-            Self::Malformed => "malformed",
-            Self::Signed => "signed",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Frozen => "frozen",
-            Self::Replacing => "replacing",
-        }
+        self.wire().text()
     }
 }
 

@@ -190,18 +190,7 @@ impl State {
 
     /// The name in texts, as the command line has it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::PendingApproval => "pending-approval",
-            Self::Refused => "refused",
-            Self::Malformed => "malformed",
-            Self::Signed => "signed",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Frozen => "frozen",
-            Self::Replacing => "replacing",
-        }
+        self.wire().text()
     }
 
     /// The number in storage and on the wire: stable.

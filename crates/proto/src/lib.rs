@@ -21,6 +21,7 @@ pub mod errors;
 pub mod fields;
 pub mod identity;
 pub mod limits;
+mod names;
 pub mod tagged;
 pub mod tls;
 
