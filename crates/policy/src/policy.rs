@@ -243,8 +243,8 @@ fn by_id<R>(rules: Vec<R>, id: impl Fn(&R) -> &RuleId, ids: &mut BTreeSet<RuleId
 mod tests {
     use super::*;
     use crate::{
-        AmountMax, AmountOver, Condition, ConditionKind, Effects, FeeMax, RuleKind, ScopeBy, To, TotalMax, TotalOver,
-        Wallets,
+        AmountMax, AmountOver, Ceiling, Condition, ConditionKind, Effects, FeeMax, Meter, RuleKind, ScopeBy, To,
+        TotalMax, TotalOver, Wallets,
         testing::{bounds, obligations, one_of, rule},
     };
     use crate::{Frozen, Trip};
@@ -264,6 +264,37 @@ mod tests {
             RuleKind::Forbid => Forbid::new(rule("r"), conditions).map(drop),
             RuleKind::Breaker => panic!("a breaker has no conditions"),
         }
+    }
+
+    #[test]
+    fn what_asks_is_the_requires_and_the_limits_with_a_soft_maximum() {
+        let asked = obligations(&[("treasury", 2)], 0);
+        let limit = |id: &str, soft: Option<(Ceiling, Obligations)>| {
+            let meter = Meter {
+                window: "24h".parse().unwrap(),
+                hard: Ceiling::Count(9),
+                soft,
+            };
+            Limit::new(rule(id), vec![effects()], [ScopeBy::Wallet].into(), meter).unwrap()
+        };
+        let policy = Policy::new(PolicyParts {
+            permits: vec![Permit::new(rule("p"), vec![effects()]).unwrap()],
+            requires: vec![Require::new(rule("r"), vec![effects()], obligations(&[("risk", 1)], 60)).unwrap()],
+            limits: vec![
+                limit("hard", None),
+                limit("soft", Some((Ceiling::Count(5), asked.clone()))),
+            ],
+            ..PolicyParts::default()
+        });
+        let policy = policy.unwrap();
+        let asking: Vec<_> = policy.asking().map(|one| (one.kind, one.id, one.obligations)).collect();
+        assert_eq!(
+            asking,
+            [
+                (RuleKind::Require, &rule("r"), &obligations(&[("risk", 1)], 60)),
+                (RuleKind::Limit, &rule("soft"), &asked),
+            ]
+        );
     }
 
     #[test]

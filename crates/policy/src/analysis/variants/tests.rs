@@ -7,7 +7,7 @@ use crate::{
         Budget,
         testing::{
             Bundle, Visits, assets, effects, forbid, lists, permit, require, short, to_list, total_max, treasury,
-            worth_over,
+            withdrawal, worth_over,
         },
     },
     testing::{CHAIN, asset, bounds, destination, fee, internal, opaque, rule, transfer, usd},
@@ -335,6 +335,46 @@ fn where_no_transfer_is_permitted_no_fee_is_a_share_of_one() {
     let visits = permits(vec![fee_permit(vec![share])]).walk(&[]);
     assert_eq!(fees(&visits), [("fee 1 ETH".to_owned(), None)]);
     assert!(!visits.ran_out);
+}
+
+/// Asked for as the fee was and as the companion was, and where next to nothing is worth anything.
+#[test]
+fn a_fee_and_its_companion_are_at_the_prices_of_both() {
+    let bundle = permits(vec![permit("p", vec![])]);
+    let setting = bundle.setting();
+    let settings = [&setting];
+    let mut walk = Walk::new(&settings, &[], Budget::DEFAULT);
+    let priced = |currency, atto: u64| Prices::new([((asset("eth"), currency), Price::from_atto(atto.into()))].into());
+    let paying = Withdrawal {
+        prices: priced(Currency::Usd, 3),
+        fee_units: Some(21_000),
+        ..withdrawal(&[fee(5)])
+    };
+    let companion = Withdrawal {
+        initiator: "treasury".parse().unwrap(),
+        prices: priced(Currency::Eur, 4),
+        ..withdrawal(&[transfer("eth", 1, "a")])
+    };
+    walk.companions.insert(asset("eth"), vec![companion]);
+    let found = walk.accompanied(&paying, 100_u64.into());
+    let told = found.iter().map(|both| {
+        let atto = both.prices.iter().map(|(_, currency, price)| (currency, price));
+        (both.initiator.to_string(), both.fee_units, atto.collect::<Vec<_>>())
+    });
+    let expected = |initiator: &str, usd: u64, eur: u64| {
+        let price = |currency, atto: u64| (currency, Price::from_atto(atto.into()));
+        let prices = vec![price(Currency::Eur, eur), price(Currency::Usd, usd)];
+        (initiator.to_owned(), Some(21_000), prices)
+    };
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            expected("bot", 1, 1),
+            expected("bot", 3, 4),
+            expected("treasury", 1, 1),
+            expected("treasury", 3, 4),
+        ]
+    );
 }
 
 /// The companions that a walk held on to, by their destination.
