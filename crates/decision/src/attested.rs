@@ -360,10 +360,18 @@ impl Attested {
         missing
     }
 
-    /// Holds the screenings against what the matched rules ask.
-    pub(crate) fn open(&self, trace: &[Evaluation], parsed: &ParsedTransaction, now: Timestamp) -> Open {
+    /// Holds the screenings against what the matched rules ask. One that failed counts whenever a rule may ask its service.
+    pub(crate) fn open(
+        &self,
+        (trace, attesters): (&[Evaluation], &BTreeSet<PrincipalId>),
+        parsed: &ParsedTransaction,
+        now: Timestamp,
+    ) -> Open {
         let paid = paid(parsed);
-        let mut open = Open::default();
+        let mut open = Open {
+            failed: self.failed(attesters, &paid),
+            missing: Vec::new(),
+        };
         for ((kind, by), (max_age, effects)) in asked(trace) {
             for effect in effects {
                 let effect = usize::try_from(effect).ok().and_then(|at| parsed.effects().get(at));
@@ -389,6 +397,21 @@ impl Attested {
         open
     }
 
+    /// What these services found against a payment of the bytes, whether or not a rule asks them now: the orchestrator chooses the
+    /// moment, and with it what is asked (docs/adr/0035).
+    fn failed(&self, attesters: &BTreeSet<PrincipalId>, paid: &Paid<'_>) -> Vec<Reason> {
+        let is_against = |((_, by, destination, asset), finding): &(&Screened, &Finding)| {
+            finding.result == ScreeningResult::Fail
+                && attesters.contains(by)
+                && paid.contains_key(&(destination, asset))
+        };
+        let reason = |((kind, by, destination, asset), _): (&Screened, &Finding)| {
+            let message = format!("`{by}` says of {asset} to {destination}: `{kind}` failed");
+            Reason::new(Tag::AttestationFailed, message)
+        };
+        self.screenings.iter().filter(is_against).map(reason).collect()
+    }
+
     fn hold(&self, about: &Screened, amount: Option<Amount>, (max_age, now): (Duration, Timestamp), open: &mut Open) {
         let (kind, by, destination, asset) = about;
         let missing = |why: String| {
@@ -399,10 +422,8 @@ impl Attested {
             None => open
                 .missing
                 .push(missing(format!("of {asset} to {destination} is missing"))),
-            Some(finding) if finding.result == ScreeningResult::Fail => {
-                let message = format!("`{by}` says of {asset} to {destination}: `{kind}` failed");
-                open.failed.push(Reason::new(Tag::AttestationFailed, message));
-            }
+            // Among what failed already.
+            Some(finding) if finding.result == ScreeningResult::Fail => {}
             Some(finding) if Some(finding.amount) != amount => {
                 let why = format!(
                     "is about {} of {asset} to {destination}, another amount",
@@ -440,8 +461,11 @@ fn counterparty(effect: Option<&Effect>) -> Counterparty<'_> {
     }
 }
 
-/// All that is paid, by destination and asset; a sum over 256 bits is unknown.
-fn paid(parsed: &ParsedTransaction) -> BTreeMap<(&Destination, &AssetId), Option<Amount>> {
+/// By destination and asset; a sum over 256 bits is unknown.
+type Paid<'a> = BTreeMap<(&'a Destination, &'a AssetId), Option<Amount>>;
+
+/// All that is paid.
+fn paid(parsed: &ParsedTransaction) -> Paid<'_> {
     let mut paid = BTreeMap::new();
     for effect in parsed.effects() {
         if let (Counterparty::Paid(destination, asset), Some(amount)) = (counterparty(Some(effect)), effect.amount()) {

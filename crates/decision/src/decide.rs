@@ -310,11 +310,13 @@ impl<'a> Draft<'a> {
             witnesses: witnesses(case, self.withdrawal),
         };
         let reviewed = review.review(case.statements, case.first_seen_at);
+        let mut attesters = case.active.policy().wants().attesters.clone();
+        attesters.extend(case.first.policy().wants().attesters.iter().cloned());
         self.not_before = reviewed.completed_at.map(|at| at.after(obligations.time_lock()));
         let waits = Waits {
             not_before: self.not_before,
             place: waiting,
-            attested: self.attested.open(&self.trace, parsed, case.now),
+            attested: self.attested.open((&self.trace, &attesters), parsed, case.now),
             prices: self.missing_prices(parsed),
         };
         let outcome = open(&reviewed, waits, case.now);

@@ -184,13 +184,18 @@ impl<'a> Review<'a> {
         Ok(Voice::Approves(person.clone()))
     }
 
-    /// A rejection that was valid at its first sight stays: it does not expire into an approval.
+    /// A rejection that was valid at its first sight stays: it does not expire into an approval. Every approval group is heard,
+    /// asked or not: what is asked follows prices, the hour and what was signed before, and the orchestrator chooses when to ask
+    /// (docs/adr/0035).
     fn hear_rejection(&self, verified: &Verified, rejection: &Rejection, at: Timestamp) -> Result<Voice, Reason> {
         self.header(verified, at)?;
         let person = verified.signer();
         let item = rejection.items.iter().find(|item| item.withdrawal == self.withdrawal);
         let item = item.ok_or_else(|| self.other_withdrawal(person))?;
-        self.member(person)?;
+        if self.roster.groups_of(person).is_empty() {
+            let message = format!("`{person}` is not a member of an approval group");
+            return Err(Reason::new(Tag::ApprovalNotMember, message));
+        }
         Ok(Voice::Rejects(person.clone(), item.reason.clone()))
     }
 

@@ -143,7 +143,7 @@ tags! {
     AttestationIrrelevant = "attestation/irrelevant", Denied, "the attestation says nothing that this withdrawal needs";
     PriceMissing = "price/missing", Pending, "an amount is compared in money and too few fresh quotes agree on a price";
     AttestationMissing = "attestation/missing", Pending, "an attestation that the policy asks for is missing or stale";
-    ApprovalRejected = "approval/rejected", Denied, "a member of a required group rejected the withdrawal";
+    ApprovalRejected = "approval/rejected", Denied, "a member of an approval group rejected the withdrawal";
     ApprovalOtherWithdrawal = "approval/other-withdrawal", Denied, "the statement names other withdrawals";
     ApprovalEffectsMismatch = "approval/effects-mismatch", Denied, "the approved effects are not those of the bytes";
     ApprovalFeeCeilingMismatch = "approval/fee-ceiling-mismatch", Denied, "the approved fee ceiling is not the request's";

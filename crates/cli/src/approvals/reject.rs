@@ -20,7 +20,7 @@ use crate::{
 /// A no does not run out before the request does.
 const VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 
-/// Reject a withdrawal: one rejection by a member of a required group ends it, as long as nothing is signed.
+/// Reject a withdrawal: one rejection by a member of an approval group ends it, as long as nothing is signed.
 ///
 /// The statement goes to the signer's own listener as well as to the orchestrator. "In force" is said only when the
 /// signer's acknowledgement verifies under the log key of the genesis. The exit code is 1 where something was signed before, as the

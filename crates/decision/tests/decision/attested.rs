@@ -323,6 +323,46 @@ fn what_failed_stays_failed_until_it_is_looked_at_again() {
     assert_allowed(&fixture.decide());
 }
 
+/// Whoever chooses the moment chooses what is asked: here the screening, until another withdrawal has paid the customer.
+#[test]
+fn what_failed_denies_when_nobody_asks_for_it_any_more() {
+    let policy = POLICY.replace(
+        "when: { effects: [transfer] }\n    attestations",
+        "when: { effects: [transfer], to: { first-seen: true } }\n    attestations",
+    );
+    let waited = |screened: &dyn Fn(&mut Fixture)| {
+        let mut fixture = bare(&policy);
+        quote(&mut fixture, SOURCES[0], "2500");
+        quote(&mut fixture, SOURCES[1], "2510");
+        register(&mut fixture);
+        screened(&mut fixture);
+        fixture.ledger.destinations = Some(DestinationsRecord {
+            paid: [countersign_decision::testing::CUSTOMER.parse().unwrap()].into(),
+            ..DestinationsRecord::default()
+        });
+        fixture.decide()
+    };
+    let failed = |fixture: &mut Fixture| {
+        screen(fixture, |s| s.result = ScreeningResult::Fail);
+    };
+    assert_eq!(open_tags(&waited(&failed)), [Tag::AttestationFailed]);
+    assert_allowed(&waited(&|_| {}));
+    // About nobody whom the bytes pay, and of a service that no rule asks.
+    assert_allowed(&waited(&|fixture| {
+        let stranger = STRANGER.parse().unwrap();
+        screen(fixture, |s| {
+            (s.result, s.destination) = (ScreeningResult::Fail, stranger)
+        });
+    }));
+    assert_allowed(&waited(&|fixture| {
+        let world = &fixture.world;
+        let mut screening = world.screening_body(&fixture.request, &Ask::default(), world.issued_at);
+        screening.result = ScreeningResult::Fail;
+        let envelope = world.sign(SOURCES[0], Body::Screening(screening));
+        attest(fixture, envelope);
+    }));
+}
+
 #[test]
 fn an_address_book_knows_the_customer_and_the_destination() {
     let base = |entry: &dyn Fn(&Fixture) -> Option<Envelope>| {

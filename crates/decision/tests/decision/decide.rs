@@ -4,8 +4,8 @@ use crate::support;
 
 use countersign_approval::{Body, Rejection, RejectionItem, ServiceRecord};
 use countersign_bundle::Bundle;
-use countersign_decision::Outcome;
-use countersign_decision::testing::{Ask, STRANGER, World, bundle_files, sealed};
+use countersign_decision::testing::{Ask, CUSTOMER, STRANGER, World, bundle_files, sealed};
+use countersign_decision::{DestinationsRecord, Outcome};
 use countersign_types::{Amount, GenesisHash, PolicyDigest, RequestDigest, Tag, Validity, WithdrawalId};
 use support::{
     Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, expired, later, policy_with,
@@ -408,6 +408,30 @@ fn a_rejection_by_a_member_ends_it_finally() {
     // One that had expired when it was first seen never counted.
     fixture.statements[2].1 = fixture.now;
     assert_allowed(&fixture.decide());
+}
+
+/// Whoever chooses the moment chooses what is asked: here the treasury, until another withdrawal has paid the customer.
+#[test]
+fn a_rejection_counts_when_nobody_asks_its_signer_any_more() {
+    let total = "      total: { over: { ETH: \"0.1 ETH\", DEMO: \"100 DEMO\" } }\n";
+    let waited = |rejecting: &[&str]| {
+        let mut fixture = Fixture::new();
+        fixture.put_in_force(policy_with(total, "      to: { first-seen: true }\n"));
+        fixture.statements.clear();
+        for person in rejecting {
+            let rejection = fixture.world.rejection(person, &fixture.request);
+            fixture.say(rejection);
+        }
+        fixture.ledger.destinations = Some(DestinationsRecord {
+            paid: [CUSTOMER.parse().unwrap()].into(),
+            ..DestinationsRecord::default()
+        });
+        fixture.decide()
+    };
+    assert_allowed(&waited(&[]));
+    assert_allowed(&waited(&["dave"]));
+    let is_final = assert_denied("a member of the treasury", &waited(&["carol"]), Tag::ApprovalRejected);
+    assert!(is_final);
 }
 
 #[test]
