@@ -3,24 +3,30 @@
 use std::collections::BTreeMap;
 
 use countersign_decision::Fate;
-use countersign_types::{AgesFrom, RequestDigest, Timestamp};
+use countersign_types::{AgesFrom, ConflictKey, RequestDigest, Timestamp};
 
 use crate::{AttemptRecord, SpendStage, WithdrawalRecord, Write};
 
 /// The writes that observers' word about attempts asks for. Nothing is given back while an attempt of the lineage may still
-/// land, or did: replacements count once, at their largest, from when it is known which of them it was.
-pub(crate) fn settlements(record: &WithdrawalRecord, fates: &BTreeMap<u32, Fate>) -> Vec<Write> {
+/// land, or did: replacements count once, at their largest, from when it is known which of them it was. Nor is what ended by a
+/// `foreign` spend: it may be the attempt itself under another id (who mines a P2PKH input may rewrite its signature).
+pub(crate) fn settlements(
+    record: &WithdrawalRecord,
+    fates: &BTreeMap<u32, Fate>,
+    foreign: &BTreeMap<ConflictKey, String>,
+) -> Vec<Write> {
     let has_settled = fates.values().any(|fate| *fate == Fate::Settled);
     let is_over = |attempt: &AttemptRecord| fates.get(&attempt.number).is_some_and(|fate| *fate != Fate::Live);
     if !has_settled && !record.attempts.iter().all(is_over) {
         return Vec::new();
     }
+    let is_foreign = |attempt: &AttemptRecord| attempt.conflict_keys.iter().any(|key| foreign.contains_key(key));
     let outstanding = record.attempts.iter().filter(|attempt| is_outstanding(attempt));
     let one = |attempt: &AttemptRecord| {
         let (request, number) = (record.request, attempt.number);
         match fates.get(&number)? {
             Fate::Failed => Some(Write::Failed { request, number }),
-            Fate::Dead if !has_settled => Some(Write::Released { request, number }),
+            Fate::Dead if !has_settled && !is_foreign(attempt) => Some(Write::Released { request, number }),
             Fate::Settled | Fate::Dead => Some(Write::Aged { request, number }),
             Fate::Live => None,
         }

@@ -253,7 +253,7 @@ impl Bench {
     }
 
     fn moves(&self, record: &WithdrawalRecord, decision: &Decision, now: Timestamp) -> Vec<Write> {
-        let mut moves = settlements(record, &decision.fates);
+        let mut moves = settlements(record, &decision.fates, &decision.foreign);
         if moves.is_empty() {
             moves = of_ended(self.prepared.ages_from(), record, now);
         }

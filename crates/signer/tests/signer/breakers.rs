@@ -79,7 +79,7 @@ impl Rig {
         assert!(freezes[0].cause.starts_with(cause), "{freezes:?}");
     }
 
-    async fn thaw_everything(&self) {
+    pub(crate) async fn thaw_everything(&self) {
         for freeze in self.freezes().await {
             for admin in ["alice", "bob"] {
                 self.say(&self.world.thaw(admin, freeze.freeze)).await.unwrap();

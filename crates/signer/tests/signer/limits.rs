@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use countersign_approval::{Envelope, ObservedFact, ObservedOutcome};
 use countersign_decision::{
     Entry, Receipt,
-    testing::{Ask, World, solana::SolanaAsk},
+    testing::{
+        Ask, World,
+        solana::{NONCE_VALUE, SolanaAsk, nonce_account, nonce_fact},
+    },
 };
 use countersign_signer::{Answer, Journal as _, Submission};
-use countersign_types::{Tag, TransactionDigest, WithdrawalId};
+use countersign_types::{ConflictKey, Tag, TransactionDigest, WithdrawalId};
 use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
 
 /// A hundredth of an ether.
@@ -320,6 +323,34 @@ async fn what_is_provably_dead_is_given_back() {
     // Its next attempt is charged again.
     let again = sol("sol-1", 3);
     assert_denied(&rig.pay_sol(&again, &request, &[]).await, Tag::LimitWindowExceeded);
+}
+
+/// What used up the nonce may be the payment itself under another id: a quorum that thaws the wallet does not give it back.
+#[tokio::test]
+async fn what_a_foreign_spend_ended_stays_charged() {
+    let rig = Rig::observed_limited(&[SOL_HOUR]).await;
+    let first = SolanaAsk {
+        amount: 300_000_000,
+        ..SolanaAsk::durable()
+    };
+    let second = sol("sol-2", 2);
+    let [request, other] = [&first, &second].map(|ask| rig.world.solana_request(ask));
+    let stored = rig.attest(1, &nonce_fact());
+    assert_signed(&rig.pay_sol(&first, &request, &stored).await);
+    let spent = ObservedFact::Spent {
+        conflict_key: ConflictKey::NonceAccount {
+            account: nonce_account(),
+            value: NONCE_VALUE,
+        },
+        txid: "stranger".to_owned(),
+        outcome: ObservedOutcome::Succeeded,
+    };
+    let spent = rig.attest(2, &spent);
+    assert_denied(&rig.pay_sol(&first, &request, &spent).await, Tag::FreezeActive);
+    rig.thaw_everything().await;
+    assert_denied(&rig.pay_sol(&second, &other, &[]).await, Tag::LimitWindowExceeded);
+    rig.advance(3_600);
+    assert_signed(&rig.pay_sol(&second, &other, &[]).await);
 }
 
 /// A payment that failed on chain is paid again by the same request: that leaves the wallet now, whatever was charged then.
