@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Genesis, ScreeningResult, Verified, verify};
+use countersign_approval::{Body, Envelope, Freeze, Genesis, ScreeningResult, Verified, verify};
 use countersign_audit::{KeyName, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    Acknowledgement, ActivatedBundle, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement, SeenStatement,
-    SignedFile, matter,
+    Acknowledgement, ActivatedBundle, MAX_FREEZES, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement,
+    SeenStatement, SignedFile, matter,
 };
-use countersign_types::{BundleDigest, GenesisHash, Tag, Timestamp, WithdrawalId};
+use countersign_types::{BundleDigest, FreezeId, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
     JournaledStatement, LedgerView, Page, Reads, Signer, SignerError, StoredBundle, Verdict, WithdrawalHistory, Write,
@@ -385,7 +385,8 @@ impl Intake {
         let mut changes = Changes::default();
         match &self.effect {
             // These are journaled with all that they do.
-            Effect::Heard | Effect::Proposes(_) | Effect::Freezes | Effect::Thaws(_) => {}
+            Effect::Heard | Effect::Proposes(_) | Effect::Thaws(_) => {}
+            Effect::Freezes => certify_frozen(view, Freeze::id(self.verified.digest()))?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(signer, view, now, &mut changes)?,
             // No news is no error: it was said, and it is acknowledged again.
@@ -397,6 +398,14 @@ impl Intake {
             reply: Ok(Some(first_seen_at)),
         })
     }
+}
+
+/// A freeze that is acknowledged again is in force: whoever repeats it after a thaw would believe that it stops something.
+fn certify_frozen(view: &LedgerView, freeze: FreezeId) -> Result<(), SignerError> {
+    let mut in_force = view.freezes.iter();
+    // With more of them everything is frozen, and the view does not have all.
+    let is_frozen = view.freezes.len() > MAX_FREEZES || in_force.any(|one| one.id == freeze);
+    is_frozen.then_some(()).ok_or(SignerError::NoFreeze(freeze))
 }
 
 /// The end of a withdrawal that has not ended.

@@ -138,6 +138,18 @@ async fn a_thaw_counts_until_it_expires() {
 }
 
 /// Of voices that arrive together each is counted, and one of them completes the quorum.
+/// Its statement cannot freeze a second time, so nobody is told again that it is in force.
+#[tokio::test]
+async fn a_freeze_that_was_thawed_is_not_acknowledged_again() {
+    let rig = Rig::new().await;
+    let freeze = rig.world.freeze("dave", "all");
+    let first = rig.say(&freeze).await.unwrap();
+    assert_eq!(rig.say(&freeze).await.unwrap(), first);
+    rig.thaw(id(&freeze)).await;
+    let refused = rig.say(&freeze).await.unwrap_err();
+    assert_eq!(refused.tag(), Tag::FreezeNotFound, "{refused}");
+}
+
 #[tokio::test]
 async fn thaws_that_arrive_together_all_count() {
     let rig = Rig::new().await;
