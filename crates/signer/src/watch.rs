@@ -1,4 +1,5 @@
-//! What the second listener watches for: rejections that trip breakers, and spends that nobody here signed.
+//! What the second listener watches for: rejections, which end withdrawals and trip breakers, and spends that nobody here
+//! signed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use countersign_approval::{
 use countersign_bundle::Bundle;
 use countersign_decision::{EntryError, FreezeCause};
 use countersign_types::{
-    ChainId, ConflictKey, FreezeId, PrincipalId, RequestDigest, Timestamp, WalletId, WithdrawalId,
+    ChainId, ConflictKey, FreezeId, PrincipalId, RequestDigest, Tag, Timestamp, WalletId, WithdrawalId,
 };
 
 use crate::{
@@ -28,11 +29,13 @@ struct Known {
     initiator: PrincipalId,
 }
 
-/// A rejection as breakers see it.
+/// What a rejection does beyond being journaled.
 pub(crate) struct Rejecting {
     bundle: Arc<Bundle>,
     /// What it is about; nothing where its signer is in no group.
     withdrawals: Vec<WithdrawalId>,
+    /// Those that have a record and have not ended. The others end when they are first seen.
+    open: Vec<WithdrawalId>,
     /// Those that are known, where there are breakers. The others are looked at when they are first seen.
     known: Vec<Known>,
 }
@@ -59,7 +62,8 @@ impl Rejecting {
         }
     }
 
-    /// Marks the rejection where it is not marked yet, and freezes what its breakers ask for.
+    /// Ends what it is about: at once, because its signer may have left the roster, or changed the key, before anybody asks for
+    /// a decision. Marks the rejection where it is not marked yet, and freezes what its breakers ask for.
     pub(crate) fn count(
         &self,
         person: &PrincipalId,
@@ -76,6 +80,11 @@ impl Rejecting {
             topic,
             name: person.to_string(),
         };
+        let end = |withdrawal: &WithdrawalId| Write::Ended {
+            request: withdrawal.request(),
+            tag: Tag::ApprovalRejected,
+        };
+        changes.writes.extend(self.open.iter().map(end));
         changes
             .writes
             .extend(topics.filter(|topic| !is_marked(topic)).map(mark));
@@ -216,13 +225,18 @@ impl Reporting {
 }
 
 impl Signer {
-    /// What breakers must know of a rejection.
+    /// What a rejection ends, and what breakers must know of it.
     pub(crate) async fn rejecting(&self, bundle: &Arc<Bundle>, verified: &Verified) -> Result<Rejecting, SignerError> {
         let withdrawals = if is_voice(bundle.roster(), verified.signer()) {
             subjects(verified)
         } else {
             Vec::new()
         };
+        let mut open = Vec::new();
+        for withdrawal in &withdrawals {
+            let basis = self.journal.basis(withdrawal.request()).await?;
+            open.extend(basis.filter(|basis| basis.ended.is_none()).map(|_| *withdrawal));
+        }
         let mut known = Vec::new();
         if bundle.policy().breakers().next().is_some() {
             for withdrawal in &withdrawals {
@@ -234,6 +248,7 @@ impl Signer {
         Ok(Rejecting {
             bundle: Arc::clone(bundle),
             withdrawals,
+            open,
             known,
         })
     }

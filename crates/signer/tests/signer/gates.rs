@@ -258,6 +258,24 @@ async fn a_cancel_between_record_and_release_is_the_last_gate() {
     assert_denied(&tokio::join!(asked, beside).0.unwrap(), Tag::WithdrawalCancelled);
 }
 
+/// A bundle without carol comes into force; alice and bob approve under it.
+async fn without_carol(rig: &Rig, ask: &Ask, request: &Envelope) -> [Envelope; 2] {
+    let mut roster = rig.world.roster();
+    roster.people.retain(|person| person.id.as_str() != "carol");
+    roster.groups[0].members.pop();
+    roster.admins.members.pop();
+    let files = sealed(2, Some(rig.world.bundle().digest()), bundle_files(&roster));
+    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
+    let mut item = rig.world.item(request, ask);
+    item.policy = Bundle::load(&files).unwrap().policy_digest();
+    let approve = |person| {
+        let items = vec![item.clone()];
+        rig.world
+            .sign(person, Body::Approval(countersign_approval::Approval { items }))
+    };
+    ["alice", "bob"].map(approve)
+}
+
 /// Who rejected stays heard when the roster has forgotten her.
 #[tokio::test]
 async fn a_rejection_outlives_its_signers_membership() {
@@ -269,21 +287,22 @@ async fn a_rejection_outlives_its_signers_membership() {
         &rig.authorize(&ask, &request, &[&carol]).await.unwrap(),
         Tag::ApprovalRejected,
     );
-    let mut roster = rig.world.roster();
-    roster.people.retain(|person| person.id.as_str() != "carol");
-    roster.groups[0].members.pop();
-    roster.admins.members.pop();
-    let files = sealed(2, Some(rig.world.bundle().digest()), bundle_files(&roster));
-    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
-    let mut item = rig.world.item(&request, &ask);
-    item.policy = Bundle::load(&files).unwrap().policy_digest();
-    let approve = |person| {
-        let items = vec![item.clone()];
-        rig.world
-            .sign(person, Body::Approval(countersign_approval::Approval { items }))
-    };
-    let (alice, bob) = (approve("alice"), approve("bob"));
-    let answer = rig.authorize(&ask, &request, &[&alice, &bob]).await.unwrap();
+    let approvals = without_carol(&rig, &ask, &request).await;
+    let answer = rig.authorize(&ask, &request, &approvals.each_ref()).await.unwrap();
+    assert_denied(&answer, Tag::ApprovalRejected);
+    assert_eq!(rig.uses(), 0);
+}
+
+/// Also where nobody asked for a decision in between, and where what she signed with is nobody's key any more.
+#[tokio::test]
+async fn a_rejection_at_the_second_listener_outlives_its_signers_membership() {
+    let rig = Rig::new().await;
+    let ask = Ask::default();
+    let request = rig.world.request(&ask);
+    assert_pending(&rig.authorize(&ask, &request, &[]).await.unwrap(), Tag::ApprovalMissing);
+    rig.say(&rig.world.rejection("carol", &request)).await.unwrap();
+    let approvals = without_carol(&rig, &ask, &request).await;
+    let answer = rig.authorize(&ask, &request, &approvals.each_ref()).await.unwrap();
     assert_denied(&answer, Tag::ApprovalRejected);
     assert_eq!(rig.uses(), 0);
 }
