@@ -3,7 +3,7 @@
 //! decode → verify and parse → one journal transaction that decides, reserves and logs → (durable, covered by a checkpoint,
 //! anchored) → basis re-checked → sign → verify the signature → record on the same basis → basis re-checked → release.
 //!
-//! The basis is what the decision saw: the bundle in force, the statements, no end. A change of it starts the pipeline over.
+//! The basis is what the decision saw: the bundle in force, the statements, the freezes, no end. A change of it starts the pipeline over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -137,7 +137,6 @@ async fn a_thaw_counts_until_it_expires() {
     assert!(rig.list().await.freezes[0].thaws_at.is_some());
 }
 
-/// Of voices that arrive together each is counted, and one of them completes the quorum.
 /// Its statement cannot freeze a second time, so nobody is told again that it is in force.
 #[tokio::test]
 async fn a_freeze_that_was_thawed_is_not_acknowledged_again() {
@@ -150,6 +149,7 @@ async fn a_freeze_that_was_thawed_is_not_acknowledged_again() {
     assert_eq!(refused.tag(), Tag::FreezeNotFound, "{refused}");
 }
 
+/// Of voices that arrive together each is counted, and one of them completes the quorum.
 #[tokio::test]
 async fn thaws_that_arrive_together_all_count() {
     let rig = Rig::new().await;
