@@ -1,8 +1,9 @@
 //! What services say about a withdrawal, for whoever approves it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use countersign_approval::{Attestation as Stated, BookState, ScreeningResult, Verified};
+use countersign_approval::{Attestation as Stated, BookState, Payment, ScreeningResult, Verified};
+use countersign_bundle::Bundle;
 use countersign_decision::{DecisionEntry, Seen};
 use countersign_types::{PrincipalId, Tag};
 use serde::Serialize;
@@ -38,6 +39,40 @@ pub(super) fn among(statements: &[Seen], entry: &DecisionEntry) -> Vec<Attestati
         })
     };
     statements.iter().filter_map(attestation).collect()
+}
+
+/// The services whose books have a payment's destination for its customer, by their latest word; only those that the policy looks into.
+pub(super) fn books(
+    statements: &[Seen],
+    entry: &DecisionEntry,
+    payment: &Payment,
+    bundle: &Bundle,
+) -> Vec<PrincipalId> {
+    let counts = |seen: &Seen| {
+        let considered = entry.statements.iter().find(|one| one.statement == seen.digest);
+        considered.is_none_or(|considered| considered.discounted.is_none())
+    };
+    let mut latest: BTreeMap<&PrincipalId, (u64, bool)> = BTreeMap::new();
+    for verified in statements
+        .iter()
+        .filter(|seen| counts(seen))
+        .filter_map(|seen| seen.verified.as_ref().ok())
+    {
+        let Some(Stated::AddressBook(said)) = verified.statement().body.attestation() else {
+            continue;
+        };
+        if payment.subject.as_ref() == Some(&said.subject) && payment.destination == said.destination {
+            // Of two words with one number the removal counts.
+            let word = (said.sequence, said.entry == BookState::Removed);
+            let held = latest.entry(verified.signer()).or_insert(word);
+            *held = word.max(*held);
+        }
+    }
+    let asked = &bundle.policy().wants().books;
+    let having = latest
+        .into_iter()
+        .filter(|(service, (_, is_removed))| !is_removed && asked.contains(*service));
+    having.map(|(service, _)| service.clone()).collect()
 }
 
 fn said(verified: &Verified) -> Option<String> {

@@ -8,7 +8,7 @@ use std::{
     fmt,
 };
 
-use countersign_approval::{Body, Envelope, KeyDirectory, Request, verify};
+use countersign_approval::{Body, Envelope, KeyDirectory, Kind, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
 use countersign_decision::{
@@ -73,6 +73,8 @@ struct Payment {
     subject: Option<String>,
     /// What the bundle's lists call the destination.
     known_as: Vec<String>,
+    /// The services that attest it as the customer's.
+    books: Vec<PrincipalId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +100,7 @@ pub(super) fn certify_counts(
     review_at_any_age(trust, id, task, Some(own), now).map(drop)
 }
 
-/// How long lists have named a destination only the signer's journal knows. What would be refused if that were for ever may be
+/// How long lists and books have named a destination only the signer's journal knows. What would be refused if that were for ever may be
 /// what a rule about young entries asks for.
 fn review_at_any_age(
     trust: &Trust,
@@ -112,7 +114,7 @@ fn review_at_any_age(
     old.or_else(|error| review_with(trust, id, task, own, at(now)).map_err(|_| error))
 }
 
-/// When a review decides, and since when lists name what they name.
+/// When a review decides, and since when lists and books name what they name.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     now: Timestamp,
@@ -184,6 +186,10 @@ fn review_with(
     refuse_denied(&decision.outcome)?;
     refuse_discounted(&decision.entry, own)?;
     let parsed = parsed.map_err(|error| Failure::refused(error.tag(), error))?;
+    let named = |payment: &countersign_approval::Payment| Payment {
+        books: attested::books(&statements, &decision.entry, payment, bundle),
+        ..Payment::listed(payment, bundle)
+    };
     let effects = decision
         .effects
         .ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the bytes have no effects"))?;
@@ -196,7 +202,7 @@ fn review_with(
         effects,
         beside: Beside::of(parsed, unsigned, bundle)?,
         attributes: request.attributes.clone(),
-        payments: request.payments.iter().map(|payment| named(payment, bundle)).collect(),
+        payments: request.payments.iter().map(named).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
         attestations: attested::among(&statements, &decision.entry),
         fee: fee(parsed, bundle)?,
@@ -221,8 +227,8 @@ fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDir
     statements.map(one).collect()
 }
 
-/// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations have been listed
-/// since then, none was paid before, and nothing else happened.
+/// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations and entries of books have
+/// been there since then, none was paid before, and nothing else happened.
 fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: &Bundle, at: Moment) -> LedgerFacts {
     let nonce = |key: &ConflictKey| match key {
         ConflictKey::AccountNonce { account, nonce } => Some((account.clone(), *nonce)),
@@ -238,12 +244,24 @@ fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: 
     LedgerFacts {
         epoch: clock::epoch(),
         next_nonces,
-        standing: statements.iter().map(|seen| (seen.digest, at.now)).collect(),
+        standing: statements
+            .iter()
+            .map(|seen| (seen.digest, stands_since(seen, at)))
+            .collect(),
         destinations: Some(DestinationsRecord {
             paid: BTreeSet::new(),
             listed: listed_since(at.listed_since, parsed, bundle),
         }),
         ..LedgerFacts::default()
+    }
+}
+
+/// An entry of a book is as old as one of a list is taken to be: of that too only the journal knows since when it has it.
+fn stands_since(seen: &Seen, at: Moment) -> Timestamp {
+    let kind = seen.verified.as_ref().map(|verified| verified.envelope().kind());
+    match kind {
+        Ok(Kind::AddressBook) => at.listed_since,
+        Ok(_) | Err(_) => at.now,
     }
 }
 
@@ -296,12 +314,25 @@ fn listed(reasons: &[Reason]) -> String {
     reasons.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn named(payment: &countersign_approval::Payment, bundle: &Bundle) -> Payment {
-    let names = bundle.entries(&payment.destination).map(|entry| entry.to_string());
-    Payment {
-        reference: payment.reference.to_string(),
-        subject: payment.subject.as_ref().map(ToString::to_string),
-        known_as: names.collect(),
+impl Payment {
+    fn listed(payment: &countersign_approval::Payment, bundle: &Bundle) -> Self {
+        let names = bundle.entries(&payment.destination).map(|entry| entry.to_string());
+        Self {
+            reference: payment.reference.to_string(),
+            subject: payment.subject.as_ref().map(ToString::to_string),
+            known_as: names.collect(),
+            books: Vec::new(),
+        }
+    }
+
+    /// Whose the destination is, as far as anybody says.
+    fn names(&self) -> String {
+        let books = self.books.iter().map(|service| format!("in the book of {service}"));
+        let names: Vec<String> = self.known_as.iter().cloned().chain(books).collect();
+        match names.is_empty() {
+            true => "unlisted destination".to_owned(),
+            false => names.join(", "),
+        }
     }
 }
 
@@ -366,12 +397,7 @@ impl fmt::Display for Reviewed {
                 .as_ref()
                 .map(|subject| format!(" for {subject}"))
                 .unwrap_or_default();
-            let name = if payment.known_as.is_empty() {
-                "unlisted destination".to_owned()
-            } else {
-                payment.known_as.join(", ")
-            };
-            writeln!(f, "payment      {}{subject}: {name}", payment.reference)?;
+            writeln!(f, "payment      {}{subject}: {}", payment.reference, payment.names())?;
         }
         for (name, value) in &self.attributes {
             writeln!(f, "it says      {name}: {value}")?;

@@ -1,8 +1,8 @@
 //! One valid task, one mutation, the exact tag: whatever an orchestrator sends, nothing else is shown or signed.
 
 use countersign_approval::{
-    Approval, ApprovalItem, FeeCeiling, Header, Kind, Payment, Rejection, RejectionItem, Statement, TemplateKind,
-    TransactionBinding, seal,
+    Approval, ApprovalItem, BookEntry, BookState, FeeCeiling, Header, Kind, Payment, Rejection, RejectionItem,
+    Statement, TemplateKind, TransactionBinding, seal,
 };
 use countersign_chains::evm::{GasPrice, TransferDraft};
 use countersign_types::{GenesisHash, Validity};
@@ -510,4 +510,60 @@ fn a_ceiling_that_was_not_raised_is_not_shown_as_raised() {
     );
     let plain = reviewed(&fixture, &Plan::new(&fixture).seal(&fixture.service())).unwrap();
     assert!(!plain.to_string().contains("RAISED"), "{plain}");
+}
+
+/// Customers stand in a book, and what is new there gets little: as in `policies/exchange-hot`.
+const BOOK_POLICY: &str = r#"schema: countersign.policy/1
+permits:
+  - { id: payouts, effects: [transfer], wallets: [eth-hot], to: { address-book: desk } }
+  - { id: fees, effects: [fee], wallets: [eth-hot], fee: { max: "0.05 ETH" } }
+requires:
+  - { id: two, when: { effects: [transfer] }, approvals: { treasury: 2 } }
+limits:
+  - { id: cool-off, effects: [transfer], assets: [ETH], to: { entry-under: 24h }, scope: [destination], window: 24h, hard: "1 ETH" }
+forbids: []
+"#;
+
+/// What the desk says of the customer's destination.
+fn entry(fixture: &Fixture, state: BookState, sequence: u64) -> Envelope {
+    let key = SigningKey::read(&fixture.layout.service_key(&"desk".parse().unwrap())).unwrap();
+    let header = clock::header(fixture.genesis.hash(), Duration::from_secs(3_600)).unwrap();
+    let body = Body::AddressBook(BookEntry {
+        tenant: "main".parse().unwrap(),
+        subject: "customer-1".parse().unwrap(),
+        destination: STRANGER.parse().unwrap(),
+        entry: state,
+        sequence,
+    });
+    seal(&Statement { header, body }, &key).unwrap()
+}
+
+/// Since when the journal has an entry nobody tells the approver: what an old entry is paid may be approved.
+#[test]
+fn a_customer_of_a_book_is_named_and_may_be_paid_what_an_old_entry_is() {
+    let fixture = Fixture::attesting();
+    crate::files::write(&fixture.layout.bundle().join("policy.yaml"), BOOK_POLICY.as_bytes()).unwrap();
+    let mut plan = Plan::new(&fixture);
+    plan.draft.destination = STRANGER.parse().unwrap();
+    plan.request.payments[0].destination = STRANGER.parse().unwrap();
+    plan.encode();
+    plan.request.transaction = TransactionBinding::Exact(TransactionDigest::of(&plan.bytes));
+    let (id, mut task) = plan.seal(&fixture.service());
+    assert_eq!(refusal(&fixture, &(id, task.clone())), Tag::PermitUncovered);
+
+    let days_ago = |days: i64| {
+        let now = clock::now().unwrap().unix_millis();
+        Timestamp::from_unix_millis(now - days * 86_400_000).to_seconds()
+    };
+    task.statements = vec![entry(&fixture, BookState::Registered { at: days_ago(2) }, 1)];
+    let named = reviewed(&fixture, &(id, task.clone())).unwrap().to_string();
+    assert!(
+        named.contains("payment      pay-1 for customer-1: in the book of desk\n"),
+        "{named}"
+    );
+    // The service itself says that it is young: 1.5 ETH are over what that gets.
+    task.statements = vec![entry(&fixture, BookState::Registered { at: days_ago(0) }, 1)];
+    assert_eq!(refusal(&fixture, &(id, task.clone())), Tag::LimitWindowExceeded);
+    task.statements.push(entry(&fixture, BookState::Removed, 2));
+    assert_eq!(refusal(&fixture, &(id, task)), Tag::PermitUncovered);
 }
