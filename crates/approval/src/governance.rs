@@ -77,7 +77,7 @@ pub enum ActivationError {
     #[error("`{0}` is not an admin of the bundle in force")]
     NotAdmin(PrincipalId),
     /// Too few distinct admins.
-    #[error("{found} distinct admins signed; the bundle in force asks for {required}")]
+    #[error("{found} distinct admins signed; it takes {required}")]
     QuorumShort {
         /// Distinct admins.
         found: u32,

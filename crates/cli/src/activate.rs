@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::Args;
 use countersign_approval::{Activation, Body, Envelope, KeyDirectory, KeyRecord, Statement, seal};
-use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest};
+use countersign_bundle::{Bundle, MANIFEST_PATH};
 use countersign_client::BundleFile;
 use countersign_types::{Duration, GenesisHash, PrincipalId, Tag};
 use serde::Serialize;
 
 use crate::{
+    bundle::next_manifest,
     bundle_files, clock, connect,
     environment::{Environment, Layout, read_genesis},
     failure::{Failure, Result},
@@ -33,7 +34,7 @@ pub(crate) fn validity(in_force: Option<&Bundle>) -> Duration {
 /// (exit 4); repeat the command without keys when the time-lock has run out.
 ///
 /// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
-/// force, as verified from the genesis. The environment's own copy under `bundle/` follows.
+/// force, as verified from the genesis, or none for the first one, which the genesis's admins sign. The environment's own copy under `bundle/` follows.
 #[derive(Debug, Args)]
 #[command(after_help = "JSON: {version, bundle, policy}")]
 pub(crate) struct Activate {
@@ -100,7 +101,7 @@ impl Activate {
         let bundle = Bundle::load(&contents)
             .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))?;
         let sent = contents.iter().map(|(path, data)| file(path, data)).collect();
-        let validity = validity(trust.active().ok().map(AsRef::as_ref));
+        let validity = validity(trust.in_force());
         let statements = statements(&bundle, (trust.genesis.hash(), validity), &keys)?;
         let answer = people.activate_bundle(sent, &statements).await;
         answer.map_err(|error| Failure::answered("signer", &error))?;
@@ -146,9 +147,7 @@ fn owner(layout: &Layout, record: &KeyRecord) -> Option<PrincipalId> {
 
 fn with_manifest(mut contents: BTreeMap<String, Vec<u8>>, trust: &Trust) -> Result<BTreeMap<String, Vec<u8>>> {
     if !contents.contains_key(MANIFEST_PATH) {
-        let active = trust.active()?;
-        let manifest = Manifest::build(active.version().saturating_add(1), Some(active.digest()), &contents);
-        let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
+        let manifest = next_manifest(&contents, trust.in_force())?;
         contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
     }
     Ok(contents)
@@ -180,4 +179,24 @@ pub(crate) fn statements(
         seal(&statement, key).map_err(Failure::failed)
     };
     keys.iter().map(signed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::fixture::Fixture;
+
+    /// An operator has no manifest of a first bundle: nothing but these commands writes one.
+    #[test]
+    fn files_without_a_manifest_follow_the_genesis_or_the_bundle_in_force() {
+        let fixture = Fixture::new();
+        let mut files = bundle_files::read(&fixture.layout.bundle()).unwrap();
+        files.remove(MANIFEST_PATH);
+        for (in_force, version) in [(0, 1), (1, 2)] {
+            let trust = Trust::of(fixture.genesis.clone(), fixture.chain(in_force));
+            let next = Bundle::load(&with_manifest(files.clone(), &trust).unwrap()).unwrap();
+            assert_eq!(next.version(), version);
+            assert_eq!(next.previous(), trust.in_force().map(Bundle::digest));
+        }
+    }
 }

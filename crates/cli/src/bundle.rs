@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use countersign_approval::Genesis;
 use countersign_bundle::{Bundle, Class, Finding, MANIFEST_PATH, Manifest, classify};
 use countersign_decision::BundleChain;
 use countersign_policy::analysis::{Budget, Loosening, compare};
@@ -265,17 +266,60 @@ impl fmt::Display for Proposal {
     }
 }
 
+/// A bundle that nothing is before: `{"version","bundle","previous":null,"needs":{…}}`.
+#[derive(Debug, Serialize)]
+struct First {
+    version: u64,
+    bundle: BundleDigest,
+    previous: Option<BundleDigest>,
+    needs: Needs,
+}
+
+impl First {
+    fn of(genesis: &Genesis, bundle: &Bundle) -> Self {
+        Self {
+            version: bundle.version(),
+            bundle: bundle.digest(),
+            previous: None,
+            needs: Needs {
+                officer: false,
+                admins: genesis.admins().threshold(),
+                time_lock: Duration::ZERO,
+            },
+        }
+    }
+}
+
+impl fmt::Display for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "version   {}", self.version)?;
+        writeln!(f, "bundle    {}", self.bundle)?;
+        writeln!(f, "follows   the genesis: nothing is in force yet")?;
+        let Needs { admins, time_lock, .. } = &self.needs;
+        write!(
+            f,
+            "needs     {} of the genesis: `bundle activate --key`",
+            Quorum(*admins, *time_lock)
+        )
+    }
+}
+
 /// The files with the manifest that makes them the next version.
 fn next_version(
     mut contents: BTreeMap<String, Vec<u8>>,
-    in_force: &Bundle,
+    in_force: Option<&Bundle>,
 ) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
-    contents.remove(MANIFEST_PATH);
-    let version = in_force.version().saturating_add(1);
-    let manifest = Manifest::build(version, Some(in_force.digest()), &contents);
-    let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
-    contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
+    contents.insert(MANIFEST_PATH.to_owned(), next_manifest(&contents, in_force)?.to_bytes());
     Ok((loaded(&contents)?, contents))
+}
+
+/// Behind the bundle in force, or the first behind the genesis.
+pub(crate) fn next_manifest(contents: &BTreeMap<String, Vec<u8>>, in_force: Option<&Bundle>) -> Result<Manifest> {
+    let mut others = contents.clone();
+    others.remove(MANIFEST_PATH);
+    let version = in_force.map_or(0, Bundle::version).saturating_add(1);
+    let manifest = Manifest::build(version, in_force.map(Bundle::digest), &others);
+    manifest.map_err(|error| Failure::refused(error.tag(), error))
 }
 
 fn loaded(contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
@@ -327,5 +371,5 @@ fn certify_manifest(folder: &Path, next: &Bundle) -> Result<()> {
 
 /// Reads a folder as the next version, whatever manifest lies in it.
 fn read_next(folder: &Path, trust: &Trust) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
-    next_version(bundle_files::read(folder)?, trust.active()?)
+    next_version(bundle_files::read(folder)?, trust.in_force())
 }

@@ -275,12 +275,13 @@ mod tests {
             let is_reserved = TABLE.contains(&format!("`{tag}` | {} | {} | reserved", class(*tag), tag.meaning()));
             assert_eq!(what_to_do(*tag).is_none(), is_reserved, "{tag}");
         }
-        let failure = Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
+        let failure = Failure::refused(Tag::BundleVersionNotNext, "version 3 comes behind 1");
+        let advice = "rebuild the manifest on the version in force";
         assert!(
-            failure.to_string().ends_with("\nadvice: activate a bundle"),
+            failure.to_string().ends_with(&format!("\nadvice: {advice}")),
             "{failure}"
         );
-        assert_eq!(failure.to_json()["error"]["advice"], "activate a bundle");
+        assert_eq!(failure.to_json()["error"]["advice"], advice);
     }
 
     fn class(tag: Tag) -> String {

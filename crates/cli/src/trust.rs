@@ -102,6 +102,11 @@ impl Trust {
         let none = || Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
         self.chain.active().ok_or_else(none)
     }
+
+    /// The same, where there need not be one yet.
+    pub(crate) fn in_force(&self) -> Option<&Bundle> {
+        self.chain.active().map(AsRef::as_ref)
+    }
 }
 
 /// The newest bundle that was verified here from the genesis on, if any was.
@@ -243,6 +248,8 @@ mod tests {
     fn without_a_bundle_nothing_is_decided() {
         let fixture = Fixture::new();
         let trust = Trust::of(fixture.genesis.clone(), fixture.chain(0));
-        assert_eq!(trust.active().map(drop).unwrap_err().tag(), Some(Tag::BundleNoneActive));
+        let failure = trust.active().map(drop).unwrap_err();
+        assert_eq!(failure.tag(), Some(Tag::BundleNoneActive));
+        assert!(failure.to_string().contains("bundle activate --key"), "{failure}");
     }
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use countersign_bundle::MANIFEST_PATH;
 
-use super::{Asking, Looking, Proposal, certify_environment, read_next};
+use super::{Asking, First, Looking, Proposal, certify_environment, read_next};
 use crate::{failure::Result, files, output::Output, policy};
 
 /// Make the files of a folder the next version: check them, write their manifest.json, and say what would change.
 ///
-/// The manifest names the bundle in force as its predecessor. It is written again when another one came into force.
+/// The manifest names the bundle in force as its predecessor, or none where the deployment has no bundle yet. It is written again when another one came into force.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {version, bundle, previous, needs: {officer, admins, time_lock}}, and what `bundle diff` reports"
+    after_help = "JSON: {version, bundle, previous, needs: {officer, admins, time_lock}}, and what `bundle diff` reports; of the first bundle nothing is compared, and previous is null"
 )]
 pub(crate) struct Propose {
     #[command(flatten)]
@@ -34,7 +34,10 @@ impl Propose {
         if let Some(manifest) = contents.get(MANIFEST_PATH) {
             files::write(&self.files.join(MANIFEST_PATH), manifest)?;
         }
-        let mut proposal = Proposal::of(trust.active()?, &next);
+        let Some(in_force) = trust.in_force() else {
+            return output.report(&First::of(&trust.genesis, &next));
+        };
+        let mut proposal = Proposal::of(in_force, &next);
         proposal.differences.past = self.looking.back(&next, &layout.genesis(), output)?;
         output.report(&proposal)
     }

@@ -33,7 +33,7 @@ impl Rollback {
             let message = format!("`{}` holds a bundle already", self.files.display());
             return Err(Failure::usage(message).advise("name a new folder"));
         }
-        let (next, contents) = next_version(files_of(trust.chain(), self.to)?, trust.active()?)?;
+        let (next, contents) = next_version(files_of(trust.chain(), self.to)?, trust.in_force())?;
         certify_environment(&trust, &next)?;
         files::create_folder(&self.files)?;
         bundle_files::write(&self.files, &contents)?;
