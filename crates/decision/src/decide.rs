@@ -6,7 +6,7 @@ use countersign_approval::{Request, StatementError, TransactionBinding};
 use countersign_bundle::Bundle;
 use countersign_chains::Network;
 use countersign_policy::{
-    Context, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, charges, evaluate,
+    Context, Evaluation, Facts, Obligations, Outcome as PolicyOutcome, SEMANTICS, charges, evaluate, nearest,
 };
 use countersign_types::{
     Amount, EffectsText, EntryDigest, FactKey, GroupId, ParsedTransaction, PayloadDigest, Tag, Timestamp, WithdrawalId,
@@ -249,13 +249,21 @@ impl<'a> Draft<'a> {
         let bundles = std::iter::once(case.active).chain(is_changed.then_some(case.first));
         for bundle in bundles {
             let groups = bundle.roster().groups_of(case.verified.signer());
-            let evaluation = evaluate(bundle.policy(), &facts(case, (bundle, &groups), parsed, &self.attested));
+            let facts = facts(case, (bundle, &groups), parsed, &self.attested);
+            let evaluation = evaluate(bundle.policy(), &facts);
             match &evaluation.outcome {
                 PolicyOutcome::Allow(asked) => obligations.join(asked),
                 PolicyOutcome::Deny => {
                     is_denied_at_first_sight |= bundle.digest() == case.first.digest();
                     let assets = bundle.registry().assets();
-                    reasons.extend(evaluation.reasons.iter().map(|reason| explain(reason, parsed, assets)));
+                    let bare = evaluation
+                        .reasons
+                        .iter()
+                        .filter(|reason| reason.tag == Tag::PermitUncovered);
+                    let bare: BTreeSet<u32> = bare.filter_map(|reason| reason.effect).collect();
+                    let near = nearest(bundle.policy(), &facts, &bare);
+                    let told = |reason| explain(reason, &near, parsed, assets);
+                    reasons.extend(evaluation.reasons.iter().map(told));
                 }
             }
             self.trace.push(evaluation);

@@ -1,6 +1,9 @@
 //! Reasons in words.
 
-use countersign_types::{Amount, AssetRegistry, ParsedTransaction};
+use std::collections::BTreeMap;
+
+use countersign_policy::{ConditionKind, Near, Truth};
+use countersign_types::{Amount, AssetRegistry, ParsedTransaction, Tag};
 
 use crate::Reason;
 
@@ -10,6 +13,7 @@ const MAX_MESSAGE_CHARS: usize = 256;
 /// A policy reason in words, with the numbers compared in the units of the bundle whose policy it is.
 pub(crate) fn explain(
     reason: &countersign_policy::Reason,
+    near: &BTreeMap<u32, Vec<Near>>,
     parsed: &ParsedTransaction,
     assets: &AssetRegistry,
 ) -> Reason {
@@ -38,10 +42,26 @@ pub(crate) fn explain(
         };
         message.push_str(&format!("; {} against {}", shown(detail.value), shown(detail.bound)));
     }
+    let near = reason
+        .effect
+        .filter(|_| reason.tag == Tag::PermitUncovered)
+        .and_then(|effect| near.get(&effect));
+    for Near { permit, unmet } in near.into_iter().flatten() {
+        let unmet: Vec<String> = unmet.iter().map(|(kind, truth)| lack(*kind, *truth)).collect();
+        message.push_str(&format!("; permit `{permit}` would but for {}", unmet.join(", ")));
+    }
     Reason {
         tag: reason.tag,
         rule: reason.rule.clone(),
         message,
+    }
+}
+
+/// What is unknown may become known; what is not met is for another payment or another policy.
+fn lack(kind: ConditionKind, truth: Truth) -> String {
+    match truth {
+        Truth::Unknown => format!("`{kind}` (not known)"),
+        Truth::False | Truth::True => format!("`{kind}`"),
     }
 }
 
@@ -63,7 +83,7 @@ pub(crate) fn shorten(reason: Reason) -> Reason {
 #[cfg(test)]
 mod tests {
     use countersign_policy::Comparison;
-    use countersign_types::{ChainFacts, Currency, Tag};
+    use countersign_types::{ChainFacts, Currency};
 
     use super::*;
     use crate::testing::{Ask, CUSTOMER, ETH, World};
@@ -86,7 +106,7 @@ mod tests {
             effect: Some(0),
             detail,
         };
-        explain(&reason, &parsed, bundle.registry().assets()).message
+        explain(&reason, &BTreeMap::new(), &parsed, bundle.registry().assets()).message
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod evaluate;
 mod facts;
 mod list;
 mod money;
+mod nearest;
 mod obligations;
 mod policy;
 mod record;
@@ -54,6 +55,7 @@ pub use evaluate::{decide, evaluate};
 pub use facts::{Actor, Context, DestinationFacts, EffectFact, Facts};
 pub use list::{DestinationList, DestinationLists, ListError, MAX_LIST_BYTES, MAX_LIST_ENTRIES};
 pub use money::Prices;
+pub use nearest::{Near, nearest};
 pub use obligations::{Obligations, Seats};
 pub use policy::{Asking, MAX_RULES, MAX_WINDOWS, Policy, PolicyParts};
 pub use rule::{

@@ -501,11 +501,17 @@ pub(crate) fn answer(decision: Decision, ignored: Vec<Reason>, entry: Vec<u8>) -
                 decision: entry,
             }
         }
-        Outcome::Denied { reasons, is_final } => Answer::Denied {
-            reasons,
-            is_final,
-            decision: entry,
-        },
+        Outcome::Denied { mut reasons, is_final } => {
+            // A freeze says all there is to say, and a denial for good is for whatever statements.
+            if !is_final && reasons.iter().all(|reason| reason.tag != Tag::FreezeActive) {
+                reasons.extend(ignored);
+            }
+            Answer::Denied {
+                reasons,
+                is_final,
+                decision: entry,
+            }
+        }
         Outcome::Malformed { reasons } => Answer::Malformed {
             reasons,
             decision: entry,

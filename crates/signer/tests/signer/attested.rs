@@ -164,6 +164,16 @@ async fn a_removal_needs_no_orchestrator_and_cannot_be_undone_by_replay() {
         assert!(matches!(refused, SignerError::Superseded(_)), "{refused}");
         let answer = say(&rig, &ask, &request, &[&a, &b, &passed, &again]).await;
         assert_denied(&answer, Tag::PermitUncovered);
+        // Whoever brought it learns why it did not help, and what the permit lacks.
+        assert_denied(&answer, Tag::AttestationSuperseded);
+        let Answer::Denied { reasons, .. } = &answer else {
+            panic!("{answer:?}");
+        };
+        let lacks = "; permit `customer-payouts` would but for `to`";
+        assert!(
+            reasons.iter().any(|reason| reason.message.contains(lacks)),
+            "{reasons:?}"
+        );
     }
     // The removal outlives its own expiry, and a later entry begins anew.
     rig.advance(60);
