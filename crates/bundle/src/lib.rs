@@ -46,7 +46,7 @@ mod write;
 mod yaml;
 
 pub use bundle::{Bundle, DestinationEntry, KnownDestination, KnownFrom};
-pub use cases::{Case, Verdict};
+pub use cases::{BreakerCase, Case, Verdict};
 pub use change::{Change, Class, Finding, classify};
 pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
 pub use lints::{Lint, LintKind, Lints, Severity};

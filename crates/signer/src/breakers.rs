@@ -167,7 +167,7 @@ impl Suspect<'_> {
     pub(crate) fn tripped(&self, view: &LedgerView, adds: &Adds, now: Timestamp) -> Vec<Tripped> {
         let reached = |breaker: &&Breaker| {
             let trip = breaker.trip();
-            self.count(trip, view, adds, now) >= u64::from(trip.count())
+            trip.is_reached(self.count(trip, view, adds, now))
         };
         let breakers = self.policy().breakers().filter(reached);
         let is_new = |one: &Tripped| !view.made.contains(&one.cause.freeze(&one.scope));

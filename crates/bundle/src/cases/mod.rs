@@ -27,9 +27,12 @@ use crate::{
     yaml::{self, Doc},
 };
 
+mod breakers;
 mod effects;
 mod raw;
 mod write;
+
+pub use breakers::BreakerCase;
 
 const SCHEMA: &str = "countersign.policy-tests/1";
 
@@ -87,16 +90,26 @@ pub struct Verdict {
     pub evaluation: Evaluation,
 }
 
+fn document<'a>(file: &'a str, bytes: &[u8], found: &mut Found) -> Option<Doc<'a, CasesFile>> {
+    let doc = yaml::read::<CasesFile>(file, bytes, found)?;
+    if doc.raw.schema != SCHEMA {
+        found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
+    }
+    Some(doc)
+}
+
+fn twice(name: &str) -> Problem {
+    let (what, id) = ("test", name.chars().take(128).collect());
+    Problem::Duplicate { what, id }
+}
+
 impl Case {
     /// Reads a file of policy tests for a bundle. `file` is what errors call it.
     pub fn load(file: &str, bytes: &[u8], bundle: &Bundle) -> Result<Vec<Self>, LoadErrors> {
         let mut found = Found::default();
-        let Some(doc) = yaml::read::<CasesFile>(file, bytes, &mut found) else {
+        let Some(doc) = document(file, bytes, &mut found) else {
             return Err(found.fail());
         };
-        if doc.raw.schema != SCHEMA {
-            found.push(doc.value("schema", Problem::BadSchema(SCHEMA)));
-        }
         if doc.raw.tests.is_empty() {
             found.push(doc.value("tests", Problem::Empty("the file has no tests")));
         }
@@ -104,8 +117,7 @@ impl Case {
         for (n, raw) in doc.raw.tests.iter().enumerate() {
             let path = format!("tests[{n}]");
             if !names.insert(&raw.name) {
-                let (what, id) = ("test", raw.name.chars().take(128).collect());
-                found.push(doc.value(&format!("{path}.name"), Problem::Duplicate { what, id }));
+                found.push(doc.value(&format!("{path}.name"), twice(&raw.name)));
             }
             match read(raw, bundle) {
                 Ok(case) => cases.push(Self {

@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::policy::RawAttestation;
+use crate::policy::{RawAttestation, RawTrip};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CasesFile {
     pub(super) schema: String,
     pub(super) tests: Vec<RawCase>,
+    #[serde(default)]
+    pub(super) breakers: Vec<RawBreakerCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBreakerCase {
+    pub(super) name: String,
+    pub(super) counted: RawTrip,
+    pub(super) expect: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use super::{
     limits::listed_twice,
     raw::{RawBreaker, RawTrip},
 };
-use crate::error::Problem;
+use crate::{error::Problem, places::Places};
 
 /// The largest count: what is never reached protects nobody.
 const MAX_COUNT: u64 = 1_000_000;
@@ -31,33 +31,30 @@ impl Rules<'_> {
         self.made(path, before, Breaker::new(id?, trip?, freezes))
     }
 
-    /// Exactly one count; with a time where it is about a burst.
     fn trip(&mut self, path: &str, raw: &RawTrip) -> Option<Trip> {
-        let within = match raw.within.as_deref().map(str::parse::<Duration>).transpose() {
-            Ok(within) => within,
-            Err(error) => {
-                self.fail(&format!("{path}.within"), error);
-                return None;
-            }
-        };
-        let counts = (raw.rejections_on_lineage, raw.new_destinations, raw.networks, within);
-        let (name, number) = match counts {
-            (Some(number), None, None, None) => ("rejections-on-lineage", number),
-            (None, Some(number), None, Some(_)) => ("new-destinations", number),
-            (None, None, Some(number), Some(_)) => ("networks", number),
-            _ => {
-                self.fail(path, Problem::BadBreaker);
-                return None;
-            }
-        };
+        let trip = read_trip(path, raw, &self.reader.doc.places);
+        trip.map_err(|(path, problem)| self.fail(&path, problem)).ok()
+    }
+}
+
+/// Exactly one count; with a time where it is about a burst.
+pub(crate) fn read_trip(path: &str, raw: &RawTrip, places: &Places) -> Result<Trip, (String, Problem)> {
+    let within = raw.within.as_deref().map(str::parse::<Duration>).transpose();
+    let within = within.map_err(|error| (format!("{path}.within"), error.into()))?;
+    let count = |name: &str, number: u64| {
         let path = format!("{path}.{name}");
-        let count = self.reader.doc.places.number(&path, number, (1, MAX_COUNT));
-        let count = count.map_err(|problem| self.fail(&path, problem)).ok()?;
-        let count = u32::try_from(count).ok()?;
-        Some(match (name, within) {
-            ("new-destinations", Some(within)) => Trip::NewDestinations(count, within),
-            ("networks", Some(within)) => Trip::Networks(count, within),
-            (_, _) => Trip::RejectionsOnLineage(count),
-        })
+        let count = places.number(&path, number, (1, MAX_COUNT));
+        let count = count.and_then(|count| u32::try_from(count).map_err(|_| Problem::BadBreaker));
+        count.map_err(|problem| (path, problem))
+    };
+    match (raw.rejections_on_lineage, raw.new_destinations, raw.networks, within) {
+        (Some(number), None, None, None) => count("rejections-on-lineage", number).map(Trip::RejectionsOnLineage),
+        (None, Some(number), None, Some(within)) => {
+            count("new-destinations", number).map(|count| Trip::NewDestinations(count, within))
+        }
+        (None, None, Some(number), Some(within)) => {
+            count("networks", number).map(|count| Trip::Networks(count, within))
+        }
+        _ => Err((path.to_owned(), Problem::BadBreaker)),
     }
 }

@@ -15,9 +15,10 @@ use countersign_policy::{
 };
 use countersign_types::{GroupId, RuleId};
 
+pub(crate) use self::breakers::read_trip;
 pub(crate) use self::conditions::{Names, selector};
 pub(crate) use self::moments::word_value;
-pub(crate) use self::raw::RawAttestation;
+pub(crate) use self::raw::{RawAttestation, RawTrip};
 use self::{
     conditions::Reader,
     limits::Asked,

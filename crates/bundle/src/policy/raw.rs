@@ -35,11 +35,11 @@ pub(super) struct RawBreaker {
 /// What trips a breaker: one of the first three.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RawTrip {
-    pub(super) rejections_on_lineage: Option<u64>,
-    pub(super) new_destinations: Option<u64>,
-    pub(super) networks: Option<u64>,
-    pub(super) within: Option<String>,
+pub(crate) struct RawTrip {
+    pub(crate) rejections_on_lineage: Option<u64>,
+    pub(crate) new_destinations: Option<u64>,
+    pub(crate) networks: Option<u64>,
+    pub(crate) within: Option<String>,
 }
 
 /// The conditions that every kind of rule may carry. `flatten` would lose positions and strictness, so the fields are

@@ -1,8 +1,8 @@
 //! Policy tests: those of `policies/dev` hold, each fails when its expectation is changed, and mistakes are told.
 
-use countersign_bundle::{Bundle, Case};
+use countersign_bundle::{BreakerCase, Bundle, Case};
 
-use crate::support::{dev, seal};
+use crate::support::{dev, mutated, seal};
 
 const TESTS: &str = include_str!("../../../../policies/dev/tests/policy.yaml");
 
@@ -301,4 +301,88 @@ fn what_a_test_says_of_history_counts() {
         let none: [String; 0] = [];
         assert_eq!(differences(&bundle, &text), none, "{text}");
     }
+}
+
+const BREAKERS: &str = "breakers:
+  - { id: rejected-twice, when: { rejections-on-lineage: 2 }, freeze: [initiator] }
+  - { id: many-strangers, when: { new-destinations: 20, within: 1h }, freeze: [wallet, tenant] }
+  - { id: everywhere-at-once, when: { networks: 3, within: 10m }, freeze: [all] }
+forbids:
+";
+
+fn with_breakers() -> Bundle {
+    Bundle::load(&mutated("policy.yaml", "forbids:\n", BREAKERS)).unwrap()
+}
+
+fn breaker_cases(counted: &str, expect: &str) -> Result<Vec<BreakerCase>, String> {
+    let text = format!("{TESTS}breakers:\n  - {{ name: one, counted: {counted}, expect: {expect} }}\n");
+    BreakerCase::load("t", text.as_bytes(), &with_breakers()).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn what_is_counted_freezes_what_the_breaker_names_and_nothing_else() {
+    for (counted, frozen) in [
+        ("{ rejections-on-lineage: 1 }", "[]"),
+        ("{ rejections-on-lineage: 2 }", "[rejected-twice initiator]"),
+        ("{ new-destinations: 19, within: 1h }", "[]"),
+        (
+            "{ new-destinations: 20, within: 1h }",
+            "[many-strangers tenant, many-strangers wallet]",
+        ),
+        ("{ new-destinations: 20, within: 61m }", "[]"),
+        ("{ networks: 2, within: 10m }", "[]"),
+        ("{ networks: 3, within: 10m }", "[everywhere-at-once all]"),
+        ("{ networks: 3, within: 11m }", "[]"),
+    ] {
+        let cases = breaker_cases(counted, frozen).unwrap();
+        assert_eq!(cases[0].difference(&with_breakers()), None, "{counted}");
+    }
+    // An expectation that is not met is told with what was found, whichever of the two is nothing.
+    let said = |counted: &str, expect: &str| breaker_cases(counted, expect).unwrap()[0].difference(&with_breakers());
+    assert_eq!(
+        said("{ rejections-on-lineage: 2 }", "[]").unwrap(),
+        "expected no freeze, found freezes by rejected-twice initiator"
+    );
+    assert_eq!(
+        said("{ new-destinations: 20, within: 1h }", "[many-strangers wallet]").unwrap(),
+        "expected freezes by many-strangers wallet, found freezes by many-strangers tenant, many-strangers wallet"
+    );
+}
+
+#[test]
+fn mistakes_in_tests_of_breakers_are_told() {
+    for (counted, expect, told) in [
+        (
+            "{ rejections-on-lineage: 2 }",
+            "[rejected-thrice initiator]",
+            "unknown breaker `rejected-thrice initiator`",
+        ),
+        // The breaker freezes something else.
+        (
+            "{ rejections-on-lineage: 2 }",
+            "[rejected-twice wallet]",
+            "unknown breaker `rejected-twice wallet`",
+        ),
+        ("{ networks: 3 }", "[]", "a breaker has one of"),
+        (
+            "{ networks: 0, within: 1m }",
+            "[]",
+            "write a whole number from 1 to 1000000",
+        ),
+        (
+            "{ networks: 3, within: soon }",
+            "[]",
+            "a duration is a whole number and a unit",
+        ),
+        ("{ rejections: 2 }", "[]", "unknown field `rejections`"),
+    ] {
+        let said = breaker_cases(counted, expect).unwrap_err();
+        assert!(said.contains(told), "{counted} {expect}: {said}");
+    }
+    let one = "  - { name: one, counted: { rejections-on-lineage: 1 }, expect: [] }\n";
+    let twice = format!("{TESTS}breakers:\n{one}{one}");
+    let errors = BreakerCase::load("t", twice.as_bytes(), &with_breakers())
+        .unwrap_err()
+        .to_string();
+    assert!(errors.contains("test `one` is listed twice"), "{errors}");
 }

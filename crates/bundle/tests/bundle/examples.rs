@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use countersign_bundle::{Bundle, Case, Verdict};
+use countersign_bundle::{BreakerCase, Bundle, Case, Verdict};
 use countersign_policy::Outcome;
 use countersign_types::Tag;
 
@@ -106,6 +106,31 @@ fn their_tests_hold_and_make_every_rule_do_what_it_is_for() {
         assert!(differences.is_empty(), "{name}\n{}", differences.join("\n"));
         let untested: Vec<String> = rules(&bundle).difference(&done(&verdicts)).cloned().collect();
         assert!(untested.is_empty(), "{name}: {untested:?}");
+    }
+}
+
+/// Each breaker freezes all that it names in some test, and in another one, of the same count, nothing.
+#[test]
+fn their_breakers_are_tested() {
+    for name in ["exchange-hot", "treasury"] {
+        let bundle = load(name);
+        let cases = BreakerCase::load("tests/policy.yaml", &read(name, "tests/policy.yaml"), &bundle);
+        let cases = cases.map_err(|errors| errors.to_string()).unwrap();
+        for case in &cases {
+            assert_eq!(case.difference(&bundle), None, "{name}: {}", case.name());
+        }
+        let frozen: BTreeSet<String> = cases.iter().flat_map(|case| case.frozen(&bundle)).collect();
+        for breaker in bundle.policy().breakers() {
+            for what in breaker.freezes() {
+                assert!(
+                    frozen.contains(&format!("{} {what}", breaker.id())),
+                    "{name}: {}",
+                    breaker.id()
+                );
+            }
+        }
+        let quiet = cases.iter().filter(|case| case.frozen(&bundle).is_empty());
+        assert!(quiet.count() >= bundle.policy().breakers().count(), "{name}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::Args;
-use countersign_bundle::Case;
+use countersign_bundle::{BreakerCase, Case, LoadErrors};
 use countersign_types::Tag;
 use serde::Serialize;
 
@@ -14,7 +14,8 @@ use crate::{
     output::Output,
 };
 
-/// Decides the transactions of test files under a bundle and compares each decision with what the test expects.
+/// Decides the transactions of test files under a bundle and compares each decision with what the test expects; and what breakers
+/// freeze with what tests of them expect.
 #[derive(Debug, Args)]
 #[command(after_help = "JSON: {tests}; a test that does not hold makes the command fail and is named")]
 pub(crate) struct Test {
@@ -45,13 +46,19 @@ impl Test {
         let mut count: usize = 0;
         for path in &self.tests {
             let name = path.display().to_string();
-            let cases = Case::load(&name, &files::read(path)?, &bundle);
-            let cases =
-                cases.map_err(|errors| Failure::refused(errors.tag(), format!("`{name}` does not load:\n{errors}")))?;
-            count = count.saturating_add(cases.len());
+            let bytes = files::read(path)?;
+            let refused =
+                |errors: LoadErrors| Failure::refused(errors.tag(), format!("`{name}` does not load:\n{errors}"));
+            let cases = Case::load(&name, &bytes, &bundle).map_err(refused)?;
+            let breakers = BreakerCase::load(&name, &bytes, &bundle).map_err(refused)?;
+            count = count.saturating_add(cases.len()).saturating_add(breakers.len());
             for verdict in cases.iter().map(|case| case.run(&bundle)) {
                 let told = |difference| format!("{name}:{}: {}: {difference}", verdict.line, verdict.name);
                 differences.extend(verdict.difference.clone().map(told));
+            }
+            for case in &breakers {
+                let told = |difference| format!("{name}:{}: {}: {difference}", case.line(), case.name());
+                differences.extend(case.difference(&bundle).map(told));
             }
         }
         if differences.is_empty() {

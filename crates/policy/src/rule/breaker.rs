@@ -72,6 +72,23 @@ impl Trip {
         }
     }
 
+    /// Whether so many are enough, counted in its own time.
+    pub fn is_reached(self, counted: u64) -> bool {
+        counted >= u64::from(self.count())
+    }
+
+    /// Whether it is reached by what is counted at once, or within a time: what happened within a longer time than this looks back
+    /// need not have happened in it.
+    pub fn is_reached_by(self, counted: Self) -> bool {
+        let is_of_the_kind = match (self, counted) {
+            (Self::RejectionsOnLineage(_), Self::RejectionsOnLineage(_)) => true,
+            (Self::NewDestinations(_, within), Self::NewDestinations(_, counted))
+            | (Self::Networks(_, within), Self::Networks(_, counted)) => counted <= within,
+            (Self::RejectionsOnLineage(_) | Self::NewDestinations(..) | Self::Networks(..), _) => false,
+        };
+        is_of_the_kind && self.is_reached(u64::from(counted.count()))
+    }
+
     /// Within which time; `None` where it does not pass.
     pub fn within(self) -> Option<Duration> {
         match self {
@@ -143,5 +160,25 @@ mod tests {
         assert_eq!(breaker.freezes(), &freezes);
         let names = ["all", "wallet", "network", "initiator", "tenant"];
         assert_eq!(Frozen::ALL.map(|frozen| frozen.to_string()), names);
+    }
+
+    #[test]
+    fn it_takes_as_many_in_no_longer_a_time() {
+        let minutes = |minutes: u32| Duration::from_secs(minutes * 60);
+        let trip = Trip::Networks(3, minutes(10));
+        for (counted, is_reached) in [
+            (Trip::Networks(3, minutes(10)), true),
+            (Trip::Networks(4, minutes(1)), true),
+            (Trip::Networks(2, minutes(10)), false),
+            (Trip::Networks(3, minutes(11)), false),
+            (Trip::NewDestinations(3, minutes(10)), false),
+            (Trip::RejectionsOnLineage(3), false),
+        ] {
+            assert_eq!(trip.is_reached_by(counted), is_reached, "{counted:?}");
+        }
+        let rejections = Trip::RejectionsOnLineage(2);
+        assert!(rejections.is_reached_by(Trip::RejectionsOnLineage(2)));
+        assert!(!rejections.is_reached_by(Trip::RejectionsOnLineage(1)));
+        assert!(!rejections.is_reached_by(trip));
     }
 }
