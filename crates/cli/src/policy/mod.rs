@@ -73,7 +73,15 @@ fn load(folder: &Path) -> Result<(Bundle, bool)> {
         let manifest = manifest.map_err(|error| Failure::refused(error.tag(), error))?;
         contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
     }
-    let bundle = Bundle::load(&contents)
-        .map_err(|errors| Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display())))?;
+    let bundle = Bundle::load(&contents).map_err(|errors| {
+        let failure = Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display()));
+        if errors.tag() != Tag::BundleDigestMismatch {
+            return failure;
+        }
+        failure.advise(
+            "if you edited the files, remove manifest.json from your copy: `bundle propose` writes the next one; if they were sent \
+             to you, get files and manifest again from whoever proposed them",
+        )
+    })?;
     Ok((bundle, has_manifest))
 }

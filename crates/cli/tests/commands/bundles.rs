@@ -8,7 +8,7 @@ const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
 
 #[test]
 fn the_example_bundles_hold_together_and_decide_what_their_tests_say() {
-    for (name, tests) in [("dev", 6), ("exchange-hot", 40), ("treasury", 32)] {
+    for (name, tests) in [("dev", 6), ("exchange-hot", 45), ("treasury", 32)] {
         let bundle = Path::new(POLICIES).join(name);
         let bundle_path = bundle.to_str().unwrap();
         let output = run(&["policy", "check", bundle_path]);
@@ -25,6 +25,40 @@ fn the_example_bundles_hold_together_and_decide_what_their_tests_say() {
         assert_eq!(code(&output), 0, "{}", text(&output.stderr));
         assert!(json(&output.stdout)["tests"].as_u64().unwrap() >= tests, "{name}");
     }
+}
+
+/// A copy of the bundle in force has its manifest: whoever edits it is told what to do with that.
+#[test]
+fn files_edited_beside_their_manifest_are_not_checked_as_if_it_were_theirs() {
+    let bundle = dev_bundle();
+    let folder = bundle.path().to_str().unwrap();
+    crate::transactions::seal(bundle.path());
+    assert_eq!(code(&run(&["policy", "check", folder])), 0);
+    let policy = path(&bundle, "policy.yaml");
+    let before = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, before.replace("hard: \"8 ETH\"", "hard: \"7 ETH\"")).unwrap();
+    assert_fails(
+        &["policy", "check", folder],
+        5,
+        &["bundle/digest-mismatch", "remove manifest.json from your copy"],
+    );
+}
+
+/// Breakers are tested in the same file as everything else.
+#[test]
+fn a_test_of_a_breaker_that_does_not_hold_is_named() {
+    let bundle = Path::new(POLICIES).join("exchange-hot");
+    let tests = fs::read_to_string(bundle.join("tests/policy.yaml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "tests.yaml");
+    let from = "counted: { rejections-on-lineage: 1 }";
+    assert_eq!(tests.matches(from).count(), 1);
+    fs::write(&file, tests.replace(from, "counted: { rejections-on-lineage: 3 }")).unwrap();
+    assert_fails(
+        &["policy", "test", bundle.to_str().unwrap(), &file],
+        5,
+        &["one does not: expected no freeze, found freezes by rejected-twice initiator"],
+    );
 }
 
 #[test]

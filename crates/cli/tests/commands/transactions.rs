@@ -86,7 +86,7 @@ fn permit_fees(folder: &Path, wallets: &str) {
 }
 
 /// Writes the manifest of a bundle's folder.
-fn seal(folder: &Path) {
+pub(crate) fn seal(folder: &Path) {
     let mut files = BTreeMap::new();
     for below in ["", "networks", "descriptors"] {
         if !folder.join(below).is_dir() {
