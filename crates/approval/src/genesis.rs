@@ -149,6 +149,10 @@ impl Genesis {
             .map(|person| (&person.id, person.keys.as_slice()))
             .collect()
     }
+    /// The fingerprints of the admins' keys.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
+        self.roster.fingerprints()
+    }
 }
 
 impl KeyDirectory for Genesis {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    ActivationError, Body, Envelope, Environment, Genesis, Quorum, StatementError, Verified, certify_activation,
-    certify_subject, verify,
+    ActivationError, Body, Envelope, Environment, Fingerprint, Genesis, KeyDirectory as _, Quorum, StatementError,
+    Verified, certify_activation, certify_subject, verify,
 };
 use countersign_bundle::{Bundle, Class, LoadErrors, classify};
 use countersign_types::{BundleDigest, Duration, PrincipalId, StatementDigest, Tag, Timestamp, UtcSeconds};
@@ -56,6 +56,16 @@ pub enum ChainError {
         /// When the signer journaled the veto.
         at: Timestamp,
     },
+    /// Statements of one person would count as another's.
+    #[error("the key {key} of `{person}` was `{before}`'s: a key stays its person's for good")]
+    KeyReused {
+        /// The key.
+        key: Fingerprint,
+        /// Whose it would be.
+        person: PrincipalId,
+        /// Whose it was.
+        before: PrincipalId,
+    },
     /// A statement was first seen behind the activation that it is said to carry.
     #[error("a statement was first seen at {0}, behind the activation")]
     SeenLater(Timestamp),
@@ -77,6 +87,7 @@ impl ChainError {
             Self::NotBefore(_) | Self::SeenLater(_) => Tag::StatementNotYetValid,
             Self::TimeLocked(_) => Tag::BundleTimeLocked,
             Self::Vetoed { .. } => Tag::BundleVetoed,
+            Self::KeyReused { .. } => Tag::BundleKeyReused,
             Self::TooManyStatements(_) => Tag::MessageTooLarge,
         }
     }
@@ -142,9 +153,16 @@ impl BundleChain {
     /// computed again, and with it who had to sign and how long it had to wait.
     pub fn verify(genesis: &Genesis, epoch: u64, activated: &[ActivatedBundle]) -> Result<Self, ChainError> {
         let mut steps: Vec<Step> = Vec::new();
+        let owned = |(key, person): (&Fingerprint, &PrincipalId)| (key.clone(), person.clone());
+        let mut owners: BTreeMap<Fingerprint, PrincipalId> = genesis.fingerprints().map(owned).collect();
         for step in activated {
             let previous = steps.last().map(|step| &step.bundle);
-            steps.push(certify_next(genesis, epoch, previous, step)?);
+            let next = certify_next(genesis, epoch, previous, step)?;
+            for (key, person) in next.bundle.roster().fingerprints() {
+                let owner = owners.entry(key.clone()).or_insert_with(|| person.clone());
+                certify_owner(key, person, owner)?;
+            }
+            steps.push(next);
         }
         Ok(Self { steps })
     }
@@ -164,6 +182,18 @@ impl BundleChain {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
+
+/// People are told apart by their keys: whoever had one before is who has it now, and who had it once is nobody else's voice later.
+pub fn certify_owner(key: &Fingerprint, person: &PrincipalId, before: &PrincipalId) -> Result<(), ChainError> {
+    if person == before {
+        return Ok(());
+    }
+    Err(ChainError::KeyReused {
+        key: key.clone(),
+        person: person.clone(),
+        before: before.clone(),
+    })
 }
 
 /// Loads a bundle and certifies that whoever is entitled by the bundle in force (the genesis's admins, for version 1)
@@ -211,13 +241,44 @@ impl Candidate {
         if bundle.previous() != previous.map(|previous| previous.digest()) {
             return Err(ChainError::PreviousMismatch);
         }
-        Ok(Self {
+        let candidate = Self {
             genesis: genesis.clone(),
             epoch,
             previous: previous.cloned(),
             class: previous.map(|previous| classify(previous, &bundle).class()),
             bundle,
-        })
+        };
+        for (key, person) in candidate.bundle.roster().fingerprints() {
+            if let Some(before) = candidate.owner_before(key) {
+                certify_owner(key, person, before)?;
+            }
+        }
+        Ok(candidate)
+    }
+
+    /// Whose a key was just before.
+    fn owner_before(&self, key: &Fingerprint) -> Option<&PrincipalId> {
+        let record = match &self.previous {
+            Some(previous) => previous.roster().key(key),
+            None => self.genesis.key(key),
+        };
+        record.map(|(person, _)| person)
+    }
+
+    /// The keys that the step brings. What they were before they left an earlier bundle only a history knows.
+    pub fn new_keys(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
+        let keys = self.bundle.roster().fingerprints();
+        keys.filter(|(key, _)| self.owner_before(key).is_none())
+    }
+
+    /// The keys that the step takes out, for a history.
+    pub fn former_keys(&self) -> Vec<(&Fingerprint, &PrincipalId)> {
+        let roster = self.bundle.roster();
+        let has_left = |(key, _): &(&Fingerprint, &PrincipalId)| roster.key(key).is_none();
+        match &self.previous {
+            Some(previous) => previous.roster().fingerprints().filter(has_left).collect(),
+            None => self.genesis.fingerprints().filter(has_left).collect(),
+        }
     }
 
     /// The bundle.
@@ -409,6 +470,7 @@ fn nearer(held: Option<ChainError>, other: ChainError) -> ChainError {
         | ChainError::Statement(_)
         | ChainError::Activation(_)
         | ChainError::Vetoed { .. }
+        | ChainError::KeyReused { .. }
         | ChainError::SeenLater(_)
         | ChainError::TooManyStatements(_) => 3,
     };

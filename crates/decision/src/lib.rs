@@ -48,7 +48,9 @@ pub mod testing;
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
 pub use case::{Case, Decision, Outcome, Seen};
-pub use chain::{ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next};
+pub use chain::{
+    ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next, certify_owner,
+};
 pub use decide::{MAX_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, DestinationsRecord, Entry,

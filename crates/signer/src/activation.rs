@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Activation, ActivationError, Body, Envelope, Genesis, Kind, StatementError, Verified, Veto, verify,
+    Activation, ActivationError, Body, Envelope, Fingerprint, Genesis, Kind, StatementError, Verified, Veto, verify,
 };
 use countersign_bundle::Bundle;
-use countersign_decision::{ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step};
+use countersign_decision::{
+    ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step, certify_owner,
+};
 use countersign_policy::DestinationLists;
 use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
 
@@ -122,6 +124,11 @@ impl Proposing {
         });
         Ok(())
     }
+}
+
+/// Under which whoever had a key that has left the roster is marked, for good.
+fn former(key: &Fingerprint) -> String {
+    format!("former key {key}")
 }
 
 fn certify_signer(verified: &Verified, in_force: &Bundle) -> Result<(), ChainError> {
@@ -244,6 +251,7 @@ impl Round {
                 .handed
                 .iter()
                 .map(|verified| self.proposing(verified).topic())
+                .chain(self.candidate.new_keys().map(|(key, _)| former(key)))
                 .collect(),
             lists: self.moves.staying().to_vec(),
             spends_since: self.spends_since,
@@ -326,11 +334,13 @@ impl Round {
         if !is_current {
             return Ok(Verdict::unchanged(Ok(None)));
         }
+        self.certify_keys(view)?;
         let mut changes = self.first_sights(view, now)?;
         let answer = match self.candidate.choose(&self.pool(now)?, now) {
             Ok(step) => {
                 let late = past::late_charges(view, self.previous(), self.bundle(), now)?;
                 changes.activation(&step, &self.files)?;
+                changes.writes.extend(self.former_keys());
                 changes.writes.extend(self.moves.noted(&view.lists, now));
                 if !late.is_empty() {
                     changes.writes.push(Write::Backfill { charges: late });
@@ -346,21 +356,47 @@ impl Round {
         })
     }
 
+    /// No new key was somebody else's in an earlier bundle.
+    fn certify_keys(&self, view: &LedgerView) -> Result<(), SignerError> {
+        for (key, person) in self.candidate.new_keys() {
+            for before in view.marks.get(&former(key)).into_iter().flatten() {
+                let broken = |_| JournalError::Damaged(format!("a former key of `{}`", before.0));
+                certify_owner(key, person, &before.0.parse().map_err(broken)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn former_keys(&self) -> impl Iterator<Item = Write> {
+        let keys = self.candidate.former_keys().into_iter();
+        keys.map(|(key, person)| Write::Mark {
+            topic: former(key),
+            name: person.to_string(),
+        })
+    }
+
     /// The records of the statements that are seen now.
     fn first_sights(&self, view: &LedgerView, now: Timestamp) -> Result<Changes, SignerError> {
         let mut changes = Changes::default();
-        let room = room(Kind::Activation);
+        // What comes together has no more room than what comes one after the other.
+        let mut said: BTreeMap<&PrincipalId, u64> = BTreeMap::new();
+        let mut nonces = BTreeSet::new();
         for verified in &self.handed {
             let header = &verified.statement().header;
             let signer = verified.signer();
             header.certify(self.genesis.hash(), view.epoch, now)?;
-            if view.nonce_owners.contains_key(&(signer.clone(), header.nonce)) {
+            let nonce = (signer.clone(), header.nonce);
+            if view.nonce_owners.contains_key(&nonce) || !nonces.insert(nonce) {
                 return Err(SignerError::NonceReused(signer.clone()));
             }
-            let voice = (subject(self.bundle().digest()), signer.clone());
-            if view.voices.get(&voice).is_some_and(|said| *said >= room) {
+            let said = said.entry(signer).or_insert_with(|| {
+                let voice = (subject(self.bundle().digest()), signer.clone());
+                view.voices.get(&voice).copied().unwrap_or_default()
+            });
+            if *said >= room(Kind::Activation) {
                 return Err(SignerError::TooTalkative(signer.clone()));
             }
+            *said = said.saturating_add(1);
             self.proposing(verified).count(view, &mut changes)?;
             changes.statement(verified, Vec::new(), now)?;
         }

@@ -162,6 +162,7 @@ tags! {
     BundleTimeLocked = "bundle/time-locked", Pending, "the quorum signed, and the time-lock of the bundle in force has not run out";
     BundleVetoed = "bundle/vetoed", Denied, "an officer vetoed the bundle, and the quorum has not signed it again since";
     BundleNotWaiting = "bundle/not-waiting", Denied, "nobody has signed for the bundle, so there is nothing to stop";
+    BundleKeyReused = "bundle/key-reused", Denied, "a key of the roster was another person's before";
     BundleTooManyProposals = "bundle/too-many-proposals", Denied, "the person has signed for the most bundles that may wait at once";
 
     // Keys, journal, time: failed, and so also no.

@@ -263,6 +263,39 @@ fn nobody_and_others_are_short_of_a_quorum() {
     assert_eq!(error.tag(), Tag::BundleDigestMismatch);
 }
 
+/// An auditor finds it however many bundles lie between: carol's key comes back as erin's.
+#[test]
+fn a_key_stays_its_persons_for_good() {
+    let world = World::new();
+    let of = |version, previous: Option<BundleDigest>, roster: &countersign_approval::RosterFile| {
+        let files = sealed(version, previous, bundle_files(roster));
+        ActivatedBundle {
+            statements: vec![
+                seen(world.activation("alice", &files), world.issued_at),
+                seen(world.activation("bob", &files), world.issued_at),
+            ],
+            files,
+            activated_at: world.issued_at,
+        }
+    };
+    let digest = |bundle: &ActivatedBundle| Some(Bundle::load(&bundle.files).unwrap().digest());
+    let mut without = world.roster();
+    without.groups[0].members.pop();
+    without.admins.members.pop();
+    let carol = without.people.iter().position(|person| person.id.as_str() == "carol");
+    let mut carol = without.people.remove(carol.unwrap());
+    let first = of(1, None, &world.roster());
+    let second = of(2, digest(&first), &without);
+    for (name, refused) in [("carol", None), ("erin", Some(Tag::BundleKeyReused))] {
+        carol.id = name.parse().unwrap();
+        let mut roster = without.clone();
+        roster.people.push(carol.clone());
+        let third = of(3, digest(&second), &roster);
+        let chain = BundleChain::verify(&world.genesis, FIRST_EPOCH, &[first.clone(), second.clone(), third]);
+        assert_eq!(chain.err().map(|error| error.tag()), refused, "{name}");
+    }
+}
+
 #[test]
 fn a_waiting_bundle_dies_with_its_predecessor() {
     let scene = Scene::new();

@@ -5,7 +5,7 @@ use crate::support;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use countersign_approval::{Body, Veto};
+use countersign_approval::{Activation, Body, Veto};
 use countersign_bundle::{Bundle, Class};
 use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
 use countersign_decision::{ActivationEntry, Authority, Entry, Outlook, Proposal, Receipt, SeenStatement};
@@ -242,6 +242,66 @@ impl Rig {
     async fn held(&self, admins: &[&str], files: &Files) -> Tag {
         self.activate(admins, files.clone()).await.unwrap_err().tag()
     }
+}
+
+/// One call with the files and many statements is no way around what is refused one after the other.
+#[tokio::test]
+async fn what_is_handed_in_together_has_no_more_room() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    let alice = ["alice"; 5];
+    assert_eq!(rig.held(&alice, &looser).await, Tag::MessageTooLarge);
+    let bundle = Bundle::load(&looser).unwrap();
+    let header = rig.world.header();
+    let word = |not_before| {
+        let body = Activation {
+            bundle: bundle.digest(),
+            version: bundle.version(),
+            previous: bundle.previous(),
+            not_before,
+        };
+        let statement = rig.world.sign_with("alice", header, Body::Activation(body));
+        statement.to_bytes()
+    };
+    let words = vec![word(None), word(Some(rig.world.issued_at.to_seconds()))];
+    let refused = rig.signer.activate(looser.clone(), words).await.unwrap_err();
+    assert_eq!(refused.tag(), Tag::StatementNonceReused);
+    assert_eq!(rig.pending(&first).await, [], "nothing of either was journaled");
+    assert_eq!(rig.held(&alice[..4], &looser).await, Tag::BundleQuorumShort);
+    assert_eq!(rig.held(&alice[..1], &looser).await, Tag::MessageTooLarge);
+}
+
+/// The roster without carol, and with her key as erin's.
+fn others(rig: &Rig) -> [countersign_approval::RosterFile; 2] {
+    let mut without = rig.world.roster();
+    without.groups[0].members.pop();
+    without.admins.members.pop();
+    let mut renamed = without.clone();
+    for person in &mut renamed.people {
+        if person.id.as_str() == "carol" {
+            person.id = "erin".parse().unwrap();
+        }
+    }
+    without.people.retain(|person| person.id.as_str() != "carol");
+    [without, renamed]
+}
+
+/// What carol signed would count as erin's: in the next bundle as in any later one, whatever a signer forgot between.
+#[tokio::test]
+async fn a_key_stays_its_persons_for_good() {
+    let rig = Rig::new().await;
+    let first = rig.world.bundle().digest();
+    let [without, renamed] = others(&rig);
+    let at_once = sealed(2, Some(first), bundle_files(&renamed));
+    assert_eq!(rig.held(&["alice", "bob"], &at_once).await, Tag::BundleKeyReused);
+    let second = sealed(2, Some(first), bundle_files(&without));
+    rig.activate(&["alice", "bob"], second.clone()).await.unwrap();
+    let second = Bundle::load(&second).unwrap().digest();
+    let rig = rig.restart().await;
+    let later = sealed(3, Some(second), bundle_files(&renamed));
+    assert_eq!(rig.held(&["alice", "bob"], &later).await, Tag::BundleKeyReused);
+    let back = sealed(3, Some(second), bundle_files(&rig.world.roster()));
+    assert_eq!(rig.activate(&["alice", "bob"], back).await.unwrap().version, 3);
 }
 
 #[tokio::test]
