@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::{
         Assets, Condition, Effects, PolicyParts, To, TotalMax,
-        testing::{World, bounds, fee, rule, transfer},
+        testing::{World, asset, bounds, fee, rule, transfer},
     };
 
     fn permit(id: &str, conditions: Vec<Condition>) -> Permit {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn the_permits_that_lack_least_are_named_with_what_they_lack() {
         let list = |id: &str| Condition::To(To::List(ListId::parse(id).unwrap()));
-        let demo = || Condition::Assets(Assets(std::iter::once("DEMO".parse().unwrap()).collect()));
+        let demo = || Condition::Assets(Assets(std::iter::once(asset("demo")).collect()));
         let policy = policy(vec![
             permit("far", vec![demo(), list("nobody")]),
             permit("near", vec![list("nobody")]),
