@@ -309,16 +309,15 @@ fn next_version(
     mut contents: BTreeMap<String, Vec<u8>>,
     in_force: Option<&Bundle>,
 ) -> Result<(Bundle, BTreeMap<String, Vec<u8>>)> {
+    contents.remove(MANIFEST_PATH);
     contents.insert(MANIFEST_PATH.to_owned(), next_manifest(&contents, in_force)?.to_bytes());
     Ok((loaded(&contents)?, contents))
 }
 
-/// Behind the bundle in force, or the first behind the genesis.
-pub(crate) fn next_manifest(contents: &BTreeMap<String, Vec<u8>>, in_force: Option<&Bundle>) -> Result<Manifest> {
-    let mut others = contents.clone();
-    others.remove(MANIFEST_PATH);
+/// Of files without one: behind the bundle in force, or the first behind the genesis.
+pub(crate) fn next_manifest(others: &BTreeMap<String, Vec<u8>>, in_force: Option<&Bundle>) -> Result<Manifest> {
     let version = in_force.map_or(0, Bundle::version).saturating_add(1);
-    let manifest = Manifest::build(version, in_force.map(Bundle::digest), &others);
+    let manifest = Manifest::build(version, in_force.map(Bundle::digest), others);
     manifest.map_err(|error| Failure::refused(error.tag(), error))
 }
 

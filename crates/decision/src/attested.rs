@@ -405,11 +405,8 @@ impl Attested {
                 && attesters.contains(by)
                 && paid.contains_key(&(destination, asset))
         };
-        let reason = |((kind, by, destination, asset), _): (&Screened, &Finding)| {
-            let message = format!("`{by}` says of {asset} to {destination}: `{kind}` failed");
-            Reason::new(Tag::AttestationFailed, message)
-        };
-        self.screenings.iter().filter(is_against).map(reason).collect()
+        let against = self.screenings.iter().filter(is_against);
+        against.map(|(about, _)| failure(about)).collect()
     }
 
     fn hold(&self, about: &Screened, amount: Option<Amount>, (max_age, now): (Duration, Timestamp), open: &mut Open) {
@@ -422,8 +419,13 @@ impl Attested {
             None => open
                 .missing
                 .push(missing(format!("of {asset} to {destination} is missing"))),
-            // Among what failed already.
-            Some(finding) if finding.result == ScreeningResult::Fail => {}
+            // Most are among what failed already; none passes because it is not.
+            Some(finding) if finding.result == ScreeningResult::Fail => {
+                let failed = failure(about);
+                if !open.failed.contains(&failed) {
+                    open.failed.push(failed);
+                }
+            }
             Some(finding) if Some(finding.amount) != amount => {
                 let why = format!(
                     "is about {} of {asset} to {destination}, another amount",
@@ -459,6 +461,11 @@ fn counterparty(effect: Option<&Effect>) -> Counterparty<'_> {
             (_, _, _) => Counterparty::Unknown,
         },
     }
+}
+
+fn failure((kind, by, destination, asset): &Screened) -> Reason {
+    let message = format!("`{by}` says of {asset} to {destination}: `{kind}` failed");
+    Reason::new(Tag::AttestationFailed, message)
 }
 
 /// By destination and asset; a sum over 256 bits is unknown.
