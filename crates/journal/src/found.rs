@@ -170,7 +170,7 @@ impl Seen {
     }
 }
 
-fn parsed<T: FromStr>(row: &Row, column: &str, what: &'static str) -> Result<T, StepError> {
+pub(crate) fn parsed<T: FromStr>(row: &Row, column: &str, what: &'static str) -> Result<T, StepError> {
     Ok(row.text(column)?.parse().map_err(|_| BadValue(what))?)
 }
 

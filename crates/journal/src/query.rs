@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use countersign_signer::{Basis, JournaledStatement, Page, ProvenEntries, StoredBundle, Unfinished, WithdrawalHistory};
-use countersign_types::{BundleDigest, RequestDigest, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, Timestamp};
 
 use crate::{
     codec::{bytes32, from_sql, to_sql},
     error::StepError,
+    found::parsed,
     log::load_proven_entries,
     needs::Needs,
     records::{attempt, column_time, column32, ending},
-    sql::{Link, Row, Sql},
+    sql::{Link, Row, Sql, Value},
     view::look_up,
 };
 
@@ -60,7 +61,11 @@ fn journaled(row: &Row) -> Result<JournaledStatement, StepError> {
 }
 
 /// What a decision about a withdrawal would rest on now; `None` if it was never journaled.
-pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result<Option<Basis>, StepError> {
+pub(crate) async fn basis(
+    link: &mut Link<'_>,
+    request: RequestDigest,
+    entries: &[(PrincipalId, String)],
+) -> Result<Option<Basis>, StepError> {
     let mut sql = Sql::new(
         "SELECT ended_by, (SELECT digest FROM bundles ORDER BY version DESC LIMIT 1) AS bundle, \
          (SELECT count(*) FROM statement_subjects JOIN statements USING (seq) \
@@ -69,17 +74,38 @@ pub(crate) async fn basis(link: &mut Link<'_>, request: RequestDigest) -> Result
          FROM withdrawals WHERE request = ",
     );
     sql.bind(request.as_bytes());
-    let row = link.optional_row(sql).await?;
-    row.map(|row| {
-        let bundle = row.optional_bytes("bundle")?;
-        Ok(Basis {
-            bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
-            ended: ending(&row, "ended_by")?,
-            statements: from_sql(row.number("statements")?)?,
-            freezes: from_sql(row.number("freezes")?)?,
-        })
-    })
-    .transpose()
+    let Some(row) = link.optional_row(sql).await? else {
+        return Ok(None);
+    };
+    let bundle = row.optional_bytes("bundle")?;
+    Ok(Some(Basis {
+        bundle: bundle.map(bytes32).transpose()?.map(BundleDigest::from_bytes),
+        ended: ending(&row, "ended_by")?,
+        statements: from_sql(row.number("statements")?)?,
+        freezes: from_sql(row.number("freezes")?)?,
+        entries: book_entries(link, entries).await?,
+    }))
+}
+
+/// Since when those of the entries that stand do.
+async fn book_entries(
+    link: &mut Link<'_>,
+    entries: &[(PrincipalId, String)],
+) -> Result<BTreeMap<(PrincipalId, String), Timestamp>, StepError> {
+    if entries.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = entries.iter();
+    let asked = asked.map(|(service, matter)| vec![Value::from(service.as_str()), Value::from(matter.as_str())]);
+    let mut sql = Sql::new("SELECT service, matter, since FROM ");
+    sql.given(asked.collect())
+        .push(" CROSS JOIN last_words WHERE service = column1 AND matter = column2 AND since IS NOT NULL");
+    let rows = link.rows(sql).await?;
+    let one = |row: &Row| {
+        let key = (parsed(row, "service", "service")?, row.text("matter")?.to_owned());
+        Ok((key, column_time(row, "since")?))
+    };
+    rows.iter().map(one).collect()
 }
 
 /// The bytes of files after which a page of bundles ends: one with a list of a million destinations has half as many.

@@ -6,7 +6,7 @@ use countersign_signer::{
     Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, StoredBundle, Unfinished,
     WithdrawalHistory,
 };
-use countersign_types::{BundleDigest, RequestDigest, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, Timestamp};
 use futures_core::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -137,8 +137,12 @@ impl Journal for SqlJournal {
         read!(self, statements(request))
     }
 
-    fn basis(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<Basis>, JournalError>> {
-        read!(self, basis(request))
+    fn basis(
+        &self,
+        request: RequestDigest,
+        entries: Vec<(PrincipalId, String)>,
+    ) -> BoxFuture<'_, Result<Option<Basis>, JournalError>> {
+        read!(self, basis(request, &entries))
     }
 
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>> {

@@ -50,6 +50,11 @@ impl Admitted<'_> {
         let is_one = |verified: &&&Verified| is_attestation(verified.envelope().kind());
         self.statements.iter().filter(is_one).count()
     }
+
+    /// What a service says last on a matter once these count.
+    pub(crate) fn last_word(&self, view: &LedgerView, matter: &Matter) -> Option<LastWord> {
+        self.words.get(matter).or_else(|| view.matters.get(matter)).copied()
+    }
 }
 
 impl<'a> Admission<'a> {
@@ -71,7 +76,7 @@ impl<'a> Admission<'a> {
             {
                 admitted.sequences.insert(source, sequence);
             }
-            if let Some((matter, word)) = word(verified, |matter| self.known(matter, &admitted), self.now) {
+            if let Some((matter, word)) = word(verified, |matter| admitted.last_word(self.view, matter), self.now) {
                 admitted.words.insert(matter, word);
             }
         }
@@ -158,11 +163,6 @@ impl<'a> Admission<'a> {
         (total >= MAX_OBSERVATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
     }
 
-    fn known(&self, matter: &Matter, admitted: &Admitted<'_>) -> Option<LastWord> {
-        let known = admitted.words.get(matter).or_else(|| self.view.matters.get(matter));
-        known.copied()
-    }
-
     /// An attestation is journaled for a withdrawal that needs it, and never behind a later word of its service on the matter.
     fn attestation_refusal(&self, verified: &Verified, admitted: &Admitted<'_>) -> Option<Reason> {
         let (signer, kind) = (verified.signer(), verified.envelope().kind());
@@ -171,7 +171,7 @@ impl<'a> Admission<'a> {
             let message = format!("a statement of kind `{kind}` by `{signer}` says nothing that the withdrawal needs");
             return Some(Reason::new(Tag::AttestationIrrelevant, message));
         }
-        if !replaces(verified, |matter| self.known(matter, admitted)) {
+        if !replaces(verified, |matter| admitted.last_word(self.view, matter)) {
             let message = format!("`{signer}` has said something later than a statement of kind `{kind}`");
             return Some(Reason::new(Tag::AttestationSuperseded, message));
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use futures_core::future::BoxFuture;
 
-use countersign_types::{BundleDigest, RequestDigest, Tag, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, Tag, Timestamp};
 
 pub use self::{
     view::{
@@ -231,8 +231,13 @@ pub trait Journal: Send + Sync {
     /// The statements about a withdrawal, in the order of first sight, the request not among them.
     fn statements(&self, request: RequestDigest) -> BoxFuture<'_, Result<Vec<JournaledStatement>, JournalError>>;
 
-    /// What a decision about the withdrawal would rest on now; `None` if it was never journaled.
-    fn basis(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<Basis>, JournalError>>;
+    /// What a decision about the withdrawal that counts on these entries of address books would rest on now; `None` if it was
+    /// never journaled.
+    fn basis(
+        &self,
+        request: RequestDigest,
+        entries: Vec<(PrincipalId, String)>,
+    ) -> BoxFuture<'_, Result<Option<Basis>, JournalError>>;
 
     /// The bundle in force.
     fn active_bundle(&self) -> BoxFuture<'_, Result<Option<StoredBundle>, JournalError>>;

@@ -346,7 +346,8 @@ impl Signer {
     }
 
     async fn still_rests_on(&self, request: RequestDigest, basis: &Basis) -> Result<bool, SignerError> {
-        Ok(self.journal.basis(request).await?.as_ref() == Some(basis))
+        let entries = basis.entries.keys().cloned().collect();
+        Ok(self.journal.basis(request, entries).await?.as_ref() == Some(basis))
     }
 
     /// Records signatures, or finds those that a racing call recorded first: one signature per payload is released.
@@ -359,6 +360,7 @@ impl Signer {
         let request = spent.withdrawal();
         let reads = Reads {
             request: Some(request),
+            matters: spent.basis().entries.keys().cloned().collect(),
             ..Reads::default()
         };
         let authorization = spent.record().clone();

@@ -22,6 +22,7 @@ use crate::{
     freezes,
     submission::Decoded,
     watch::{ForeignSpend, unclaimed},
+    words::Matter,
 };
 
 /// What a preparation starts from.
@@ -169,7 +170,7 @@ impl Prepared {
             made: self.possible_freezes(),
             tallies: suspect.tallies(),
             marked: suspect.marked(&self.paid()),
-            matters: self.matters(),
+            matters: self.matters().into_iter().collect(),
             lists: entries::having(self.bundle.destinations(), &self.destinations()),
             destinations: self.destinations().into_iter().cloned().collect(),
         }
@@ -208,9 +209,8 @@ impl Prepared {
     fn reported(&self) -> BTreeSet<&ConflictKey> {
         let keys = self.reading.parsed().map(ParsedTransaction::conflict_keys);
         let keys = keys.unwrap_or_default();
-        let journaled = self.journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
         let mut reported = BTreeSet::new();
-        for verified in journaled.chain(&self.fresh) {
+        for verified in self.said() {
             let Body::Observation(observation) = &verified.statement().body else {
                 continue;
             };
@@ -226,13 +226,25 @@ impl Prepared {
     }
 
     /// What attestations are about, journaled or not.
-    fn matters(&self) -> Vec<(PrincipalId, String)> {
+    fn matters(&self) -> BTreeSet<Matter> {
+        self.said().filter_map(whose_matter).collect()
+    }
+
+    /// The entries of address books that are attested for it, journaled or not.
+    pub(crate) fn entries(&self) -> BTreeSet<Matter> {
+        let of_books = self
+            .said()
+            .filter(|verified| match verified.statement().body.attestation() {
+                Some(Attestation::AddressBook(_)) => true,
+                Some(Attestation::Price(_) | Attestation::Screening(_)) | None => false,
+            });
+        of_books.filter_map(whose_matter).collect()
+    }
+
+    /// What was said about it and verifies, journaled or not.
+    fn said(&self) -> impl Iterator<Item = &Verified> {
         let journaled = self.journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
-        let matters = journaled.chain(&self.fresh).filter_map(|verified| {
-            let (matter, _) = matter(verified)?;
-            Some((verified.signer().clone(), matter))
-        });
-        matters.collect::<BTreeSet<_>>().into_iter().collect()
+        journaled.chain(&self.fresh)
     }
 
     /// Everywhere that the bytes pay.
@@ -250,6 +262,12 @@ impl Prepared {
         };
         entries::since(self.bundle.destinations(), &self.destinations(), noted)
     }
+}
+
+/// What an attestation is about, and who makes it. `None` for other statements.
+fn whose_matter(verified: &Verified) -> Option<Matter> {
+    let (matter, _) = matter(verified)?;
+    Some((verified.signer().clone(), matter))
 }
 
 /// Whether a statement is one service's word about one matter.

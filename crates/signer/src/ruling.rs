@@ -94,11 +94,7 @@ impl Bench {
         };
         let admitted = admission.admit();
         let statements = self.statements(view, &admitted, now);
-        let last = |matter: &Matter| {
-            let word = admitted.words.get(matter).or_else(|| view.matters.get(matter));
-            word.copied()
-        };
-        ledger.standing = standing(&statements, last);
+        ledger.standing = standing(&statements, |matter| admitted.last_word(view, matter));
         ledger.destinations = (wants.history || wants.ages).then(|| DestinationsRecord {
             paid: view.paid.clone(),
             listed: prepared.listed(view),
@@ -237,8 +233,11 @@ impl Bench {
         }
         let reply = match decision.outcome {
             Outcome::Allowed => {
+                // As this verdict leaves it.
                 let mut basis = Basis::of(view);
                 basis.statements = basis.statements.saturating_add(fresh);
+                let since = |entry: Matter| Some((entry.clone(), admitted.last_word(view, &entry)?.since?));
+                basis.entries = self.prepared.entries().into_iter().filter_map(since).collect();
                 Ruling::Authorized(Box::new(decision), basis, entry)
             }
             Outcome::Pending { .. } | Outcome::Denied { .. } | Outcome::Malformed { .. } => {

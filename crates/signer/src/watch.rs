@@ -234,7 +234,7 @@ impl Signer {
         };
         let mut open = Vec::new();
         for withdrawal in &withdrawals {
-            let basis = self.journal.basis(withdrawal.request()).await?;
+            let basis = self.journal.basis(withdrawal.request(), Vec::new()).await?;
             open.extend(basis.filter(|basis| basis.ended.is_none()).map(|_| *withdrawal));
         }
         let mut known = Vec::new();

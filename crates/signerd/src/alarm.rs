@@ -14,7 +14,7 @@ use countersign_signer::{
     Basis, Decide, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, Reply,
     StoredBundle, Unfinished, Verdict, WithdrawalHistory, Write,
 };
-use countersign_types::{BundleDigest, RequestDigest};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 
@@ -108,8 +108,8 @@ impl<J: Journal> Journal for Alarmed<J> {
         self.0.statements(request)
     }
 
-    fn basis(&self, request: RequestDigest) -> Answer<'_, Option<Basis>> {
-        self.0.basis(request)
+    fn basis(&self, request: RequestDigest, entries: Vec<(PrincipalId, String)>) -> Answer<'_, Option<Basis>> {
+        self.0.basis(request, entries)
     }
 
     fn active_bundle(&self) -> Answer<'_, Option<StoredBundle>> {

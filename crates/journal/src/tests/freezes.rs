@@ -55,7 +55,7 @@ fn names(view: &LedgerView) -> Vec<FreezeId> {
 async fn a_freeze_is_in_force_until_its_thaw(place: Place) {
     let journal = with_bundle(&place).await;
     write(&journal, withdrawal("w"), Vec::new()).await.unwrap();
-    let before = journal.basis(request("w")).await.unwrap().unwrap();
+    let before = journal.basis(request("w"), Vec::new()).await.unwrap().unwrap();
     assert_eq!(before.freezes, 0);
     write(
         &journal,
@@ -77,7 +77,7 @@ async fn a_freeze_is_in_force_until_its_thaw(place: Place) {
     };
     let withdrawal = view(&journal, of).await;
     assert_eq!(withdrawal.freezes, seen.freezes);
-    let after = journal.basis(request("w")).await.unwrap().unwrap();
+    let after = journal.basis(request("w"), Vec::new()).await.unwrap().unwrap();
     assert_eq!(after.freezes, 2);
     assert_eq!(countersign_signer::Basis::of(&withdrawal), after);
 
@@ -90,7 +90,10 @@ async fn a_freeze_is_in_force_until_its_thaw(place: Place) {
         assert_eq!(names(&view(&journal, everything()).await), expected);
     }
     // A thaw takes nothing from what was counted.
-    assert_eq!(journal.basis(request("w")).await.unwrap().unwrap().freezes, 2);
+    assert_eq!(
+        journal.basis(request("w"), Vec::new()).await.unwrap().unwrap().freezes,
+        2
+    );
     journal.close().await;
     let journal = place.open().await;
     assert_eq!(names(&view(&journal, everything()).await), [id("b")]);

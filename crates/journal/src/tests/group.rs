@@ -241,7 +241,7 @@ async fn a_clock_that_goes_back_ends_the_journal(place: Place) {
     // Final, even when the clock is right again; readers are told as well.
     place.set_clock(START + 20);
     assert_eq!(write(&journal, vec![], vec![]).await, Err(expected.clone()));
-    assert_eq!(journal.basis(request("a")).await, Err(expected.clone()));
+    assert_eq!(journal.basis(request("a"), Vec::new()).await, Err(expected.clone()));
     assert_eq!(journal.checkpoint().await, Err(expected.clone()));
     assert_eq!(journal.fatal(), Some(expected));
     journal.close().await;

@@ -164,7 +164,7 @@ async fn told(journal: &SqlJournal) -> Vec<String> {
     let mut told = Vec::new();
     for name in ["a", "b", "c"] {
         let history = journal.history(request(name)).await.unwrap().unwrap();
-        let basis = journal.basis(request(name)).await.unwrap().unwrap();
+        let basis = journal.basis(request(name), Vec::new()).await.unwrap().unwrap();
         told.push(format!("{history:?} {basis:?}"));
     }
     let all = Page {

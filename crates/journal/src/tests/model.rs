@@ -357,12 +357,13 @@ async fn assert_agrees(journal: &SqlJournal, model: &Model) {
         let about = |view: &LedgerView, _| Verdict::unchanged(view.about.clone());
         let about = propose(journal, reads, about).await.unwrap().0;
         assert_eq!(about, model.statements_of(withdrawal));
-        let basis = journal.basis(request(&name(withdrawal))).await.unwrap();
+        let basis = journal.basis(request(&name(withdrawal)), Vec::new()).await.unwrap();
         let expected = record.map(|record| Basis {
             bundle: Some(bundle_digest(1)),
             ended: record.ended,
             statements: about.len() as u64,
             freezes: 0,
+            entries: BTreeMap::new(),
         });
         assert_eq!(basis, expected);
     }

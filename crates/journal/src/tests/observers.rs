@@ -43,7 +43,7 @@ async fn a_statement_gets_another_subject() {
         ..Reads::default()
     };
     assert_eq!(view(&journal, of("b")).await.about, [statement_digest("approved")]);
-    let before = journal.basis(request("b")).await.unwrap().unwrap();
+    let before = journal.basis(request("b"), Vec::new()).await.unwrap().unwrap();
     write(&journal, vec![subject("observed", "b")], vec![entry("again", &["b"])])
         .await
         .unwrap();
@@ -51,7 +51,12 @@ async fn a_statement_gets_another_subject() {
     assert_eq!(view(&journal, of("b")).await.about, about);
     assert_eq!(view(&journal, of("a")).await.about, about[..1]);
     assert_eq!(
-        journal.basis(request("b")).await.unwrap().unwrap().statements,
+        journal
+            .basis(request("b"), Vec::new())
+            .await
+            .unwrap()
+            .unwrap()
+            .statements,
         before.statements + 1
     );
     let history = journal.history(request("b")).await.unwrap().unwrap();

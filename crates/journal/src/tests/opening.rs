@@ -312,7 +312,7 @@ async fn the_second_opener_fences_the_first() {
     let second = place.open().await;
     write(&second, withdrawal("a"), vec![]).await.unwrap();
     assert_eq!(write(&first, withdrawal("b"), vec![]).await, Err(JournalError::Fenced));
-    assert_eq!(first.basis(request("a")).await, Err(JournalError::Fenced));
+    assert_eq!(first.basis(request("a"), Vec::new()).await, Err(JournalError::Fenced));
     assert_eq!(first.fatal(), Some(JournalError::Fenced));
     write(&second, withdrawal("c"), vec![]).await.unwrap();
     assert_eq!(second.history(request("b")).await.unwrap(), None);

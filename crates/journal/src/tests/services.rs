@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_signer::{LastWord, LedgerView};
+use countersign_signer::{Basis, LastWord, LedgerView};
 use countersign_types::{Destination, ListId, Timestamp};
 
 use super::*;
@@ -53,6 +53,18 @@ async fn a_service_never_goes_back(place: Place) {
     let journal = place.open().await;
     let expected = BTreeMap::from([(key("a"), word(256, Some(9))), (key("b"), word(u64::MAX, None))]);
     assert_eq!(view(&journal, reads()).await.matters, expected);
+    // The basis of a decision has what stands of what it counts on.
+    write(&journal, withdrawal("w"), Vec::new()).await.unwrap();
+    let standing = BTreeMap::from([(key("a"), Timestamp::from_unix_millis(9))]);
+    let basis = journal.basis(request("w"), reads().matters).await.unwrap().unwrap();
+    assert_eq!(basis.entries, standing);
+    let seen = Reads {
+        request: Some(request("w")),
+        ..reads()
+    };
+    assert_eq!(Basis::of(&view(&journal, seen).await), basis);
+    let basis = journal.basis(request("w"), vec![key("b")]).await.unwrap().unwrap();
+    assert_eq!(basis.entries, BTreeMap::new());
     journal.close().await;
 }
 

@@ -167,9 +167,13 @@ async fn the_life_of_a_withdrawal_reads_back(place: Place) {
         ended: None,
         statements: 2,
         freezes: 0,
+        entries: BTreeMap::new(),
     };
-    assert_eq!(journal.basis(request("a")).await.unwrap(), Some(unstopped.clone()));
-    assert_eq!(journal.basis(request("b")).await.unwrap(), None);
+    assert_eq!(
+        journal.basis(request("a"), Vec::new()).await.unwrap(),
+        Some(unstopped.clone())
+    );
+    assert_eq!(journal.basis(request("b"), Vec::new()).await.unwrap(), None);
     write(&journal, vec![signed("a", 1)], vec![]).await.unwrap();
     place.set_clock(START + 5);
     write(&journal, vec![ended(request("a"))], vec![]).await.unwrap();
@@ -177,7 +181,7 @@ async fn the_life_of_a_withdrawal_reads_back(place: Place) {
         ended: Some(Tag::WithdrawalCancelled),
         ..unstopped
     };
-    assert_eq!(journal.basis(request("a")).await.unwrap(), Some(stopped));
+    assert_eq!(journal.basis(request("a"), Vec::new()).await.unwrap(), Some(stopped));
     // The first end stays.
     let rejected = Write::Ended {
         request: request("a"),

@@ -150,16 +150,21 @@ pub struct Basis {
     pub statements: u64,
     /// How many freezes were ever made. None is ever removed, and whether a new one stops this withdrawal is decided anew.
     pub freezes: u64,
+    /// Since when the address books have the entries that were attested for the withdrawal: the matters asked for that stand.
+    /// An entry that is taken out is not there any more, and one that came back since is younger.
+    pub entries: BTreeMap<(PrincipalId, String), Timestamp>,
 }
 
 impl Basis {
-    /// The basis in the view of a proposal that reads the withdrawal.
+    /// The basis in the view of a proposal that reads the withdrawal and, of the last words, the entries of address books.
     pub fn of(view: &LedgerView) -> Self {
+        let stands = |(matter, word): (&(PrincipalId, String), &LastWord)| Some((matter.clone(), word.since?));
         Self {
             bundle: view.bundle.as_ref().map(|bundle| bundle.digest),
             ended: view.withdrawal.as_ref().and_then(|record| record.ended),
             statements: u64::try_from(view.about.len()).unwrap_or(u64::MAX),
             freezes: view.freezes_made,
+            entries: view.matters.iter().filter_map(stands).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
 use countersign_types::{Currency, Tag, Timestamp};
 use support::faults::Fault;
-use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
+use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, tags};
 
 fn now(rig: &Rig) -> Timestamp {
     Timestamp::from_unix_millis(rig.clock.load(Ordering::SeqCst))
@@ -307,6 +307,75 @@ async fn a_fee_bump_is_as_new_as_its_first_attempt() {
     let decision = receipt.decision.unwrap();
     assert!(decision.ledger.destinations.unwrap().paid.is_empty());
     assert_eq!(decision.seats.values().map(|seats| seats.required).max(), Some(2));
+}
+
+/// What a service says of an entry while the token signs a payment to it, and what comes of the payment.
+async fn while_the_token_works(said: impl AsyncFnOnce(&Rig)) -> (Rig, Envelope, Answer) {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    let [a, b] = quotes(&rig, 1);
+    let (book, passed) = (entry(&rig, 3), screening(&rig, &request, |_| {}));
+    let all = [&alice, &bob, &a, &b, &passed, &book];
+    rig.set_mood(Mood::Waits);
+    let beside = async {
+        rig.key.arrived.acquire().await.unwrap().forget();
+        said(&rig).await;
+        rig.set_mood(Mood::Signs);
+        rig.key.gate.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(say(&rig, &ask, &request, &all), beside);
+    (rig, request, answer)
+}
+
+#[tokio::test]
+async fn a_removal_while_the_token_works_keeps_the_signature_in() {
+    let (rig, _, answer) = while_the_token_works(async |rig| {
+        let removal = rig.world.book_entry(&order(0), 4, None).to_bytes();
+        rig.signer.record_statement(&removal).await.unwrap();
+    })
+    .await;
+    assert_denied(&answer, Tag::PermitUncovered);
+    // The token signed, and nobody will see it.
+    let entries = rig.signer.entries(0, 256).await.unwrap();
+    let mut entries = entries.iter().map(|entry| Entry::parse(entry).unwrap());
+    assert_eq!(rig.uses(), 1);
+    assert!(!entries.any(|entry| matches!(entry, Entry::Signature(_))));
+}
+
+/// An entry that was out in between is not as old as the one that was decided on: whether it is old enough is for another decision.
+#[tokio::test]
+async fn an_entry_that_came_back_is_decided_on_anew() {
+    let back = |rig: &Rig| rig.world.book_entry(&order(0), 5, Some(rig.world.issued_at));
+    let (rig, request, answer) = while_the_token_works(async |rig| {
+        let removal = rig.world.book_entry(&order(0), 4, None);
+        for word in [removal, back(rig)] {
+            rig.advance(1);
+            rig.signer.record_statement(&word.to_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    assert_denied(&answer, Tag::PermitUncovered);
+    assert_signed(&say(&rig, &order(0), &request, &[&back(&rig)]).await);
+    assert_eq!(rig.uses(), 2);
+}
+
+/// An entry that is attested again has stood all the time, and quotes are as good as they were.
+#[tokio::test]
+async fn new_words_that_take_nothing_back_cost_no_second_use_of_the_key() {
+    let (rig, _, answer) = while_the_token_works(async |rig| {
+        rig.advance(1);
+        let again = entry(rig, 4).to_bytes();
+        rig.signer.record_statement(&again).await.unwrap();
+        let other = order(1);
+        let request = rig.world.request(&other);
+        let newer = quotes(rig, 2);
+        drop(say(rig, &other, &request, &[&newer[0], &newer[1]]).await);
+    })
+    .await;
+    assert_signed(&answer);
+    assert_eq!(rig.uses(), 1);
 }
 
 /// A removal of a destination in other letters would remove nothing, and be acknowledged.

@@ -9,7 +9,7 @@ use countersign_signer::{
     Basis, Journal, JournalError, JournaledStatement, Outcome, Page, Proposal, ProvenEntries, StoredBundle, Unfinished,
     WithdrawalHistory,
 };
-use countersign_types::{BundleDigest, RequestDigest};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 
@@ -145,10 +145,14 @@ impl Journal for FaultyJournal {
         })
     }
 
-    fn basis(&self, request: RequestDigest) -> BoxFuture<'_, Result<Option<Basis>, JournalError>> {
+    fn basis(
+        &self,
+        request: RequestDigest,
+        entries: Vec<(PrincipalId, String)>,
+    ) -> BoxFuture<'_, Result<Option<Basis>, JournalError>> {
         Box::pin(async move {
             self.before().await?;
-            self.inner.basis(request).await
+            self.inner.basis(request, entries).await
         })
     }
 
