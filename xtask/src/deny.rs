@@ -1,6 +1,6 @@
 //! `cargo xtask deny`: cargo-deny on bans, licences and sources.
 //!
-//! Installing it means compiling it, so `test --no-install` does without: `tidy` keeps the same `deny.toml`.
+//! Installing it means compiling it for minutes, so `test` does without: `tidy` keeps the same `deny.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// Compiles cargo-deny under `.tools/` when it is missing, without optimisation: it runs for a second, and optimised it takes
 /// 160 s to compile on two cores.
-pub(crate) fn install(root: &Path) -> Result<()> {
+fn install(root: &Path) -> Result<()> {
     if find(root).is_some() {
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub(crate) fn install(root: &Path) -> Result<()> {
     shell::run(&mut install)
 }
 
-pub(crate) fn find(root: &Path) -> Option<PathBuf> {
+fn find(root: &Path) -> Option<PathBuf> {
     let ours = shell::tools_dir(root).join("bin/cargo-deny");
     if ours.is_file() {
         return Some(ours);
@@ -48,7 +48,7 @@ pub(crate) fn find(root: &Path) -> Option<PathBuf> {
     shell::is_installed("cargo-deny").then(|| PathBuf::from("cargo-deny"))
 }
 
-pub(crate) fn check(root: &Path) -> Result<()> {
+fn check(root: &Path) -> Result<()> {
     let program = find(root).unwrap_or_else(|| PathBuf::from("cargo-deny"));
     let mut deny = std::process::Command::new(program);
     deny.current_dir(root).args([

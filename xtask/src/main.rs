@@ -23,6 +23,7 @@ mod deny;
 mod fuzz;
 mod install;
 mod mutants;
+mod programs;
 mod shell;
 mod test;
 mod tidy;
@@ -34,7 +35,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--no-install]   all of CI: install what tests need, fmt, clippy, tidy, cargo-deny, cargo test
+  test [--no-install]   all of CI: install what tests need, fmt, clippy, tidy, fuzz, cargo test
   tools                 install what tests need and print the variables that tell them where it is
   tidy                  rules that the compiler does not know: dependency direction, purity, licences, tags, links
   deny                  cargo-deny (bans, licenses, sources); installs it under .tools/ when missing

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::install::{self, Tools};
-use crate::{deny, fuzz, shell, tidy};
+use crate::{fuzz, programs, shell, tidy};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let install = match arguments {
@@ -35,10 +35,7 @@ pub(crate) fn tools() -> Result<()> {
 
 fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
     if install {
-        report.step("tools", "cargo xtask test", || {
-            install::install_for_tests(root)?;
-            deny::install(root)
-        })?;
+        report.step("tools", "cargo xtask test", || install::install_for_tests(root))?;
     }
     let tools = Tools::find(root);
     say_what_was_found(&tools);
@@ -58,11 +55,6 @@ fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
         shell::run(shell::cargo(root).args(lint))
     })?;
     report.step("tidy", "cargo xtask tidy", || tidy::check(root))?;
-    if deny::find(root).is_some() {
-        report.step("cargo-deny", "cargo xtask deny", || deny::check(root))?;
-    } else {
-        println!("\ncargo-deny is not installed and was not run (`cargo xtask deny` installs it); tidy kept deny.toml");
-    }
     report.step("fuzz", "cargo xtask fuzz --seconds 2", || fuzz::smoke(root))?;
     report.step("test", &by_hand(&tools), || cargo_test(root, &tools))
 }
@@ -87,39 +79,56 @@ fn by_hand(tools: &Tools) -> String {
     format!("{}cargo test --workspace --locked", variables.collect::<String>())
 }
 
-/// Plain `cargo test`, doctests included; its output is passed on line by line and its closing lines are added up. The three
-/// programs are built first: black-box tests run them, and `cargo test` does not rebuild what no test of theirs needs.
+/// What `cargo test` runs, the programs side by side and then the doctests; what each prints is passed on and the closing lines are
+/// added up. The three programs of the product are built first: black-box tests run them, and cargo does not rebuild what no test of
+/// theirs needs.
 fn cargo_test(root: &Path, tools: &Tools) -> Result<Counts> {
     shell::run(shell::cargo(root).args(["build", "--workspace", "--bins", "--locked"]))?;
-    let mut command = shell::cargo(root);
-    command
-        .args(["test", "--workspace", "--locked"])
-        .envs(tools.variables())
-        .env("COUNTERSIGN_BINARIES", shell::debug_folder(root)?)
+    let binaries = shell::debug_folder(root)?;
+    let prepare = |command: &mut Command| {
+        command.envs(tools.variables()).env("COUNTERSIGN_BINARIES", &binaries);
+    };
+    let (mut counts, mut failed) = (Counts::default(), Vec::new());
+    programs::run(programs::build(root)?, prepare, |ended| {
+        println!("     Running {} ({:.1} s)\n{}", ended.source, ended.seconds, ended.said);
+        counts.add(&ended.said);
+        if !ended.status.success() {
+            println!("     FAILED  {} ({})", ended.source, ended.status);
+            failed.push(ended.source.clone());
+        }
+    })?;
+    let mut doctests = shell::cargo(root);
+    doctests
+        .args(["test", "--workspace", "--locked", "--doc"])
         .stdin(Stdio::null());
-    println!("$ {}", shell::shown(&command));
-    stream(command)
+    println!("$ {}", shell::shown(&doctests));
+    if let Err(error) = stream(doctests, &mut counts) {
+        failed.push(format!("{error:#}"));
+    }
+    if !failed.is_empty() {
+        bail!("{} failed; {counts}", failed.join(", "));
+    }
+    Ok(counts)
 }
 
-fn stream(mut command: Command) -> Result<Counts> {
+fn stream(mut command: Command, counts: &mut Counts) -> Result<()> {
     let shown = shell::shown(&command);
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("could not start `{shown}`"))?;
-    let mut counts = Counts::default();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line.with_context(|| format!("could not read what `{shown}` printed"))?;
             println!("{line}");
-            counts.add_line(&line);
+            counts.add(&line);
         }
     }
     let status = child.wait().with_context(|| format!("could not wait for `{shown}`"))?;
     if !status.success() {
-        bail!("`{shown}` failed ({status}); {counts}");
+        bail!("`{shown}` failed ({status})");
     }
-    Ok(counts)
+    Ok(())
 }
 
 /// The sum of the `test result:` lines of all test programs.
@@ -131,6 +140,10 @@ struct Counts {
 }
 
 impl Counts {
+    fn add(&mut self, output: &str) {
+        output.lines().for_each(|line| self.add_line(line));
+    }
+
     fn add_line(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -199,13 +212,11 @@ mod tests {
     #[test]
     fn closing_lines_are_added_up() {
         let mut counts = Counts::default();
-        for line in [
-            "running 3 tests",
-            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
-            "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
-        ] {
-            counts.add_line(line);
-        }
+        counts.add(
+            "running 3 tests\n\
+             test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+             test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s\n",
+        );
         assert_eq!(
             counts,
             Counts {
@@ -234,6 +245,8 @@ mod tests {
     fn the_exit_code_decides() {
         let mut failing = Command::new("sh");
         failing.args(["-c", "echo 'test result: ok. 1 passed; 0 failed'; exit 1"]);
-        assert!(stream(failing).unwrap_err().to_string().contains("1 passed"));
+        let mut counts = Counts::default();
+        stream(failing, &mut counts).unwrap_err();
+        assert_eq!(counts.passed, 1);
     }
 }

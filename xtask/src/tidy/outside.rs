@@ -1,4 +1,5 @@
-//! What comes from outside: `deny.toml` says which crates and licences, and this keeps it where cargo-deny is not there.
+//! What comes from outside: `deny.toml` says which crates and licences, and this keeps it. cargo-deny, which would have to be compiled
+//! first, says the same when it is asked (`cargo xtask deny`).
 
 use std::path::Path;
 
