@@ -84,6 +84,16 @@ impl Batch {
             }
             Write::Attempt { .. } => self.attempt(write, at),
             Write::Signed { .. } => self.signed(write, at),
+            Write::GivenUp { request, keys } => {
+                for key in keys {
+                    let values = vec![
+                        conflict_key_text(key).into(),
+                        request.as_bytes().into(),
+                        at.unix_millis().into(),
+                    ];
+                    self.change(Change::GivenUp, values);
+                }
+            }
             Write::Freeze { freeze, scope, cause } => {
                 let row = vec![
                     freeze.as_bytes().into(),

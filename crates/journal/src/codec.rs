@@ -228,6 +228,11 @@ fn encode_write(to: &mut Encoder, write: &Write) {
         Write::Failed { request, number } => {
             to.tag(28).digest(request.as_bytes()).number(u64::from(*number));
         }
+        Write::GivenUp { request, keys } => {
+            to.tag(30).digest(request.as_bytes()).list(keys, |to, key| {
+                to.text(key);
+            });
+        }
         Write::Backfill { charges } => {
             to.tag(23).list(charges, |to, late| {
                 to.digest(late.request.as_bytes()).number(u64::from(late.number));
@@ -631,6 +636,22 @@ mod tests {
         );
     }
 
+    fn given_up() -> Vec<Write> {
+        vec![Write::GivenUp {
+            request: RequestDigest::from_bytes([1; 32]),
+            keys: keys()[..2].to_vec(),
+        }]
+    }
+
+    #[test]
+    fn golden_given_up() {
+        let content = content_digest(&encoded(&given_up()));
+        assert_eq!(
+            HEXLOWER.encode(&content),
+            "6824b5dadb2be1564c24a912b73e44d022e860258d4915de5549fd228c19da9b"
+        );
+    }
+
     /// A tag that two kinds shared would let one stand for the other.
     #[test]
     fn each_kind_of_write_has_a_tag_of_its_own() {
@@ -639,6 +660,7 @@ mod tests {
         all.extend(every_observer_write());
         all.extend(every_freeze_write());
         all.extend(every_service_write());
+        all.extend(given_up());
         all.push(Write::Failed {
             request: RequestDigest::from_bytes([1; 32]),
             number: 1,

@@ -89,6 +89,7 @@ fn moved(writes: &[Write]) -> (BTreeSet<RequestDigest>, BTreeSet<CounterId>) {
             | Write::Decision { .. }
             | Write::Attempt { .. }
             | Write::Signed { .. }
+            | Write::GivenUp { .. }
             | Write::Bundle { .. }
             | Write::Backfill { .. } => {}
         }
@@ -325,6 +326,7 @@ impl Ledger {
             | Write::Decision { .. }
             | Write::Attempt { .. }
             | Write::Signed { .. }
+            | Write::GivenUp { .. }
             | Write::Bundle { .. }
             | Write::Backfill { .. } => Ok(()),
         }

@@ -158,13 +158,20 @@ impl Seen {
     }
 
     fn add_next_nonce(&mut self, row: &Row) -> Result<(), StepError> {
+        let nonce = |column| {
+            let bytes = row.optional_bytes(column)?.map(<[u8; 8]>::try_from).transpose();
+            let bytes = bytes.map_err(|_| BadValue("account nonce"))?;
+            Ok::<_, StepError>(bytes.map(u64::from_be_bytes))
+        };
         // An account without claims has no highest nonce.
-        let Some(highest) = row.optional_bytes("bytes")? else {
+        let Some(highest) = nonce("bytes2")? else {
             return Ok(());
         };
-        let highest = u64::from_be_bytes(highest.try_into().map_err(|_| BadValue("account nonce"))?);
-        // The last nonce is refused when it is claimed.
-        let next = highest.checked_add(1).ok_or(BadValue("account nonce"))?;
+        let next = match nonce("bytes")? {
+            Some(given_up) => given_up,
+            // The last nonce is refused when it is claimed.
+            None => highest.checked_add(1).ok_or(BadValue("account nonce"))?,
+        };
         self.next_nonces.insert(parsed(row, "text", "account")?, next);
         Ok(())
     }

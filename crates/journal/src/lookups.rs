@@ -250,14 +250,15 @@ fn push_owners(lookups: &mut Lookups<'_>, needs: &Needs) {
         Kind::Conflict,
         found,
         keys,
-        " CROSS JOIN conflict_claims WHERE key = column1",
+        " CROSS JOIN conflict_claims WHERE key = column1 AND given_up_at IS NULL",
     );
     let accounts = needs.conflict_keys.iter().filter_map(account_nonce);
     let accounts: std::collections::BTreeSet<String> = accounts.map(|(account, _)| account.to_string()).collect();
-    // The end of the index `claimed_nonces`; bytes sort like the numbers.
+    // The beginning of the index `given_up_nonces` and the end of `claimed_nonces`; bytes sort like the numbers.
     let found = Found {
         text: "column1",
-        bytes: "(SELECT nonce FROM conflict_claims WHERE account = column1 ORDER BY nonce DESC LIMIT 1)",
+        bytes: "(SELECT nonce FROM conflict_claims WHERE account = column1 AND given_up_at IS NOT NULL ORDER BY nonce LIMIT 1)",
+        bytes2: "(SELECT nonce FROM conflict_claims WHERE account = column1 ORDER BY nonce DESC LIMIT 1)",
         ..NOTHING
     };
     let accounts = accounts.into_iter().map(|account| [account]);

@@ -278,6 +278,7 @@ fn things_written(writes: &[Write]) -> Option<BTreeSet<Thing>> {
             Write::Sequence { .. }
             | Write::LastWord { .. }
             | Write::Listed { .. }
+            | Write::GivenUp { .. }
             | Write::Failed { .. }
             | Write::Released { .. }
             | Write::Backfill { .. }

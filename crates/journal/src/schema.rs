@@ -3,7 +3,7 @@
 use crate::sql::{Link, Sql};
 
 /// Applied in order; version n is the n-th. A migration that was released never changes.
-const SQLITE: [&str; 8] = [
+const SQLITE: [&str; 9] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_counters.sql"),
     include_str!("../migrations/0003_observers.sql"),
@@ -12,9 +12,10 @@ const SQLITE: [&str; 8] = [
     include_str!("../migrations/0006_services.sql"),
     include_str!("../migrations/0007_lists.sql"),
     include_str!("../migrations/0008_in_order.sql"),
+    include_str!("../migrations/0009_given_up.sql"),
 ];
 /// PostgreSQL came with version 2.
-const POSTGRES: [&str; 7] = [
+const POSTGRES: [&str; 8] = [
     include_str!("../migrations/postgres/0002_whole.sql"),
     include_str!("../migrations/postgres/0003_observers.sql"),
     include_str!("../migrations/postgres/0004_freezes.sql"),
@@ -22,9 +23,10 @@ const POSTGRES: [&str; 7] = [
     include_str!("../migrations/postgres/0006_services.sql"),
     include_str!("../migrations/postgres/0007_lists.sql"),
     include_str!("../migrations/postgres/0008_in_order.sql"),
+    include_str!("../migrations/postgres/0009_given_up.sql"),
 ];
 /// The schema that this program reads and writes.
-pub(crate) const SCHEMA_VERSION: i64 = 8;
+pub(crate) const SCHEMA_VERSION: i64 = 9;
 
 /// All migrations of a database, and the version that the first of them makes.
 pub(crate) fn migrations(link: &Link<'_>) -> (&'static [&'static str], i64) {

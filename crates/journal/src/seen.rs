@@ -144,6 +144,8 @@ impl Seen {
         about.map(|(_, digest)| *digest).collect()
     }
 
+    /// While a group takes nonces that were given up, the next one may look further than it is. Who owns a nonce is asked beside it,
+    /// so that one is refused or waits, and the next group knows better.
     fn next_nonces(&self, accounts: BTreeSet<&Destination>, pending: &Pending) -> BTreeMap<Destination, u64> {
         let next = |account: &Destination| self.next_nonces.get(account).copied().max(pending.next_nonce(account));
         let next = accounts

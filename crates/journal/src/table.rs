@@ -63,6 +63,8 @@ pub(crate) enum Change {
     Decided,
     /// request, number, signatures, signed, txid, recorded_at
     Signed,
+    /// key, request, given_up_at
+    GivenUp,
     /// id, thaws_at
     Thaws,
     /// request, number, aged_at
@@ -121,6 +123,10 @@ impl Change {
             Self::Signed => (
                 "UPDATE attempts SET signatures = column3, signed = column4, txid = column5, recorded_at = column6",
                 " WHERE request = column1 AND number = column2",
+            ),
+            Self::GivenUp => (
+                "UPDATE conflict_claims SET given_up_at = column3",
+                " WHERE key = column1 AND request = column2 AND given_up_at IS NULL",
             ),
             // The trigger refuses to set it twice.
             Self::Thaws => ("UPDATE freezes SET thaws_at = column2", " WHERE id = column1"),
@@ -183,14 +189,15 @@ impl Table {
                  authorization_id = excluded.authorization_id, authorized_at = excluded.authorized_at, \
                  sign_by = excluded.sign_by",
             ),
-            // A lineage claims its payments and its anchor again with every attempt; the triggers refuse another owner.
+            // A lineage claims its payments and its anchor again with every attempt; the triggers refuse another owner, but of a
+            // claim that was given up.
             Self::Payments => (
                 "payments (tenant, reference, request)",
                 "ON CONFLICT (tenant, reference) DO UPDATE SET request = excluded.request",
             ),
             Self::ConflictClaims => (
                 "conflict_claims (key, request, account, nonce)",
-                "ON CONFLICT (key) DO UPDATE SET request = excluded.request",
+                "ON CONFLICT (key) DO UPDATE SET request = excluded.request, given_up_at = NULL",
             ),
             Self::Spends => (
                 "spends (attempt, facts, charged_at)",

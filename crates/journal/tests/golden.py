@@ -1,5 +1,5 @@
-"""The commits of `golden_commit`, `golden_counter_writes`, `golden_observer_writes` and `golden_service_writes` in src/codec.rs, hashed from the
-description alone: prints content and commit hash of the first and the contents of the others."""
+"""The commits of `golden_commit`, `golden_counter_writes`, `golden_observer_writes`, `golden_freeze_writes`, `golden_service_writes`
+and `golden_given_up` in src/codec.rs, hashed from the description alone: prints content and commit hash of the first and the contents of the others."""
 
 import hashlib
 import struct
@@ -73,6 +73,11 @@ writes = [
     word + u64(1) + i64(18),
     word + u64(0),
     b"\x19" + request + u64(1) + text(ACCOUNT),
-    b"\x1b" + u64(1) + text("customers") + u64(1) + text(ACCOUNT),
+    b"\x1d" + u64(1) + text("customers") + u64(1) + text(ACCOUNT) + u64(0),
+    b"\x1d" + u64(0) + u64(0) + u64(1) + text(ACCOUNT) + i64(19),
 ]
+print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())
+
+outpoint = "outpoint bip122:000000000019d6689c085ae165831e93 " + "ab" * 32 + " 7"
+writes = [b"\x1e" + request + u64(2) + text(f"account-nonce {ACCOUNT} {2**64 - 1}") + text(outpoint)]
 print(prefixed(b"commit-content", i64(AT) + entries + u64(len(writes)) + b"".join(writes)).hex())

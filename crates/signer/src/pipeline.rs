@@ -13,14 +13,14 @@ use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
 use countersign_decision::{AuthorizationRecord, Entry, EntryError, SignatureEntry};
 use countersign_types::{
-    BundleDigest, ChainFacts, Destination, Duration, RawSignature, RequestDigest, SignedTransaction, Tag, Timestamp,
+    BundleDigest, ChainFacts, Destination, Duration, RawSignature, RequestDigest, SignedTransaction, Timestamp,
     WithdrawalId,
 };
 use futures_util::future::try_join_all;
 
 use crate::{
-    Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Page, Reads, SignedAttempt,
-    SignerError, StoredBundle, Submission, Unfinished, Verdict, Write,
+    Answer, Authorization, Basis, Journal, JournalError, KeyBackend, LedgerView, LogEntry, Reads, SignedAttempt,
+    SignerError, StoredBundle, Submission, Verdict, Write,
     aging::of_signature,
     authorization::Spent,
     prepare::{Ingredients, Prepared, ages_from},
@@ -40,15 +40,6 @@ pub trait Notary: Send + Sync {
     fn sign(&self, text: &[u8]) -> [u8; 64];
 }
 
-/// Which unsigned authorizations [`Signer::resume`] takes up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResumeScope {
-    /// All of them: at start, when no call of this process is signing one.
-    All,
-    /// Those whose time to sign has run out: beside live calls, which may be signing the others right now.
-    Lapsed,
-}
-
 /// What a ruling found missing in what was prepared.
 #[derive(Default)]
 struct Wanted {
@@ -56,29 +47,6 @@ struct Wanted {
     facts: Option<ChainFacts>,
     /// The bundle at first sight.
     first: Option<Arc<Bundle>>,
-}
-
-/// What a pass of [`Signer::resume`] came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resumed {
-    /// How many are signed now.
-    pub signed: u64,
-    /// Those that are not, and why.
-    pub left: Vec<(WithdrawalId, Vec<Tag>)>,
-}
-
-enum TakenUp {
-    Signed,
-    Left,
-}
-
-impl TakenUp {
-    fn is_left(&self) -> bool {
-        match self {
-            Self::Signed => false,
-            Self::Left => true,
-        }
-    }
 }
 
 /// The clock of the signer process. The journal reads it again under its own lock.
@@ -110,7 +78,7 @@ pub struct Signer {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) notary: Arc<dyn Notary>,
     backend: Arc<dyn KeyBackend>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     sign_within: Duration,
     bundles: RwLock<Bundles>,
 }
@@ -234,55 +202,6 @@ impl Signer {
             }
         }
         Err(SignerError::Contended)
-    }
-
-    /// Takes up what was authorized and not signed. Each is decided anew: what was allowed then may be cancelled, expired or
-    /// forbidden now (docs/adr/0006). One that cannot be signed does not hold up those behind it.
-    pub async fn resume(&self, scope: ResumeScope) -> Result<Resumed, SignerError> {
-        let mut resumed = Resumed::default();
-        let mut page = Page::FIRST;
-        loop {
-            let unfinished = self.journal.unfinished(page).await?;
-            if unfinished.is_empty() {
-                return Ok(resumed);
-            }
-            for work in unfinished {
-                if self.take_up(scope, work, &mut resumed).await?.is_left() {
-                    // It stays listed, and the listing is in order of commit: step over it.
-                    page.offset = page.offset.saturating_add(1);
-                }
-            }
-        }
-    }
-
-    async fn take_up(
-        &self,
-        scope: ResumeScope,
-        work: Unfinished,
-        resumed: &mut Resumed,
-    ) -> Result<TakenUp, SignerError> {
-        if scope == ResumeScope::Lapsed && (self.clock)() < work.attempt.sign_by {
-            return Ok(TakenUp::Left);
-        }
-        let submission = Submission {
-            request: work.envelope,
-            unsigned: work.attempt.unsigned,
-            statements: Vec::new(),
-        };
-        let reason = match self.authorize(submission).await {
-            Ok(Answer::Signed { .. }) => {
-                resumed.signed = resumed.signed.saturating_add(1);
-                return Ok(TakenUp::Signed);
-            }
-            Ok(Answer::Allowed { .. }) => Vec::new(),
-            Ok(
-                Answer::Pending { reasons, .. } | Answer::Denied { reasons, .. } | Answer::Malformed { reasons, .. },
-            ) => reasons.iter().map(|reason| reason.tag).collect(),
-            Err(error) if error.is_fatal() => return Err(error),
-            Err(error) => vec![error.tag()],
-        };
-        resumed.left.push((WithdrawalId::of(work.request), reason));
-        Ok(TakenUp::Left)
     }
 
     async fn prepare(&self, decoded: &Arc<Decoded>, wanted: &mut Wanted) -> Result<Prepared, SignerError> {

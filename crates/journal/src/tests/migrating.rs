@@ -17,7 +17,7 @@ on_each_database! {
 }
 
 /// Tables that never changed, behind those that they refer to, with the version that made them.
-const UNCHANGED: [(&str, i64); 23] = [
+const UNCHANGED: [(&str, i64); 22] = [
     ("deployment", 1),
     ("fence", 1),
     ("commits", 1),
@@ -29,7 +29,6 @@ const UNCHANGED: [(&str, i64); 23] = [
     ("withdrawals", 1),
     ("payments", 1),
     ("attempts", 1),
-    ("conflict_claims", 1),
     ("log_entries", 1),
     ("log_subjects", 1),
     ("counters", 2),
@@ -73,6 +72,14 @@ fn columns_of(version: i64, log_size: u64) -> Vec<(&'static str, String)> {
     let mut columns: Vec<(&str, String)> = unchanged
         .map(|(table, _)| (*table, format!("* FROM new.{table}")))
         .collect();
+    // Version 9 can give them up.
+    let claims = "key, request, account, nonce FROM new.conflict_claims";
+    columns.push(("conflict_claims", claims.to_owned()));
+    if version >= 8 {
+        let in_order = ["spends", "charges", "log_nodes"].map(|table| (table, format!("* FROM new.{table}")));
+        columns.extend(in_order);
+        return columns;
+    }
     if version >= 2 {
         // Failed spends came with version 5.
         let failed = if version < 5 { "" } else { ", failed" };
@@ -83,8 +90,10 @@ fn columns_of(version: i64, log_size: u64) -> Vec<(&'static str, String)> {
     columns
 }
 
-/// A number column that counts by itself goes on behind the rows that it was given.
-const COUNTING: [&str; 4] = ["statements", "attempts", "spends", "freezes"];
+/// A number column that counts by itself goes on behind the rows that it was given. Spends had one until version 8.
+fn counts_by_itself(table: &str, version: i64) -> bool {
+    ["statements", "attempts", "freezes"].contains(&table) || (table == "spends" && version < 8)
+}
 
 /// Puts the rows of a closed journal into the tables of an older version.
 async fn make_older(place: &Place, version: i64) {
@@ -109,7 +118,7 @@ async fn make_older(place: &Place, version: i64) {
     for (table, columns) in columns_of(version, size) {
         let overriding = if is_postgres { "OVERRIDING SYSTEM VALUE" } else { "" };
         script.push_str(&format!("INSERT INTO {table} {overriding} SELECT {columns};"));
-        if is_postgres && COUNTING.contains(&table) {
+        if is_postgres && counts_by_itself(table, version) {
             script.push_str(&format!(
                 "SELECT setval(pg_get_serial_sequence('{table}', 'seq'), (SELECT coalesce(max(seq), 0) + 1 FROM {table}), false);"
             ));

@@ -123,11 +123,13 @@ async fn changes_search_indexes(place: Place) {
             batch.change(Change::Thaws, vec![digest(number), one.clone()]);
             let signed = vec![digest(number), one.clone(), bytes.clone(), bytes, text, one.clone()];
             batch.change(Change::Signed, signed);
+            let key = Value::from(account_nonce(number).to_string());
+            batch.change(Change::GivenUp, vec![key, digest(number), one.clone()]);
             for change in [Change::Aged, Change::Failed, Change::Released] {
                 batch.change(change, vec![digest(number), one.clone(), one.clone()]);
             }
         }
-        searches_indexes(&mut connection.link(), batch.into_sql(), 8).await;
+        searches_indexes(&mut connection.link(), batch.into_sql(), 9).await;
     }
 }
 

@@ -15,6 +15,7 @@ on_each_database! {
     lookups_name_owners_and_leave_out_the_unowned,
     the_next_nonce_is_read_as_a_number,
     the_schema_refuses_a_second_owner,
+    what_is_given_up_has_the_next_owner,
     a_history_holds_everything_with_proofs_to_one_checkpoint,
     pages_are_bounded,
 }
@@ -363,6 +364,58 @@ async fn the_schema_refuses_a_second_owner(place: Place) {
     // The same cancel again is no contradiction, and keeps its time.
     write(&journal, vec![cancelled("b")], vec![]).await.unwrap();
     write(&journal, vec![cancelled("b")], vec![]).await.unwrap();
+}
+
+/// And until then it is the account's next nonce, whatever was claimed behind it.
+async fn what_is_given_up_has_the_next_owner(place: Place) {
+    let journal = with_bundle(&place).await;
+    for name in ["a", "b", "c", "d"] {
+        write(&journal, withdrawal(name), vec![]).await.unwrap();
+    }
+    let claims = vec![attempt("a", 1, 254), attempt("b", 1, 255), attempt("d", 1, 256)];
+    write(&journal, claims, vec![]).await.unwrap();
+    let give_up = |name: &str, nonces: &[u64]| {
+        let keys = nonces.iter().copied().map(account_nonce).collect();
+        vec![Write::GivenUp {
+            request: request(name),
+            keys,
+        }]
+    };
+    let stand = async |journal: &SqlJournal| {
+        let reads = Reads {
+            conflict_keys: (254..258).map(account_nonce).collect(),
+            ..Reads::default()
+        };
+        let seen = view(journal, reads).await;
+        (seen.conflict_owners, seen.next_nonces[&account()])
+    };
+    let owners = |names: &[(&str, u64)]| -> BTreeMap<_, _> {
+        let owned = names.iter().map(|(name, nonce)| (account_nonce(*nonce), request(name)));
+        owned.collect()
+    };
+    assert_eq!(
+        stand(&journal).await,
+        (owners(&[("a", 254), ("b", 255), ("d", 256)]), 257)
+    );
+    // Only what is one's own, and once.
+    for (name, nonces) in [("a", &[255][..]), ("a", &[254, 255]), ("c", &[257])] {
+        let refused = write(&journal, give_up(name, nonces), vec![]).await;
+        assert!(refused.is_err(), "{name} {nonces:?}: {refused:?}");
+    }
+    write(&journal, give_up("b", &[255]), vec![]).await.unwrap();
+    assert!(write(&journal, give_up("b", &[255]), vec![]).await.is_err());
+    write(&journal, give_up("a", &[254]), vec![]).await.unwrap();
+    assert_eq!(stand(&journal).await, (owners(&[("d", 256)]), 254));
+    journal.close().await;
+    let journal = place.open().await;
+    write(&journal, vec![attempt("c", 1, 254)], vec![]).await.unwrap();
+    assert_eq!(stand(&journal).await, (owners(&[("c", 254), ("d", 256)]), 255));
+    // The new owner's is as final as the first one's was.
+    let error = write(&journal, vec![attempt("a", 2, 254)], vec![]).await.unwrap_err();
+    assert!(error.to_string().contains("another withdrawal"), "{error}");
+    write(&journal, vec![attempt("c", 2, 255)], vec![]).await.unwrap();
+    assert_eq!(stand(&journal).await.1, 257);
+    journal.close().await;
 }
 
 async fn a_history_holds_everything_with_proofs_to_one_checkpoint(place: Place) {

@@ -70,7 +70,8 @@ pub struct LedgerView {
     pub payment_owners: BTreeMap<(TenantId, PaymentReference), RequestDigest>,
     /// Owners of the conflict keys asked for; unowned ones are absent.
     pub conflict_owners: BTreeMap<ConflictKey, RequestDigest>,
-    /// One more than the highest nonce claimed, for each account of the conflict keys that has claims.
+    /// The lowest nonce that was claimed and given up, or else one more than the highest that was claimed, for each account of the
+    /// conflict keys that has claims.
     pub next_nonces: BTreeMap<Destination, u64>,
     /// Statements asked for that are journaled.
     pub statements: BTreeMap<StatementDigest, Timestamp>,

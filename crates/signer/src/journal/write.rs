@@ -196,6 +196,14 @@ pub enum Write {
         /// The assembled transaction.
         transaction: SignedTransaction,
     },
+    /// A withdrawal that has ended gives up conflict keys that none of its signatures uses: whoever comes next may claim them. It owns
+    /// them all.
+    GivenUp {
+        /// The withdrawal.
+        request: RequestDigest,
+        /// The keys, each once.
+        keys: Vec<ConflictKey>,
+    },
     /// A bundle comes into force. Its files are kept for ever.
     Bundle {
         /// Its version.

@@ -2,6 +2,7 @@
 
 use crate::support;
 
+use countersign_approval::{Body, Envelope, Request};
 use countersign_decision::{
     Acknowledgement, Receipt,
     testing::{Ask, DEMO, STRANGER, bundle_files, sealed, withdrawal},
@@ -132,7 +133,7 @@ async fn the_time_lock_counts_from_the_journaled_quorum() {
         let body = countersign_approval::Approval {
             items: vec![item.clone()],
         };
-        rig.world.sign(person, countersign_approval::Body::Approval(body))
+        rig.world.sign(person, Body::Approval(body))
     };
     // Both approvals are "issued" at the beginning of the world; what counts is when the signer journaled them.
     let (alice, bob) = (approve("alice"), approve("bob"));
@@ -315,9 +316,7 @@ async fn a_payment_is_signed_under_one_request() {
     };
     let mut body = second.request();
     body.payments[0].reference = first.request().payments[0].reference.clone();
-    let request = rig
-        .world
-        .sign("payout-service", countersign_approval::Body::Request(Box::new(body)));
+    let request = rig.world.sign("payout-service", Body::Request(Box::new(body)));
     assert_denied(
         &rig.authorize(&second, &request, &[]).await.unwrap(),
         Tag::PaymentAlreadyClaimed,
@@ -385,6 +384,107 @@ async fn what_was_authorized_and_then_cancelled_is_never_signed() {
         Tag::WithdrawalCancelled,
     );
     assert_eq!(rig.uses(), 0);
+}
+
+/// Authorizes a payment with a nonce that the token does not sign.
+async fn authorized(rig: &Rig, ask: &Ask) -> Envelope {
+    let request = rig.world.request(ask);
+    rig.set_mood(Mood::Fails);
+    rig.authorize(ask, &request, &[]).await.unwrap_err();
+    rig.set_mood(Mood::Signs);
+    request
+}
+
+async fn cancel(rig: &Rig, request: &Envelope) {
+    let cancel = rig.world.cancel("payout-service", request).to_bytes();
+    rig.signer.record_statement(&cancel).await.unwrap();
+}
+
+/// A nonce that nobody uses would hold up its account for good: whoever cancels at the right moment could lock a wallet.
+#[tokio::test]
+async fn what_ended_unsigned_gives_its_nonce_to_the_next_one() {
+    let rig = Rig::new().await;
+    let order = |n: u64, nonce: u64| Ask {
+        reference: format!("order-{n}"),
+        nonce,
+        ..small()
+    };
+    let first = authorized(&rig, &order(0, 0)).await;
+    let second = rig.world.request(&order(1, 1));
+    assert_signed(&rig.authorize(&order(1, 1), &second, &[]).await.unwrap());
+    cancel(&rig, &first).await;
+    // While a token may still be signing it, it is nobody else's.
+    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().left.len(), 1);
+    let next = rig.world.request(&order(2, 0));
+    let answer = rig.authorize(&order(2, 0), &next, &[]).await.unwrap();
+    assert_denied(&answer, Tag::ConflictKeyTaken);
+    rig.advance(60);
+    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().left.len(), 1);
+    // What lies behind the gap waits for it.
+    let behind = rig.world.request(&order(3, 2));
+    let answer = rig.authorize(&order(3, 2), &behind, &[]).await.unwrap();
+    assert_pending(&answer, Tag::ConflictKeyGap);
+    let rig = rig.restart().await;
+    let signed = assert_signed(&rig.authorize(&order(2, 0), &next, &[]).await.unwrap());
+    assert_signed(&rig.authorize(&order(3, 2), &behind, &[]).await.unwrap());
+    // The one before stays ended, and takes nothing back.
+    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
+    let answer = rig.authorize(&order(0, 0), &first, &[]).await.unwrap();
+    assert_denied(&answer, Tag::WithdrawalCancelled);
+    let again = assert_signed(&rig.authorize(&order(2, 0), &next, &[]).await.unwrap());
+    assert_eq!(again, signed);
+    assert_eq!(rig.uses(), 3);
+}
+
+/// Its payment stays claimed: what a token made of the authorization excludes the next owner of its nonce, not a payment with another.
+#[tokio::test]
+async fn what_ended_unsigned_keeps_its_payments() {
+    let rig = Rig::new().await;
+    let ask = small();
+    let first = authorized(&rig, &ask).await;
+    cancel(&rig, &first).await;
+    rig.advance(60);
+    rig.signer.resume(ResumeScope::All).await.unwrap();
+    let again = Request {
+        reference: "again".parse().unwrap(),
+        ..ask.request()
+    };
+    let again = rig.world.sign("payout-service", Body::Request(Box::new(again)));
+    let answer = rig.authorize(&ask, &again, &[]).await.unwrap();
+    assert_eq!(tags(&answer), [Tag::PaymentAlreadyClaimed]);
+}
+
+/// A signature that was recorded may be somewhere: its nonce is used up, whatever was said later. And what is not ended is waited for.
+#[tokio::test]
+async fn what_is_signed_or_open_gives_nothing_up() {
+    let rig = Rig::new().await;
+    let (open, signed) = (
+        small(),
+        Ask {
+            nonce: 1,
+            reference: "order-2".to_owned(),
+            ..small()
+        },
+    );
+    authorized(&rig, &open).await;
+    let request = rig.world.request(&signed);
+    assert_signed(&rig.authorize(&signed, &request, &[]).await.unwrap());
+    cancel(&rig, &request).await;
+    rig.set_mood(Mood::Fails);
+    rig.advance(60);
+    for scope in [ResumeScope::All, ResumeScope::Lapsed] {
+        rig.signer.resume(scope).await.unwrap();
+    }
+    rig.set_mood(Mood::Signs);
+    for nonce in [0, 1] {
+        let other = Ask {
+            nonce,
+            reference: format!("other-{nonce}"),
+            ..small()
+        };
+        let answer = rig.authorize(&other, &rig.world.request(&other), &[]).await.unwrap();
+        assert_denied(&answer, Tag::ConflictKeyTaken);
+    }
 }
 
 #[tokio::test]
