@@ -13,7 +13,7 @@ use crate::{
     log::place,
     sql::Link,
     table::Table,
-    view::Standing,
+    view::InForce,
 };
 
 /// The last commit, with what the next one needs of everything before it.
@@ -24,7 +24,7 @@ pub(crate) struct Head {
     pub(crate) hash: [u8; 32],
     pub(crate) log: Frontier,
     pub(crate) checkpoint: Vec<u8>,
-    pub(crate) standing: Standing,
+    pub(crate) in_force: InForce,
 }
 
 impl Head {
@@ -36,7 +36,7 @@ impl Head {
             hash: NO_PREVIOUS,
             log: Frontier::empty(),
             checkpoint: Vec::new(),
-            standing: Standing { epoch, bundle: None },
+            in_force: InForce { epoch, bundle: None },
         }
     }
 }
@@ -69,8 +69,8 @@ impl Draft {
     }
 
     /// What the next decision sees.
-    pub(crate) fn standing(&self) -> &Standing {
-        &self.head.standing
+    pub(crate) fn in_force(&self) -> &InForce {
+        &self.head.in_force
     }
 
     /// The time of the last proposal, or of the last commit.
@@ -98,7 +98,7 @@ impl Draft {
         }
         for write in writes {
             if let Write::Bundle { version, digest, .. } = write {
-                self.head.standing.bundle = Some(ActiveBundle {
+                self.head.in_force.bundle = Some(ActiveBundle {
                     version: *version,
                     digest: *digest,
                     activated_at: self.head.at,

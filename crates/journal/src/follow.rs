@@ -13,7 +13,7 @@ use crate::{
     open::{commit_parts, load_active_bundle, verify_checkpoint},
     records::column32,
     sql::{Link, Sql},
-    view::Standing,
+    view::InForce,
 };
 
 /// How far the clocks of two signers may differ: time then stands still for the one behind. More is a broken clock.
@@ -55,11 +55,11 @@ pub(crate) async fn catch_up(link: &mut Link<'_>, head: &Head, config: &JournalC
     let (last, checkpoint) = follow_chain(link, head).await?;
     verify_checkpoint(&last, &checkpoint, config).map_err(|error| damaged(error.to_string()))?;
     let log = follow_log(link, &head.log, &last).await?;
-    let standing = Standing {
-        epoch: head.standing.epoch,
+    let in_force = InForce {
+        epoch: head.in_force.epoch,
         bundle: load_active_bundle(link).await?,
     };
-    let (found, known) = (standing.bundle_version(), head.standing.bundle_version());
+    let (found, known) = (in_force.bundle_version(), head.in_force.bundle_version());
     if found < known {
         let reason = format!("the database has bundle {found} in force, this process bundle {known}");
         return Err(StepError::Fatal(JournalError::Rewound(reason)));
@@ -70,7 +70,7 @@ pub(crate) async fn catch_up(link: &mut Link<'_>, head: &Head, config: &JournalC
         hash: last.hash(),
         log,
         checkpoint,
-        standing,
+        in_force,
     })
 }
 

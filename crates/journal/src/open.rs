@@ -19,7 +19,7 @@ use crate::{
     records::{column_time, column32},
     schema::{SCHEMA_VERSION, migrate, read_schema_version, write_schema},
     sql::{Link, Row, Sql},
-    view::Standing,
+    view::InForce,
 };
 
 /// The epoch of a journal that was never recovered.
@@ -165,7 +165,7 @@ pub(crate) async fn write_anchor(config: &JournalConfig, head: &Head) -> Result<
         deployment: config.deployment,
         number: head.number,
         hash: head.hash,
-        bundle: head.standing.bundle_version(),
+        bundle: head.in_force.bundle_version(),
     };
     let path = config.anchor_path.clone();
     let written = tokio::task::spawn_blocking(move || anchor.write(&path)).await;
@@ -270,7 +270,7 @@ async fn verify(link: &mut Link<'_>, config: &JournalConfig, anchor: &Anchor) ->
         hash: parts.hash(),
         log,
         checkpoint,
-        standing: Standing { epoch, bundle },
+        in_force: InForce { epoch, bundle },
     })
 }
 

@@ -325,7 +325,7 @@ impl Owner {
                 alone.insert(look_up(&mut link, &needs, now).await?)
             }
         };
-        let mut view = seen.view(draft.standing(), reads, pending)?;
+        let mut view = seen.view(draft.in_force(), reads, pending)?;
         // Whoever asks for them is never looked up with others.
         view.spends = alone.map(|alone| alone.spends).unwrap_or_default();
         // A panic in one decision must not end the task that every other withdrawal depends on.

@@ -17,7 +17,7 @@ use crate::{
     error::StepError,
     pending::Pending,
     usage::usage,
-    view::Standing,
+    view::InForce,
 };
 
 /// By key, as [`LedgerView`] has it.
@@ -73,7 +73,7 @@ impl Seen {
     /// many for two of them. The ledger learns what this says of counters and of the withdrawal's spends.
     pub(crate) fn view(
         &self,
-        standing: &Standing,
+        in_force: &InForce,
         reads: &Reads,
         pending: &mut Pending,
     ) -> Result<LedgerView, StepError> {
@@ -92,8 +92,8 @@ impl Seen {
             .collect();
         let has_freezes = reads.freezes || reads.request.is_some();
         Ok(LedgerView {
-            epoch: standing.epoch,
-            bundle: standing.bundle.clone(),
+            epoch: in_force.epoch,
+            bundle: in_force.bundle.clone(),
             withdrawal,
             about: reads.request.map(|request| self.about(request)).unwrap_or_default(),
             reference_owner: reads

@@ -13,12 +13,12 @@ use crate::{
 
 /// The part of a view that the owner of the journal keeps in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct InForce {
     pub(crate) epoch: u64,
     pub(crate) bundle: Option<ActiveBundle>,
 }
 
-impl Standing {
+impl InForce {
     /// 0 before the first bundle.
     pub(crate) fn bundle_version(&self) -> u64 {
         self.bundle.as_ref().map_or(0, |bundle| bundle.version)

@@ -1,5 +1,5 @@
 """The commits of `golden_commit`, `golden_counter_writes`, `golden_observer_writes`, `golden_freeze_writes`, `golden_service_writes`
-and `golden_given_up` in src/codec.rs, hashed from the description alone: prints content and commit hash of the first and the contents of the others."""
+and `golden_given_up` in src/codec/tests.rs, hashed from the description alone: prints content and commit hash of the first and the contents of the others."""
 
 import hashlib
 import struct

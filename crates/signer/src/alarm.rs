@@ -33,7 +33,7 @@ impl Bench {
             return Alarm::default();
         }
         let is_signed = record.is_some_and(|record| signed_attempt(record, prepared).is_some());
-        let is_authorized = decision.entry.authorization.is_some() && self.standing(record, decision, now).is_none();
+        let is_authorized = decision.entry.authorization.is_some() && self.reusable(record, decision, now).is_none();
         let heard = heard(prepared.bundle.roster(), statements, decision);
         // Marks that are there already are not made again: asking again writes nothing.
         let known = view.marks.get(&rejections(prepared.suspect().withdrawal));

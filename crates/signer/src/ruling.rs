@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::Verified;
+use countersign_bundle::Bundle;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
     Outcome, Reason, Seen, decide,
@@ -66,24 +67,14 @@ impl Bench {
     }
 
     fn try_rule(&self, view: &LedgerView, now: Timestamp) -> Result<Verdict<Ruling>, SignerError> {
-        let prepared = &self.prepared;
-        if view.bundle.as_ref().map(|bundle| bundle.digest) != Some(prepared.bundle.digest()) || !self.is_current(view)
-        {
-            return Ok(Verdict::unchanged(Ruling::Stale));
-        }
-        let record = view.withdrawal.as_ref();
-        let first_digest = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
-        let mut known = std::iter::once(&prepared.bundle).chain(&prepared.first);
-        let Some(first) = known.find(|bundle| bundle.digest() == first_digest) else {
-            return Ok(Verdict::unchanged(Ruling::NeedsBundle(first_digest)));
+        let first = match self.first(view) {
+            Ok(first) => first,
+            Err(ruling) => return Ok(Verdict::unchanged(ruling)),
         };
-        // Also where there is a record: the same text under the signature of another initiator is another's request.
-        if !nonce_is_free(view, &prepared.verified) {
-            return Ok(Verdict::unchanged(Ruling::Answered(nonce_reused(&prepared.verified))));
-        }
-        let mut ledger = ledger_facts(view, prepared);
+        let prepared = &self.prepared;
         let mut wants = prepared.bundle.policy().wants().clone();
         wants.join(first.policy().wants());
+        let mut ledger = ledger_facts(view, prepared);
         let admission = Admission {
             deployment: self.deployment,
             prepared,
@@ -102,22 +93,15 @@ impl Bench {
         if let Some(facts) = self.other_facts(view, &statements, now) {
             return Ok(Verdict::unchanged(Ruling::Reread(facts)));
         }
-        let decide_with = |ledger: &LedgerFacts| {
-            decide(&Case {
-                deployment: self.deployment,
-                active: &prepared.bundle,
-                first,
-                verified: &prepared.verified,
-                request: &prepared.request,
-                first_seen_at: record.map_or(now, |record| record.first_seen_at),
-                reading: &prepared.reading,
-                statements: &statements,
-                ledger,
-                now,
-                sign_within: self.sign_within,
-            })
+        let record = view.withdrawal.as_ref();
+        let hearing = Hearing {
+            bench: self,
+            first,
+            record,
+            statements: &statements,
+            now,
         };
-        let mut decision = decide_with(&ledger);
+        let mut decision = hearing.decide(&ledger);
         if let Some(record) = record.filter(|_| self.settles) {
             let moves = self.moves(record, &decision, now);
             if !moves.is_empty() {
@@ -127,30 +111,36 @@ impl Bench {
         let alarm = self.alarm((view, now), &statements, &decision);
         if !alarm.tripped.is_empty() {
             // What tips a breaker is stopped by it.
-            let frozen = alarm.tripped.iter().map(|one| one.fact(now));
-            decision = decide_with(&LedgerFacts {
-                freezes: ledger.freezes.iter().cloned().chain(frozen).collect(),
-                ..ledger.clone()
-            });
+            ledger.freezes.extend(alarm.tripped.iter().map(|one| one.fact(now)));
+            decision = hearing.decide(&ledger);
         }
-        // What is signed stays signed, whatever the policy says by now; only an end, a failed screening and a freeze keep it in.
-        // An end does so whatever else the decision came to: it may not have got as far as naming it.
-        let has_ended = ending(&decision).is_some() || record.is_some_and(|record| record.ended.is_some());
-        let is_stopped = has_ended || has_failed(&decision) || !decision.entry.ledger.freezes.is_empty();
-        if !is_stopped
-            && let Some((attempt, signed)) = record.and_then(|record| signed_attempt(record, prepared))
-            && !is_unheard(&decision, &statements, signed.recorded_at)
-        {
+        if let Some((attempt, signed)) = hearing.signed(&decision) {
             return Ok(Verdict::unchanged(Ruling::AlreadySigned(attempt, signed)));
         }
         if record.is_none() && !self.is_admissible(view, now, &decision) {
-            return Ok(Verdict::unchanged(Ruling::Answered(answer(
-                decision,
-                admitted.ignored,
-                Vec::new(),
-            ))));
+            let answer = answer(decision, admitted.ignored, Vec::new());
+            return Ok(Verdict::unchanged(Ruling::Answered(answer)));
         }
         self.write(view, (admitted, alarm), decision, now)
+    }
+
+    /// The bundle at first sight, if what was prepared is what the journal has now; otherwise what is to be done about it.
+    fn first(&self, view: &LedgerView) -> Result<&Bundle, Ruling> {
+        let prepared = &self.prepared;
+        let active = view.bundle.as_ref().map(|bundle| bundle.digest);
+        if active != Some(prepared.bundle.digest()) || !self.is_current(view) {
+            return Err(Ruling::Stale);
+        }
+        let record = view.withdrawal.as_ref();
+        let first = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
+        let mut known = std::iter::once(&prepared.bundle).chain(&prepared.first);
+        let found = known.find(|bundle| bundle.digest() == first);
+        let found = found.ok_or(Ruling::NeedsBundle(first))?;
+        // Also where there is a record: the same text under the signature of another initiator is another's request.
+        if !nonce_is_free(view, &prepared.verified) {
+            return Err(Ruling::Answered(nonce_reused(&prepared.verified)));
+        }
+        Ok(found)
     }
 
     /// Every statement about the withdrawal: the journaled ones, and the admitted ones as they will be journaled.
@@ -221,8 +211,8 @@ impl Bench {
         let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
         ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
         let mut entry = Vec::new();
-        if let Some(standing) = self.standing(record, &decision, now) {
-            decision.entry.authorization = Some(standing);
+        if let Some(known) = self.reusable(record, &decision, now) {
+            decision.entry.authorization = Some(known);
         } else {
             entry = Entry::Decision(Box::new(decision.entry.clone())).to_bytes()?;
             self.log(record, &decision, &entry, &mut ledger)?;
@@ -303,7 +293,7 @@ impl Bench {
 
     /// The authorization that the attempt has, while half of its time is left and it is for exactly the same: it is used
     /// again. So racing calls share one, its signature is recorded under it, and asking again does not grow the log.
-    pub(crate) fn standing(
+    pub(crate) fn reusable(
         &self,
         record: Option<&WithdrawalRecord>,
         decision: &Decision,
@@ -313,8 +303,8 @@ impl Bench {
         let mut attempts = record?.attempts.iter();
         let attempt = attempts.find(|attempt| attempt.transaction == transaction)?;
         let half = Duration::from_secs(self.sign_within.secs().checked_div(2).unwrap_or(0));
-        let standing = decision.entry.authorization_until(self.deployment, attempt.sign_by)?;
-        (standing.id == attempt.authorization && now.after(half) <= attempt.sign_by).then_some(standing)
+        let known = decision.entry.authorization_until(self.deployment, attempt.sign_by)?;
+        (known.id == attempt.authorization && now.after(half) <= attempt.sign_by).then_some(known)
     }
 
     /// Logs a decision that is news. The bytes are the orchestrator's to choose, so a withdrawal has only so many decisions
@@ -389,6 +379,47 @@ impl Bench {
             charges: decision.charges.clone(),
         });
         Ok(())
+    }
+}
+
+/// What is decided on, but for the ledger.
+struct Hearing<'a> {
+    bench: &'a Bench,
+    first: &'a Bundle,
+    record: Option<&'a WithdrawalRecord>,
+    statements: &'a [Seen],
+    now: Timestamp,
+}
+
+impl Hearing<'_> {
+    fn decide(&self, ledger: &LedgerFacts) -> Decision {
+        let (bench, now) = (self.bench, self.now);
+        let prepared = &bench.prepared;
+        decide(&Case {
+            deployment: bench.deployment,
+            active: &prepared.bundle,
+            first: self.first,
+            verified: &prepared.verified,
+            request: &prepared.request,
+            first_seen_at: self.record.map_or(now, |record| record.first_seen_at),
+            reading: &prepared.reading,
+            statements: self.statements,
+            ledger,
+            now,
+            sign_within: bench.sign_within,
+        })
+    }
+
+    /// What is signed stays signed, whatever the policy says by now; only an end, a failed screening and a freeze keep it in. An end
+    /// does so whatever else the decision came to: it may not have got as far as naming it.
+    fn signed(&self, decision: &Decision) -> Option<(u32, SignedAttempt)> {
+        let record = self.record?;
+        let has_ended = ending(decision).is_some() || record.ended.is_some();
+        if has_ended || has_failed(decision) || !decision.entry.ledger.freezes.is_empty() {
+            return None;
+        }
+        let (attempt, signed) = signed_attempt(record, &self.bench.prepared)?;
+        (!is_unheard(decision, self.statements, signed.recorded_at)).then_some((attempt, signed))
     }
 }
 
