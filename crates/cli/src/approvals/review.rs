@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::{
     attested::{self, Attestation},
     ceiling::Ceiling,
+    over_soft::{self, OverSoft},
 };
 use crate::{
     beside::Beside,
@@ -63,6 +64,7 @@ pub(super) struct Reviewed {
     pub(super) policy: PolicyDigest,
     bundle_version: u64,
     seats: Vec<Missing>,
+    may_be_asked: Vec<OverSoft>,
     server_says_missing: Vec<Missing>,
     unreadable_statements: usize,
 }
@@ -86,7 +88,7 @@ struct Fee {
 
 /// Reviews a task. Whatever the server claims, an error here means: nothing is shown as fact, and nothing is signed.
 pub(super) fn review(trust: &Trust, id: WithdrawalId, task: &ApprovalTask, now: Timestamp) -> Result<Reviewed> {
-    review_at_any_age(trust, id, task, None, now)
+    review_whatever_happened(trust, id, task, None, now)
 }
 
 /// The same with one more statement, which must count: an approval that fills no seat is not handed in.
@@ -97,28 +99,41 @@ pub(super) fn certify_counts(
     own: &Envelope,
     now: Timestamp,
 ) -> Result<()> {
-    review_at_any_age(trust, id, task, Some(own), now).map(drop)
+    review_whatever_happened(trust, id, task, Some(own), now).map(drop)
 }
 
-/// How long lists and books have named a destination only the signer's journal knows. What would be refused if that were for ever may be
-/// what a rule about young entries asks for.
-fn review_at_any_age(
+/// How long lists and books have named a destination, and whether it was paid before, only the signer's journal knows. What would be
+/// refused if it had been listed for ever and never been paid may be what a rule about young entries or known destinations asks for.
+fn review_whatever_happened(
     trust: &Trust,
     id: WithdrawalId,
     task: &ApprovalTask,
     own: Option<&Envelope>,
     now: Timestamp,
 ) -> Result<Reviewed> {
-    let at = |listed_since| Moment { now, listed_since };
-    let old = review_with(trust, id, task, own, at(Timestamp::from_unix_millis(0)));
-    old.or_else(|error| review_with(trust, id, task, own, at(now)).map_err(|_| error))
+    let at = |listed_since, paid| {
+        let past = Past {
+            now,
+            listed_since,
+            paid,
+        };
+        review_with(trust, id, task, own, past)
+    };
+    let ever = Timestamp::from_unix_millis(0);
+    at(ever, false).or_else(|error| {
+        let others = [(now, false), (ever, true), (now, true)].into_iter();
+        let mut allowed = others.filter_map(|(listed_since, paid)| at(listed_since, paid).ok());
+        allowed.next().ok_or(error)
+    })
 }
 
-/// When a review decides, and since when lists and books name what they name.
+/// When a review decides, and what it takes to have happened before: since when lists and books name what they name, and whether what
+/// they name was paid.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct Past {
     now: Timestamp,
     listed_since: Timestamp,
+    paid: bool,
 }
 
 fn review_with(
@@ -126,7 +141,7 @@ fn review_with(
     id: WithdrawalId,
     task: &ApprovalTask,
     own: Option<&Envelope>,
-    at: Moment,
+    at: Past,
 ) -> Result<Reviewed> {
     let now = at.now;
     let bundle = trust.active()?;
@@ -184,7 +199,10 @@ fn review_with(
         sign_within: SIGN_WITHIN,
     });
     refuse_denied(&decision.outcome)?;
-    refuse_discounted(&decision.entry, own)?;
+    let may_be_asked = over_soft::may_be_asked(&decision, bundle);
+    refuse_discounted(&decision.entry, own, |own| {
+        over_soft::may_fill(&may_be_asked, own, bundle.roster())
+    })?;
     let parsed = parsed.map_err(|error| Failure::refused(error.tag(), error))?;
     let named = |payment: &countersign_approval::Payment| Payment {
         books: attested::books(&statements, &decision.entry, payment, bundle),
@@ -211,6 +229,7 @@ fn review_with(
         policy: bundle.policy_digest(),
         bundle_version: bundle.version(),
         seats: seats(&decision.entry.seats),
+        may_be_asked,
         server_says_missing: missing(&task.missing),
         unreadable_statements: task.unreadable_statements,
         request: *request,
@@ -228,8 +247,8 @@ fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDir
 }
 
 /// A ledger in which the withdrawal's own nonce is the next one, attestations stand, listed destinations and entries of books have
-/// been there since then, none was paid before, and nothing else happened.
-fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: &Bundle, at: Moment) -> LedgerFacts {
+/// been there since then and were paid or not, and nothing else happened.
+fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: &Bundle, at: Past) -> LedgerFacts {
     let nonce = |key: &ConflictKey| match key {
         ConflictKey::AccountNonce { account, nonce } => Some((account.clone(), *nonce)),
         ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
@@ -249,7 +268,7 @@ fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: 
             .map(|seen| (seen.digest, stands_since(seen, at)))
             .collect(),
         destinations: Some(DestinationsRecord {
-            paid: BTreeSet::new(),
+            paid: parsed.filter(|_| at.paid).map(destinations).unwrap_or_default(),
             listed: listed_since(at.listed_since, parsed, bundle),
         }),
         ..LedgerFacts::default()
@@ -257,7 +276,7 @@ fn undisturbed(parsed: Option<&ParsedTransaction>, statements: &[Seen], bundle: 
 }
 
 /// An entry of a book is as old as one of a list is taken to be: of that too only the journal knows since when it has it.
-fn stands_since(seen: &Seen, at: Moment) -> Timestamp {
+fn stands_since(seen: &Seen, at: Past) -> Timestamp {
     let kind = seen.verified.as_ref().map(|verified| verified.envelope().kind());
     match kind {
         Ok(Kind::AddressBook) => at.listed_since,
@@ -265,15 +284,23 @@ fn stands_since(seen: &Seen, at: Moment) -> Timestamp {
     }
 }
 
+fn destinations(parsed: &ParsedTransaction) -> BTreeSet<Destination> {
+    parsed
+        .effects()
+        .iter()
+        .filter_map(Effect::destination)
+        .cloned()
+        .collect()
+}
+
 fn listed_since(
     since: Timestamp,
     parsed: Option<&ParsedTransaction>,
     bundle: &Bundle,
 ) -> BTreeMap<Destination, Timestamp> {
-    let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
-    let destinations = effects.iter().filter_map(Effect::destination);
+    let destinations = parsed.map(destinations).unwrap_or_default().into_iter();
     let listed = destinations.filter(|destination| bundle.destinations().is_listed(destination));
-    listed.map(|destination| (destination.clone(), since)).collect()
+    listed.map(|destination| (destination, since)).collect()
 }
 
 fn refuse_denied(outcome: &Outcome) -> Result<()> {
@@ -286,14 +313,20 @@ fn refuse_denied(outcome: &Outcome) -> Result<()> {
     Err(Failure::refused(tag, format!("{what}: {}", listed(reasons))))
 }
 
-/// An approval that the decision does not count is refused with the reason that the signer would give.
-fn refuse_discounted(entry: &DecisionEntry, own: Option<&Envelope>) -> Result<()> {
+/// An approval that the decision does not count is refused with the reason that the signer would give, unless it may fill a seat that
+/// nobody knows of here. Membership is the last thing that is looked at: everything else about it is in order then.
+fn refuse_discounted(
+    entry: &DecisionEntry,
+    own: Option<&Envelope>,
+    may_fill: impl Fn(&Envelope) -> bool,
+) -> Result<()> {
     let Some(own) = own else { return Ok(()) };
     let considered = entry
         .statements
         .iter()
         .find(|considered| considered.statement == own.statement_digest());
     match considered.and_then(|considered| considered.discounted) {
+        Some(Tag::ApprovalNotMember) if may_fill(own) => Ok(()),
         Some(tag) => Err(Failure::refused(
             tag,
             format!("your approval would not count: {}", tag.meaning()),
@@ -379,6 +412,9 @@ impl Reviewed {
                 seat.group, seat.filled, seat.required
             )?;
         }
+        for seat in &self.may_be_asked {
+            writeln!(f, "  approvals {seat}")?;
+        }
         for line in self.beside.to_string().lines() {
             writeln!(f, "  {line}")?;
         }
@@ -424,6 +460,9 @@ impl fmt::Display for Reviewed {
                 "approvals    {}: {} of {} counted here",
                 seat.group, seat.filled, seat.required
             )?;
+        }
+        for seat in &self.may_be_asked {
+            writeln!(f, "approvals    {seat}")?;
         }
         for missing in &self.server_says_missing {
             let Missing {

@@ -567,3 +567,97 @@ fn a_customer_of_a_book_is_named_and_may_be_paid_what_an_old_entry_is() {
     task.statements.push(entry(&fixture, BookState::Removed, 2));
     assert_eq!(refusal(&fixture, &(id, task)), Tag::PermitUncovered);
 }
+
+/// A limit asks above its soft maximum, a forbid keeps strangers to little: what was spent and who was paid, only the journal knows.
+const JOURNAL_POLICY: &str = r#"schema: countersign.policy/1
+permits:
+  - { id: payouts, effects: [transfer], wallets: [eth-hot], to: { list: customers } }
+  - { id: fees, effects: [fee], wallets: [eth-hot], fee: { max: "0.05 ETH" } }
+requires: []
+limits:
+  - id: day
+    effects: [transfer]
+    assets: [ETH]
+    scope: []
+    window: 24h
+    soft: "2 ETH"
+    hard: "8 ETH"
+    over-soft: { approvals: { treasury: 2 } }
+forbids:
+  - { id: first-a-little, when: { effects: [transfer], to: { first-seen: true }, amount: { over: { ETH: "1 ETH" } } } }
+"#;
+
+#[test]
+fn what_a_soft_limit_may_ask_is_shown_and_its_approvals_are_handed_in() {
+    let fixture = Fixture::new();
+    let policy = JOURNAL_POLICY.replace(r#""1 ETH""#, r#""2 ETH""#);
+    crate::files::write(&fixture.layout.bundle().join("policy.yaml"), policy.as_bytes()).unwrap();
+    let (id, task) = Plan::new(&fixture).seal(&fixture.service());
+    let reviewed = reviewed(&fixture, &(id, task.clone())).unwrap();
+    let line = "treasury: 2 once limit `day` is over its soft maximum, which only the signer knows";
+    for text in [reviewed.to_string(), Inbox(&reviewed).to_string()] {
+        assert!(text.contains(line), "{text}");
+    }
+    let item = || ApprovalItem {
+        withdrawal: id,
+        effects: reviewed.effects.clone(),
+        fee_ceiling: reviewed.fee_ceiling.bound(),
+        policy: reviewed.policy,
+    };
+    let counts = |name: &str, item: ApprovalItem| {
+        let now = clock::now().unwrap();
+        let own = approval(&fixture, name, item);
+        certify_counts(&fixture.trust(), id, &task, &own, now).map_err(|failure| failure.tag().unwrap())
+    };
+    assert_eq!(counts("alice", item()), Ok(()));
+    assert_eq!(counts("dave", item()), Err(Tag::ApprovalByInitiator));
+    let other = ApprovalItem {
+        policy: PolicyDigest::of(b"other"),
+        ..item()
+    };
+    assert_eq!(counts("alice", other), Err(Tag::ApprovalPolicyMismatch));
+}
+
+/// The limit concerns tokens: nobody is asked for ether, and nobody's approval of it counts.
+#[test]
+fn what_no_soft_limit_asks_is_not_handed_in() {
+    let fixture = Fixture::new();
+    let policy = JOURNAL_POLICY
+        .replace(r#""1 ETH""#, r#""2 ETH""#)
+        .replace("assets: [ETH]", "assets: [DEMO]")
+        .replace(r#"soft: "2 ETH""#, r#"soft: "2 DEMO""#)
+        .replace("8 ETH", "8 DEMO");
+    crate::files::write(&fixture.layout.bundle().join("policy.yaml"), policy.as_bytes()).unwrap();
+    let (id, task) = Plan::new(&fixture).seal(&fixture.service());
+    let reviewed = reviewed(&fixture, &(id, task.clone())).unwrap();
+    assert!(!reviewed.to_string().contains("soft maximum"), "{reviewed}");
+    let item = ApprovalItem {
+        withdrawal: id,
+        effects: reviewed.effects.clone(),
+        fee_ceiling: reviewed.fee_ceiling.bound(),
+        policy: reviewed.policy,
+    };
+    let own = approval(&fixture, "alice", item);
+    let failure = certify_counts(&fixture.trust(), id, &task, &own, clock::now().unwrap()).unwrap_err();
+    assert_eq!(failure.tag(), Some(Tag::ApprovalNotMember));
+}
+
+/// Whether a destination was paid before nobody tells the approver: what a known one is paid may be approved.
+#[test]
+fn what_a_destination_that_was_paid_before_may_get_is_shown() {
+    let fixture = Fixture::new();
+    crate::files::write(&fixture.layout.bundle().join("policy.yaml"), JOURNAL_POLICY.as_bytes()).unwrap();
+    let task = Plan::new(&fixture).seal(&fixture.service());
+    assert!(reviewed(&fixture, &task).is_ok());
+    let mut plan = Plan::new(&fixture);
+    plan.draft.amount = Amount::from_base_units(8_000_000_000_000_000_001);
+    plan.request.payments[0].amount = plan.draft.amount;
+    plan.encode();
+    plan.request.transaction = TransactionBinding::Exact(TransactionDigest::of(&plan.bytes));
+    let over = plan.seal(&fixture.service());
+    assert_eq!(
+        refusal(&fixture, &over),
+        Tag::ForbidMatched,
+        "what is denied either way stays denied, as before"
+    );
+}
