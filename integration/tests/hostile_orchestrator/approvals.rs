@@ -328,6 +328,8 @@ async fn whoever_stops_what_is_signed_is_told() {
         .wait(&asked.id, Until::Answered, Duration::from_secs(60))
         .await
         .unwrap();
+    // A person's own folder has no copy of the bundle: who is in which group the signer's verified chain says.
+    std::fs::remove_dir_all(scene.deployment.path("bundle")).unwrap();
     let (code, told) = reject("dave", &asked.id.to_string());
     assert_eq!(
         (code, &told["signed"], &told["counts"]),

@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::{Printed, Seat};
 use crate::{
     acknowledged::{Both, Sent},
-    bundle_files,
     environment::{Environment, Layout},
     failure::{Exit, Result},
     output::Output,
     signing::{Draft, Signed, SigningOptions},
+    trust::Trust,
 };
 
 /// A no does not run out before the request does.
@@ -24,10 +24,11 @@ const VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 ///
 /// The statement goes to the signer's own listener as well as to the orchestrator. "In force" is said only when the
 /// signer's acknowledgement verifies under the log key of the genesis. The exit code is 1 where something was signed before, as the
-/// signer's receipt has it, and where the person is in no approval group, so that the rejection ends nothing.
+/// signer's receipt has it, and where the person is in no approval group of the bundle in force, so that the rejection ends nothing, or
+/// neither is known.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {withdrawal, statement, in_force_since, orchestrator, signed, counts}; orchestrator is null when it took the statement, else why not; signed: ids of the transactions that were signed before, null where that is not known; counts: whether the person is in an approval group; with --print-message {file, command}"
+    after_help = "JSON: {withdrawal, statement, in_force_since, orchestrator, signed, counts}; orchestrator is null when it took the statement, else why not; signed: ids of the transactions that were signed before, null where that is not known; counts: whether the person is in an approval group, null where that is not known; with --print-message {file, command}"
 )]
 pub(crate) struct Reject {
     /// The withdrawal (wd_…).
@@ -45,8 +46,11 @@ pub(crate) struct Reject {
 #[derive(Debug, Serialize)]
 struct Rejected {
     withdrawal: WithdrawalId,
-    /// Whether the person is in an approval group of the bundle as it is known here.
-    counts: bool,
+    /// Whether the person is in an approval group of the bundle in force; `None` where that is not known.
+    counts: Option<bool>,
+    /// Why it is not known.
+    #[serde(skip)]
+    unknown: Option<String>,
     #[serde(flatten)]
     sent: Sent,
 }
@@ -54,13 +58,19 @@ struct Rejected {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rejection of {}\n{}", self.withdrawal, self.sent)?;
-        if self.counts {
-            return Ok(());
+        if let Some(why) = &self.unknown {
+            write!(
+                f,
+                "\nNOT KNOWN    whether this person is in an approval group, without which it ends nothing: {why}"
+            )?;
         }
-        write!(
-            f,
-            "\nENDS NOTHING this person is in no approval group; an officer stops it with `withdraw cancel --as` or `freeze set`"
-        )
+        match self.counts {
+            Some(false) => write!(
+                f,
+                "\nENDS NOTHING this person is in no approval group; an officer stops it with `withdraw cancel --as` or `freeze set`"
+            ),
+            Some(true) | None => Ok(()),
+        }
     }
 }
 
@@ -84,7 +94,6 @@ impl Reject {
                 return Ok(Exit::Done);
             }
         };
-        let counts = may_be_asked(&layout, &self.seat.person);
         let both = Both {
             layout: &layout,
             genesis: &genesis,
@@ -94,22 +103,24 @@ impl Reject {
             Box::pin(async move { client.send_statement(envelope).await.map(drop) })
         });
         let sent = sent.await?;
+        // Behind the rejection, which goes out whatever else fails.
+        let counts = is_in_a_group(&layout, &self.seat.person).await;
         let exit = match counts {
-            true => sent.exit(),
-            false => Exit::Failed,
+            Ok(true) => sent.exit(),
+            Ok(false) | Err(_) => Exit::Failed,
         };
         output.report(&Rejected {
             withdrawal: self.id,
-            counts,
+            unknown: counts.as_ref().err().map(|failure| failure.message().to_owned()),
+            counts: counts.ok(),
             sent,
         })?;
         Ok(exit)
     }
 }
 
-/// Whether a person may be in a group that rules ask. What this withdrawal asks for only the signer says, and a rejection goes out also
-/// where nobody shows the withdrawal, or there is no bundle here to look at.
-fn may_be_asked(layout: &Layout, person: &PrincipalId) -> bool {
-    let bundle = bundle_files::load(&layout.bundle()).ok();
-    bundle.is_none_or(|bundle| !bundle.roster().groups_of(person).is_empty())
+/// Whether a person is in a group that rules may ask, by the bundle in force as it verifies from the genesis.
+async fn is_in_a_group(layout: &Layout, person: &PrincipalId) -> Result<bool> {
+    let trust = Trust::fetch(layout, person.as_str()).await?;
+    Ok(!trust.active()?.roster().groups_of(person).is_empty())
 }
