@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use clap::Args;
 use countersign_approval::{Activation, Body, Envelope, KeyDirectory, KeyRecord, Statement, seal};
 use countersign_bundle::{Bundle, MANIFEST_PATH};
-use countersign_client::BundleFile;
+use countersign_client::{BundleFile, PeopleClient};
 use countersign_types::{Duration, GenesisHash, PrincipalId, Tag};
 use serde::Serialize;
 
@@ -31,7 +31,8 @@ pub(crate) fn validity(in_force: Option<&Bundle>) -> Duration {
 /// Activate a bundle at the signer: with what was approved before, and with the keys that are named here.
 ///
 /// Statements are journaled even where they do not suffice yet. What is missing is the answer then: more admins, or time
-/// (exit 4); repeat the command without keys when the time-lock has run out.
+/// (exit 4); repeat the command without keys when the time-lock has run out. A bundle that is in force already stays so, and nothing is
+/// sent.
 ///
 /// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
 /// force, as verified from the genesis, or none for the first one, which the genesis's admins sign. The environment's own copy under `bundle/` follows.
@@ -98,25 +99,15 @@ impl Activate {
         let people = connect::people(layout, person.as_str()).await?;
         let trust = Trust::fetch_through(layout, &people).await?;
         let contents = with_manifest(bundle_files::read(&self.files)?, &trust)?;
-        let bundle = Bundle::load(&contents)
-            .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))?;
-        let sent = contents.iter().map(|(path, data)| file(path, data)).collect();
-        let validity = validity(trust.in_force());
-        let statements = statements(&bundle, (trust.genesis.hash(), validity), &keys)?;
-        let answer = people.activate_bundle(sent, &statements).await;
-        answer.map_err(|error| Failure::answered("signer", &error))?;
-        let after = Trust::fetch_through(layout, &people).await?;
-        let active = after.active()?;
-        if active.digest() != bundle.digest() {
-            let message = format!("the signer answered, but the bundle in force is {}", active.digest());
-            return Err(Failure::unverified(Tag::BundleDigestMismatch, message));
+        let bundle = bundle_files::load_contents(&self.files, &contents).map_err(advised)?;
+        let next = Next { bundle, contents };
+        if trust.in_force().map(Bundle::digest) == Some(next.bundle.digest()) {
+            // Somebody was faster, or an answer was lost.
+            return next.keep(layout);
         }
-        bundle_files::write(&layout.bundle(), &contents)?;
-        Ok(Activated {
-            version: bundle.version(),
-            bundle: bundle.digest().to_string(),
-            policy: bundle.policy_digest().to_string(),
-        })
+        let validity = validity(trust.in_force());
+        let statements = statements(&next.bundle, (trust.genesis.hash(), validity), &keys)?;
+        next.put_in_force(layout, &people, &statements).await
     }
 
     /// The owner of the first key, as the bundle on disk or else the genesis lists it.
@@ -130,6 +121,53 @@ impl Activate {
             Failure::usage("neither the bundle under `bundle/` nor the genesis lists the first key")
                 .advise("say whose certificate connects with `--as PERSON`")
         })
+    }
+}
+
+/// A bundle that is to be put in force, and its files.
+pub(crate) struct Next {
+    pub(crate) bundle: Bundle,
+    pub(crate) contents: BTreeMap<String, Vec<u8>>,
+}
+
+impl Next {
+    /// Sends it with what was signed now, and says "in force" once the verified chain ends in it.
+    pub(crate) async fn put_in_force(
+        self,
+        layout: &Layout,
+        people: &PeopleClient,
+        statements: &[Envelope],
+    ) -> Result<Activated> {
+        let sent = self.contents.iter().map(|(path, data)| file(path, data)).collect();
+        let answer = people.activate_bundle(sent, statements).await;
+        answer.map_err(|error| Failure::answered("signer", &error))?;
+        let after = Trust::fetch_through(layout, people).await?;
+        let active = after.active()?;
+        if active.digest() != self.bundle.digest() {
+            let message = format!("the signer answered, but the bundle in force is {}", active.digest());
+            return Err(Failure::unverified(Tag::BundleDigestMismatch, message));
+        }
+        self.keep(layout)
+    }
+
+    /// Keeps the environment's own copy of what is in force.
+    fn keep(self, layout: &Layout) -> Result<Activated> {
+        bundle_files::replace(&layout.bundle(), &self.contents)?;
+        Ok(Activated {
+            version: self.bundle.version(),
+            bundle: self.bundle.digest().to_string(),
+            policy: self.bundle.policy_digest().to_string(),
+        })
+    }
+}
+
+/// What to do about files that are not those of the manifest beside them depends on who changed them.
+fn advised(failure: Failure) -> Failure {
+    match failure.tag() {
+        Some(Tag::BundleDigestMismatch) => failure.advise(
+            "if you edited the files, `bundle propose` writes their manifest; if they were sent to you, get files and manifest again from whoever proposed them",
+        ),
+        Some(_) | None => failure,
     }
 }
 

@@ -298,7 +298,7 @@ impl fmt::Display for First {
         let Needs { admins, time_lock, .. } = &self.needs;
         write!(
             f,
-            "needs     {} of the genesis: `bundle activate --key`",
+            "needs     {} of the genesis: `bundle approve`, or `bundle activate --key`",
             Quorum(*admins, *time_lock)
         )
     }

@@ -9,6 +9,7 @@ use std::{
 use countersign_bundle::{Bundle, Component, MANIFEST_PATH, MAX_FILES};
 
 use crate::{
+    environment::Layout,
     failure::{Failure, Result},
     files,
 };
@@ -81,15 +82,65 @@ pub(crate) fn write(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Resu
     Ok(())
 }
 
+/// Writes the files of a loaded bundle in the place of the one that was there: a file that only the old one had would make it another.
+pub(crate) fn replace(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    if folder.is_dir() {
+        for name in read(folder)?.keys().filter(|name| !contents.contains_key(*name)) {
+            let path = folder.join(name);
+            fs::remove_file(&path).map_err(|error| Failure::file(&path, "remove", error))?;
+        }
+    }
+    write(folder, contents)
+}
+
 /// Reads and loads a bundle.
 pub(crate) fn load(folder: &Path) -> Result<Bundle> {
-    Bundle::load(&read(folder)?)
+    load_contents(folder, &read(folder)?)
+}
+
+/// Loads what was read from a folder.
+pub(crate) fn load_contents(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
+    Bundle::load(contents)
         .map_err(|errors| Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display())))
+}
+
+/// Loads the environment's own copy, with which initiators draft and ask: their certificates fetch none from the signer.
+pub(crate) fn load_own(layout: &Layout) -> Result<Bundle> {
+    let advice = "this is the environment's own copy of the bundle in force: copy the folder `bundle/` of whoever activated it last";
+    load(&layout.bundle()).map_err(|failure| failure.advise(advice))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bundle_in_the_place_of_another_leaves_none_of_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = |names: &[&str]| -> BTreeMap<String, Vec<u8>> {
+            names.iter().map(|name| ((*name).to_owned(), vec![])).collect()
+        };
+        let old = files(&["manifest.json", "policy.yaml", "networks/dev.yaml", "lists/gone.list"]);
+        let new = files(&["manifest.json", "policy.yaml", "networks/new.yaml"]);
+        replace(folder.path(), &old).unwrap();
+        fs::write(folder.path().join("README.md"), "hello").unwrap();
+        replace(folder.path(), &new).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), new);
+        assert!(
+            folder.path().join("README.md").is_file(),
+            "other files are none of its business"
+        );
+    }
+
+    #[test]
+    fn an_environment_without_its_copy_of_the_bundle_is_told_where_to_get_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path()).unwrap();
+        let failure = load_own(&layout).unwrap_err().to_string();
+        for words in ["/bundle`", "copy the folder `bundle/` of whoever activated it last"] {
+            assert!(failure.contains(words), "{words} in {failure}");
+        }
+    }
 
     #[test]
     fn files_come_back_and_strangers_stay_out() {

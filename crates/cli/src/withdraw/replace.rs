@@ -71,7 +71,7 @@ impl Replace {
     pub(super) async fn run(self, output: Output) -> Result<Exit> {
         let environment = Environment::open(&self.dir)?;
         let layout = environment.layout();
-        let bundle = bundle_files::load(&layout.bundle())?;
+        let bundle = bundle_files::load_own(&layout)?;
         let caller = self.raise.officer().map_or(PIPELINE, PrincipalId::as_str);
         let client = connect::orchestrator(&layout, caller).await?;
         let known = client.withdrawal(&self.id).await;

@@ -74,7 +74,7 @@ impl Submit {
     /// Makes the request and stores it.
     async fn prepare(&self, environment: &Environment, client: &Client, output: Output) -> Result<Stored> {
         let layout = environment.layout();
-        let bundle = bundle_files::load(&layout.bundle())?;
+        let bundle = bundle_files::load_own(&layout)?;
         let Ask { wallet, network, .. } = &self.ask;
         let nonce = match self.ask.nonce {
             Some(nonce) => nonce,
