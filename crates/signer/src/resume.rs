@@ -118,6 +118,7 @@ impl Signer {
             }
             verdict
         };
-        Ok(propose(self.journal.as_ref(), reads, decide).await?.0)
+        let ((), _) = propose(self.journal.as_ref(), reads, decide).await?;
+        Ok(())
     }
 }
