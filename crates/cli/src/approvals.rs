@@ -6,6 +6,7 @@ mod ceiling;
 mod inbox;
 mod over_soft;
 mod reject;
+mod rejected;
 mod review;
 
 use std::{fmt, path::PathBuf};

@@ -24,6 +24,7 @@ use super::{
     attested::{self, Attestation},
     ceiling::Ceiling,
     over_soft::{self, OverSoft},
+    rejected,
 };
 use crate::{
     beside::Beside,
@@ -174,6 +175,7 @@ fn review_with(
         roster: bundle.roster(),
         now,
     };
+    rejected::refuse(&statements, id, &observatory)?;
     let facts = observatory.observe(&statements).facts().clone();
     let reading = Reading::new(bundle, &request, unsigned, facts);
     let parsed = reading.parsed();

@@ -370,6 +370,34 @@ fn a_withdrawal_that_was_rejected_is_not_approved_by_others() {
     assert_eq!(refusal(&fixture, &(id, task)), Tag::ApprovalRejected);
 }
 
+/// A decision without prices ends before it hears people: the no is there all the same.
+#[test]
+fn a_rejection_is_heard_where_prices_are_missing() {
+    let fixture = Fixture::attesting();
+    let policy = BOOK_POLICY.replace(
+        "to: { address-book: desk }",
+        r#"to: { list: customers }, amount: { max: { USD: "9000 USD" } }"#,
+    );
+    crate::files::write(&fixture.layout.bundle().join("policy.yaml"), policy.as_bytes()).unwrap();
+    let (id, mut task) = Plan::new(&fixture).seal(&fixture.service());
+    assert!(reviewed(&fixture, &(id, task.clone())).is_ok(), "it waits for prices");
+    let rejection = |name: &str, withdrawal: WithdrawalId| {
+        let item = RejectionItem {
+            withdrawal,
+            reason: "no".to_owned(),
+        };
+        let header = clock::header(fixture.genesis.hash(), Duration::from_secs(60)).unwrap();
+        let body = Body::Rejection(Rejection { items: vec![item] });
+        seal(&Statement { header, body }, &fixture.person(name)).unwrap()
+    };
+    let other = WithdrawalId::of(countersign_types::RequestDigest::of(b"other"));
+    // Dave is in no group.
+    task.statements = vec![rejection("dave", id), rejection("bob", other)];
+    assert!(reviewed(&fixture, &(id, task.clone())).is_ok());
+    task.statements.push(rejection("bob", id));
+    assert_eq!(refusal(&fixture, &(id, task)), Tag::ApprovalRejected);
+}
+
 fn approval(fixture: &Fixture, name: &str, item: ApprovalItem) -> Envelope {
     let header = clock::header(fixture.genesis.hash(), Duration::from_secs(60)).unwrap();
     let body = Body::Approval(Approval { items: vec![item] });
