@@ -9,6 +9,10 @@ use crate::failure::{Failure, Result};
 pub(super) fn parse<'r>(text: &str, network: &ChainId, registry: &'r Registry) -> Result<(&'r AssetRecord, Amount)> {
     let (number, symbol) = split(text)?;
     let symbol = AssetSymbol::parse(symbol).map_err(|error| Failure::usage(format!("`{text}`: {error}")))?;
+    if registry.network(network).is_none() {
+        let why = format!("the bundle has no network `{network}`");
+        return Err(Failure::refused(Tag::RequestUnknownNetwork, why));
+    }
     let asset = registry.assets().by_symbol(network, &symbol).ok_or_else(|| {
         Failure::refused(
             Tag::RequestUnknownAsset,
@@ -50,6 +54,20 @@ fn split(text: &str) -> Result<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_asset_is_one_of_the_bundle_on_a_network_of_the_bundle() {
+        let fixture = crate::init::fixture::Fixture::new();
+        let bundle = crate::bundle_files::load_own(&fixture.layout).unwrap();
+        let tag = |text: &str, network: &str| {
+            let parsed = parse(text, &network.parse().unwrap(), bundle.registry());
+            parsed.map(drop).map_err(|failure| failure.tag())
+        };
+        assert_eq!(tag("1.5 ETH", "eip155:31337"), Ok(()));
+        assert_eq!(tag("1.5 FOO", "eip155:31337"), Err(Some(Tag::RequestUnknownAsset)));
+        assert_eq!(tag("1.5 ETH", "eip155:5"), Err(Some(Tag::RequestUnknownNetwork)));
+        assert_eq!(tag("1.0000000000000000001 ETH", "eip155:31337"), Err(None));
+    }
 
     #[test]
     fn gas_prices_are_exact() {
