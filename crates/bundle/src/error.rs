@@ -32,6 +32,9 @@ pub enum Problem {
     /// `key:` with nothing behind it.
     #[error("`{0}` has no value: write one, or leave the key out")]
     NoValue(String),
+    /// A tag, such as `!!binary`.
+    #[error("tags are not accepted: write the value as it is to be read")]
+    Tagged,
     /// Not a whole number in plain decimal digits.
     #[error("write a whole number from {min} to {max} in plain decimal digits")]
     BadNumber {
@@ -377,6 +380,7 @@ impl LoadError {
             | Problem::NotUtf8
             | Problem::Yaml(_)
             | Problem::NoValue(_)
+            | Problem::Tagged
             | Problem::BadNumber { .. }
             | Problem::BadSchema(_)
             | Problem::Id(_)

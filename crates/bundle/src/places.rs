@@ -24,6 +24,8 @@ pub(crate) struct Places {
     plain: BTreeMap<String, String>,
     /// Keys that have no value.
     pub(crate) empty: Vec<(Place, String)>,
+    /// Keys, values and collections with a tag.
+    pub(crate) tagged: Vec<Place>,
 }
 
 /// A collection that is being read.
@@ -39,6 +41,7 @@ impl Places {
         let mut frames: Vec<Frame> = Vec::new();
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
+            places.tagged.extend(event.tag().map(|_| place(&span)));
             #[expect(
                 clippy::wildcard_enum_match_arm,
                 reason = "a foreign, open enum: other events hold no values"
@@ -120,7 +123,15 @@ impl Places {
         self.values.contains_key(path) && !self.plain.contains_key(path)
     }
 
-    /// A whole number in plain decimal digits. Typed reading also takes `"5"` and `1_000`.
+    /// Whether a value that stands here is a whole number in plain decimal digits. Typed reading also takes `"5"`, `0x5` and `1_000`.
+    pub(crate) fn is_number(&self, path: &str) -> Option<bool> {
+        self.values.contains_key(path).then(|| {
+            let is_plain = |text: &String| text.parse::<u64>().is_ok_and(|number| number.to_string() == *text);
+            self.plain.get(path).is_some_and(is_plain)
+        })
+    }
+
+    /// A whole number in plain decimal digits.
     pub(crate) fn number(&self, path: &str, value: u64, (min, max): (u64, u64)) -> Result<u64, Problem> {
         let is_plain = self.plain.get(path).is_some_and(|text| *text == value.to_string());
         if !is_plain || !(min..=max).contains(&value) {

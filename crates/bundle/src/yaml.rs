@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 16;
 /// The most values in one file: 100 000 destinations with three values and a mapping each fit.
 const MAX_NODES: usize = 800_000;
 
+/// What to do about a number of another form.
+pub(crate) const PLAIN_NUMBER: &str = "write a whole number in plain decimal digits";
+
 /// A file that was read, and where everything in it stands.
 pub(crate) struct Doc<'a, T> {
     pub(crate) file: &'a str,
@@ -52,7 +55,12 @@ pub(crate) fn read<'a, T: DeserializeOwned>(file: &'a str, bytes: &[u8], found: 
     for (place, path) in &places.empty {
         found.push(LoadError::new(file, *place, Problem::NoValue(path.clone())));
     }
-    places.empty.is_empty().then_some(Doc { file, raw, places })
+    // `!!binary` holds a text that nobody reads, and a key that only looks like another one.
+    for place in &places.tagged {
+        found.push(LoadError::new(file, *place, Problem::Tagged));
+    }
+    let is_plain = places.empty.is_empty() && places.tagged.is_empty();
+    is_plain.then_some(Doc { file, raw, places })
 }
 
 /// The text, if a reviewer sees in it what a program reads.
@@ -128,7 +136,7 @@ fn message(error: &serde_saphyr::Error) -> String {
         Error::QuotingRequired { .. } => {
             "put the value in quotes: without them it is a number or a truth value".to_owned()
         }
-        Error::InvalidScalar { .. } => "write a whole number in plain decimal digits".to_owned(),
+        Error::InvalidScalar { .. } => PLAIN_NUMBER.to_owned(),
         Error::Budget { .. } => {
             "the file is too large or too deep, or holds anchors, aliases or a second document".to_owned()
         }

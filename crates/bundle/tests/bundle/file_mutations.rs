@@ -225,6 +225,18 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "networks/dev.yaml",
+        "16777216",
+        "\"16777216\"",
+        "networks/dev.yaml:6:18: write a whole number in plain decimal digits",
+    ),
+    (
+        "networks/dev.yaml",
+        "slip44: 60",
+        "slip44: 0x3c",
+        "networks/dev.yaml:5:34: write a whole number in plain decimal digits",
+    ),
+    (
+        "networks/dev.yaml",
         "eip155:31337",
         "eip155:031337",
         "networks/dev.yaml:3:3: `eip155:031337` is not the id of an EVM network: `eip155:` and a number from 1 to 9223372036854775771",

@@ -25,6 +25,45 @@ fn the_dev_bundle_loads_and_each_mutation_is_told() {
     }
 }
 
+/// Whichever number of a network file is spelt otherwise, it is told: a reviewer reads no hexadecimal, and no octal by surprise.
+#[test]
+fn numbers_of_networks_are_plain() {
+    let templates = [
+        include_str!("../../../../chains/evm/networks/base.yaml"),
+        include_str!("../../../../chains/bitcoin/networks/bitcoin.yaml"),
+        include_str!("../../../../chains/solana/networks/mainnet.yaml"),
+    ];
+    let load = |text: &str| {
+        let mut files = dev();
+        files.insert("networks/other.yaml".to_owned(), text.as_bytes().to_vec());
+        countersign_bundle::Bundle::load(&seal(files))
+            .map(drop)
+            .map_err(|errors| errors.to_string())
+    };
+    let mut numbers = 0;
+    for template in templates {
+        assert_eq!(load(template), Ok(()));
+        for (at, _) in template.match_indices(": ") {
+            let (before, rest) = template.split_at(at + 2);
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let Ok(value) = rest[..end].parse::<u64>() else {
+                continue;
+            };
+            numbers += 1;
+            let [quoted, hexadecimal] = [format!("\"{value}\""), format!("{value:#x}")];
+            for other in [quoted, hexadecimal, format!("0o{value:o}"), format!("+{value}")] {
+                let errors = load(&format!("{before}{other}{}", &rest[end..])).expect_err(&other);
+                let expected = "networks/other.yaml:";
+                assert!(
+                    errors.starts_with(expected) && errors.ends_with(": write a whole number in plain decimal digits"),
+                    "{other}: {errors}"
+                );
+            }
+        }
+    }
+    assert_eq!(numbers, 11);
+}
+
 /// Independent mistakes come together, in order of place; what follows from a file that does not load is not guessed.
 #[test]
 fn all_errors_come_at_once() {

@@ -2,6 +2,30 @@
 
 /// File, text to replace (it stands once), replacement, and the whole report.
 pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
+    (
+        "policy.yaml",
+        "hard: \"8 ETH\"",
+        "hard: !!binary \"ODAwIEVUSA==\"",
+        "policy.yaml:27:115: tags are not accepted: write the value as it is to be read",
+    ),
+    (
+        "policy.yaml",
+        "{ ETH: \"10 ETH\",",
+        "{ ETH: \"10 ETH\", !!binary RVRI: \"800 ETH\",",
+        "policy.yaml:12:46: tags are not accepted: write the value as it is to be read",
+    ),
+    (
+        "policy.yaml",
+        "list: customers",
+        "list: ! customers",
+        "policy.yaml:11:19: tags are not accepted: write the value as it is to be read",
+    ),
+    (
+        "policy.yaml",
+        "forbids:\n",
+        "forbids: !!seq\n",
+        "policy.yaml:31:3: tags are not accepted: write the value as it is to be read",
+    ),
     // YAML.
     (
         "policy.yaml",
