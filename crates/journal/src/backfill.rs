@@ -1,5 +1,5 @@
-//! Counters that a new bundle defines begin with what was spent before: their charges are written down for the attempts
-//! that were authorized earlier, and their sums and entries are built again from all of their charges.
+//! Counters that a new bundle defines, or that count more under it, begin with what was spent before: their charges are written
+//! down for the attempts that were authorized earlier, and their sums and entries are built again from all of their charges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +40,8 @@ pub(crate) async fn apply(link: &mut Link<'_>, batch: &mut Batch, late: &[LateCh
         };
         let lineages = charges.entry(charge.counter).or_default();
         let charged = lineages.entry(*request).or_default();
-        // What it was charged before stays.
-        if charged.amount(*number).is_some() {
+        // A charge never falls.
+        if charged.amount(*number).is_some_and(|held| held >= charge.amount) {
             continue;
         }
         charged.set(*number, charge.amount, *stage);

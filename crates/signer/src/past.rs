@@ -1,12 +1,12 @@
 //! What was spent before a bundle came into force: its limits begin with it, so that a changed limit forgets nothing
 //! (docs/adr/0020, 0015).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use countersign_bundle::Bundle;
 use countersign_decision::{Past, Spend};
-use countersign_policy::{MAX_ROLLING, Window};
-use countersign_types::{CounterId, Timestamp};
+use countersign_policy::{Charge, MAX_ROLLING, Window};
+use countersign_types::{Amount, CounterId, Timestamp};
 
 use crate::{LateCharge, LedgerView, SignerError, SpendRecord};
 
@@ -27,7 +27,7 @@ pub(crate) fn since(now: Timestamp) -> Timestamp {
     Timestamp::from_unix_millis(now.unix_millis().saturating_sub(length))
 }
 
-/// What the spends that still count add to counters that the bundle before did not have.
+/// What the spends that still count add to counters beyond what the bundle before counted of them.
 pub(crate) fn late_charges(
     view: &LedgerView,
     previous: Option<&Bundle>,
@@ -56,9 +56,12 @@ fn late_charges_of(
     // What the bundle in force counts was charged when it was authorized, or when that bundle came into force. What that one
     // could not say is asked of the new one.
     let counted = previous.and_then(|previous| spend.charges(previous, past).ok());
-    let counted: BTreeSet<CounterId> = counted.into_iter().flatten().map(|charge| charge.counter).collect();
-    let charges = spend.charges(bundle, past)?.into_iter();
-    let late = charges.filter(|charge| !counted.contains(&charge.counter));
+    let counted = counted.into_iter().flatten();
+    let counted: BTreeMap<CounterId, Amount> = counted.map(|charge| (charge.counter, charge.amount)).collect();
+    // A counter that stays may count more of a spend: a list has got an entry that a batch paid beside others, an asset has other
+    // decimals.
+    let is_more = |charge: &Charge| counted.get(&charge.counter).is_none_or(|held| *held < charge.amount);
+    let late = spend.charges(bundle, past)?.into_iter().filter(is_more);
     let late = late.map(|charge| LateCharge {
         request: record.request,
         number: record.number,

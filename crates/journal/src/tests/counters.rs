@@ -55,7 +55,7 @@ enum Op {
     Release { withdrawal: u8, number: u32 },
     /// The attempt landed and failed.
     Fail { withdrawal: u8, number: u32 },
-    /// Counter 2 is defined late: what was spent is charged to it.
+    /// Counter 2 is defined late, or counts otherwise: what was spent is charged to it.
     Backfill { amount: u64 },
     /// Only looks.
     Look { withdrawal: u8 },
@@ -147,7 +147,8 @@ impl Model {
             Op::Backfill { amount } => {
                 let mut charges = Vec::new();
                 for spend in &mut self.spends {
-                    spend.charges.entry(2).or_insert(*amount);
+                    let held = spend.charges.entry(2).or_default();
+                    *held = (*amount).max(*held);
                     charges.push(LateCharge {
                         request: request(&name(spend.withdrawal)),
                         number: spend.number,
@@ -566,6 +567,19 @@ async fn spends_are_there_for_counters_that_are_defined_later() {
         "the aged one has left the minute"
     );
     assert_eq!(usage.before(counter(2), &windows()[1]), Some(8u64.into()));
+
+    // A later bundle counts more of one, and less of the other: a charge never falls.
+    let again = |(spend, amount): (&countersign_signer::SpendRecord, u64)| LateCharge {
+        charge: charge(2, amount),
+        ..late(spend)
+    };
+    let charges = found.iter().zip([6, 1]).map(again).collect();
+    write(&journal, vec![Write::Backfill { charges }], Vec::new())
+        .await
+        .unwrap();
+    let (usage, _) = perform(&journal, None, Vec::new()).await.unwrap();
+    assert_eq!(usage.before(counter(2), &windows()[0]), Some(6u64.into()));
+    assert_eq!(usage.before(counter(2), &windows()[1]), Some(10u64.into()));
 }
 
 /// The schema guards what may not change, whatever the program above it does.

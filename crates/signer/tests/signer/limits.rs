@@ -4,16 +4,18 @@ use crate::support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_approval::{Envelope, ObservedFact, ObservedOutcome};
+use countersign_approval::{Body, Envelope, ObservedFact, ObservedOutcome, Payment, TransactionBinding};
+use countersign_chains::solana::Address;
 use countersign_decision::{
     Entry, Receipt,
     testing::{
-        Ask, World,
-        solana::{NONCE_VALUE, SolanaAsk, nonce_account, nonce_fact},
+        Ask, World, sealed,
+        solana::{NETWORK, NONCE_VALUE, SolanaAsk, WALLET_SEED, customer, nonce_account, nonce_fact, thief},
     },
 };
 use countersign_signer::{Answer, Journal as _, Submission};
-use countersign_types::{ConflictKey, Tag, TransactionDigest, WithdrawalId};
+use countersign_types::{ConflictKey, Destination, Tag, TransactionDigest, WithdrawalId};
+use ed25519_dalek::SigningKey;
 use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
 
 /// A hundredth of an ether.
@@ -188,6 +190,79 @@ async fn a_changed_limit_forgets_nothing() {
     rig.limit(&[HOUR]).await.unwrap();
     let over = rig.pay(2, 2).await;
     assert!(message(&over).contains("0.13 ETH against"), "{over:?}");
+}
+
+/// A list gets an entry: of a batch that paid both, a limit on the list had counted one payment alone.
+#[tokio::test]
+async fn a_limit_whose_list_grows_counts_the_rest_of_a_batch() {
+    let partners = |first: &SolanaAsk, more: &[Destination]| {
+        let known = first.request().payments[0].destination.clone();
+        let entry = |(n, at): (usize, &Destination)| format!("      - {{ name: p{n}, address: \"{at}\" }}\n");
+        let entries: String = std::iter::once(&known).chain(more).enumerate().map(entry).collect();
+        format!("  - id: partners\n    entries:\n{entries}")
+    };
+    let limit =
+        r#"id: partners-hour, effects: [transfer], to: { list: partners }, scope: [], window: 1h, hard: "0.6 SOL""#;
+    let (batch, next) = (sol("sol-batch", 1), sol("sol-2", 2));
+    let other: Destination = format!("{NETWORK}:{}", Address::new(thief())).parse().unwrap();
+    let mut rig = Rig::changed(World::observed(), &[limit], |files| {
+        let lists = String::from_utf8(files["destinations.yaml"].clone()).unwrap();
+        let permitted = format!("    entries:\n      - {{ name: Other, address: \"{other}\" }}\n");
+        let lists = lists.replacen("    entries:\n", &permitted, 1) + &partners(&batch, &[]);
+        files.insert("destinations.yaml".to_owned(), lists.into_bytes());
+    })
+    .await;
+
+    // 0.1 SOL to the partner and 0.3 to the other, in one transaction.
+    let unsigned = batch_of(&[(customer(), 100_000_000), (thief(), 300_000_000)]);
+    let mut body = batch.request();
+    body.transaction = TransactionBinding::Exact(TransactionDigest::of(&unsigned));
+    body.payments[0].amount = 100_000_000_u64.into();
+    body.payments.push(Payment {
+        reference: "sol-batch/2".parse().unwrap(),
+        amount: 300_000_000_u64.into(),
+        destination: other.clone(),
+        ..body.payments[0].clone()
+    });
+    let submission = Submission {
+        request: rig
+            .world
+            .sign("payout-service", Body::Request(Box::new(body)))
+            .to_bytes(),
+        unsigned,
+        statements: Vec::new(),
+    };
+    assert_signed(&rig.signer.authorize(submission).await.unwrap());
+
+    let bundle = rig.world.bundle();
+    let mut files = rig.world.files.clone();
+    let lists = String::from_utf8(files["destinations.yaml"].clone()).unwrap();
+    let lists = lists.replace(&partners(&batch, &[]), &partners(&batch, &[other]));
+    files.insert("destinations.yaml".to_owned(), lists.into_bytes());
+    let files = sealed(bundle.version() + 1, Some(bundle.digest()), files);
+    rig.activate(&["alice", "bob"], files.clone()).await.unwrap();
+    rig.world.files = files;
+    let request = rig.world.solana_request(&next);
+    let over = rig.pay_sol(&next, &request, &[]).await;
+    assert!(message(&over).contains("0.7 SOL against 0.6 SOL"), "{over:?}");
+}
+
+/// Transfers of lamports in one message.
+fn batch_of(payments: &[([u8; 32], u64)]) -> Vec<u8> {
+    let count = payments.len() as u8;
+    let mut message = [
+        &[1, 0, 1, count + 2],
+        &SigningKey::from_bytes(&WALLET_SEED).verifying_key().to_bytes()[..],
+    ]
+    .concat();
+    payments.iter().for_each(|(to, _)| message.extend(to));
+    message.extend([[0; 32], [0x78; 32]].concat());
+    message.push(count);
+    for (n, (_, lamports)) in (1..).zip(payments) {
+        message.extend([count + 1, 2, 0, n, 12, 2, 0, 0, 0]);
+        message.extend(lamports.to_le_bytes());
+    }
+    message
 }
 
 #[tokio::test]
