@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_policy::analysis::{Asker, Setting, Site};
-use countersign_types::{PrincipalId, TenantId};
+use countersign_types::{ChainId, Destination, PrincipalId, TenantId, WalletId};
 
 use crate::Bundle;
 
@@ -12,7 +12,8 @@ impl Bundle {
     pub fn setting(&self) -> Setting<'_> {
         let sites = self.registry().wallets().iter().flat_map(|wallet| {
             wallet.networks.keys().filter_map(|network| {
-                let receives = self.registry().wallet_destination(network, &wallet.id)?;
+                let known = self.registry().wallet_destination(network, &wallet.id);
+                let receives = known.or_else(|| stand_in(network, &wallet.id))?;
                 let tier = wallet.tier;
                 Some(((wallet.id.clone(), network.clone()), Site { tier, receives }))
             })
@@ -43,4 +44,10 @@ impl Bundle {
         };
         self.roster().initiators().iter().map(asker).collect()
     }
+}
+
+/// For an address of a wallet of multisig outputs alone, of which the bundle names none: a wallet that is left out would keep
+/// every invariant. What ids may hold addresses may too, but for `_`, and `%` is in no id.
+fn stand_in(network: &ChainId, wallet: &WalletId) -> Option<Destination> {
+    Destination::new(network, &format!("own-{}", wallet.as_str().replace('_', "%"))).ok()
 }

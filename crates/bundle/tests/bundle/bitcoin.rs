@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::{Files, dev, errors, seal};
 use countersign_bundle::{Bundle, MAX_KEY_TABLE_BYTES, write_wallets};
+use countersign_policy::analysis::{Budget, Conclusion, prove};
 use countersign_types::{PublicKey, Scheme, ScriptForm};
 
 const TABLE: &str = "keys/btc-hot.keys";
@@ -99,6 +100,37 @@ fn forms_and_key_table_are_the_wallets() {
         .map_err(|errors| errors.to_string())
         .unwrap();
     assert!(written.registry().wallets().iter().eq(registry.wallets().iter()));
+}
+
+/// The bundle names no address of it, and what it may do is looked at all the same.
+#[test]
+fn an_invariant_is_held_against_a_wallet_of_multisig_outputs_alone() {
+    let permit =
+        "permits:\n  - id: btc-payouts\n    effects: [transfer, internal]\n    wallets: [btc-hot]\n    assets: [BTC]\n";
+    let invariants = "\ninvariants:\n  - { id: stays, when: { wallets: [btc-hot], effects: [transfer] }, then: deny }\n  \
+                      - { id: still, when: { to: { own: [btc-hot] } }, then: deny }\n";
+    for id in ["btc-hot", "btc_hot.1"] {
+        let mut files = files();
+        for (path, from, to) in [
+            ("wallets.yaml", "forms: [p2wpkh, p2tr]", "forms: [p2wsh]"),
+            ("policy.yaml", "permits:\n", permit),
+        ] {
+            let text = String::from_utf8(files[path].clone()).unwrap();
+            let more = if path == "policy.yaml" { invariants } else { "" };
+            let text = (text.replace(from, to) + more)
+                .replace("id: btc-hot", &format!("id: {id}"))
+                .replace("[btc-hot]", &format!("[{id}]"));
+            files.insert(path.to_owned(), text.into_bytes());
+        }
+        let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+        for invariant in bundle.invariants() {
+            let conclusion = prove(invariant, &bundle.setting(), Budget::DEFAULT);
+            let Conclusion::Violated(found) = conclusion else {
+                panic!("{id}: {conclusion:?}")
+            };
+            assert_eq!(found.0.wallet.as_str(), id);
+        }
+    }
 }
 
 #[test]
