@@ -75,6 +75,10 @@ pub(crate) fn load<'a>(
 ) -> Option<(Doc<'a, AssetsFile>, AssetRegistry)> {
     let doc: Doc<'a, AssetsFile> = yaml::read(FILE, bytes, found)?;
     let (mut records, mut looks) = (Vec::new(), Looks::default());
+    // Native assets need no entry, and policies name them all the same. Whether two of them look alike was judged with the networks.
+    for network in networks.values() {
+        drop(looks.add("asset", network.native().symbol.as_str()));
+    }
     for (n, raw) in doc.raw.assets.iter().enumerate() {
         if let Some(problem) = looks.add("asset", &raw.symbol) {
             found.push(doc.value(&format!("assets[{n}].symbol"), problem));

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use countersign_chains::Network;
+use countersign_policy::Currency;
 use countersign_types::ChainId;
 
 use crate::{
+    confusable::Looks,
     error::{Found, Problem},
     yaml::{self, Doc},
 };
@@ -25,13 +27,14 @@ const NUMBERS: [&str; 9] = [
 
 /// Reads every network file. Chain ids are unique: a signature must not be valid on a second network.
 pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, found: &mut Found) -> BTreeMap<ChainId, Network> {
-    let mut networks = BTreeMap::new();
+    let (mut networks, mut looks) = (BTreeMap::new(), Looks::default());
     for (file, bytes) in files.iter().filter(|(path, _)| path.starts_with("networks/")) {
         let Some(doc) = yaml::read(file, bytes, found) else {
             continue;
         };
         let doc: Doc<'_, Network> = doc;
         certify_numbers(&doc, found);
+        certify_native(&doc, &mut looks, found);
         let chain = doc.raw.chain().clone();
         if networks.contains_key(&chain) {
             let id = chain.to_string();
@@ -43,14 +46,28 @@ pub(crate) fn load(files: &BTreeMap<String, Vec<u8>>, found: &mut Found) -> BTre
     networks
 }
 
-/// A family reads its numbers itself, and takes them in other bases, in quotes and with underscores.
-fn certify_numbers(doc: &Doc<'_, Network>, found: &mut Found) {
-    let family = match &doc.raw {
+/// The symbol of the native asset is no currency's, which would take its place in bounds, and looks like no other network's.
+fn certify_native(doc: &Doc<'_, Network>, looks: &mut Looks, found: &mut Found) {
+    let symbol = &doc.raw.native().symbol;
+    let currency = symbol.as_str().parse::<Currency>().ok();
+    let problem = currency.map(Problem::CurrencySymbol);
+    if let Some(problem) = problem.or_else(|| looks.add("asset", symbol.as_str())) {
+        found.push(doc.value(&format!("{}.native.symbol", family(&doc.raw)), problem));
+    }
+}
+
+/// The key that everything in a network file stands below.
+fn family(network: &Network) -> &'static str {
+    match network {
         Network::Evm(_) => "evm",
         Network::Bitcoin(_) => "bitcoin",
         Network::Solana(_) => "solana",
-    };
-    for path in NUMBERS.map(|field| format!("{family}.{field}")) {
+    }
+}
+
+/// A family reads its numbers itself, and takes them in other bases, in quotes and with underscores.
+fn certify_numbers(doc: &Doc<'_, Network>, found: &mut Found) {
+    for path in NUMBERS.map(|field| format!("{}.{field}", family(&doc.raw))) {
         if doc.places.is_number(&path) == Some(false) {
             found.push(doc.value(&path, Problem::Yaml(yaml::PLAIN_NUMBER.to_owned())));
         }

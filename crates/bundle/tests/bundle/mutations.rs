@@ -64,6 +64,44 @@ fn numbers_of_networks_are_plain() {
     assert_eq!(numbers, 11);
 }
 
+/// Native assets stand in no `assets.yaml`: their symbols are held against those that do, against each other and against money.
+#[test]
+fn symbols_of_native_assets_are_told_apart() {
+    let with = |native: &str, token: &str| {
+        let mut files = dev();
+        let template = include_str!("../../../../chains/evm/networks/polygon.yaml");
+        assert_eq!(template.matches("symbol: POL,").count(), 1);
+        let network = template.replace("symbol: POL,", &format!("symbol: {native},"));
+        files.insert("networks/polygon.yaml".to_owned(), network.into_bytes());
+        let assets = String::from_utf8(files["assets.yaml"].clone()).unwrap();
+        let assets = assets.replace("symbol: DEMO,", &format!("symbol: {token},"));
+        files.insert("assets.yaml".to_owned(), assets.into_bytes());
+        if token != "DEMO" {
+            let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
+            files.insert("policy.yaml".to_owned(), policy.replace("DEMO", token).into_bytes());
+        }
+        countersign_bundle::Bundle::load(&seal(files))
+            .map(drop)
+            .map_err(|errors| errors.to_string())
+    };
+    for (native, token) in [("POL", "DEMO"), ("ETH", "DEMO"), ("POL", "POL")] {
+        assert_eq!(with(native, token), Ok(()), "{native} {token}");
+    }
+    let table = [
+        ("POL", "P0L", "assets.yaml:"),
+        ("POL", "PoL", "assets.yaml:"),
+        ("ETh", "DEMO", "networks/polygon.yaml:"),
+        ("USD", "DEMO", "networks/polygon.yaml:"),
+    ];
+    for (native, token, place) in table {
+        let error = with(native, token).expect_err(native);
+        assert!(
+            error.lines().any(|line| line.starts_with(place)),
+            "{native} {token}: {error}"
+        );
+    }
+}
+
 /// Independent mistakes come together, in order of place; what follows from a file that does not load is not guessed.
 #[test]
 fn all_errors_come_at_once() {
