@@ -156,8 +156,8 @@ pub enum Write {
         /// The attempt.
         number: u32,
     },
-    /// Charges of attempts that are already authorized, to counters that a new bundle defines. They count from when their
-    /// attempts were charged and age when those did. What a counter was charged before stays.
+    /// Charges of attempts that are already authorized, to counters that a new bundle defines or counts more in. They count from
+    /// when their attempts were charged and age when those did. Of what a counter was charged before, the larger stays.
     Backfill {
         /// The charges.
         charges: Vec<LateCharge>,
