@@ -33,6 +33,10 @@ fn a_genesis_says_what_its_file_says() {
     assert_eq!(genesis.admin_keys()[&ids(&["bob"])[0]], file().people[1].keys);
     let record = KeyRecord::parse(&alice().line()).unwrap();
     assert_eq!(genesis.key(&record.fingerprint()), Some((&ids(&["alice"])[0], &record)));
+    let mut fingerprints = genesis.fingerprints();
+    assert!(fingerprints.any(|(fingerprint, owner)| *fingerprint == record.fingerprint() && owner.as_str() == "alice"));
+    let keys: usize = file().people.iter().map(|person| person.keys.len()).sum();
+    assert_eq!(genesis.fingerprints().count(), keys);
     assert_eq!(
         genesis.key(&KeyRecord::parse(&log_key()).unwrap().fingerprint()),
         None,

@@ -443,6 +443,11 @@ fn a_roster_answers_what_it_lists_and_nothing_else() {
     assert!(roster.may_initiate(&main, &id("bot")) && !roster.may_initiate(&main, &id("bob")));
     assert!(!roster.may_initiate(&"other".parse().unwrap(), &id("bot")));
     assert!(roster.is_officer(&id("dave")) && !roster.is_officer(&id("alice")));
+    assert!(roster.officers().contains(&id("dave")) && !roster.officers().contains(&id("alice")));
+    // Alice is behind the bot, which initiates; so is what the bot would say of a withdrawal her own word.
+    let behind = roster.conflict(&id("bot"));
+    assert_eq!(behind.map(|(person, _)| person), Some(&id("alice")));
+    assert_eq!(roster.conflict(&id("bob")), None, "a person is no service");
     assert_eq!(
         roster.initiating_people(&id("bot")),
         ids(&["alice"]).into_iter().collect()
