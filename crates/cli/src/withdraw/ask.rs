@@ -65,7 +65,8 @@ pub(super) struct Ask {
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<(AttributeName, AttributeValue)>,
-    /// The account's nonce. Default: the first one that no open or signed withdrawal of the wallet on this network uses.
+    /// The account's nonce. Default: the first one that an ended withdrawal of the wallet on this network left below signed ones, or else
+    /// the first one that no open or signed withdrawal uses.
     #[arg(long, conflicts_with = "tx")]
     pub(super) nonce: Option<u64>,
     /// Units of gas at most. Default: 21000 for the native asset, 100000 for tokens.
