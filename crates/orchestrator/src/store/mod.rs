@@ -7,6 +7,7 @@ mod apply;
 mod due;
 pub mod reads;
 mod room;
+mod schema;
 mod writer;
 
 #[cfg(test)]
@@ -30,8 +31,7 @@ use countersign_proto::{
 };
 use countersign_types::{StatementDigest, Tag, TenantId, WithdrawalId};
 use sqlx::{
-    Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
+    Connection as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -353,20 +353,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
 }
 
-/// The schema's versions. A migration that was released never changes: the database keeps its checksum. (The macro that reads the
-/// folder would have the whole of sqlx compiled a second time, for itself.)
-fn migrator() -> Migrator {
-    let first = include_str!("../../migrations/0001_withdrawals.sql");
-    let simple = MigrationType::Simple;
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "withdrawals".into(),
-        simple,
-        first.into_sql_str(),
-        false,
-    )])
-}
-
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -389,7 +375,7 @@ impl Store {
     pub async fn open(path: &Path, wakes: mpsc::UnboundedSender<Wake>) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let mut connection = SqliteConnection::connect_with(&options(path)).await?;
-        migrator()
+        schema::migrator()
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::Schema(Arc::new(error)))?;

@@ -37,21 +37,6 @@ async fn reopen(fixture: Fixture) -> Fixture {
     Fixture { store, wakes, folder }
 }
 
-/// A file that is not in the list would never be applied.
-#[test]
-fn every_migration_of_the_folder_is_applied() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut texts: Vec<String> = files
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
-    texts.sort();
-    let migrator = migrator();
-    let mut applied: Vec<&str> = migrator.iter().map(|migration| migration.sql.as_str()).collect();
-    applied.sort_unstable();
-    assert_eq!(applied, texts);
-}
-
 fn id_of(text: &str) -> WithdrawalId {
     WithdrawalId::of(RequestDigest::of(text.as_bytes()))
 }

@@ -1,0 +1,42 @@
+//! The schema of the orchestrator's database.
+
+use sqlx::{
+    SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// The schema's versions. A migration that was released never changes: the database keeps its checksum. (The macro that reads the
+/// folder would have the whole of sqlx compiled a second time, for itself.)
+pub(super) fn migrator() -> Migrator {
+    let first = include_str!("../../migrations/0001_withdrawals.sql");
+    let simple = MigrationType::Simple;
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "withdrawals".into(),
+        simple,
+        first.into_sql_str(),
+        false,
+    )])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// A file that is not in the list would never be applied.
+    #[test]
+    fn every_migration_of_the_folder_is_applied() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let files = fs::read_dir(folder).unwrap();
+        let mut texts: Vec<String> = files
+            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect();
+        texts.sort();
+        let migrator = migrator();
+        let mut applied: Vec<&str> = migrator.iter().map(|migration| migration.sql.as_str()).collect();
+        applied.sort_unstable();
+        assert_eq!(applied, texts);
+    }
+}
