@@ -249,7 +249,15 @@ fn database(place: &JournalPlace) -> Result<Database, CommandError> {
 /// Held by the one process that works in a state directory; the system releases it with the process. It is for the
 /// operator who starts a second signer by mistake: what protects the journal is its own fence.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing is not enough: a child that was forked just now has the file until it becomes another program.
+    fn drop(&mut self) {
+        // Nothing is lost where it fails: the file is closed next.
+        drop(self.0.unlock());
+    }
+}
 
 impl Lock {
     /// Takes the lock, or says who is meant to stop.

@@ -340,7 +340,7 @@ pub struct Store {
     news: broadcast::Sender<News>,
     counts: Arc<Counts>,
     /// Held while the store lives: two processes would not see each other's news.
-    _lock: File,
+    _lock: Lock,
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -353,7 +353,19 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// Held by the one process that has the database open.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing is not enough: a child that was forked just now has the file until it becomes another program.
+    fn drop(&mut self) {
+        // Nothing is lost where it fails: the file is closed next.
+        drop(self.0.unlock());
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
@@ -363,7 +375,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     };
     let file = File::create(&name).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
