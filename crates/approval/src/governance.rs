@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_types::{BundleDigest, PrincipalId, Tag, UtcSeconds, WithdrawalId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Body, Quorum, Verified, review::certify_reason, statement::Bounded};
+use crate::{Body, FeeCeiling, Quorum, Verified, review::certify_reason, statement::Bounded};
 
 /// A cancel statement's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,10 @@ use crate::{Body, Quorum, Verified, review::certify_reason, statement::Bounded};
 pub struct Cancel {
     /// The withdrawal.
     pub withdrawal: WithdrawalId,
+    /// The most that the fee of a cancel attempt may be, which takes the place of what is signed and pays nobody. Without one
+    /// nothing is signed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_ceiling: Option<FeeCeiling>,
     /// Why, for people: one line of at most 512 printable ASCII characters.
     pub reason: String,
 }

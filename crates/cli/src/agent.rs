@@ -245,6 +245,7 @@ mod tests {
             header: clock::header(GenesisHash::of(b"x"), Span::from_secs(60)).unwrap(),
             body: Body::Cancel(Cancel {
                 withdrawal: WithdrawalId::of(RequestDigest::of(b"x")),
+                fee_ceiling: None,
                 reason: String::new(),
             }),
         }

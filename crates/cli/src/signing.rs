@@ -271,6 +271,7 @@ mod tests {
         }
         let cancel = Body::Cancel(Cancel {
             withdrawal: withdrawal(),
+            fee_ceiling: None,
             reason: String::new(),
         });
         assert_eq!(cancel.kind(), Kind::Cancel);

@@ -241,6 +241,7 @@ async fn a_sealed_cancel_cancels() {
         .unwrap();
     let cancel = Cancel {
         withdrawal: waiting.id,
+        fee_ceiling: None,
         reason: "mistake".to_owned(),
     };
     let cancelled = client.cancel(&sealed(2, Body::Cancel(cancel))).await.unwrap();

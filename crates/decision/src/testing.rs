@@ -393,6 +393,7 @@ impl World {
             signer,
             Body::Cancel(Cancel {
                 withdrawal: withdrawal(request),
+                fee_ceiling: None,
                 reason: "changed plans".to_owned(),
             }),
         )

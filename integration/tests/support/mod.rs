@@ -287,6 +287,7 @@ impl Scene {
     pub(crate) fn cancel(&self, person: &str, withdrawal: &Withdrawal) -> Envelope {
         let body = Body::Cancel(Cancel {
             withdrawal: withdrawal.id,
+            fee_ceiling: None,
             reason: "sent twice".to_owned(),
         });
         self.person(person).seal(self.header(), body).unwrap()

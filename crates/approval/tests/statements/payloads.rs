@@ -205,6 +205,23 @@ fn no_field_may_be_missing() {
     }
 }
 
+/// A cancel without a ceiling has no field for one: cancels from before there were ceilings keep their text.
+#[test]
+fn a_cancel_has_a_fee_ceiling_or_no_such_field() {
+    let Body::Cancel(body) = cancel().body else { panic!() };
+    let with = of(Body::Cancel(Cancel {
+        fee_ceiling: Some(fee_ceiling()),
+        ..body
+    }));
+    let payload = text(&with);
+    let written = "    \"fee_ceiling\": {\n      \"asset\": \"eip155:31337/slip44:60\",\n      \"amount\": \"420000000000000\"\n    },\n";
+    assert!(payload.contains(written), "{payload}");
+    assert_eq!(Statement::parse(Kind::Cancel, payload.as_bytes()), Ok(with));
+    assert_eq!(payload.replace(written, ""), text(&cancel()));
+    let null = payload.replace(written, "    \"fee_ceiling\": null,\n");
+    assert!(refusal(Kind::Cancel, null).contains("not written in its one form"));
+}
+
 fn request_with(change: impl FnOnce(&mut Request)) -> Statement {
     let Body::Request(mut body) = request().body else {
         panic!()

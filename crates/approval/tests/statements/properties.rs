@@ -137,9 +137,11 @@ fn review_body() -> impl Strategy<Value = Body> {
 }
 
 fn governance_body() -> impl Strategy<Value = Body> {
-    let cancel = (withdrawals(), "[ -~]{0,512}").prop_map(|(withdrawals, reason)| {
+    let ceiling = option::of(network().prop_flat_map(fee_ceiling));
+    let cancel = (withdrawals(), ceiling, "[ -~]{0,512}").prop_map(|(withdrawals, fee_ceiling, reason)| {
         Body::Cancel(Cancel {
             withdrawal: withdrawals[0],
+            fee_ceiling,
             reason,
         })
     });

@@ -30,7 +30,7 @@ pub(crate) fn of(body: Body) -> Statement {
     Statement { header: header(), body }
 }
 
-fn fee_ceiling() -> FeeCeiling {
+pub(crate) fn fee_ceiling() -> FeeCeiling {
     FeeCeiling {
         asset: "eip155:31337/slip44:60".parse().unwrap(),
         amount: Amount::from_base_units(420_000_000_000_000),
@@ -97,6 +97,7 @@ pub(crate) fn rejection() -> Statement {
 pub(crate) fn cancel() -> Statement {
     of(Body::Cancel(Cancel {
         withdrawal: withdrawal("one"),
+        fee_ceiling: None,
         reason: "sent twice by the pipeline".to_owned(),
     }))
 }

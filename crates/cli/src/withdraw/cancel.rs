@@ -60,6 +60,7 @@ impl Cancel {
             validity: VALIDITY,
             body: Body::Cancel(Statement {
                 withdrawal: self.id,
+                fee_ceiling: None,
                 reason: self.reason.clone(),
             }),
         })

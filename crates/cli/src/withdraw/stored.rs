@@ -208,6 +208,7 @@ mod tests {
             header: clock::header(GenesisHash::of(b"x"), Duration::from_secs(60)).unwrap(),
             body: Body::Cancel(Cancel {
                 withdrawal: WithdrawalId::of(RequestDigest::of(b"x")),
+                fee_ceiling: None,
                 reason: String::new(),
             }),
         };
