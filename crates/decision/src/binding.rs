@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Payment, Request, TransactionBinding};
+use countersign_approval::{FeeCeiling, Payment, Request, TransactionBinding};
 use countersign_chains::Registry;
 use countersign_types::{
     Amount, AssetId, Destination, Effect, EffectsText, EffectsTextError, ParsedTransaction, SubjectId, Tag,
@@ -30,6 +30,11 @@ pub(crate) fn effects_text(
     )
 }
 
+/// Whether the bytes pay and do what the request says, whatever they cost and whichever they are.
+pub(crate) fn is_asked_for(request: &Request, parsed: &ParsedTransaction, text: &EffectsText) -> bool {
+    payment_mismatch(&request.payments, parsed.effects()).is_none() && effect_mismatch(&request.effects, text).is_none()
+}
+
 /// Everything in which the bytes are not what the request asks for.
 pub(crate) fn mismatches(
     request: &Request,
@@ -42,7 +47,7 @@ pub(crate) fn mismatches(
     reasons.extend(transaction_mismatch(request, transaction, parsed));
     reasons.extend(payment_mismatch(&request.payments, parsed.effects()));
     reasons.extend(effect_mismatch(&request.effects, text));
-    reasons.extend(fee_mismatch(request, parsed, registry));
+    reasons.extend(fee_mismatch(&request.fee_ceiling, parsed, registry));
     reasons
 }
 
@@ -116,8 +121,8 @@ fn effect_mismatch(requested: &[String], text: &EffectsText) -> Option<Reason> {
     Some(Reason::new(Tag::RequestEffectsMismatch, message))
 }
 
-fn fee_mismatch(request: &Request, parsed: &ParsedTransaction, registry: &Registry) -> Option<Reason> {
-    let ceiling = &request.fee_ceiling;
+/// A fee over the ceiling, or in another asset.
+pub(crate) fn fee_mismatch(ceiling: &FeeCeiling, parsed: &ParsedTransaction, registry: &Registry) -> Option<Reason> {
     let (asset, max) = fee(parsed)?;
     if *asset != ceiling.asset || registry.fee_asset(parsed.network()).as_ref() != Some(asset) {
         return Some(Reason::new(

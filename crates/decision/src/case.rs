@@ -58,7 +58,10 @@ pub struct Decision {
     pub trace: Vec<Evaluation>,
     /// The canonical effects text, where the bytes were understood.
     pub effects: Option<EffectsText>,
-    /// The most that the fee may be: the request's own ceiling, as far as it was not raised. Approvals bind it.
+    /// Whether the bytes are a cancel attempt: they take the place of what is signed, and somebody who may has cancelled with a
+    /// fee ceiling (docs/adr/0037). The withdrawal has ended, whatever the outcome.
+    pub cancels: bool,
+    /// The most that the fee may be: the request's own ceiling, as far as it was not raised, or a cancel's. Approvals bind it.
     pub fee_ceiling: FeeCeiling,
     /// What an authorization adds to counters: for each the larger charge of the two policies.
     pub charges: Vec<Charge>,

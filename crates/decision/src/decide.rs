@@ -15,8 +15,9 @@ use countersign_types::{
 use crate::{
     AuthorizationRecord, Case, Decision, DecisionEntry, FreezeFact, LedgerFacts, Observatory, Observed, Outcome,
     OutcomeKind, Reason, SeatCount,
+    asking::Asking,
     attested::{Attested, Open, Witnesses},
-    binding,
+    binding, cancel,
     entry::AuthorizationScope,
     explain::{explain, shorten},
     freeze::{self, Frozen},
@@ -51,7 +52,9 @@ struct Draft<'a> {
     withdrawal: WithdrawalId,
     observed: Observed,
     replaced: Replacements,
-    /// The request under the fee ceiling that its replacements leave.
+    /// Whether the bytes are a cancel attempt.
+    cancels: bool,
+    /// The request under the fee ceiling that the bytes are held to: a cancel's, or what its replacements leave.
     request: Request,
     /// The freezes that stop it.
     frozen: Vec<FreezeFact>,
@@ -72,7 +75,9 @@ impl<'a> Draft<'a> {
     fn new(case: &'a Case<'a>) -> Self {
         let payload = case.verified.envelope().payload();
         let withdrawal = WithdrawalId::of(countersign_types::RequestDigest::of(payload));
-        let replaced = Replacements::of(case, withdrawal);
+        let asking = Asking::of(case, withdrawal);
+        let replaced = Replacements::of(case, &asking);
+        let cancel = cancel::ceiling(case, &asking);
         let frozen = Frozen {
             request: case.request,
             initiator: case.verified.signer(),
@@ -83,8 +88,9 @@ impl<'a> Draft<'a> {
             withdrawal,
             attested: witnesses(case, withdrawal).attest(case.statements),
             observed: observatory(case).observe(case.statements),
+            cancels: cancel.is_some(),
             request: Request {
-                fee_ceiling: replaced.ceiling().clone(),
+                fee_ceiling: cancel.unwrap_or_else(|| replaced.ceiling().clone()),
                 ..case.request.clone()
             },
             replaced,
@@ -116,7 +122,9 @@ impl<'a> Draft<'a> {
     fn certify_request(&self) -> Result<(), Outcome> {
         let case = self.case;
         let header = &case.verified.statement().header;
-        if let Err(error) = header.certify(case.deployment, case.ledger.epoch, case.now) {
+        // What was signed under a request outlives it, and can be cancelled as long as it may land.
+        let at = if self.cancels { case.first_seen_at } else { case.now };
+        if let Err(error) = header.certify(case.deployment, case.ledger.epoch, at) {
             let is_final = !matches!(error, StatementError::NotYetValid { .. });
             return Err(denied(
                 vec![Reason::new(
@@ -131,7 +139,8 @@ impl<'a> Draft<'a> {
             let message = format!("`{initiator}` is not an initiator of tenant `{}`", case.request.tenant);
             return Err(denied(vec![Reason::new(Tag::RequestNotInitiator, message)], false));
         }
-        let conflicts = lineage::conflicts(case.request, case.ledger);
+        let mut conflicts = lineage::conflicts(case.request, case.ledger);
+        conflicts.extend(lineage::ended(case.ledger).filter(|_| !self.cancels));
         if conflicts.is_empty() {
             Ok(())
         } else {
@@ -214,7 +223,11 @@ impl<'a> Draft<'a> {
         let text = binding::effects_text(&self.request, parsed, registry)
             .map_err(|error| denied(vec![Reason::new(Tag::TransactionTooLarge, error.to_string())], false))?;
         self.effects = Some(text.clone());
-        let mismatches = binding::mismatches(&self.request, case.reading.transaction(), parsed, &text, registry);
+        let mismatches = match self.cancels {
+            // What it does otherwise was looked at when it was taken for a cancel attempt.
+            true => Vec::from_iter(binding::fee_mismatch(&self.request.fee_ceiling, parsed, registry)),
+            false => binding::mismatches(&self.request, case.reading.transaction(), parsed, &text, registry),
+        };
         if mismatches.is_empty() {
             Ok(text)
         } else {
@@ -223,7 +236,11 @@ impl<'a> Draft<'a> {
     }
 
     fn place(&self, parsed: &ParsedTransaction) -> Result<Place, Outcome> {
-        let place = self.surroundings().place(self.case.reading.transaction(), parsed);
+        let (surroundings, transaction) = (self.surroundings(), self.case.reading.transaction());
+        let place = match self.cancels {
+            true => surroundings.place_cancel(transaction, parsed),
+            false => surroundings.place(transaction, parsed),
+        };
         place.map_err(|reasons| denied(reasons, false))
     }
 
@@ -269,8 +286,8 @@ impl<'a> Draft<'a> {
             self.trace.push(evaluation);
         }
         // The policy at first sight must allow whatever bundle comes later, and an exact request has no other bytes: such
-        // a denial can never change. A template may still get an attempt with a lower fee.
-        let is_exact = matches!(case.request.transaction, TransactionBinding::Exact(_));
+        // a denial can never change. A template may still get an attempt with a lower fee, and so may a cancel.
+        let is_exact = !self.cancels && matches!(case.request.transaction, TransactionBinding::Exact(_));
         if reasons.is_empty() {
             return Ok(obligations);
         }
@@ -304,15 +321,13 @@ impl<'a> Draft<'a> {
     ) -> Result<(), Outcome> {
         let case = self.case;
         let review = Review {
-            deployment: case.deployment,
-            epoch: case.ledger.epoch,
+            asking: Asking::of(case, self.withdrawal),
             now: case.now,
-            withdrawal: self.withdrawal,
-            initiator: case.verified.signer(),
+            cancels: self.cancels,
             effects: text,
             replaced: &self.replaced,
+            ceiling: &self.request.fee_ceiling,
             policy: case.active.policy_digest(),
-            roster: case.active.roster(),
             obligations,
             observatory: observatory(case),
             witnesses: witnesses(case, self.withdrawal),
@@ -395,6 +410,7 @@ impl<'a> Draft<'a> {
             entry,
             trace: self.trace,
             effects: self.effects,
+            cancels: self.cancels,
             fee_ceiling: self.request.fee_ceiling,
             charges,
             spend: self.spend,

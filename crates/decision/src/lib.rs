@@ -18,8 +18,10 @@
 )]
 
 mod acknowledgement;
+mod asking;
 mod attested;
 mod binding;
+mod cancel;
 mod case;
 mod chain;
 mod decide;
@@ -47,6 +49,7 @@ pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
+pub use cancel::pays_nobody;
 pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{
     ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next, certify_owner,

@@ -58,11 +58,13 @@ pub(crate) fn conflicts(request: &Request, ledger: &LedgerFacts) -> Vec<Reason> 
             format!("payment `{payment}` is signed under request {owner}"),
         ));
     }
-    if let Some(tag) = ledger.ended {
-        let message = format!("it ended for good: {}", tag.meaning());
-        reasons.push(Reason::new(tag, message));
-    }
     reasons
+}
+
+/// What ended the withdrawal, once somebody took it back or refused it.
+pub(crate) fn ended(ledger: &LedgerFacts) -> Option<Reason> {
+    let tag = ledger.ended?;
+    Some(Reason::new(tag, format!("it ended for good: {}", tag.meaning())))
 }
 
 impl Surroundings<'_> {
@@ -81,6 +83,8 @@ impl Surroundings<'_> {
         if let Some(known) = attempts.iter().find(|attempt| attempt.transaction == transaction) {
             // The same bytes again: no new claim, and what they exclude was judged when they were first authorized.
             let attempt = known.number;
+            // But what was given up since and claimed by somebody else is theirs.
+            reasons.extend(self.taken(parsed));
             if reasons.is_empty() && matches!(self.fate(known), Fate::Failed | Fate::Dead) {
                 let message = format!("attempt {attempt} has these bytes and cannot land any more");
                 reasons.push(Reason::new(Tag::LineageSettled, message));
@@ -130,6 +134,25 @@ impl Surroundings<'_> {
     fn is_own(&self, landed: &Landed) -> bool {
         let mut txids = self.ledger.attempts.iter().filter_map(|attempt| attempt.txid.as_ref());
         txids.any(|txid| *txid == landed.txid)
+    }
+
+    /// A cancel attempt takes the place of something that may still land.
+    pub(crate) fn place_cancel(
+        &self,
+        transaction: TransactionDigest,
+        parsed: &ParsedTransaction,
+    ) -> Result<Place, Vec<Reason>> {
+        let place = self.place(transaction, parsed)?;
+        if self
+            .ledger
+            .attempts
+            .iter()
+            .any(|attempt| self.fate(attempt) == Fate::Live)
+        {
+            return Ok(place);
+        }
+        let message = "nothing of this withdrawal was authorized that may still land";
+        Err(vec![Reason::new(Tag::LineageNothingToCancel, message)])
     }
 
     /// What became of each attempt, by number.
@@ -192,16 +215,25 @@ impl Surroundings<'_> {
         Some(Reason::new(Tag::LineageAnchorChanged, message))
     }
 
+    /// The keys of the bytes that another request has.
+    fn taken(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
+        let owned = parsed.conflict_keys().iter().filter_map(|key| {
+            let owner = self.ledger.conflict_owners.get(&key.to_string())?;
+            let message = format!("{key} belongs to request {owner}{}", self.hint(key));
+            Some(Reason::new(Tag::ConflictKeyTaken, message))
+        });
+        owned.collect()
+    }
+
     /// What the attempt may not claim, and what it must wait for. A transaction claims the nonces of an account in order,
     /// its own and those of the authorizations that it carries.
     fn claims(&self, parsed: &ParsedTransaction) -> (Vec<Reason>, Option<Reason>) {
+        let mut reasons = self.taken(parsed);
+        if !reasons.is_empty() {
+            return (reasons, None);
+        }
         let mut nonces: BTreeMap<&Destination, BTreeSet<u64>> = BTreeMap::new();
-        let mut reasons = Vec::new();
         for key in parsed.conflict_keys() {
-            if let Some(owner) = self.ledger.conflict_owners.get(&key.to_string()) {
-                let message = format!("{key} belongs to request {owner}{}", self.hint(key));
-                reasons.push(Reason::new(Tag::ConflictKeyTaken, message));
-            }
             match key {
                 ConflictKey::AccountNonce { account, nonce } => {
                     nonces.entry(account).or_default().insert(*nonce);
@@ -209,9 +241,6 @@ impl Surroundings<'_> {
                 // Outpoints and nonce accounts have no order: only ownership counts.
                 ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => {}
             }
-        }
-        if !reasons.is_empty() {
-            return (reasons, None);
         }
         let mut waiting = None;
         for (account, nonces) in nonces {

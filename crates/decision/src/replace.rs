@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use countersign_approval::{Body, FeeCeiling, Replace, Verified};
-use countersign_types::{StatementDigest, Tag, Timestamp, WithdrawalId};
+use countersign_types::{StatementDigest, Tag, Timestamp};
 
-use crate::{Case, Reason, Seen, review::timeless};
+use crate::{Case, Reason, Seen, asking::Asking};
 
 /// What the replacements of a fee ceiling amount to. It is never lower than the request's own.
 pub(crate) struct Replacements {
@@ -15,13 +15,13 @@ pub(crate) struct Replacements {
 
 impl Replacements {
     /// Goes through the statements in the order of first sight; other kinds are passed over.
-    pub(crate) fn of(case: &Case<'_>, withdrawal: WithdrawalId) -> Self {
+    pub(crate) fn of(case: &Case<'_>, asking: &Asking<'_>) -> Self {
         let mut replaced = Self {
             ceiling: case.request.fee_ceiling.clone(),
             discounted: BTreeMap::new(),
         };
         for seen in case.statements {
-            replaced.hear(case, withdrawal, seen);
+            replaced.hear(asking, seen);
         }
         replaced
     }
@@ -36,12 +36,12 @@ impl Replacements {
         self.discounted.get(&statement)
     }
 
-    fn hear(&mut self, case: &Case<'_>, withdrawal: WithdrawalId, seen: &Seen) {
+    fn hear(&mut self, asking: &Asking<'_>, seen: &Seen) {
         let Ok(verified) = &seen.verified else { return };
         let Body::Replace(replace) = &verified.statement().body else {
             return;
         };
-        match self.refusal(case, withdrawal, (verified, replace), seen.first_seen_at) {
+        match self.refusal(asking, (verified, replace), seen.first_seen_at) {
             Some(reason) => drop(self.discounted.insert(seen.digest, reason)),
             None => self.ceiling = replace.fee_ceiling.clone(),
         }
@@ -50,25 +50,13 @@ impl Replacements {
     /// A replacement that was valid at its first sight stays: what was signed under it must not become too expensive later.
     fn refusal(
         &self,
-        case: &Case<'_>,
-        withdrawal: WithdrawalId,
+        asking: &Asking<'_>,
         (verified, replace): (&Verified, &Replace),
         first_seen_at: Timestamp,
     ) -> Option<Reason> {
         let person = verified.signer();
-        let header = verified.statement().header;
-        if let Err(error) = header.certify(case.deployment, case.ledger.epoch, first_seen_at) {
-            return Some(Reason::new(error.tag(), format!("`{person}`: {}", timeless(&error))));
-        }
-        if replace.withdrawal != withdrawal {
-            let message = format!("a statement of `{person}` is not about {withdrawal}");
-            return Some(Reason::new(Tag::ApprovalOtherWithdrawal, message));
-        }
-        let (roster, initiator) = (case.active.roster(), case.verified.signer());
-        let is_initiating = person == initiator || roster.initiating_people(initiator).contains(person);
-        if !is_initiating && !roster.is_officer(person) {
-            let message = format!("`{person}` is neither the initiator nor an officer");
-            return Some(Reason::new(Tag::StatementNotPermitted, message));
+        if let Err(reason) = asking.certify(verified, replace.withdrawal, first_seen_at) {
+            return Some(reason);
         }
         let (found, known) = (&replace.fee_ceiling, &self.ceiling);
         if found.asset != known.asset || found.amount <= known.amount {

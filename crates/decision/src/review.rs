@@ -2,23 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{Approval, Body, Cancel, Rejection, Roster, Seating, StatementError, Verified, fill_seats};
+use countersign_approval::{
+    Approval, Body, Cancel, FeeCeiling, Rejection, Seating, StatementError, Verified, fill_seats,
+};
 use countersign_policy::Obligations;
-use countersign_types::{EffectsText, GenesisHash, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp, WithdrawalId};
+use countersign_types::{EffectsText, GroupId, PolicyDigest, PrincipalId, Tag, Timestamp};
 
-use crate::{ConsideredStatement, Observatory, Reason, Seen, attested::Witnesses, replace::Replacements};
+use crate::{
+    ConsideredStatement, Observatory, Reason, Seen, asking::Asking, attested::Witnesses, replace::Replacements,
+};
 
 /// What approvals must be about to count.
 pub(crate) struct Review<'a> {
-    pub(crate) deployment: GenesisHash,
-    pub(crate) epoch: u64,
+    pub(crate) asking: Asking<'a>,
     pub(crate) now: Timestamp,
-    pub(crate) withdrawal: WithdrawalId,
-    pub(crate) initiator: &'a PrincipalId,
+    /// Whether the bytes are a cancel attempt: what was said against the payment does not stop them.
+    pub(crate) cancels: bool,
     pub(crate) effects: &'a EffectsText,
     pub(crate) replaced: &'a Replacements,
+    /// The most that the fee of the bytes may be.
+    pub(crate) ceiling: &'a FeeCeiling,
     pub(crate) policy: PolicyDigest,
-    pub(crate) roster: &'a Roster,
     pub(crate) obligations: &'a Obligations,
     pub(crate) observatory: Observatory<'a>,
     pub(crate) witnesses: Witnesses<'a>,
@@ -69,6 +73,7 @@ impl<'a> Review<'a> {
                     approvers.insert(person, seen.first_seen_at);
                     Ok(())
                 }
+                Ok(Voice::Rejects(..) | Voice::Cancels(_)) if self.cancels => Ok(()),
                 Ok(Voice::Rejects(person, reason)) => {
                     let message = format!("`{person}` rejected the withdrawal: {reason}");
                     reviewed.ended.push(Reason::new(Tag::ApprovalRejected, message));
@@ -118,7 +123,10 @@ impl<'a> Review<'a> {
 
     fn seat(&self, required: &BTreeMap<GroupId, u32>, people: &BTreeSet<PrincipalId>) -> Seating {
         fill_seats(required, people, |group, person| {
-            self.roster.group(group).is_some_and(|members| members.contains(person))
+            self.asking
+                .roster
+                .group(group)
+                .is_some_and(|members| members.contains(person))
         })
     }
 
@@ -157,15 +165,18 @@ impl<'a> Review<'a> {
 
     /// An approval counts if it is about exactly this, still valid, and by somebody who may.
     fn hear_approval(&self, verified: &Verified, approval: &Approval) -> Result<Voice, Reason> {
-        self.header(verified, self.now)?;
+        self.asking.header(verified, self.now)?;
         let person = verified.signer();
-        let item = approval.items.iter().find(|item| item.withdrawal == self.withdrawal);
-        let item = item.ok_or_else(|| self.other_withdrawal(person))?;
+        let item = approval
+            .items
+            .iter()
+            .find(|item| item.withdrawal == self.asking.withdrawal);
+        let item = item.ok_or_else(|| self.asking.other_withdrawal(person))?;
         if item.effects != *self.effects {
             let message = format!("`{person}` approved other effects than the bytes have");
             return Err(Reason::new(Tag::ApprovalEffectsMismatch, message));
         }
-        if item.fee_ceiling != *self.replaced.ceiling() {
+        if item.fee_ceiling != *self.ceiling {
             let message = format!("`{person}` approved a fee ceiling of {}", item.fee_ceiling.amount);
             return Err(Reason::new(Tag::ApprovalFeeCeilingMismatch, message));
         }
@@ -176,8 +187,11 @@ impl<'a> Review<'a> {
             );
             return Err(Reason::new(Tag::ApprovalPolicyMismatch, message));
         }
-        if self.is_initiating(person) {
-            let message = format!("`{person}` initiated the withdrawal or operates `{}`", self.initiator);
+        if self.asking.is_initiating(person) {
+            let message = format!(
+                "`{person}` initiated the withdrawal or operates `{}`",
+                self.asking.initiator
+            );
             return Err(Reason::new(Tag::ApprovalByInitiator, message));
         }
         self.member(person)?;
@@ -188,11 +202,14 @@ impl<'a> Review<'a> {
     /// asked or not: what is asked follows prices, the hour and what was signed before, and the orchestrator chooses when to ask
     /// (docs/adr/0035).
     fn hear_rejection(&self, verified: &Verified, rejection: &Rejection, at: Timestamp) -> Result<Voice, Reason> {
-        self.header(verified, at)?;
+        self.asking.header(verified, at)?;
         let person = verified.signer();
-        let item = rejection.items.iter().find(|item| item.withdrawal == self.withdrawal);
-        let item = item.ok_or_else(|| self.other_withdrawal(person))?;
-        if self.roster.groups_of(person).is_empty() {
+        let item = rejection
+            .items
+            .iter()
+            .find(|item| item.withdrawal == self.asking.withdrawal);
+        let item = item.ok_or_else(|| self.asking.other_withdrawal(person))?;
+        if self.asking.roster.groups_of(person).is_empty() {
             let message = format!("`{person}` is not a member of an approval group");
             return Err(Reason::new(Tag::ApprovalNotMember, message));
         }
@@ -200,35 +217,13 @@ impl<'a> Review<'a> {
     }
 
     fn hear_cancel(&self, verified: &Verified, cancel: &Cancel, at: Timestamp) -> Result<Voice, Reason> {
-        self.header(verified, at)?;
-        let person = verified.signer();
-        if cancel.withdrawal != self.withdrawal {
-            return Err(self.other_withdrawal(person));
-        }
-        if !self.is_initiating(person) && !self.roster.is_officer(person) {
-            let message = format!("`{person}` is neither the initiator nor an officer");
-            return Err(Reason::new(Tag::StatementNotPermitted, message));
-        }
-        Ok(Voice::Cancels(person.clone()))
-    }
-
-    fn header(&self, verified: &Verified, at: Timestamp) -> Result<(), Reason> {
-        let certified = verified.statement().header.certify(self.deployment, self.epoch, at);
-        certified.map_err(|error| Reason::new(error.tag(), format!("`{}`: {}", verified.signer(), timeless(&error))))
-    }
-
-    fn other_withdrawal(&self, person: &PrincipalId) -> Reason {
-        let message = format!("a statement of `{person}` is not about {}", self.withdrawal);
-        Reason::new(Tag::ApprovalOtherWithdrawal, message)
-    }
-
-    fn is_initiating(&self, person: &PrincipalId) -> bool {
-        person == self.initiator || self.roster.initiating_people(self.initiator).contains(person)
+        self.asking.certify(verified, cancel.withdrawal, at)?;
+        Ok(Voice::Cancels(verified.signer().clone()))
     }
 
     /// A member of a required group, as of now.
     fn member(&self, person: &PrincipalId) -> Result<(), Reason> {
-        let groups = self.roster.groups_of(person);
+        let groups = self.asking.roster.groups_of(person);
         if self.obligations.approvals().any(|(group, _)| groups.contains(group)) {
             return Ok(());
         }

@@ -389,11 +389,24 @@ impl World {
 
     /// A cancel of a withdrawal.
     pub fn cancel(&self, signer: &str, request: &Envelope) -> Envelope {
+        self.cancel_with(signer, request, None)
+    }
+
+    /// A cancel that a cancel attempt may follow, whose fee is at most this many wei.
+    pub fn cancel_for(&self, signer: &str, request: &Envelope, fee_wei: u128) -> Envelope {
+        let fee_ceiling = FeeCeiling {
+            asset: ETH.parse().expect("asset"),
+            amount: Amount::from(fee_wei),
+        };
+        self.cancel_with(signer, request, Some(fee_ceiling))
+    }
+
+    fn cancel_with(&self, signer: &str, request: &Envelope, fee_ceiling: Option<FeeCeiling>) -> Envelope {
         self.sign(
             signer,
             Body::Cancel(Cancel {
                 withdrawal: withdrawal(request),
-                fee_ceiling: None,
+                fee_ceiling,
                 reason: "changed plans".to_owned(),
             }),
         )

@@ -8,14 +8,19 @@ use countersign_types::{AgesFrom, ConflictKey, RequestDigest, Timestamp};
 use crate::{AttemptRecord, SpendStage, WithdrawalRecord, Write};
 
 /// The writes that observers' word about attempts asks for. Nothing is given back while an attempt of the lineage may still
-/// land, or did: replacements count once, at their largest, from when it is known which of them it was. Nor is what ended by a
-/// `foreign` spend: it may be the attempt itself under another id (who mines a P2PKH input may rewrite its signature).
+/// land, or did: replacements count once, at their largest, from when it is known which of them it was. Where what landed
+/// `pays_nobody` it took the place of them, and nothing was paid. Nor is given back what ended by a `foreign` spend: it may be the
+/// attempt itself under another id (who mines a P2PKH input may rewrite its signature).
 pub(crate) fn settlements(
     record: &WithdrawalRecord,
     fates: &BTreeMap<u32, Fate>,
     foreign: &BTreeMap<ConflictKey, String>,
+    pays_nobody: impl Fn(&AttemptRecord) -> bool,
 ) -> Vec<Write> {
-    let has_settled = fates.values().any(|fate| *fate == Fate::Settled);
+    let is_settled = |attempt: &AttemptRecord| fates.get(&attempt.number) == Some(&Fate::Settled);
+    let mut settled = record.attempts.iter().filter(|attempt| is_settled(attempt)).peekable();
+    let has_settled = settled.peek().is_some();
+    let is_cancelled = record.ended.is_some() && has_settled && settled.all(pays_nobody);
     let is_over = |attempt: &AttemptRecord| fates.get(&attempt.number).is_some_and(|fate| *fate != Fate::Live);
     if !has_settled && !record.attempts.iter().all(is_over) {
         return Vec::new();
@@ -26,7 +31,9 @@ pub(crate) fn settlements(
         let (request, number) = (record.request, attempt.number);
         match fates.get(&number)? {
             Fate::Failed => Some(Write::Failed { request, number }),
-            Fate::Dead if !has_settled && !is_foreign(attempt) => Some(Write::Released { request, number }),
+            Fate::Dead if (!has_settled || is_cancelled) && !is_foreign(attempt) => {
+                Some(Write::Released { request, number })
+            }
             Fate::Settled | Fate::Dead => Some(Write::Aged { request, number }),
             Fate::Live => None,
         }

@@ -34,7 +34,11 @@ impl Bench {
         }
         let is_signed = record.is_some_and(|record| signed_attempt(record, prepared).is_some());
         let is_authorized = decision.entry.authorization.is_some() && self.reusable(record, decision, now).is_none();
-        let heard = heard(prepared.bundle.roster(), statements, decision);
+        // What was said of the payment, and has run out by now, is no attack on what takes its place.
+        let heard = match decision.cancels {
+            true => BTreeSet::new(),
+            false => heard(prepared.bundle.roster(), statements, decision),
+        };
         // Marks that are there already are not made again: asking again writes nothing.
         let known = view.marks.get(&rejections(prepared.suspect().withdrawal));
         let is_new = |name: &String| known.is_none_or(|known| !known.contains_key(name));

@@ -4,11 +4,11 @@ use countersign_approval::Request;
 use countersign_bundle::Bundle;
 use countersign_decision::{AuthorizationRecord, Decision};
 use countersign_types::{
-    ParsedTransaction, PayloadDigest, RequestDigest, SigningPayload, Timestamp, TransactionDigest,
+    Destination, ParsedTransaction, PayloadDigest, RequestDigest, SigningPayload, Timestamp, TransactionDigest,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{Basis, SigningJob, prepare::Prepared};
+use crate::{Basis, SigningJob, breakers::paid, prepare::Prepared};
 
 /// Permission to sign exactly these payloads once, until `sign_by`.
 ///
@@ -53,6 +53,7 @@ pub struct Authorization {
     request: Request,
     unsigned: Vec<u8>,
     payloads: Vec<SigningPayload>,
+    paid: BTreeSet<Destination>,
 }
 
 impl Authorization {
@@ -75,6 +76,7 @@ impl Authorization {
             request: prepared.request.clone(),
             unsigned: prepared.decoded.unsigned.clone(),
             payloads,
+            paid: paid(parsed),
         })
     }
 
@@ -135,5 +137,9 @@ impl Spent {
     }
     pub(crate) fn unsigned(&self) -> &[u8] {
         &self.0.unsigned
+    }
+    /// Whom the bytes pay: nobody, where they take the place of a payment.
+    pub(crate) fn paid(&self) -> &BTreeSet<Destination> {
+        &self.0.paid
     }
 }

@@ -8,7 +8,9 @@ use countersign_approval::{FreezeScope, Kind, Request, Roster};
 use countersign_bundle::Bundle;
 use countersign_decision::{Decision, EntryError, FreezeCause, FreezeFact, Seen};
 use countersign_policy::{Breaker, Frozen, Policy, Trip};
-use countersign_types::{Effect, FreezeId, ParsedTransaction, PrincipalId, Tag, Timestamp, WalletId, WithdrawalId};
+use countersign_types::{
+    Destination, Effect, FreezeId, ParsedTransaction, PrincipalId, Tag, Timestamp, WalletId, WithdrawalId,
+};
 
 use crate::{LedgerView, TallyQuery, Write, changes::Changes, freezes::freeze_now, watch::ForeignSpend};
 
@@ -95,10 +97,10 @@ pub(crate) fn heard(roster: &Roster, statements: &[Seen], decision: &Decision) -
         .collect()
 }
 
-/// Whom an authorized transaction pays.
-pub(crate) fn paid(parsed: &ParsedTransaction) -> Vec<String> {
+/// Whom an authorized transaction pays; nobody, where it takes the place of a payment.
+pub(crate) fn paid(parsed: &ParsedTransaction) -> BTreeSet<Destination> {
     let paid = parsed.effects().iter().filter_map(|effect| match effect {
-        Effect::Transfer { destination, .. } => Some(destination.to_string()),
+        Effect::Transfer { destination, .. } => Some(destination.clone()),
         Effect::Internal { .. }
         | Effect::Fee { .. }
         | Effect::Allowance { .. }
@@ -109,8 +111,7 @@ pub(crate) fn paid(parsed: &ParsedTransaction) -> Vec<String> {
         | Effect::Opaque { .. }
         | Effect::PersonalMessage { .. } => None,
     });
-    let distinct: BTreeSet<String> = paid.collect();
-    distinct.into_iter().collect()
+    paid.collect()
 }
 
 impl Suspect<'_> {

@@ -283,8 +283,7 @@ impl Signer {
             ..Reads::default()
         };
         let authorization = spent.record().clone();
-        let payments = spent.request().payments.iter();
-        let paid: BTreeSet<Destination> = payments.map(|payment| payment.destination.clone()).collect();
+        let paid = spent.paid().clone();
         let basis = spent.basis().clone();
         let ages_from = ages_from(spent.bundle(), spent.request());
         let decide = move |view: &LedgerView, now: Timestamp| {

@@ -123,7 +123,8 @@ impl Prepared {
 
     /// Whom the bytes pay.
     pub(crate) fn paid(&self) -> Vec<String> {
-        self.reading.parsed().map(breakers::paid).unwrap_or_default()
+        let paid = self.reading.parsed().map(breakers::paid).unwrap_or_default();
+        paid.iter().map(Destination::to_string).collect()
     }
 
     /// What the decision needs to see of the ledger.

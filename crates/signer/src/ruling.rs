@@ -7,7 +7,7 @@ use countersign_approval::Verified;
 use countersign_bundle::Bundle;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
-    Outcome, Reason, Seen, decide,
+    Outcome, Reading, Reason, Seen, decide, pays_nobody,
 };
 use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
@@ -208,7 +208,8 @@ impl Bench {
         for one in alarm.tripped {
             one.freeze(now, &mut ledger)?;
         }
-        let ending = ending(&decision).filter(|_| record.is_none_or(|record| record.ended.is_none()));
+        let ended = record.and_then(|record| record.ended);
+        let ending = ending(&decision).filter(|_| ended.is_none());
         ledger.writes.extend(ending.map(|tag| Write::Ended { request, tag }));
         let mut entry = Vec::new();
         if let Some(known) = self.reusable(record, &decision, now) {
@@ -226,6 +227,7 @@ impl Bench {
                 // As this verdict leaves it.
                 let mut basis = Basis::of(view);
                 basis.statements = basis.statements.saturating_add(fresh);
+                basis.ended = ended.or(ending);
                 let since = |entry: Matter| Some((entry.clone(), admitted.last_word(view, &entry)?.since?));
                 basis.entries = self.prepared.entries().into_iter().filter_map(since).collect();
                 Ruling::Authorized(Box::new(decision), basis, entry)
@@ -242,11 +244,21 @@ impl Bench {
     }
 
     fn moves(&self, record: &WithdrawalRecord, decision: &Decision, now: Timestamp) -> Vec<Write> {
-        let mut moves = settlements(record, &decision.fates, &decision.foreign);
+        let mut moves = settlements(record, &decision.fates, &decision.foreign, |attempt| {
+            self.cancels(attempt)
+        });
         if moves.is_empty() {
             moves = of_ended(self.prepared.ages_from(), record, now);
         }
         moves
+    }
+
+    /// Whether a recorded attempt took the place of a payment. What is not understood by now counts as a payment.
+    fn cancels(&self, attempt: &AttemptRecord) -> bool {
+        let prepared = &self.prepared;
+        let facts = prepared.reading.facts().clone();
+        let reading = Reading::new(&prepared.bundle, &prepared.request, &attempt.unsigned, facts);
+        reading.parsed().is_ok_and(pays_nobody)
     }
 
     /// What became of attempts, with the observations that say so. The decision comes after it: it must see what is charged.
@@ -411,9 +423,13 @@ impl Hearing<'_> {
     }
 
     /// What is signed stays signed, whatever the policy says by now; only an end, a failed screening and a freeze keep it in. An end
-    /// does so whatever else the decision came to: it may not have got as far as naming it.
+    /// does so whatever else the decision came to: it may not have got as far as naming it. A cancel attempt is what the end asks
+    /// for, and what was said against the payment does not speak against it.
     fn signed(&self, decision: &Decision) -> Option<(u32, SignedAttempt)> {
         let record = self.record?;
+        if decision.cancels && decision.entry.ledger.freezes.is_empty() {
+            return signed_attempt(record, &self.bench.prepared);
+        }
         let has_ended = ending(decision).is_some() || record.ended.is_some();
         if has_ended || has_failed(decision) || !decision.entry.ledger.freezes.is_empty() {
             return None;
@@ -425,6 +441,9 @@ impl Hearing<'_> {
 
 /// The cancel or rejection that ends the withdrawal for good.
 fn ending(decision: &Decision) -> Option<Tag> {
+    if decision.cancels {
+        return Some(Tag::WithdrawalCancelled);
+    }
     let Outcome::Denied {
         reasons,
         is_final: true,

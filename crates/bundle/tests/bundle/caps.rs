@@ -168,7 +168,7 @@ fn a_cold_wallet_does_nothing_by_which_it_could_pay_others() {
         let policy = text("policy.yaml");
         let (start, end) = (
             policy.find("    effects: [transfer]\n").unwrap(),
-            policy.find("  - id: network-fees").unwrap(),
+            policy.find("  # A cancel attempt").unwrap(),
         );
         let policy = format!("{}{own}{permit}{}", &policy[..start], &policy[end..]);
         let policy = policy.replace("limits:\n", &format!("limits:{CAPS}"));

@@ -233,8 +233,8 @@ const SMUGGLED: &[(&str, &str, &str)] = &[
     ("policy.yaml", "ETH: \"10 ETH\"", "ETH: \"9 ETH\""),
     (
         "policy.yaml",
-        "    effects: [fee]\n    wallets: [eth-hot]\n",
-        "    effects: [fee]\n    wallets: [eth-hot]\n    initiators: [payout-service]\n",
+        "effects: [fee], wallets: [eth-hot]",
+        "effects: [fee], wallets: [eth-hot], initiators: [payout-service]",
     ),
     (
         "policy.yaml",
@@ -332,7 +332,7 @@ fn what_stops_an_incident_is_a_tightening() {
         ("policy.yaml", "count: 60", "count: 59"),
         (
             "policy.yaml",
-            "  - id: network-fees\n    effects: [fee]\n    wallets: [eth-hot]\n    fee: { max: \"0.05 ETH\" }\n",
+            "  - { id: network-fees, effects: [fee], wallets: [eth-hot], fee: { max: \"0.05 ETH\" } }\n",
             "",
         ),
         (

@@ -77,7 +77,7 @@ fn every_block_of_rules_loads() {
     assert_eq!(
         seen,
         BTreeMap::from([
-            ("permits", 3),
+            ("permits", 4),
             ("requires", 2),
             ("limits", 3),
             ("forbids", 3),

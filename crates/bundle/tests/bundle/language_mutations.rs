@@ -282,19 +282,19 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "fee: { max: \"0.05 ETH\" }",
         "fee: {}",
-        "policy.yaml:16:10: `fee` needs `max`, `share` or `rate`, or several of them",
+        "policy.yaml:16:66: `fee` needs `max`, `share` or `rate`, or several of them",
     ),
     (
         "policy.yaml",
         "fee: { max: \"0.05 ETH\" }",
         "fee: { share: \"2%\" }",
-        "policy.yaml:16:19: a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits",
+        "policy.yaml:16:75: a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits",
     ),
     (
         "policy.yaml",
         "fee: { max: \"0.05 ETH\" }",
         "fee: { share: \"0 %\" }",
-        "policy.yaml:16:19: a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits",
+        "policy.yaml:16:75: a share is written `2 %` or `0.25 %`: more than 0, at most 100, at most two fraction digits",
     ),
     (
         "policy.yaml",

@@ -59,9 +59,9 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "policy.yaml",
-        "  - id: network-fees",
-        "  - id: 12",
-        "policy.yaml:13:9: put the value in quotes: without them it is a number or a truth value",
+        "id: network-fees",
+        "id: 12",
+        "policy.yaml:16:11: put the value in quotes: without them it is a number or a truth value",
     ),
     (
         "policy.yaml",
@@ -162,9 +162,9 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     // Names.
     (
         "policy.yaml",
-        "- id: network-fees",
-        "- id: customer-payouts",
-        "policy.yaml:13:9: rule id `customer-payouts` is used twice: a tag must name one rule",
+        "id: network-fees",
+        "id: customer-payouts",
+        "policy.yaml:16:11: rule id `customer-payouts` is used twice: a tag must name one rule",
     ),
     (
         "policy.yaml",
@@ -272,7 +272,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "effects: [fee]",
         "effects: [fees]",
-        "policy.yaml:14:15: `fees` is not one of `transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, `delayed-authorization`, `contract-call`, `opaque`, `personal-message`",
+        "policy.yaml:16:35: `fees` is not one of `transfer`, `internal`, `fee`, `allowance`, `authority-change`, `code-change`, `delayed-authorization`, `contract-call`, `opaque`, `personal-message`",
     ),
     // Amounts.
     (
@@ -338,9 +338,9 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     // Rules.
     (
         "policy.yaml",
-        "    effects: [fee]\n",
+        " effects: [fee],",
         "",
-        "policy.yaml:13:9: permit `network-fees` names no effects: what is not named is not permitted",
+        "policy.yaml:16:11: permit `network-fees` names no effects: what is not named is not permitted",
     ),
     (
         "policy.yaml",

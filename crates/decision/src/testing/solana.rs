@@ -76,6 +76,12 @@ pub(super) fn node_seed(node: &str) -> Option<[u8; 32]> {
     Some([u8::try_from(at).ok()?.saturating_add(0x20); 32])
 }
 
+fn blockhashes() -> Address {
+    "SysvarRecentB1ockHashes11111111111111111111"
+        .parse()
+        .expect("an address")
+}
+
 /// How a message says whom it pays, and what keeps it from landing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -85,6 +91,8 @@ pub enum Shape {
     LookedUp,
     /// The message takes the place of a durable nonce.
     Durable,
+    /// Nothing but the advance of the durable nonce, which takes the place of a payment under it.
+    Advance,
     /// The lamports come from an account that is derived from the wallet's: the same effects, and no plain transfer.
     Seeded,
 }
@@ -134,6 +142,14 @@ impl SolanaAsk {
         }
     }
 
+    /// What takes the place of a payment under the durable nonce.
+    pub fn advance() -> Self {
+        Self {
+            shape: Shape::Advance,
+            ..Self::durable()
+        }
+    }
+
     /// The unsigned message.
     pub fn unsigned(&self) -> Vec<u8> {
         let payer = dalek(WALLET_SEED).verifying_key().to_bytes();
@@ -174,24 +190,29 @@ impl SolanaAsk {
                 &SYSTEM,
             ]
             .concat(),
-            Shape::Durable => {
-                let blockhashes: Address = "SysvarRecentB1ockHashes11111111111111111111"
-                    .parse()
-                    .expect("an address");
-                [
-                    &[1, 0, 2, 5],
-                    &payer[..],
-                    &address_of(0x13),
-                    &customer(),
-                    &SYSTEM,
-                    blockhashes.as_bytes(),
-                    &self.blockhash,
-                    &[2, 3, 3, 1, 4, 0, 4, 4, 0, 0, 0],
-                    &[3, 2, 0, 2, 12],
-                    &transfer,
-                ]
-                .concat()
-            }
+            Shape::Advance => [
+                &[1, 0, 2, 4],
+                &payer[..],
+                &address_of(0x13),
+                &SYSTEM,
+                blockhashes().as_bytes(),
+                &self.blockhash,
+                &[1, 2, 3, 1, 3, 0, 4, 4, 0, 0, 0],
+            ]
+            .concat(),
+            Shape::Durable => [
+                &[1, 0, 2, 5],
+                &payer[..],
+                &address_of(0x13),
+                &customer(),
+                &SYSTEM,
+                blockhashes().as_bytes(),
+                &self.blockhash,
+                &[2, 3, 3, 1, 4, 0, 4, 4, 0, 0, 0],
+                &[3, 2, 0, 2, 12],
+                &transfer,
+            ]
+            .concat(),
         }
     }
 
@@ -204,7 +225,7 @@ impl SolanaAsk {
         };
         let effects = match self.shape {
             Shape::Plain | Shape::LookedUp | Shape::Seeded => Vec::new(),
-            Shape::Durable => vec![format!("delayed-authorization through {}", nonce_account())],
+            Shape::Durable | Shape::Advance => vec![format!("delayed-authorization through {}", nonce_account())],
         };
         Request {
             tenant: "main".parse().expect("tenant"),

@@ -18,16 +18,19 @@ struct Step {
     gwei: u128,
     /// A cancel is journaled instead.
     ends: bool,
+    /// The bytes pay nobody: they are to take the place of what is signed.
+    cancels: bool,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step =
-        (0_usize..3, 0_u64..4, 1_u128..4, prop::bool::weighted(0.05)).prop_map(|(request, nonce, gwei, ends)| Step {
-            request,
-            nonce,
-            gwei: 20_000_000_000 + gwei,
-            ends,
-        });
+    let chances = (prop::bool::weighted(0.1), prop::bool::weighted(0.3));
+    let step = (0_usize..3, 0_u64..4, 1_u128..4, chances).prop_map(|(request, nonce, gwei, (ends, cancels))| Step {
+        request,
+        nonce,
+        gwei: 20_000_000_000 + gwei,
+        ends,
+        cancels,
+    });
     prop::collection::vec(step, 1..24)
 }
 
@@ -68,11 +71,11 @@ impl Ledger {
     }
 }
 
-fn ask(step: Step) -> Ask {
+fn ask(request: usize, nonce: u64, max_fee_per_gas: u128) -> Ask {
     Ask {
-        reference: format!("order-{}", step.request),
-        nonce: step.nonce,
-        max_fee_per_gas: step.gwei,
+        reference: format!("order-{request}"),
+        nonce,
+        max_fee_per_gas,
         is_template: true,
         amount: 50_000_000_000_000_000,
         ..Ask::default()
@@ -88,30 +91,41 @@ proptest! {
         fixture.statements.clear();
         // One request statement for each reference: its digest must not change from step to step.
         let requests: Vec<_> = (0..3)
-            .map(|request| fixture.world.request(&ask(Step { request, nonce: 0, gwei: 20_000_000_000, ends: false })))
+            .map(|request| fixture.world.request(&ask(request, 0, 20_000_000_000)))
             .collect();
+        let itself = fixture.world.wallet_address().to_string();
         let mut ledger = Ledger::default();
         for step in steps {
-            let ask = ask(step);
+            let ask = ask(step.request, step.nonce, step.gwei);
             fixture.request = requests[step.request].clone();
             fixture.body = ask.request();
-            fixture.unsigned = ask.unsigned();
+            let nobody = Ask { destination: itself.clone(), amount: 0, ..ask.clone() };
+            fixture.unsigned = if step.cancels { nobody.unsigned() } else { ask.unsigned() };
             ledger.show(&mut fixture, step.nonce);
             let request = fixture.withdrawal().request();
             if step.ends {
                 ledger.ended.insert(request, Tag::WithdrawalCancelled);
                 continue;
             }
+            fixture.statements.clear();
+            if ledger.ended.contains_key(&request) {
+                let cancel = fixture.world.cancel_for("payout-service", &fixture.request, 1_000_000_000_000_000);
+                fixture.say(cancel);
+            }
             let decision = fixture.decide();
+            prop_assert_eq!(decision.cancels, step.cancels && ledger.ended.contains_key(&request));
             prop_assert_eq!(decision.outcome == Outcome::Allowed, decision.entry.authorization.is_some());
             let Some(authorization) = decision.entry.authorization else { continue };
-            prop_assert!(!ledger.ended.contains_key(&request), "it had ended");
+            prop_assert_eq!(decision.cancels, ledger.ended.contains_key(&request), "it had ended");
+            let text = decision.effects.unwrap();
+            prop_assert_eq!(text.effect_lines().any(|line| line.starts_with("transfer ")), !decision.cancels);
             let attempts = ledger.attempts.entry(request).or_default();
             // The same bytes keep their number; other bytes take the next one and the same nonce.
             let known = attempts.iter().find(|(_, transaction, _)| *transaction == decision.entry.transaction);
             match known {
                 Some((number, _, _)) => prop_assert_eq!(authorization.attempt, *number),
                 None => {
+                    prop_assert!(!decision.cancels || !attempts.is_empty(), "nothing to cancel");
                     prop_assert_eq!(authorization.attempt as usize, attempts.len() + 1);
                     prop_assert!(attempts.iter().all(|(_, _, nonce)| *nonce == step.nonce), "two anchors");
                     attempts.push((authorization.attempt, decision.entry.transaction, step.nonce));

@@ -13,6 +13,7 @@
 
 mod attested;
 mod backtest;
+mod cancels;
 mod chain;
 mod claims;
 mod decide;

@@ -18,13 +18,13 @@ use countersign_types::{
 use support::{assert_allowed, assert_denied, assert_pending, assert_round_trips, expired, later};
 
 /// Everything that one decision is made from; a test changes one thing.
-struct Scene {
-    world: World,
+pub(crate) struct Scene {
+    pub(crate) world: World,
     bundle: Bundle,
-    ask: SolanaAsk,
-    request: Envelope,
+    pub(crate) ask: SolanaAsk,
+    pub(crate) request: Envelope,
     statements: Vec<(Envelope, Timestamp)>,
-    ledger: LedgerFacts,
+    pub(crate) ledger: LedgerFacts,
     now: Timestamp,
     /// Read with these facts instead of what the statements attest.
     facts: Option<ChainFacts>,
@@ -32,7 +32,7 @@ struct Scene {
 
 impl Scene {
     /// Two of the treasury approved, and nobody has observed anything yet.
-    fn new(ask: SolanaAsk) -> Self {
+    pub(crate) fn new(ask: SolanaAsk) -> Self {
         let world = World::observed();
         let request = world.solana_request(&ask);
         let mut scene = Self {
@@ -63,11 +63,11 @@ impl Scene {
         scene
     }
 
-    fn say(&mut self, envelope: Envelope) {
+    pub(crate) fn say(&mut self, envelope: Envelope) {
         self.statements.push((envelope, later(self.world.issued_at, 2_000)));
     }
 
-    fn observe(&mut self, node: &str, sequence: u64, facts: &[ObservedFact]) {
+    pub(crate) fn observe(&mut self, node: &str, sequence: u64, facts: &[ObservedFact]) {
         let observation = self.world.observation(node, sequence, facts);
         self.say(observation);
     }
@@ -117,7 +117,7 @@ impl Scene {
         Reading::new(&self.bundle, &self.ask.request(), &self.ask.unsigned(), facts)
     }
 
-    fn decide(&self) -> Decision {
+    pub(crate) fn decide(&self) -> Decision {
         let verified = verify(&self.request, self.bundle.roster()).unwrap();
         decide(&Case {
             deployment: self.world.genesis.hash(),
@@ -135,7 +135,7 @@ impl Scene {
     }
 
     /// An attempt of these bytes, signed and recorded.
-    fn attempt(&self, number: u32, ask: &SolanaAsk) -> AttemptFact {
+    pub(crate) fn attempt(&self, number: u32, ask: &SolanaAsk) -> AttemptFact {
         let anchor = (ask.blockhash == NONCE_VALUE).then(nonce_key);
         AttemptFact {
             number,
@@ -181,7 +181,7 @@ fn expires(ask: &SolanaAsk) -> ObservedFact {
     }
 }
 
-fn spend(txid: &str, outcome: ObservedOutcome) -> ObservedFact {
+pub(crate) fn spend(txid: &str, outcome: ObservedOutcome) -> ObservedFact {
     ObservedFact::Spent {
         conflict_key: nonce_key(),
         txid: txid.to_owned(),

@@ -14,6 +14,7 @@
 
 mod attested;
 mod breakers;
+mod cancels;
 mod copies;
 mod crash;
 mod freezes;

@@ -1,0 +1,63 @@
+//! Who asked for a withdrawal, and who may take it back or let it cost more.
+
+use countersign_approval::{Header, Roster, Verified};
+use countersign_types::{GenesisHash, PrincipalId, Tag, Timestamp, WithdrawalId};
+
+use crate::{Case, Reason, review::timeless};
+
+/// A withdrawal and its initiator, under the roster in force.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) deployment: GenesisHash,
+    pub(crate) epoch: u64,
+    pub(crate) withdrawal: WithdrawalId,
+    pub(crate) initiator: &'a PrincipalId,
+    pub(crate) roster: &'a Roster,
+}
+
+impl<'a> Asking<'a> {
+    pub(crate) fn of(case: &Case<'a>, withdrawal: WithdrawalId) -> Self {
+        Self {
+            deployment: case.deployment,
+            epoch: case.ledger.epoch,
+            withdrawal,
+            initiator: case.verified.signer(),
+            roster: case.active.roster(),
+        }
+    }
+
+    /// Whether somebody initiated the withdrawal, or is among the people who operate the service that did.
+    pub(crate) fn is_initiating(&self, person: &PrincipalId) -> bool {
+        person == self.initiator || self.roster.initiating_people(self.initiator).contains(person)
+    }
+
+    /// A statement that was valid at its first sight, is about the withdrawal, and is by its initiator or an officer.
+    pub(crate) fn certify(
+        &self,
+        verified: &Verified,
+        about: WithdrawalId,
+        first_seen_at: Timestamp,
+    ) -> Result<(), Reason> {
+        self.header(verified, first_seen_at)?;
+        let person = verified.signer();
+        if about != self.withdrawal {
+            return Err(self.other_withdrawal(person));
+        }
+        if !self.is_initiating(person) && !self.roster.is_officer(person) {
+            let message = format!("`{person}` is neither the initiator nor an officer");
+            return Err(Reason::new(Tag::StatementNotPermitted, message));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn header(&self, verified: &Verified, at: Timestamp) -> Result<(), Reason> {
+        let header: &Header = &verified.statement().header;
+        let certified = header.certify(self.deployment, self.epoch, at);
+        certified.map_err(|error| Reason::new(error.tag(), format!("`{}`: {}", verified.signer(), timeless(&error))))
+    }
+
+    pub(crate) fn other_withdrawal(&self, person: &PrincipalId) -> Reason {
+        let message = format!("a statement of `{person}` is not about {}", self.withdrawal);
+        Reason::new(Tag::ApprovalOtherWithdrawal, message)
+    }
+}

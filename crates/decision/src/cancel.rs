@@ -1,0 +1,61 @@
+//! Cancel attempts: bytes that take the place of what is signed and pay nobody (docs/adr/0037).
+
+use countersign_approval::{Body, FeeCeiling, Request};
+use countersign_types::{ConflictKey, Destination, Effect, ParsedTransaction};
+
+use crate::{Case, asking::Asking, binding};
+
+/// The most that the fee may be, where the bytes are a cancel attempt: somebody who may has cancelled with a ceiling, and the
+/// bytes pay nobody and are not what was asked for.
+pub(crate) fn ceiling(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
+    let parsed = case.reading.parsed().ok()?;
+    if !pays_nobody(parsed) || is_asked_for(case, case.request, parsed) {
+        return None;
+    }
+    highest(case, asking)
+}
+
+/// Whether bytes do nothing but move coins of their wallet to itself and pay a fee.
+pub fn pays_nobody(parsed: &ParsedTransaction) -> bool {
+    parsed.effects().iter().all(|effect| match effect {
+        Effect::Fee { .. } => true,
+        Effect::Internal { wallet, .. } => wallet == parsed.wallet(),
+        // How a message with a durable nonce is brought out, not what it does.
+        Effect::DelayedAuthorization { mechanism } => is_durable_nonce(parsed, mechanism),
+        Effect::Transfer { .. }
+        | Effect::Allowance { .. }
+        | Effect::AuthorityChange { .. }
+        | Effect::CodeChange { .. }
+        | Effect::ContractCall { .. }
+        | Effect::Opaque { .. }
+        | Effect::PersonalMessage { .. } => false,
+    })
+}
+
+fn is_durable_nonce(parsed: &ParsedTransaction, mechanism: &Destination) -> bool {
+    parsed.conflict_keys().iter().any(|key| match key {
+        ConflictKey::NonceAccount { account, .. } => account == mechanism,
+        ConflictKey::AccountNonce { .. } | ConflictKey::Outpoint { .. } => false,
+    })
+}
+
+/// Bytes that do what the request says stand under it as any attempt does: cancelled, they are not signed.
+fn is_asked_for(case: &Case<'_>, request: &Request, parsed: &ParsedTransaction) -> bool {
+    let text = binding::effects_text(request, parsed, case.active.registry());
+    // A text that is too large is of no cancel attempt.
+    text.is_ok_and(|text| binding::is_asked_for(request, parsed, &text))
+}
+
+/// The highest ceiling of the cancels that count, in the asset of the request's own.
+fn highest(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
+    let ceilings = case.statements.iter().filter_map(|seen| {
+        let verified = seen.verified.as_ref().ok()?;
+        let Body::Cancel(cancel) = &verified.statement().body else {
+            return None;
+        };
+        asking.certify(verified, cancel.withdrawal, seen.first_seen_at).ok()?;
+        cancel.fee_ceiling.as_ref()
+    });
+    let same_asset = ceilings.filter(|ceiling| ceiling.asset == case.request.fee_ceiling.asset);
+    same_asset.max_by_key(|ceiling| ceiling.amount).cloned()
+}
