@@ -238,11 +238,11 @@ fn policy_tests_hold_or_name_what_differs() {
     let path = tests.to_str().unwrap();
     let output = run(&["--output", "json", "policy", "test", dir, path]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert_eq!(json(&output.stdout)["tests"], 6);
+    assert_eq!(json(&output.stdout)["tests"], 8);
     fs::write(&tests, text_of_tests.replacen("{ treasury: 2 }", "{ treasury: 3 }", 1)).unwrap();
     let said = [
         "policy/test-failed",
-        "1 of 6",
+        "1 of 8",
         "tests.yaml:13:",
         "expected allow by 3 of treasury",
         "found allow by 2 of treasury",
@@ -325,7 +325,7 @@ fn a_decision_is_explained_with_its_numbers() {
         ["forbid/matched", "permit/uncovered"]
     );
     let output = run(&["--output", "json", "policy", "explain", dir, tests]);
-    assert_eq!(json(&output.stdout)["decisions"].as_array().unwrap().len(), 6);
+    assert_eq!(json(&output.stdout)["decisions"].as_array().unwrap().len(), 8);
     assert_fails(
         &["policy", "explain", dir, tests, "--test", "none"],
         2,
