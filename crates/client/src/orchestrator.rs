@@ -308,9 +308,25 @@ impl Client {
 
     /// Passes a cancel on; returns once the signer has journaled it and decided. May be repeated.
     pub async fn cancel(&self, cancel: &Envelope) -> Result<Withdrawal, ClientError> {
+        self.pass_cancel(cancel, &[]).await
+    }
+
+    /// The same with a cancel attempt, which takes the place of what is signed and pays nobody: the cancel names the most that its fee
+    /// may be. Both are durable when this returns, and the cancel is journaled; wait for the decision. May be repeated.
+    pub async fn cancel_with(
+        &self,
+        id: &WithdrawalId,
+        unsigned: &[u8],
+        cancel: &Envelope,
+    ) -> Result<Withdrawal, ClientError> {
+        self.pass_cancel(cancel, unsigned).await?.expect(id)
+    }
+
+    async fn pass_cancel(&self, cancel: &Envelope, unsigned: &[u8]) -> Result<Withdrawal, ClientError> {
         expect_kind(cancel, Kind::Cancel)?;
         let message = v1::CancelWithdrawalRequest {
             cancel: statement(cancel),
+            unsigned_transaction: unsigned.to_vec(),
         };
         let answer = call(self.timeout, Allowed, || {
             let (mut client, message) = (self.withdrawals.clone(), message.clone());

@@ -99,6 +99,9 @@ pub struct Attempt {
     pub unsigned_transaction: Vec<u8>,
     /// The raw signed transaction and its id, once signed. Verify before you rely on it.
     pub signed: Option<(Vec<u8>, String)>,
+    /// Whether it is a cancel attempt, as the orchestrator says: it pays nobody, and takes the place of the payment. Of what is signed
+    /// either may land.
+    pub cancels: bool,
 }
 
 /// A withdrawal.
@@ -142,6 +145,7 @@ fn parse_attempt(attempt: v1::Attempt) -> Attempt {
         number: attempt.number,
         unsigned_transaction: attempt.unsigned_transaction,
         signed: is_signed.then_some((attempt.signed_transaction, attempt.txid)),
+        cancels: attempt.cancels,
     }
 }
 
@@ -190,7 +194,7 @@ impl Withdrawal {
         })
     }
 
-    /// The latest signed attempt.
+    /// The latest signed attempt, which may be a cancel attempt.
     pub fn signed(&self) -> Option<(&[u8], &str)> {
         let signed = self.attempts.iter().rev().find_map(|attempt| attempt.signed.as_ref());
         signed.map(|(bytes, txid)| (bytes.as_slice(), txid.as_str()))
@@ -215,6 +219,7 @@ mod tests {
                 number: 1,
                 signed_transaction: vec![1],
                 txid: "0x1".into(),
+                cancels: true,
                 ..Default::default()
             }],
             reasons: vec![v1::Reason {
@@ -230,6 +235,7 @@ mod tests {
     fn a_whole_withdrawal_parses() {
         let withdrawal = Withdrawal::parse(Some(wire())).unwrap();
         assert_eq!(withdrawal.signed(), Some((&[1][..], "0x1")));
+        assert!(withdrawal.attempts[0].cancels);
         assert_eq!(withdrawal.reasons[0].known_tag(), None);
         assert_eq!(withdrawal.not_before, None);
         assert!(withdrawal.clone().expect(&withdrawal.id).is_ok());

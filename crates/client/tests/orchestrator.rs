@@ -250,6 +250,45 @@ async fn a_sealed_cancel_cancels() {
 }
 
 #[tokio::test]
+async fn a_cancel_attempt_is_told_from_the_payment() {
+    let world = World::new(FakeSigner::new(|_| Ok(signed()))).await;
+    let running = world.start().await;
+    let client = pipeline(&world, running.address).await;
+    let request = request("w-1");
+    let paid = client
+        .submit_and_wait(&request, UNSIGNED, Until::Decided, PATIENCE)
+        .await;
+    let paid = paid.unwrap();
+    assert!(paid.attempts.iter().all(|attempt| !attempt.cancels));
+    let cancel = |fee_ceiling| {
+        let body = Cancel {
+            withdrawal: paid.id,
+            fee_ceiling,
+            reason: "stuck".to_owned(),
+        };
+        sealed(2, Body::Cancel(body))
+    };
+    let without = client.cancel_with(&paid.id, b"self", &cancel(None)).await;
+    assert_eq!(without.unwrap_err().tag(), Some(Tag::MessageInvalid));
+    let approval = approval(paid.id, 3);
+    let other_kind = client.cancel_with(&paid.id, b"self", &approval).await;
+    assert_eq!(other_kind.unwrap_err().tag(), Some(Tag::StatementUnknownKind));
+    let cancel = cancel(Some(fee_ceiling()));
+    client.cancel_with(&paid.id, b"self", &cancel).await.unwrap();
+    let done = client.wait(&paid.id, Until::Decided, PATIENCE).await.unwrap();
+    let told: Vec<_> = done
+        .attempts
+        .iter()
+        .map(|one| (one.cancels, one.signed.is_some()))
+        .collect();
+    assert_eq!(told, [(false, true), (true, true)]);
+    let other = id_of(&self::request("w-2"));
+    let error = client.cancel_with(&other, b"self", &cancel).await.unwrap_err();
+    assert!(matches!(error, ClientError::OtherSubject { .. }), "{error}");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn refusals_carry_their_tag_and_wrong_kinds_are_not_sent() {
     let world = World::new(FakeSigner::new(|_| Ok(pending(0)))).await;
     let running = world.start().await;

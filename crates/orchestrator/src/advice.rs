@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use countersign_types::{
     ChainId, Reference, RequestDigest, StatementDigest, Tag, TenantId, Timestamp, UtcSeconds, WalletId, WithdrawalId,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// Most withdrawals that one statement may name.
 pub const MAX_ITEMS: usize = 100;
@@ -40,6 +40,9 @@ pub enum AdviceError {
     /// No withdrawal, or more than [`MAX_ITEMS`].
     #[error("the statement names {0} withdrawals; 1 to {MAX_ITEMS} are accepted")]
     BadItemCount(usize),
+    /// A cancel attempt came with a cancel that lets it pay no fee.
+    #[error("the cancel names no `fee_ceiling`, so nothing may be signed in the place of what is signed")]
+    NoFeeCeiling,
 }
 
 impl AdviceError {
@@ -48,6 +51,7 @@ impl AdviceError {
         match self {
             Self::Envelope(_) | Self::Payload { .. } | Self::BadItemCount(_) => Tag::StatementMalformed,
             Self::Kind { .. } => Tag::StatementUnknownKind,
+            Self::NoFeeCeiling => Tag::MessageInvalid,
         }
     }
 }
@@ -167,6 +171,11 @@ struct Item {
     withdrawal: WithdrawalId,
 }
 
+#[derive(Deserialize)]
+struct CancelBody {
+    fee_ceiling: Option<IgnoredAny>,
+}
+
 /// Enough to tell an attestation from a mistake.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "read to refuse what lacks it, and used by the signer only")]
@@ -282,6 +291,13 @@ impl StatementAdvice {
     /// Reads a cancel.
     pub fn parse_cancel(envelope: &[u8]) -> Result<Self, AdviceError> {
         Self::parse_one(envelope, StatementKind::Cancel, "a cancel")
+    }
+
+    /// Reads a cancel that a cancel attempt comes with.
+    pub fn parse_cancel_of_signed(envelope: &[u8]) -> Result<Self, AdviceError> {
+        let cancel = Self::parse_cancel(envelope)?;
+        let body: CancelBody = Opened::parse(envelope)?.read(StatementKind::Cancel.as_str())?.body;
+        body.fee_ceiling.map(|_| cancel).ok_or(AdviceError::NoFeeCeiling)
     }
 
     /// Reads a replace statement.
@@ -436,6 +452,12 @@ mod tests {
         assert_eq!(read("cancel", &[id(1)]).unwrap_err().tag(), Tag::StatementUnknownKind);
         let cancel = envelope("cancel", &payload("cancel", json!({"withdrawal": id(3), "reason": ""})));
         assert_eq!(StatementAdvice::parse_cancel(&cancel).unwrap().withdrawals, [id(3)]);
+        let error = StatementAdvice::parse_cancel_of_signed(&cancel).unwrap_err();
+        assert_eq!(error.tag(), Tag::MessageInvalid, "{error}");
+        let ceiling = json!({"withdrawal": id(3), "fee_ceiling": {}, "reason": ""});
+        let with_ceiling = envelope("cancel", &payload("cancel", ceiling));
+        let advice = StatementAdvice::parse_cancel_of_signed(&with_ceiling).unwrap();
+        assert_eq!(advice, StatementAdvice::parse_cancel(&with_ceiling).unwrap());
         let replace = payload("replace", json!({"withdrawal": id(4), "fee_ceiling": {}, "reason": ""}));
         let replace = envelope("replace", &replace);
         let advice = StatementAdvice::parse_replace(&replace).unwrap();
@@ -443,6 +465,7 @@ mod tests {
         for refused in [
             StatementAdvice::parse_replace(&cancel),
             StatementAdvice::parse_cancel(&replace),
+            StatementAdvice::parse_cancel_of_signed(&replace),
             StatementAdvice::parse_decision(&replace),
         ] {
             assert_eq!(refused.unwrap_err().tag(), Tag::StatementUnknownKind);
@@ -519,6 +542,7 @@ mod tests {
             drop(RequestAdvice::parse(&bytes));
             drop(StatementAdvice::parse_decision(&bytes));
             drop(StatementAdvice::parse_cancel(&bytes));
+            drop(StatementAdvice::parse_cancel_of_signed(&bytes));
             drop(StatementAdvice::parse_replace(&bytes));
             drop(StatementAdvice::parse_attestation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));
             drop(StatementAdvice::parse_observation(&bytes, WithdrawalId::of(RequestDigest::of(&bytes))));

@@ -136,12 +136,14 @@ pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i6
     let is_cancelled = record_statements(store, signer, &work).await?;
     let decision = signer.authorize(authorize_request(&work)).await?;
     let is_expired = clock::now().unix_millis() >= work.expires_at_ms;
+    let outlives_request = is_cancelled && work.cancels;
     let decision = match (is_cancelled, is_expired) {
+        (true, _) if outlives_request => decision.refusing(Event::Cancelled),
         (true, _) => decision.ending(Event::Cancelled),
         (false, true) => decision.ending(Event::Expired),
         (false, false) => decision,
     };
-    Ok(store.apply(outcome(&work, decision)).await?)
+    Ok(store.apply(outcome(&work, decision, outlives_request)).await?)
 }
 
 /// Cancels and rejections are journaled before the next decision, each once; those of a withdrawal that the signer has not seen
@@ -194,7 +196,7 @@ fn authorize_request(work: &Work) -> AuthorizeRequest {
     }
 }
 
-fn outcome(work: &Work, decision: Decision) -> Outcome {
+fn outcome(work: &Work, decision: Decision, outlives_request: bool) -> Outcome {
     Outcome {
         seq: work.seq,
         inputs: work.inputs,
@@ -205,5 +207,6 @@ fn outcome(work: &Work, decision: Decision) -> Outcome {
             transaction,
             txid,
         }),
+        outlives_request,
     }
 }

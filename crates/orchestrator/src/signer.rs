@@ -188,6 +188,15 @@ impl Decision {
         }
         self
     }
+
+    /// What the answer about a cancel attempt means once its cancel was acknowledged: it may wait, for approvals or for a thaw, and any no
+    /// to it leaves the cancel alone.
+    pub fn refusing(mut self, event: Event) -> Self {
+        if !matches!(self.event, Event::Signed | Event::Pending | Event::Frozen) {
+            self.event = event;
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -243,13 +252,19 @@ mod tests {
         ];
         for (outcome, event) in cases {
             assert_eq!(of(Some(outcome.clone())).unwrap().event, event);
-            let ended = of(Some(outcome)).unwrap().ending(Event::Cancelled).event;
+            let ended = of(Some(outcome.clone())).unwrap().ending(Event::Cancelled).event;
             let expected = if event == Event::Signed {
                 Event::Signed
             } else {
                 Event::Cancelled
             };
             assert_eq!(ended, expected, "a signature wins, anything else ends");
+            let refused = of(Some(outcome)).unwrap().refusing(Event::Cancelled).event;
+            let expected = match event {
+                Event::Signed | Event::Pending => event,
+                _ => Event::Cancelled,
+            };
+            assert_eq!(refused, expected, "a cancel attempt may wait");
         }
         assert!(of(None).is_err(), "no outcome is no answer");
     }
@@ -271,7 +286,10 @@ mod tests {
                 outcome,
                 decision: vec![],
             });
-            assert_eq!(decision.unwrap().event, event, "{tags:?} {}", r#final);
+            let decision = decision.unwrap();
+            assert_eq!(decision.event, event, "{tags:?} {}", r#final);
+            let is_kept = decision.refusing(Event::Cancelled).event == Event::Frozen;
+            assert_eq!(is_kept, event == Event::Frozen, "{tags:?}");
         }
     }
 }

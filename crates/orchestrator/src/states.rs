@@ -12,7 +12,8 @@
 //! ```
 //!
 //! What is written here is advice, the signer's log is the truth: `Signed` wins in every state, and nothing unsigns: who is
-//! `Replacing` has a signed attempt, and goes back to `Signed` whatever becomes of the replacement.
+//! `Replacing` has a signed attempt, and goes back to `Signed` whatever becomes of the replacement. A cancel attempt is a replacement
+//! too: it pays nobody, and its cancel comes with it. A cancel alone stops only what is not signed.
 
 use countersign_proto::v1::WithdrawalState;
 
@@ -58,17 +59,17 @@ pub enum Event {
     Denied,
     /// The signer did not understand the bytes of the latest attempt.
     Malformed,
-    /// The signer acknowledged a cancel and then did not sign.
+    /// The signer acknowledged a cancel and then did not sign, or said no to its cancel attempt.
     Cancelled,
     /// The request has expired and the signer, asked once more, did not sign.
     Expired,
     /// The signer did not answer.
     Unavailable,
-    /// An approval, a rejection, a raised fee ceiling or an observation arrived.
+    /// An approval, a rejection, a raised fee ceiling or an observation arrived, or a cancel with the attempt that it is for.
     StatementArrived,
-    /// A cancel arrived.
+    /// A cancel arrived alone.
     CancelArrived,
-    /// Another attempt arrived.
+    /// Another attempt arrived: a refresh, a replacement or a cancel attempt.
     AttemptAdded,
     /// The same request arrived again, with other signatures or with its own.
     Resigned,

@@ -21,7 +21,7 @@ use std::{
 
 use countersign_proto::{errors, signer::v1::AuthorizeRequest, v1::WithdrawalState};
 use countersign_types::{Tag, Timestamp};
-use support::{FakeSigner, World, cancel, created, denied, pending, signed, wait_for};
+use support::{Call, FakeSigner, World, cancel, cancel_with, created, denied, pending, signed, wait_for};
 use tonic::Status;
 
 #[tokio::test]
@@ -341,7 +341,57 @@ async fn a_crash_after_a_cancel_was_journaled_still_cancels() {
     let mut pipeline = world.pipeline(process.address).await;
     wait_for(&mut pipeline, &id, WithdrawalState::Cancelled).await;
     let calls = world.signer.calls.lock().unwrap();
-    assert_eq!(calls.iter().filter(|call| **call == support::Call::Record).count(), 1);
+    assert_eq!(calls.iter().filter(|call| **call == Call::Record).count(), 1);
+}
+
+/// Killed at each step of a cancel attempt: before the cancel is journaled, and between its acknowledgement and the decision. The cancel is
+/// acknowledged once, and the next start has the attempt signed without being asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_the_steps_of_a_cancel_attempt_repeats_a_step() {
+    let away = || Status::unavailable("away");
+    for is_journaled in [false, true] {
+        let script = move |request: &AuthorizeRequest| match request.unsigned_transaction.as_slice() {
+            b"unsigned 1" => Ok(signed()),
+            _ => Err(away()),
+        };
+        let world = World::new(FakeSigner::new(script)).await;
+        let process = Process::start(&world);
+        let mut pipeline = world.pipeline(process.address).await;
+        let id = created(&mut pipeline, "w-1").await.id;
+        wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
+        if !is_journaled {
+            world.signer.refuse_statements(away());
+        }
+        let asked = world.signer.authorizes();
+        let cancelling = tokio::spawn({
+            let (mut pipeline, id) = (pipeline.clone(), id.clone());
+            async move { pipeline.cancel_withdrawal(cancel_with(&id, b"self")).await }
+        });
+        let records = || {
+            let calls = world.signer.calls.lock().unwrap();
+            calls.iter().filter(|call| **call == Call::Record).count()
+        };
+        while records() == 0 || (is_journaled && world.signer.authorizes() == asked) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(process);
+        drop(cancelling.await);
+        let before = records();
+        world.signer.accept_statements();
+        world
+            .signer
+            .rescript(|request| match request.unsigned_transaction.as_slice() {
+                b"unsigned 1" => Ok(pending(0)),
+                _ => Ok(signed()),
+            });
+        let process = Process::start(&world);
+        let mut pipeline = world.pipeline(process.address).await;
+        let done = wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
+        let cancelled = &done.attempts[1];
+        assert!(cancelled.cancels && !cancelled.signed_transaction.is_empty());
+        let expected = if is_journaled { 0 } else { 1 };
+        assert_eq!(records() - before, expected, "{is_journaled}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,6 +189,7 @@ mod tests {
                 number: 1,
                 unsigned_transaction: vec![2],
                 signed: Some((vec![2, 3], "0xabc\u{1b}".to_owned())),
+                cancels: false,
             }],
             reasons: vec![countersign_client::Reason {
                 tag: tag.to_owned(),

@@ -119,7 +119,7 @@ impl Api {
         let scope = replacing_in(caller, message.replace.is_some())?;
         let id = fields::parse_withdrawal_id(&message.withdrawal_id)?;
         let unsigned = fields::parse_transaction(message.unsigned_transaction)?;
-        let replace = match message.replace {
+        let statement = match message.replace {
             Some(statement) => Some(replacing(caller, (&id, &scope), statement)?),
             None => None,
         };
@@ -129,10 +129,49 @@ impl Api {
                 id,
                 scope: scope.clone(),
                 unsigned,
-                replace,
+                statement,
             })
             .await?;
         Ok(self.found(&id, &scope).await?.withdrawal)
+    }
+
+    /// Stores a cancel, and the cancel attempt where it comes with one: the statement's row and the withdrawal.
+    async fn add_cancel(
+        &self,
+        caller: &Caller,
+        message: v1::CancelWithdrawalRequest,
+    ) -> Result<(i64, WithdrawalId), Status> {
+        let scope = cancelling(caller)?;
+        let envelope = fields::parse_statement("cancel", message.cancel)?;
+        let unsigned = match message.unsigned_transaction {
+            bytes if bytes.is_empty() => None,
+            bytes => Some(fields::parse_transaction(bytes)?),
+        };
+        let advice = match unsigned {
+            None => StatementAdvice::parse_cancel(&envelope)?,
+            Some(_) => StatementAdvice::parse_cancel_of_signed(&envelope)?,
+        };
+        let id = advice.withdrawals.first().copied().ok_or(StoreError::NotFound)?;
+        let statement = NewStatement {
+            advice,
+            envelope,
+            submitted_by: caller.to_string(),
+            scope: scope.clone(),
+        };
+        let statement = match unsigned {
+            None => self.0.store.add_statement(statement).await?,
+            Some(unsigned) => {
+                let attempt = NewAttempt {
+                    id,
+                    scope,
+                    unsigned,
+                    statement: Some(statement),
+                };
+                let filed = self.0.store.add_attempt(attempt).await?;
+                filed.ok_or(StoreError::Corrupt("statement"))?
+            }
+        };
+        Ok((statement, id))
     }
 
     /// Waits until the signer has said something about a cancel, at most as long as a call may take.
@@ -294,19 +333,8 @@ impl Withdrawals for Api {
         request: Request<v1::CancelWithdrawalRequest>,
     ) -> Result<Response<v1::CancelWithdrawalResponse>, Status> {
         let admitted = self.0.admission.admit(&request)?;
-        let scope = cancelling(&admitted.caller)?;
-        let envelope = fields::parse_statement("cancel", request.into_inner().cancel)?;
-        let advice = StatementAdvice::parse_cancel(&envelope)?;
-        let id = advice.withdrawals.first().copied().ok_or(StoreError::NotFound)?;
-        let submitted_by = admitted.caller.to_string();
         let news = self.0.store.subscribe();
-        let new = NewStatement {
-            advice,
-            envelope,
-            submitted_by,
-            scope,
-        };
-        let statement = self.0.store.add_statement(new).await?;
+        let (statement, id) = self.add_cancel(&admitted.caller, request.into_inner()).await?;
         let withdrawal = Some(self.await_cancel(news, statement, &id).await?);
         Ok(Response::new(v1::CancelWithdrawalResponse { withdrawal }))
     }

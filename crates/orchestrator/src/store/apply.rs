@@ -1,13 +1,12 @@
 //! What each write does inside the batch's transaction. States come from the table in [`crate::states`], nowhere else.
 
-use countersign_proto::limits::{MAX_ATTEMPTS, MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES};
+use countersign_proto::limits::{MAX_STATEMENTS, MAX_STATEMENTS_TOTAL_BYTES};
 use countersign_types::WithdrawalId;
 use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Answer, MAX_STATEMENTS_OF_ONE, NewAttempt, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake,
-    digest_key, key, reads,
+    Answer, MAX_STATEMENTS_OF_ONE, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake, digest_key, key, reads,
 };
 use crate::{
     advice::StatementKind,
@@ -28,7 +27,7 @@ pub(super) struct Batch<'c> {
 pub(super) struct Current {
     pub(super) seq: i64,
     id: WithdrawalId,
-    tenant: String,
+    pub(super) tenant: String,
     pub(super) state: State,
     pub(super) attempts: u32,
     statements: u32,
@@ -64,7 +63,7 @@ impl Current {
     }
 
     /// Where an event leads, or that it may not happen.
-    fn after(&self, event: Event) -> Result<State, StoreError> {
+    pub(super) fn after(&self, event: Event) -> Result<State, StoreError> {
         match step(self.state, event) {
             Step::To(next) => Ok(next),
             Step::Stay => Ok(self.state),
@@ -108,7 +107,7 @@ impl<'c> Batch<'c> {
             return self.create_again(new).await;
         }
         let seq = inserted.last_insert_rowid();
-        self.insert_attempt(seq, 1, &new.unsigned).await?;
+        self.insert_attempt(seq, 1, &new.unsigned, false).await?;
         self.revision = self.revision.saturating_add(1);
         self.changed(seq, new.advice.id, new.advice.tenant.as_str().to_owned());
         self.wake(seq, self.now_ms);
@@ -121,7 +120,7 @@ impl<'c> Batch<'c> {
         let Some(current) = self.current(&existing).await? else {
             return Err(self.conflict(&new).await?);
         };
-        if self.find_attempt(current.seq, &new.unsigned).await?.is_none() {
+        if self.find_attempt(current.seq, &new.unsigned, false).await?.is_none() {
             return Err(StoreError::OtherTransaction { existing });
         }
         let next = current.after(Event::Resigned)?;
@@ -152,57 +151,6 @@ impl<'c> Batch<'c> {
         Ok(StoreError::ReferenceConflict { existing })
     }
 
-    /// An attempt and the statement that raises its fee ceiling become durable together or not at all. The latest attempt is decided
-    /// anew with a new ceiling, and also where it was refused: whoever sends it again knows that something changed.
-    pub(super) async fn add_attempt(&mut self, new: NewAttempt) -> Result<(), StoreError> {
-        let current = self.current(&new.id).await?;
-        let current = current.filter(|current| new.scope.covers(&current.tenant));
-        let current = current.ok_or(StoreError::NotFound)?;
-        let known = self.find_attempt(current.seq, &new.unsigned).await?;
-        let is_raised = match &new.replace {
-            Some(replace) => self.find_statement(replace).await?.is_none(),
-            None => false,
-        };
-        let is_asked_again = match known {
-            Some(number) => self.was_refused(&current, number).await?,
-            None => false,
-        };
-        let number = match known {
-            Some(number) if is_raised || is_asked_again => number,
-            Some(_) => return Ok(()),
-            None => current.attempts.saturating_add(1),
-        };
-        let is_latest = number >= current.attempts;
-        let next = match is_latest {
-            true => current.after(Event::AttemptAdded)?,
-            false => current.state,
-        };
-        if number > MAX_ATTEMPTS {
-            return Err(StoreError::TooManyAttempts);
-        }
-        if let Some(replace) = new.replace {
-            self.add_statement(replace).await?;
-        }
-        if known.is_none() {
-            self.insert_attempt(current.seq, number, &new.unsigned).await?;
-        }
-        if known.is_none() || is_asked_again {
-            sqlx::query("UPDATE withdrawals SET attempts = ?, inputs = inputs + 1 WHERE seq = ?")
-                .bind(number)
-                .bind(current.seq)
-                .execute(&mut *self.connection)
-                .await?;
-        }
-        // What was said of what is signed says nothing of what replaces it.
-        let standing = match current.state.is_signed() && is_latest {
-            true => &[][..],
-            false => current.standing.as_slice(),
-        };
-        self.advance(&current, next, standing, Some(self.now_ms)).await?;
-        self.wake(current.seq, self.now_ms);
-        Ok(())
-    }
-
     pub(super) async fn add_statement(&mut self, new: NewStatement) -> Result<i64, StoreError> {
         let event = match new.advice.kind {
             StatementKind::Approval
@@ -214,6 +162,11 @@ impl<'c> Batch<'c> {
             | StatementKind::AddressBook => Event::StatementArrived,
             StatementKind::Cancel => Event::CancelArrived,
         };
+        self.add_statement_as(event, new).await
+    }
+
+    /// The same, where it counts as this event: what comes with an attempt is judged by the attempt.
+    pub(super) async fn add_statement_as(&mut self, event: Event, new: NewStatement) -> Result<i64, StoreError> {
         let known = self.find_statement(&new).await?;
         if let Some(statement) = known
             && self.is_filed(statement, &new).await?
@@ -359,7 +312,7 @@ impl<'c> Batch<'c> {
         let due_at_ms = if is_stale && (next.is_open() || next.is_signed()) {
             current.due_at_ms
         } else {
-            self.due_after(&current, next, &outcome.standing)
+            self.due_after(&current, next, &outcome)
         };
         let news = match &outcome.signed {
             Some(signed) => self.sign_attempt(current.seq, signed).await?,
@@ -411,40 +364,20 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    async fn current(&mut self, id: &WithdrawalId) -> Result<Option<Current>, StoreError> {
+    pub(super) async fn current(&mut self, id: &WithdrawalId) -> Result<Option<Current>, StoreError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} id = ?")));
         let row = row.bind(key(id)).fetch_optional(&mut *self.connection).await?;
         row.as_ref().map(Current::parse).transpose()
     }
 
-    async fn find_attempt(&mut self, seq: i64, unsigned: &[u8]) -> Result<Option<u32>, StoreError> {
-        let number = sqlx::query_scalar("SELECT number FROM attempts WHERE withdrawal = ? AND unsigned = ?");
-        Ok(number
-            .bind(seq)
-            .bind(unsigned)
-            .fetch_optional(&mut *self.connection)
-            .await?)
-    }
-
-    async fn find_statement(&mut self, new: &NewStatement) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn find_statement(&mut self, new: &NewStatement) -> Result<Option<i64>, StoreError> {
         let seq = sqlx::query_scalar("SELECT seq FROM statements WHERE digest = ? AND envelope = ?");
         let seq = seq.bind(digest_key(&new.advice.digest)).bind(&new.envelope);
         Ok(seq.fetch_optional(&mut *self.connection).await?)
     }
 
-    async fn insert_attempt(&mut self, seq: i64, number: u32, unsigned: &[u8]) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO attempts (withdrawal, number, unsigned, created_at_ms) VALUES (?, ?, ?, ?)")
-            .bind(seq)
-            .bind(number)
-            .bind(unsigned)
-            .bind(self.now_ms)
-            .execute(&mut *self.connection)
-            .await?;
-        Ok(())
-    }
-
     /// The one place where a stored state changes, and with it the revision.
-    async fn advance(
+    pub(super) async fn advance(
         &mut self,
         current: &Current,
         next: State,
@@ -478,8 +411,12 @@ impl<'c> Batch<'c> {
         });
     }
 
-    fn wake(&mut self, seq: i64, due_at_ms: i64) {
-        self.wakes.push(Wake { seq, due_at_ms });
+    pub(super) fn wake(&mut self, seq: i64, due_at_ms: i64) {
+        let wake = Wake { seq, due_at_ms };
+        // An attempt and its statement are one question.
+        if self.wakes.last() != Some(&wake) {
+            self.wakes.push(wake);
+        }
     }
 }
 

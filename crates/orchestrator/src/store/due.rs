@@ -7,7 +7,7 @@ use countersign_types::Tag;
 use prost::Message as _;
 
 use super::{
-    StoreError,
+    Outcome, StoreError,
     apply::{Batch, Current},
 };
 use crate::states::State;
@@ -32,8 +32,9 @@ fn says(standing: &Pending, tag: Tag) -> bool {
 
 impl Batch<'_> {
     /// An open withdrawal is looked at again when its time-lock runs out, when the nonce before its own may be signed, or when a
-    /// freeze may be over, and at the latest when it expires. A replacement too.
-    pub(super) fn due_after(&self, current: &Current, next: State, standing: &Pending) -> Option<i64> {
+    /// freeze may be over, and at the latest when it expires. A replacement too. What outlives its request waits for the rest alone.
+    pub(super) fn due_after(&self, current: &Current, next: State, outcome: &Outcome) -> Option<i64> {
+        let standing = &outcome.standing;
         let soon = self.now_ms.saturating_add(MIN_LOCK_DELAY_MS);
         match next {
             State::Denied | State::Cancelled | State::Expired | State::Signed => return None,
@@ -45,14 +46,13 @@ impl Batch<'_> {
             | State::Replacing => {}
         }
         // At expiry itself the outcome is `Expired`; an earlier answer that arrives late is looked at once more.
-        let expiry = current.expires_at_ms.max(soon);
+        let expiry = (!outcome.outlives_request).then(|| current.expires_at_ms.max(soon));
         let unlocked = Some(standing.not_before_ms).filter(|at| *at > 0).map(|at| at.max(soon));
         // Approvals that are still missing wake it by themselves, and then it waits again.
         let is_behind_gap = says(standing, Tag::ConflictKeyGap) && !says(standing, Tag::ApprovalMissing);
         let behind_gap = is_behind_gap.then(|| self.due_behind_gap(current));
         let thawed = says(standing, Tag::FreezeActive).then(|| self.due_frozen(current, next, standing));
-        let earliest = [unlocked, behind_gap, thawed].into_iter().flatten().min();
-        Some(earliest.map_or(expiry, |due| due.min(expiry)))
+        [expiry, unlocked, behind_gap, thawed].into_iter().flatten().min()
     }
 
     /// Whether it is the latest attempt, and the signer's last word on it was a no that another time may be a yes.

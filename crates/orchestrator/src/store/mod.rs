@@ -4,6 +4,7 @@
 //! is answered before that commit is durable. Reads go through a pool of their own and never wait for a writer (WAL).
 
 mod apply;
+mod attempts;
 mod due;
 pub mod reads;
 mod room;
@@ -110,6 +111,9 @@ pub enum StoreError {
         /// Where it stands.
         state: State,
     },
+    /// A payment would displace a cancel attempt that is not decided yet.
+    #[error("a cancel attempt of the withdrawal is being decided; no payment takes its place")]
+    Cancelling,
     /// The bound of attempts is reached.
     #[error("the withdrawal has {MAX_ATTEMPTS} attempts, the most there may be")]
     TooManyAttempts,
@@ -132,7 +136,7 @@ impl StoreError {
             | Self::Closing => Tag::StoreUnavailable,
             Self::ReferenceConflict { .. } | Self::OtherTransaction { .. } => Tag::ReferenceConflict,
             Self::NotFound => Tag::WithdrawalNotFound,
-            Self::WrongState { .. } => Tag::WithdrawalWrongState,
+            Self::WrongState { .. } | Self::Cancelling => Tag::WithdrawalWrongState,
             Self::TooManyAttempts => Tag::LineageTooManyAttempts,
             Self::TooManyStatements => Tag::MessageTooLarge,
         }
@@ -202,8 +206,16 @@ pub struct NewAttempt {
     pub scope: Scope,
     /// The bytes.
     pub unsigned: Vec<u8>,
-    /// The statement about this withdrawal that raises its fee ceiling.
-    pub replace: Option<NewStatement>,
+    /// The statement about this withdrawal that comes with it: what raises its fee ceiling, or the cancel of a cancel attempt.
+    pub statement: Option<NewStatement>,
+}
+
+impl NewAttempt {
+    /// Whether it is to take the place of what is signed, and pays nobody.
+    fn cancels(&self) -> bool {
+        let statement = self.statement.as_ref();
+        statement.is_some_and(|statement| statement.advice.kind == StatementKind::Cancel)
+    }
 }
 
 /// A statement to add.
@@ -232,6 +244,8 @@ pub struct Outcome {
     pub standing: Pending,
     /// The signed transaction of an attempt.
     pub signed: Option<SignedAttempt>,
+    /// Whether it is about a cancel attempt whose cancel is in force: the signer decides it after the request has expired as well.
+    pub outlives_request: bool,
 }
 
 /// A signed attempt.
@@ -298,6 +312,8 @@ pub struct Work {
     pub attempt: u32,
     /// Its bytes.
     pub unsigned: Vec<u8>,
+    /// Whether it came with a cancel.
+    pub cancels: bool,
     /// Statements, oldest first.
     pub statements: Vec<StoredStatement>,
 }
@@ -430,8 +446,8 @@ impl Store {
         self.write(|reply| Job::Create(new, reply)).await
     }
 
-    /// Stores another attempt, and the statement that raises its fee ceiling with it; the same again changes nothing.
-    pub async fn add_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
+    /// Stores another attempt, and the statement that comes with it, whose row it returns; the same again changes nothing.
+    pub async fn add_attempt(&self, new: NewAttempt) -> Result<Option<i64>, StoreError> {
         self.write(|reply| Job::AddAttempt(new, reply)).await
     }
 

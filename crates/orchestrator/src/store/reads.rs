@@ -116,8 +116,9 @@ impl Store {
     }
 
     async fn attempts(&self, seq: i64) -> Result<Vec<v1::Attempt>, StoreError> {
-        let rows =
-            sqlx::query("SELECT number, unsigned, signed, txid FROM attempts WHERE withdrawal = ? ORDER BY number");
+        let rows = sqlx::query(
+            "SELECT number, unsigned, signed, txid, cancels FROM attempts WHERE withdrawal = ? ORDER BY number",
+        );
         let rows = rows.bind(seq).fetch_all(&self.readers).await?;
         let parse = |row: &SqliteRow| {
             let signed: Option<Vec<u8>> = row.try_get(2)?;
@@ -127,6 +128,7 @@ impl Store {
                 unsigned_transaction: row.try_get(1)?,
                 signed_transaction: signed.unwrap_or_default(),
                 txid: txid.unwrap_or_default(),
+                cancels: row.try_get(4)?,
             })
         };
         rows.iter().map(parse).collect()
@@ -185,7 +187,7 @@ impl Store {
     /// Everything that the signer is given, or `None` for a row that is not there.
     pub async fn work(&self, seq: i64) -> Result<Option<Work>, StoreError> {
         let row = sqlx::query(
-            "SELECT state, inputs, expires_at_ms, request, attempts, unsigned, statements \
+            "SELECT state, inputs, expires_at_ms, request, attempts, unsigned, statements, cancels \
              FROM withdrawals JOIN attempts ON withdrawal = seq AND number = attempts WHERE seq = ?",
         );
         let Some(row) = row.bind(seq).fetch_optional(&self.readers).await? else {
@@ -205,6 +207,7 @@ impl Store {
             request: row.try_get(3)?,
             attempt: row.try_get(4)?,
             unsigned: row.try_get(5)?,
+            cancels: row.try_get(7)?,
             statements,
         }))
     }

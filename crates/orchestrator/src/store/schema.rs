@@ -8,15 +8,19 @@ use sqlx::{
 /// The schema's versions. A migration that was released never changes: the database keeps its checksum. (The macro that reads the
 /// folder would have the whole of sqlx compiled a second time, for itself.)
 pub(super) fn migrator() -> Migrator {
-    let first = include_str!("../../migrations/0001_withdrawals.sql");
+    Migrator::with_migrations(vec![
+        migration(1, "withdrawals", include_str!("../../migrations/0001_withdrawals.sql")),
+        migration(
+            2,
+            "cancel attempts",
+            include_str!("../../migrations/0002_cancel_attempts.sql"),
+        ),
+    ])
+}
+
+fn migration(version: i64, description: &'static str, text: &'static str) -> Migration {
     let simple = MigrationType::Simple;
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "withdrawals".into(),
-        simple,
-        first.into_sql_str(),
-        false,
-    )])
+    Migration::new(version, description.into(), simple, text.into_sql_str(), false)
 }
 
 #[cfg(test)]

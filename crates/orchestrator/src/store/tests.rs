@@ -9,6 +9,7 @@ use super::{
     *,
 };
 
+mod cancelling;
 mod replacing;
 
 struct Fixture {
@@ -78,7 +79,7 @@ fn attempt(name: &str, unsigned: &str) -> NewAttempt {
         id: id_of(name),
         scope: Scope::All,
         unsigned: unsigned.as_bytes().to_vec(),
-        replace: None,
+        statement: None,
     }
 }
 
@@ -130,6 +131,7 @@ impl Fixture {
             event,
             standing,
             signed,
+            outlives_request: false,
         };
         self.store.apply(outcome).await.unwrap()
     }

@@ -19,7 +19,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Job {
     Create(NewWithdrawal, Reply<()>),
-    AddAttempt(NewAttempt, Reply<()>),
+    AddAttempt(NewAttempt, Reply<Option<i64>>),
     AddStatement(NewStatement, Reply<i64>),
     Apply(Outcome, Reply<Option<i64>>),
     Answer(i64, Answer, Reply<()>),
@@ -149,8 +149,8 @@ async fn run(batch: &mut Batch<'_>, job: Job) -> (Settle, Option<StoreError>) {
 fn refuse(job: Job, error: &StoreError) -> Settle {
     let error = error.clone();
     match job {
-        Job::Create(_, reply) | Job::AddAttempt(_, reply) | Job::Answer(_, _, reply) => settle(reply, Err(error)),
+        Job::Create(_, reply) | Job::Answer(_, _, reply) => settle(reply, Err(error)),
         Job::AddStatement(_, reply) => settle(reply, Err(error)),
-        Job::Apply(_, reply) => settle(reply, Err(error)),
+        Job::AddAttempt(_, reply) | Job::Apply(_, reply) => settle(reply, Err(error)),
     }
 }

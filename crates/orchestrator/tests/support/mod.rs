@@ -360,6 +360,17 @@ pub fn cancel(id: &str) -> v1::CancelWithdrawalRequest {
     let body = json!({"withdrawal": id, "reason": "mistake"});
     v1::CancelWithdrawalRequest {
         cancel: Some(envelope("cancel", FAR, body)),
+        unsigned_transaction: Vec::new(),
+    }
+}
+
+/// With a fee ceiling, and with the cancel attempt that needs it.
+pub fn cancel_with(id: &str, unsigned: &[u8]) -> v1::CancelWithdrawalRequest {
+    let ceiling = json!({"asset": "a", "amount": "2"});
+    let body = json!({"withdrawal": id, "fee_ceiling": ceiling, "reason": "mistake"});
+    v1::CancelWithdrawalRequest {
+        cancel: Some(envelope("cancel", FAR, body)),
+        unsigned_transaction: unsigned.to_vec(),
     }
 }
 

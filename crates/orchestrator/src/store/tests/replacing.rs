@@ -4,7 +4,7 @@ use super::*;
 
 fn raised(name: &str, unsigned: &str, text: &str) -> NewAttempt {
     NewAttempt {
-        replace: Some(statement(StatementKind::Replace, "pipeline", text, &[id_of(name)])),
+        statement: Some(statement(StatementKind::Replace, "pipeline", text, &[id_of(name)])),
         ..attempt(name, unsigned)
     }
 }
