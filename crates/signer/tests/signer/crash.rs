@@ -160,12 +160,14 @@ enum Op {
     Ask {
         which: usize,
         gwei: u8,
+        /// The bytes pay nobody: they are to take the place of what is signed.
+        cancels: bool,
         fault: Option<(u64, bool)>,
     },
     /// The token is gone, or back.
     Token { works: bool },
-    /// An officer cancels.
-    Cancel { which: usize },
+    /// An officer cancels, and perhaps lets something take the place of what is signed.
+    Cancel { which: usize, has_ceiling: bool },
     /// An officer freezes.
     Freeze { scope: &'static str },
     /// Two admins thaw everything, and the delay passes.
@@ -183,9 +185,10 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let fault = prop::option::of((0_u64..12, any::<bool>()));
     prop_oneof![
-        6 => (0_usize..2, 0_u8..2, fault).prop_map(|(which, gwei, fault)| Op::Ask { which, gwei, fault }),
+        6 => (0_usize..2, 0_u8..2, prop::bool::weighted(0.3), fault)
+            .prop_map(|(which, gwei, cancels, fault)| Op::Ask { which, gwei, cancels, fault }),
         1 => any::<bool>().prop_map(|works| Op::Token { works }),
-        1 => (0_usize..2).prop_map(|which| Op::Cancel { which }),
+        1 => (0_usize..2, any::<bool>()).prop_map(|(which, has_ceiling)| Op::Cancel { which, has_ceiling }),
         1 => (0_usize..2).prop_map(|which| Op::Approve { which }),
         1 => prop::sample::select(vec!["all", "wallet eth-hot", "tenant main", "initiator dave"])
             .prop_map(|scope| Op::Freeze { scope }),
@@ -203,6 +206,8 @@ struct Play {
     released: BTreeMap<Vec<u8>, SignedTransaction>,
     owner: Option<usize>,
     cancelled: [bool; 2],
+    /// Whether a cancel named a fee ceiling.
+    may_take_place: [bool; 2],
     /// Everything that is frozen: the name, and whether it stops these withdrawals.
     frozen: Vec<(FreezeId, bool)>,
 }
@@ -226,19 +231,37 @@ impl Play {
             released: BTreeMap::new(),
             owner: None,
             cancelled: [false; 2],
+            may_take_place: [false; 2],
             frozen: Vec::new(),
         }
     }
 
     async fn step(mut self, op: Op) -> Self {
         match op {
-            Op::Ask { which, gwei, fault } => return self.ask(which, gwei, fault).await,
+            Op::Ask {
+                which,
+                gwei,
+                cancels,
+                fault,
+            } => {
+                let mut ask = bumped(which, gwei);
+                if cancels {
+                    ask.amount = 0;
+                    ask.destination = self.rig.world.wallet_address().to_string();
+                }
+                return self.ask(which, &ask, fault).await;
+            }
             Op::Token { works } => self.rig.set_mood(if works { Mood::Signs } else { Mood::Fails }),
-            Op::Cancel { which } => {
-                let cancel = self.rig.world.cancel("dave", &self.requests[which]).to_bytes();
+            Op::Cancel { which, has_ceiling } => {
+                let (world, request) = (&self.rig.world, &self.requests[which]);
+                let cancel = match has_ceiling {
+                    true => world.cancel_for("dave", request, 1_000_000_000_000_000),
+                    false => world.cancel("dave", request),
+                };
                 // The fifteenth cancel is refused; the first was not.
-                if self.rig.signer.record_statement(&cancel).await.is_ok() {
+                if self.rig.signer.record_statement(&cancel.to_bytes()).await.is_ok() {
                     self.cancelled[which] = true;
+                    self.may_take_place[which] |= has_ceiling;
                 }
             }
             Op::Approve { which } => {
@@ -273,18 +296,20 @@ impl Play {
         self
     }
 
-    async fn ask(mut self, which: usize, gwei: u8, fault: Option<(u64, bool)>) -> Self {
+    async fn ask(mut self, which: usize, ask: &Ask, fault: Option<(u64, bool)>) -> Self {
         if let Some((point, crashes)) = fault {
             let fault = if crashes { Fault::Crash } else { Fault::Fails };
             self.rig.key.faults.arm(point, fault);
         }
-        let ask = bumped(which, gwei);
-        let answer = ask_or_crash(&self.rig, &ask, &self.requests[which]).await;
+        let answer = ask_or_crash(&self.rig, ask, &self.requests[which]).await;
         self.rig.key.faults.disarm();
         match answer {
             None => self.rig = self.rig.restart().await,
             Some(Ok(Answer::Signed { transaction, .. })) => {
-                assert!(!self.cancelled[which], "released after a cancel was acknowledged");
+                match ask.amount {
+                    0 => assert!(self.may_take_place[which], "nobody let it take the place of anything"),
+                    _ => assert!(!self.cancelled[which], "released after a cancel was acknowledged"),
+                }
                 let is_frozen = self.frozen.iter().any(|(_, stops)| *stops);
                 assert!(!is_frozen, "released after a freeze was acknowledged");
                 let owner = *self.owner.get_or_insert(which);
