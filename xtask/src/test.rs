@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -29,16 +30,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 pub(crate) fn tools() -> Result<()> {
     let root = shell::repo_root()?;
     install::install_for_tests(&root)?;
-    say_what_was_found(&Tools::find(&root));
+    say_what_was_found(Tools::find(&root));
     Ok(())
 }
 
 fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
-    if install {
-        report.step("tools", "cargo xtask test", || install::install_for_tests(root))?;
-    }
-    let tools = Tools::find(root);
-    say_what_was_found(&tools);
+    let installing = install.then(Installing::start).transpose()?;
     report.step("format", "cargo fmt --all", || {
         shell::run(shell::cargo(root).args(["fmt", "--all", "--check"]))
     })?;
@@ -55,11 +52,43 @@ fn steps(root: &Path, install: bool, report: &mut Report) -> Result<Counts> {
         shell::run(shell::cargo(root).args(lint))
     })?;
     report.step("tidy", "cargo xtask tidy", || tidy::check(root))?;
+    let tools = report.step("tools", "cargo xtask tools", || match installing {
+        // It says what it found.
+        Some(installing) => installing.finish().map(|()| Tools::find(root)),
+        None => Ok(say_what_was_found(Tools::find(root))),
+    })?;
     report.step("fuzz", "cargo xtask fuzz --seconds 2", || fuzz::smoke(root))?;
     report.step("test", &by_hand(&tools), || cargo_test(root, &tools))
 }
 
-fn say_what_was_found(tools: &Tools) {
+/// `cargo xtask tools` beside the first steps, which need nothing of it: it waits for registries, and they for the compiler.
+struct Installing(JoinHandle<std::io::Result<Output>>);
+
+impl Installing {
+    fn start() -> Result<Self> {
+        let this = std::env::current_exe().context("could not find this program")?;
+        println!("installing tools beside the next steps (`cargo xtask tools`)");
+        let mut command = Command::new(this);
+        command.arg("tools").stdin(Stdio::null());
+        Ok(Self(std::thread::spawn(move || command.output())))
+    }
+
+    /// Waits for it, and passes on what it said.
+    fn finish(self) -> Result<()> {
+        let Ok(ended) = self.0.join() else {
+            bail!("the thread that waits for the tools died");
+        };
+        let ended = ended.context("could not start `cargo xtask tools`")?;
+        print!("{}", String::from_utf8_lossy(&ended.stdout));
+        eprint!("{}", String::from_utf8_lossy(&ended.stderr));
+        if !ended.status.success() {
+            bail!("installing the tools failed ({})", ended.status);
+        }
+        Ok(())
+    }
+}
+
+fn say_what_was_found(tools: Tools) -> Tools {
     for (variable, path) in tools.variables() {
         println!("{variable}={}", path.display());
     }
@@ -69,6 +98,7 @@ fn say_what_was_found(tools: &Tools) {
             tool.variable, tool.why
         );
     }
+    tools
 }
 
 fn by_hand(tools: &Tools) -> String {
