@@ -36,9 +36,25 @@ pub(crate) struct Sent {
     /// Why it is not known.
     #[serde(skip)]
     unknown: Option<String>,
+    /// Whether a cancel attempt is to take the place of what was signed before.
+    #[serde(skip)]
+    is_contested: bool,
 }
 
 impl Sent {
+    /// The same, where a cancel attempt is to take the place of what was signed before.
+    pub(crate) fn contested(self) -> Self {
+        Self {
+            is_contested: true,
+            ..self
+        }
+    }
+
+    /// Whether the orchestrator took the statement.
+    pub(crate) fn is_told(&self) -> bool {
+        self.orchestrator.is_none()
+    }
+
     /// Whoever stops a withdrawal pays in another way next: only what is known to be unsigned was stopped.
     pub(crate) fn exit(&self) -> Exit {
         match &self.signed {
@@ -64,10 +80,16 @@ impl fmt::Display for Sent {
             )?,
         }
         for txid in self.signed.iter().flatten() {
-            write!(
-                f,
-                "\nTOO LATE     {txid} was signed before and cannot be recalled: expect it on chain"
-            )?;
+            match self.is_contested {
+                true => write!(
+                    f,
+                    "\nMAY LAND     {txid} was signed before: of what is signed the chain takes one"
+                )?,
+                false => write!(
+                    f,
+                    "\nTOO LATE     {txid} was signed before and cannot be recalled: expect it on chain"
+                )?,
+            }
         }
         match &self.unknown {
             Some(why) => write!(f, "\nNOT KNOWN    whether something was signed before: {why}"),
@@ -98,15 +120,17 @@ impl Both<'_> {
     ) -> Result<Sent> {
         let in_force_since = self.submit(envelope).await?;
         let statement = envelope.statement_digest();
+        // Behind the acknowledgement nothing of a payment is signed, so what the receipt does not have is never signed; and ahead of the
+        // orchestrator, which may have a cancel attempt signed.
+        let signed = self.signed_before(withdrawal).await;
         let told = match connect::orchestrator(self.layout, self.person.as_str()).await {
             Ok(client) => tell(&client, envelope)
                 .await
                 .map_err(|error| Failure::answered("orchestrator", &error)),
             Err(failure) => Err(failure),
         };
-        // Behind the acknowledgement: nothing is signed from there on, so what the receipt does not have is never signed.
-        let signed = self.signed_before(withdrawal).await;
         Ok(Sent {
+            is_contested: false,
             unknown: signed.as_ref().err().map(|failure| failure.message().to_owned()),
             signed: signed.ok(),
             statement,

@@ -3,6 +3,7 @@
 mod amounts;
 mod ask;
 mod cancel;
+mod ceiling;
 mod list;
 mod nonce;
 mod replace;
@@ -34,7 +35,7 @@ pub(crate) enum Withdraw {
     Show(Show),
     List(list::List),
     Replace(Box<Replace>),
-    Cancel(Cancel),
+    Cancel(Box<Cancel>),
 }
 
 impl Withdraw {
@@ -54,7 +55,7 @@ impl Withdraw {
 /// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending or frozen, 5 malformed); without it, 0.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen (held until the freeze is thawed, then it goes on by itself) or replacing (signed, and a later attempt is being decided); times are Unix milliseconds"
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen (held until the freeze is thawed, then it goes on by itself) or replacing (signed, and a later attempt is being decided); an attempt that cancels pays nobody and takes the place of the payment: of those that are signed either may land; times are Unix milliseconds"
 )]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Gas of a plain transfer of the native asset.
-const NATIVE_GAS: u64 = 21_000;
+pub(super) const NATIVE_GAS: u64 = 21_000;
 /// More than usual token contracts need for `transfer`.
 const TOKEN_GAS: u64 = 100_000;
 

@@ -1,5 +1,7 @@
 //! `countersign withdraw cancel`: the initiator, or an officer, takes a request back.
 
+mod attempt;
+
 use std::{fmt, path::PathBuf};
 
 use clap::Args;
@@ -20,14 +22,18 @@ use crate::{
 /// A cancel that waits for nothing: long enough to be delivered over a broken network.
 const VALIDITY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Cancel a withdrawal before it is signed. A signed transaction cannot be recalled.
+/// Cancel a withdrawal before it is signed, or have what is signed and has not landed replaced by what pays nobody.
+///
+/// A signed transaction cannot be recalled. As long as it has not landed a cancel attempt (--max-fee or --tx) can take its place: broadcast it
+/// like any other; the chain takes one of the two, and it may be the payment. It needs the fee ceiling that the cancel states, the policy's
+/// permission, and whatever approvals the policy asks for.
 ///
 /// The initiating service cancels through the orchestrator. An officer (--as) sends to the signer directly as well, and is
 /// told "in force" only when the signer's acknowledgement verifies. Whether something was signed before is read from the signer's
-/// receipt: then the exit code is 1, and the payment must be expected on chain.
+/// receipt: then the exit code is 1, and the payment must be expected on chain. With a cancel attempt the exit code is about that.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: as in `withdraw show`; with --as: {withdrawal, statement, in_force_since, orchestrator, signed}, or {file, command} with --print-message; signed: ids of the transactions that were signed before, null where that is not known"
+    after_help = "JSON: as in `withdraw show`; with --as: {withdrawal, statement, in_force_since, orchestrator, signed}, or {file, command} with --print-message; signed: ids of the transactions that were signed before, null where that is not known. With a cancel attempt as in `withdraw show`; with --as also {attempted}, as in `withdraw show`, null where the orchestrator did not take it. With --wait the exit code is that of the cancel attempt: 0 signed, 3 denied, 4 approvals pending, 5 malformed"
 )]
 pub(crate) struct Cancel {
     /// The withdrawal (wd_…).
@@ -42,12 +48,17 @@ pub(crate) struct Cancel {
     #[arg(long = "as", value_name = "PERSON")]
     officer: Option<PrincipalId>,
     #[command(flatten)]
+    attempt: attempt::Attempt,
+    #[command(flatten)]
     signing: SigningOptions,
 }
 
 impl Cancel {
     pub(super) async fn run(self, output: Output) -> Result<Exit> {
         let environment = Environment::open(&self.dir)?;
+        if let Some(ceiling) = self.attempt.ceiling() {
+            return attempt::run(&self, ceiling, &environment, output).await;
+        }
         match self.officer.clone() {
             Some(officer) => self.as_officer(&environment, &officer, output).await,
             None => self.as_service(&environment, output).await,
@@ -114,7 +125,10 @@ fn too_late(failure: Failure) -> Failure {
     if failure.tag() != Some(Tag::WithdrawalWrongState) {
         return failure;
     }
-    failure.advise("what was signed cannot be recalled: `withdraw show` says whether it was; expect it on chain")
+    failure.advise(
+        "what was signed cannot be recalled: `withdraw show` says whether it was; expect it on chain, or have a cancel attempt take its \
+         place as long as it has not landed (--max-fee or --tx)",
+    )
 }
 
 /// The result for an officer: `{"withdrawal","statement","in_force_since","orchestrator","signed"}`.

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use countersign_bundle::Bundle;
-use countersign_client::{Client, State, Withdrawal};
-use countersign_types::{ChainId, ConflictKey, WalletId};
+use countersign_client::{Attempt, Client, State, Withdrawal};
+use countersign_types::{ChainFacts, ChainId, ConflictKey, WalletId};
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    transaction,
+};
 
 /// Withdrawals whose nonce is taken or about to be, and those that ended: unsigned, they gave theirs up (docs/adr/0036).
 const LISTED: [State; 7] = [
@@ -43,6 +46,28 @@ pub(super) async fn next(client: &Client, bundle: &Bundle, wallet: &WalletId, ne
             None => return Ok(nonces.next()),
         }
     }
+}
+
+/// The nonce of the latest attempt. A wrong one costs a refusal, no money.
+pub(super) fn of_latest(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
+    of_attempt(bundle, known, known.attempts.last())
+}
+
+/// The nonce of the latest attempt that is signed, or else of the latest.
+pub(super) fn of_latest_signed(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
+    let signed = known.attempts.iter().rfind(|attempt| attempt.signed.is_some());
+    of_attempt(bundle, known, signed.or(known.attempts.last()))
+}
+
+fn of_attempt(bundle: &Bundle, known: &Withdrawal, attempt: Option<&Attempt>) -> Result<u64> {
+    let bytes = attempt.map(|attempt| attempt.unsigned_transaction.as_slice());
+    let (registry, bytes) = (bundle.registry(), bytes.unwrap_or_default());
+    let parsed = transaction::parse(registry, &known.network, &known.wallet, bytes, ChainFacts::none())?;
+    let nonce = parsed.conflict_keys().iter().find_map(|key| match key {
+        ConflictKey::AccountNonce { nonce, .. } => Some(*nonce),
+        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
+    });
+    nonce.ok_or_else(|| Failure::usage("the attempt has no nonce of an account: name the transaction with --tx"))
 }
 
 /// What a withdrawal does with its nonces.
@@ -133,12 +158,7 @@ fn nonces_of(bundle: &Bundle, withdrawal: &Withdrawal) -> Vec<u64> {
         let unsigned = &attempt.unsigned_transaction;
         bundle
             .registry()
-            .parse(
-                &withdrawal.network,
-                &withdrawal.wallet,
-                unsigned,
-                countersign_types::ChainFacts::none(),
-            )
+            .parse(&withdrawal.network, &withdrawal.wallet, unsigned, ChainFacts::none())
             .ok()
     });
     let nonces = parsed.flat_map(|parsed| {

@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration as Span};
 
 use clap::Args;
 use countersign_bundle::Bundle;
-use countersign_client::{Client, Reason, State, Until, Withdrawal};
-use countersign_types::{ChainFacts, ConflictKey, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
+use countersign_client::{Client, Reason, Until, Withdrawal};
+use countersign_types::{ChainFacts, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
 
 use super::{PIPELINE, Shown, as_last_seen, ask::Ask, nonce, shown, stored::Stored};
 use crate::{
@@ -101,32 +101,11 @@ impl Replace {
             withdrawal = as_last_seen(client.wait(&self.id, Until::Answered, patience).await)?;
         }
         output.report(&Shown::of(&withdrawal))?;
-        Ok(match (self.wait, exit_of(&withdrawal)) {
+        Ok(match (self.wait, shown::exit_of_latest(&withdrawal)) {
             // Durable, and nobody asked for more.
             (false, Exit::Pending) => Exit::Done,
             (_, exit) => exit,
         })
-    }
-}
-
-/// The exit code of the latest attempt: what was signed before stays signed, and is not what was asked for.
-fn exit_of(withdrawal: &Withdrawal) -> Exit {
-    let is_replaced = withdrawal
-        .attempts
-        .last()
-        .is_none_or(|attempt| attempt.signed.is_some());
-    match withdrawal.state {
-        State::Signed if !is_replaced => shown::exit_of_no(withdrawal),
-        State::Signed
-        | State::Replacing
-        | State::Received
-        | State::PendingApproval
-        | State::Frozen
-        | State::Malformed
-        | State::Denied
-        | State::Cancelled
-        | State::Expired
-        | State::Refused => shown::exit_of(withdrawal),
     }
 }
 
@@ -145,7 +124,7 @@ impl Bytes {
                 let nonce = match self.nonce {
                     Some(nonce) => nonce,
                     None if is_used_up(known) => nonce::next(client, bundle, &known.wallet, &known.network).await?,
-                    None => latest_nonce(bundle, known)?,
+                    None => nonce::of_latest(bundle, known)?,
                 };
                 asked.unsigned(bundle.registry(), nonce)
             }
@@ -167,20 +146,6 @@ fn drafted(stored: Option<&Stored>) -> Result<&Ask> {
         Failure::usage("the withdrawal was not drafted here from --to and --amount")
             .advise("build the replacement, and name it with --tx")
     })
-}
-
-/// The nonce of the latest attempt. A wrong one costs a refusal, no money.
-fn latest_nonce(bundle: &Bundle, known: &Withdrawal) -> Result<u64> {
-    let latest = known
-        .attempts
-        .last()
-        .map(|attempt| attempt.unsigned_transaction.as_slice());
-    let parsed = parse(bundle, known, None, latest.unwrap_or_default())?;
-    let nonce = parsed.conflict_keys().iter().find_map(|key| match key {
-        ConflictKey::AccountNonce { nonce, .. } => Some(*nonce),
-        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
-    });
-    nonce.ok_or_else(|| Failure::usage("the latest attempt has no nonce of an account: name the replacement with --tx"))
 }
 
 fn parse(bundle: &Bundle, known: &Withdrawal, stored: Option<&Stored>, bytes: &[u8]) -> Result<ParsedTransaction> {

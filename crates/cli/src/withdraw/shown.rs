@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{failure::Exit, output::harmless};
 
-/// The result: `{"id","tenant","reference","wallet","network","state","attempts":[{"number","txid","signed_transaction"}],
+/// The result: `{"id","tenant","reference","wallet","network","state","attempts":[{"number","txid","signed_transaction","cancels"}],
 /// "reasons":[{"tag","rule","message"}],"missing":[{"group","required","filled"}],"not_before"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
@@ -29,6 +29,8 @@ struct Attempt {
     number: u32,
     txid: Option<String>,
     signed_transaction: Option<String>,
+    /// It pays nobody, and takes the place of the payment.
+    cancels: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +71,7 @@ fn attempt(attempt: &countersign_client::Attempt) -> Attempt {
         number: attempt.number,
         txid: txid.map(|txid| harmless(&txid)),
         signed_transaction: bytes.map(|bytes| format!("0x{}", hex::encode(bytes))),
+        cancels: attempt.cancels,
     }
 }
 
@@ -91,6 +94,15 @@ pub(crate) fn missing(missing: &[countersign_client::MissingApprovals]) -> Vec<M
 }
 
 impl Shown {
+    /// Whether both a payment and what takes its place are signed.
+    fn is_contested(&self) -> bool {
+        let signed = |cancels| {
+            let mut attempts = self.attempts.iter();
+            attempts.any(|attempt| attempt.cancels == cancels && attempt.txid.is_some())
+        };
+        signed(true) && signed(false)
+    }
+
     /// Two lines and the first reason, for a list.
     pub(super) fn summarize(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let signed = self.attempts.iter().filter(|attempt| attempt.txid.is_some()).count();
@@ -120,8 +132,29 @@ pub(super) fn exit_of(withdrawal: &Withdrawal) -> Exit {
     }
 }
 
+/// The exit code of the latest attempt: what was signed before stays signed, and is not what was asked for.
+pub(super) fn exit_of_latest(withdrawal: &Withdrawal) -> Exit {
+    let is_replaced = withdrawal
+        .attempts
+        .last()
+        .is_none_or(|attempt| attempt.signed.is_some());
+    match withdrawal.state {
+        State::Signed if !is_replaced => exit_of_no(withdrawal),
+        State::Signed
+        | State::Replacing
+        | State::Received
+        | State::PendingApproval
+        | State::Frozen
+        | State::Malformed
+        | State::Denied
+        | State::Cancelled
+        | State::Expired
+        | State::Refused => exit_of(withdrawal),
+    }
+}
+
 /// The exit code of a no that its reasons explain.
-pub(super) fn exit_of_no(withdrawal: &Withdrawal) -> Exit {
+fn exit_of_no(withdrawal: &Withdrawal) -> Exit {
     let mut reasons = withdrawal.reasons.iter();
     reasons
         .find_map(countersign_client::Reason::known_tag)
@@ -142,11 +175,21 @@ impl fmt::Display for Shown {
         writeln!(f, "wallet      {} on {}", self.wallet, self.network)?;
         writeln!(f, "state       {}", self.state)?;
         for attempt in &self.attempts {
+            let number = attempt.number;
+            let what = if attempt.cancels {
+                ", a cancel attempt: it pays nobody"
+            } else {
+                ""
+            };
             match &attempt.txid {
-                Some(txid) => writeln!(f, "txid        {txid} (attempt {})", attempt.number)?,
-                None if self.attempts.len() > 1 => writeln!(f, "not signed  attempt {}", attempt.number)?,
+                Some(txid) => writeln!(f, "txid        {txid} (attempt {number}{what})")?,
+                None if self.attempts.len() > 1 => writeln!(f, "not signed  attempt {number}{what}")?,
                 None => {}
             }
+        }
+        if self.is_contested() {
+            let which = "the payment or the cancel attempt, whichever the chain takes first";
+            writeln!(f, "may land    {which}")?;
         }
         for reason in &self.reasons {
             let rule = reason
@@ -230,6 +273,49 @@ mod tests {
     }
 
     #[test]
+    fn the_exit_code_is_that_of_the_latest_attempt() {
+        let mut replaced = withdrawal(State::Signed, "request/fee-over-ceiling");
+        assert_eq!(exit_of_latest(&replaced).number(), 0);
+        replaced.attempts.push(countersign_client::Attempt {
+            number: 2,
+            unsigned_transaction: vec![3],
+            signed: None,
+            cancels: true,
+        });
+        assert_eq!(exit_of_latest(&replaced).number(), 3);
+        replaced.state = State::Replacing;
+        assert_eq!(exit_of_latest(&replaced).number(), 4);
+    }
+
+    /// A pipeline that takes the latest signed attempt for the payment would book what was never paid.
+    #[test]
+    fn a_cancel_attempt_is_told_from_the_payment() {
+        let mut cancelled = withdrawal(State::Signed, "");
+        cancelled.attempts.push(countersign_client::Attempt {
+            number: 2,
+            unsigned_transaction: vec![3],
+            signed: None,
+            cancels: true,
+        });
+        let text = Shown::of(&cancelled).to_string();
+        assert!(
+            text.contains("not signed  attempt 2, a cancel attempt: it pays nobody\n"),
+            "{text}"
+        );
+        assert!(!text.contains("may land"), "{text}");
+        cancelled.attempts[1].signed = Some((vec![4], "0xdef".to_owned()));
+        let text = Shown::of(&cancelled).to_string();
+        for line in [
+            "txid        0xdef (attempt 2, a cancel attempt: it pays nobody)",
+            "may land    the payment or the cancel attempt, whichever the chain takes first",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        let json = serde_json::to_value(Shown::of(&cancelled)).unwrap();
+        assert_eq!(json["attempts"][1]["cancels"], true);
+    }
+
+    #[test]
     fn golden_text_and_json() {
         let shown = Shown::of(&withdrawal(State::Refused, "permit/uncovered"));
         let id = shown.id;
@@ -245,7 +331,7 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&shown).unwrap(),
             format!(
-                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203"}}],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null}}"#
+                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203","cancels":false}}],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null}}"#
             )
         );
     }

@@ -24,7 +24,7 @@ use crate::{
 /// (0 signed, 3 denied, 4 approvals pending, 5 malformed).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen or replacing; times are Unix milliseconds"
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen or replacing; times are Unix milliseconds"
 )]
 pub(crate) struct Submit {
     /// The environment.
