@@ -12,6 +12,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod cancelled;
 mod node;
 mod replaced;
 

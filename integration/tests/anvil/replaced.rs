@@ -9,13 +9,13 @@ const GWEI: u128 = 1_000_000_000;
 
 impl Line {
     /// Mines one block whose base fee is this.
-    fn mine_at(&self, base_fee_gwei: u128) {
+    pub(super) fn mine_at(&self, base_fee_gwei: u128) {
         let base_fee = format!("0x{:x}", base_fee_gwei * GWEI);
         self.node.call("anvil_setNextBlockBaseFeePerGas", json!([base_fee]));
         self.node.call("evm_mine", json!([]));
     }
 
-    fn approve_and_wait(&self, id: &str) -> Value {
+    pub(super) fn approve_and_wait(&self, id: &str) -> Value {
         for person in ["alice", "bob"] {
             self.countersign(&["approvals", "approve", id, "--as", person])
                 .expect(0);
@@ -25,7 +25,7 @@ impl Line {
 }
 
 /// The payment of the test under nonce 0, with another amount.
-fn bytes(amount: u128) -> Vec<u8> {
+pub(super) fn bytes(amount: u128) -> Vec<u8> {
     let draft = TransferDraft {
         asset: format!("{NETWORK}/slip44:60").parse().unwrap(),
         amount: Amount::from(amount),
@@ -40,7 +40,27 @@ fn bytes(amount: u128) -> Vec<u8> {
     draft.encode().unwrap()
 }
 
-fn tags(shown: &Value) -> Vec<&str> {
+/// 1 ETH to the customer, whose price may be raised.
+pub(super) fn submit_template(reference: &str) -> [&str; 14] {
+    [
+        "withdraw",
+        "submit",
+        "--wallet",
+        "eth-hot",
+        "--network",
+        NETWORK,
+        "--reference",
+        reference,
+        "--amount",
+        "1 ETH",
+        "--to",
+        CUSTOMER,
+        "--template",
+        "--wait",
+    ]
+}
+
+pub(super) fn tags(shown: &Value) -> Vec<&str> {
     let reasons = shown["reasons"].as_array().unwrap();
     reasons.iter().map(|reason| reason["tag"].as_str().unwrap()).collect()
 }
@@ -55,23 +75,7 @@ async fn a_stuck_payment_is_replaced_and_lands_once() {
     line.node.call("evm_setAutomine", json!([false]));
     let before = line.node.balance(CUSTOMER);
 
-    let submit = [
-        "withdraw",
-        "submit",
-        "--wallet",
-        "eth-hot",
-        "--network",
-        NETWORK,
-        "--reference",
-        "stuck",
-        "--amount",
-        "1 ETH",
-        "--to",
-        CUSTOMER,
-        "--template",
-        "--wait",
-    ];
-    let pending = line.countersign(&submit).expect(4);
+    let pending = line.countersign(&submit_template("stuck")).expect(4);
     let id = pending["id"].as_str().unwrap().to_owned();
     let signed = line.approve_and_wait(&id);
     let first = signed["attempts"][0].clone();
