@@ -2,6 +2,7 @@
 
 mod approve;
 mod attested;
+mod cancelling;
 mod ceiling;
 mod inbox;
 mod over_soft;
@@ -92,7 +93,7 @@ impl Desk {
 /// Show what one withdrawal does, decoded from its bytes here, with the bundle verified here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {withdrawal, tenant, reference, initiator, expires_at, effects, typed_data, display: {owner, intent, lines: [{label, text}]}, quirks: [{asset, symbol, quirks}], payments: [{reference, subject, known_as}], lookalikes: [{destination, resembles, known_as}], fee: {asset, max, shown}, fee_ceiling: {asset, amount, shown, raised: {from, from_shown, by, reason}}, transaction, policy, bundle_version, seats: [{group, required, filled}], may_be_asked: [{limit, group, required}], server_says_missing, unreadable_statements}"
+    after_help = "JSON: {withdrawal, tenant, reference, initiator, expires_at, effects, typed_data, display: {owner, intent, lines: [{label, text}]}, quirks: [{asset, symbol, quirks}], cancels: {by, reason} (null unless it is a cancel attempt, which pays none of the payments), payments: [{reference, subject, known_as}], lookalikes: [{destination, resembles, known_as}], fee: {asset, max, shown}, fee_ceiling: {asset, amount, shown, raised: {from, from_shown, by, reason}}, transaction, policy, bundle_version, seats: [{group, required, filled}], may_be_asked: [{limit, group, required}], server_says_missing, unreadable_statements}"
 )]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_approval::{Body, FeeCeiling, Replace, Request};
-use countersign_decision::Seen;
+use countersign_decision::{Decision, Seen};
 use countersign_types::{Amount, AssetId, AssetRegistry, PrincipalId};
 use serde::Serialize;
 
@@ -30,10 +30,12 @@ struct Raised {
 
 impl Ceiling {
     /// The ceiling that a decision over these statements came to.
-    pub(super) fn of(effective: &FeeCeiling, request: &Request, statements: &[Seen], assets: &AssetRegistry) -> Self {
-        let own = &request.fee_ceiling;
+    pub(super) fn of(decision: &Decision, request: &Request, statements: &[Seen], assets: &AssetRegistry) -> Self {
+        let (own, effective) = (&request.fee_ceiling, &decision.fee_ceiling);
         let raising = statements.iter().find_map(|seen| raising(seen, effective));
-        let raised = raising.filter(|_| own != effective).map(|(by, replace)| Raised {
+        // That of a cancel attempt is the cancel's: nothing was raised.
+        let is_raised = own != effective && !decision.cancels;
+        let raised = raising.filter(|_| is_raised).map(|(by, replace)| Raised {
             from: own.amount,
             from_shown: assets.shown(&own.asset, own.amount),
             by: by.clone(),

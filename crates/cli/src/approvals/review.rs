@@ -12,7 +12,7 @@ use countersign_approval::{Body, Envelope, KeyDirectory, Kind, Request, verify};
 use countersign_bundle::Bundle;
 use countersign_client::ApprovalTask;
 use countersign_decision::{
-    Case, DecisionEntry, DestinationsRecord, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, decide, unspent,
+    Case, DecisionEntry, DestinationsRecord, LedgerFacts, Observatory, Outcome, Reading, Reason, Seen, unspent,
 };
 use countersign_types::{
     Amount, AssetId, AttributeName, AttributeValue, ConflictKey, Destination, Duration, Effect, EffectsText,
@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::{
     attested::{self, Attestation},
+    cancelling::{self, Cancelling},
     ceiling::Ceiling,
     over_soft::{self, OverSoft},
     rejected,
@@ -54,6 +55,8 @@ pub(super) struct Reviewed {
     pub(super) request: Request,
     #[serde(skip)]
     pub(super) task: ApprovalTask,
+    /// Set where the bytes pay nobody, and take the place of what is signed: the payments are not made then.
+    cancels: Option<Cancelling>,
     payments: Vec<Payment>,
     /// What the initiator says of the request. It says nothing about the bytes.
     attributes: BTreeMap<AttributeName, AttributeValue>,
@@ -175,7 +178,6 @@ fn review_with(
         roster: bundle.roster(),
         now,
     };
-    rejected::refuse(&statements, id, &observatory)?;
     let facts = observatory.observe(&statements).facts().clone();
     let reading = Reading::new(bundle, &request, unsigned, facts);
     let parsed = reading.parsed();
@@ -184,7 +186,7 @@ fn review_with(
         |_| Default::default(),
         |parsed| unspent([bundle.as_ref()], verified.signer(), &request, parsed),
     );
-    let decision = decide(&Case {
+    let case = Case {
         deployment: trust.genesis.hash(),
         active: bundle,
         first: bundle,
@@ -199,7 +201,12 @@ fn review_with(
         },
         now,
         sign_within: SIGN_WITHIN,
-    });
+    };
+    let decision = cancelling::decide(&case);
+    // A no to the payment is no reason to leave it on its way.
+    if !decision.cancels {
+        rejected::refuse(&statements, id, &observatory)?;
+    }
     refuse_denied(&decision.outcome)?;
     let may_be_asked = over_soft::may_be_asked(&decision, bundle);
     refuse_discounted(&decision.entry, own, |own| {
@@ -212,6 +219,7 @@ fn review_with(
     };
     let effects = decision
         .effects
+        .clone()
         .ok_or_else(|| Failure::refused(Tag::TransactionMalformed, "the bytes have no effects"))?;
     Ok(Reviewed {
         withdrawal: id,
@@ -222,11 +230,12 @@ fn review_with(
         effects,
         beside: Beside::of(parsed, unsigned, bundle)?,
         attributes: request.attributes.clone(),
+        cancels: Cancelling::of(&decision, &statements),
         payments: request.payments.iter().map(named).collect(),
         lookalikes: lookalikes::among(parsed.effects(), bundle),
         attestations: attested::among(&statements, &decision.entry),
         fee: fee(parsed, bundle)?,
-        fee_ceiling: Ceiling::of(&decision.fee_ceiling, &request, &statements, bundle.registry().assets()),
+        fee_ceiling: Ceiling::of(&decision, &request, &statements, bundle.registry().assets()),
         transaction: reading.transaction(),
         policy: bundle.policy_digest(),
         bundle_version: bundle.version(),
@@ -240,10 +249,13 @@ fn review_with(
 }
 
 fn seen<'e>(statements: impl Iterator<Item = &'e Envelope>, roster: &impl KeyDirectory, now: Timestamp) -> Vec<Seen> {
-    let one = |envelope: &Envelope| Seen {
-        digest: envelope.statement_digest(),
-        verified: verify(envelope, roster),
-        first_seen_at: now,
+    let one = |envelope: &Envelope| {
+        let verified = verify(envelope, roster);
+        Seen {
+            digest: envelope.statement_digest(),
+            first_seen_at: cancelling::first_seen_at(verified.as_ref().ok(), now),
+            verified,
+        }
     };
     statements.map(one).collect()
 }
@@ -398,6 +410,13 @@ impl Reviewed {
             "  {} of {} (tenant {}), until {}",
             self.reference, self.initiator, self.tenant, self.expires_at
         )?;
+        if let Some(cancels) = &self.cancels {
+            writeln!(
+                f,
+                "  CANCEL ATTEMPT: pays nobody, {cancels}; fee ceiling {}",
+                self.fee_ceiling
+            )?;
+        }
         for line in self.effects.as_str().lines().skip(1) {
             writeln!(f, "  {line}")?;
         }
@@ -429,13 +448,22 @@ impl fmt::Display for Reviewed {
         writeln!(f, "withdrawal   {}", self.withdrawal)?;
         writeln!(f, "reference    {} (tenant {})", self.reference, self.tenant)?;
         writeln!(f, "initiator    {}, until {}", self.initiator, self.expires_at)?;
+        if let Some(cancels) = &self.cancels {
+            writeln!(
+                f,
+                "CANCEL ATTEMPT: pays nobody, and takes the place of what is signed as long as that has not landed"
+            )?;
+            writeln!(f, "why          {cancels}")?;
+            writeln!(f, "fee ceiling  {}", self.fee_ceiling)?;
+        }
+        let label = if self.cancels.is_some() { "not paid" } else { "payment" };
         for payment in &self.payments {
             let subject = payment
                 .subject
                 .as_ref()
                 .map(|subject| format!(" for {subject}"))
                 .unwrap_or_default();
-            writeln!(f, "payment      {}{subject}: {}", payment.reference, payment.names())?;
+            writeln!(f, "{label:<12} {}{subject}: {}", payment.reference, payment.names())?;
         }
         for (name, value) in &self.attributes {
             writeln!(f, "it says      {name}: {value}")?;

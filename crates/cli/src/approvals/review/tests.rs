@@ -10,6 +10,8 @@ use countersign_types::{GenesisHash, Validity};
 use super::*;
 use crate::{failure::Exit, init::fixture::Fixture, keys::SigningKey};
 
+mod cancelling;
+
 const CUSTOMER: &str = "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const STRANGER: &str = "eip155:31337:0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
 const ETH: &str = "eip155:31337/slip44:60";
