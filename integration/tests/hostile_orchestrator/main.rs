@@ -24,5 +24,6 @@ mod approvals;
 mod bundles;
 mod bytes;
 mod callers;
+mod cancels;
 mod freezes;
 mod lineage;

@@ -38,7 +38,7 @@ pub(crate) const STRANGER: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
 
 pub(crate) const NETWORK: &str = "eip155:31337";
 const ETH: &str = "eip155:31337/slip44:60";
-const GAS: u64 = 21_000;
+pub(crate) const GAS: u64 = 21_000;
 const GWEI: u128 = 1_000_000_000;
 
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;

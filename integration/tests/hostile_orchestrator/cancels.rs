@@ -1,0 +1,241 @@
+//! Cancel attempts: taking a payment off the chain that nobody cancelled, and paying somebody by way of a cancel.
+
+use countersign_approval::{Body, Cancel, Envelope, FeeCeiling, seal};
+use countersign_chains::evm::TransferDraft;
+use countersign_types::{Amount, Destination};
+
+use crate::support::{
+    Ask, CUSTOMER, GAS, NETWORK, STRANGER, Scene, Withdrawal, denied, large, pending, signed, small, tags,
+};
+
+const GWEI: u64 = 1_000_000_000;
+
+/// What takes the place of a payment.
+struct Attempt {
+    to: Destination,
+    amount: u64,
+    ask: Ask,
+}
+
+impl Scene {
+    fn own(&self) -> Destination {
+        let (network, wallet) = (NETWORK.parse().unwrap(), "eth-hot".parse().unwrap());
+        self.bundle.registry().wallet_destination(&network, &wallet).unwrap()
+    }
+
+    /// Nothing, to the wallet itself, under the nonce of the payment and at twice its price.
+    fn attempt(&self, ask: &Ask) -> Attempt {
+        Attempt {
+            to: self.own(),
+            amount: 0,
+            ask: Ask {
+                max_fee_gwei: 60,
+                ..ask.clone()
+            },
+        }
+    }
+
+    fn cancel_for(&self, person: &str, withdrawal: &Withdrawal, gwei: u64) -> Envelope {
+        self.person(person)
+            .seal(self.header(), cancel(withdrawal, gwei))
+            .unwrap()
+    }
+
+    /// A payment that needs nobody, signed.
+    async fn paid(&self, name: &str) -> (Ask, Withdrawal) {
+        let ask = small(name);
+        let withdrawal = self.withdrawal(&ask);
+        self.assert_signed_with(&withdrawal, &[]).await;
+        (ask, withdrawal)
+    }
+}
+
+fn cancel(withdrawal: &Withdrawal, gwei: u64) -> Body {
+    Body::Cancel(Cancel {
+        withdrawal: withdrawal.id,
+        fee_ceiling: Some(FeeCeiling {
+            asset: withdrawal.body.fee_ceiling.asset.clone(),
+            amount: Amount::from_base_units(GAS * gwei * GWEI),
+        }),
+        reason: "wrong address".to_owned(),
+    })
+}
+
+impl Attempt {
+    fn under(&self, withdrawal: &Withdrawal) -> Withdrawal {
+        let draft = TransferDraft {
+            amount: Amount::from_base_units(self.amount),
+            destination: self.to.clone(),
+            ..self.ask.draft()
+        };
+        Withdrawal {
+            unsigned: draft.encode().unwrap(),
+            ..withdrawal.clone()
+        }
+    }
+}
+
+/// Without a word that lets it cost something, of somebody who may, about this withdrawal, the bytes are only bytes that nobody asked for.
+#[tokio::test]
+async fn nobody_takes_a_payment_off_the_chain_without_a_cancel() {
+    let scene = Scene::with_signer().await;
+    let (ask, withdrawal) = scene.paid("paid").await;
+    let other = scene.withdrawal(&Ask {
+        nonce: 1,
+        ..small("other")
+    });
+    let attempt = scene.attempt(&ask).under(&withdrawal);
+    let statements: [(&str, Option<Envelope>); 5] = [
+        ("no cancel", None),
+        (
+            "a cancel of another withdrawal",
+            Some(scene.cancel_for("dave", &other, 60)),
+        ),
+        ("an approver's cancel", Some(scene.cancel_for("alice", &withdrawal, 60))),
+        ("an approval", Some(scene.approval("alice", &withdrawal))),
+        ("a raised ceiling", {
+            let body = Body::Replace(countersign_approval::Replace {
+                withdrawal: withdrawal.id,
+                fee_ceiling: FeeCeiling {
+                    asset: withdrawal.body.fee_ceiling.asset.clone(),
+                    amount: Amount::from_base_units(GAS * 90 * GWEI),
+                },
+                reason: String::new(),
+            });
+            Some(scene.person("dave").seal(scene.header(), body).unwrap())
+        }),
+    ];
+    for (what, statement) in statements {
+        let statements: Vec<Envelope> = statement.into_iter().collect();
+        let answer = denied(scene.authorize(&attempt, &statements).await);
+        let expected = [
+            "request/effects-mismatch",
+            "request/payments-mismatch",
+            "request/transaction-mismatch",
+        ];
+        let also = (what == "a cancel of another withdrawal").then_some("approval/other-withdrawal");
+        assert_eq!(
+            tags(&answer.reasons),
+            expected.into_iter().chain(also).collect(),
+            "{what}"
+        );
+        assert!(!answer.r#final, "{what}");
+    }
+    // An expired one, which the signer sees for the first time.
+    let body = cancel(&withdrawal, 60);
+    let expired = scene.person("dave").seal(scene.expired_header(), body).unwrap();
+    let answer = denied(scene.authorize(&attempt, &[expired]).await);
+    assert!(tags(&answer.reasons).contains("request/payments-mismatch"));
+    assert_eq!(scene.signatures(&withdrawal.id).await.len(), 1);
+    // Nothing of it stands in the way of the other one.
+    scene.assert_signed_with(&other, &[]).await;
+}
+
+#[tokio::test]
+async fn one_change_of_a_cancel_attempt_is_denied_with_its_tag() {
+    let scene = Scene::with_signer().await;
+    let (ask, withdrawal) = scene.paid("paid").await;
+    let good = || scene.attempt(&ask);
+    let cancelled = [scene.cancel_for("dave", &withdrawal, 60)];
+    let dearer = Ask {
+        max_fee_gwei: 61,
+        ..good().ask
+    };
+    let next = Ask { nonce: 1, ..good().ask };
+    let to = |address: &str| format!("{NETWORK}:{address}").parse().unwrap();
+    let changes = [
+        (
+            "a fee over the ceiling",
+            "request/fee-over-ceiling",
+            Attempt { ask: dearer, ..good() },
+        ),
+        (
+            "another nonce",
+            "lineage/anchor-changed",
+            Attempt { ask: next, ..good() },
+        ),
+        (
+            "1 wei to a stranger",
+            "withdrawal/cancelled",
+            Attempt {
+                to: to(STRANGER),
+                amount: 1,
+                ..good()
+            },
+        ),
+        (
+            "1 wei to the customer",
+            "withdrawal/cancelled",
+            Attempt {
+                to: to(CUSTOMER),
+                amount: 1,
+                ..good()
+            },
+        ),
+        (
+            "nothing, to a stranger",
+            "withdrawal/cancelled",
+            Attempt {
+                to: to(STRANGER),
+                ..good()
+            },
+        ),
+    ];
+    for (what, tag, attempt) in changes {
+        let answer = denied(scene.authorize(&attempt.under(&withdrawal), &cancelled).await);
+        assert_eq!(tags(&answer.reasons), [tag].into(), "{what}");
+        assert_eq!(scene.signatures(&withdrawal.id).await.len(), 1, "{what}");
+    }
+    // The payment is not handed out again either, and what was put right is signed, once.
+    let answer = denied(scene.authorize(&withdrawal, &cancelled).await);
+    assert_eq!(tags(&answer.reasons), ["withdrawal/cancelled"].into());
+    let attempt = good().under(&withdrawal);
+    let first = signed(scene.authorize(&attempt, &[]).await);
+    assert_eq!(signed(scene.authorize(&attempt, &cancelled).await), first);
+    assert_eq!(scene.signatures(&withdrawal.id).await.len(), 2);
+    // The pair has one nonce: the next one is the next.
+    let other = scene.withdrawal(&Ask {
+        nonce: 1,
+        ..small("other")
+    });
+    scene.assert_signed_with(&other, &[]).await;
+}
+
+/// A ceiling is what lets it cost anything: the cancel of an orchestrator that kept it back for bytes of its own does not.
+#[tokio::test]
+async fn a_cancel_without_a_ceiling_lets_nothing_be_signed() {
+    let scene = Scene::with_signer().await;
+    let (ask, withdrawal) = scene.paid("paid").await;
+    let attempt = scene.attempt(&ask).under(&withdrawal);
+    let plain = scene.cancel("dave", &withdrawal);
+    scene.people.submit_statement(&plain).await.unwrap();
+    let answer = denied(scene.authorize(&attempt, &[plain]).await);
+    assert_eq!(tags(&answer.reasons), ["withdrawal/cancelled"].into());
+    assert!(answer.r#final);
+    assert_eq!(scene.signatures(&withdrawal.id).await.len(), 1);
+    // A later one has it.
+    let service = scene.deployment.initiator().unwrap();
+    let statement = countersign_approval::Statement {
+        header: scene.header(),
+        body: cancel(&withdrawal, 60),
+    };
+    signed(scene.authorize(&attempt, &[seal(&statement, &service).unwrap()]).await);
+}
+
+#[tokio::test]
+async fn where_nothing_is_signed_there_is_nothing_to_take_the_place_of() {
+    let scene = Scene::with_signer().await;
+    let ask = large("waiting");
+    let withdrawal = scene.withdrawal(&ask);
+    pending(scene.authorize(&withdrawal, &[]).await);
+    let attempt = scene.attempt(&ask).under(&withdrawal);
+    let cancelled = [scene.cancel_for("dave", &withdrawal, 60)];
+    let answer = denied(scene.authorize(&attempt, &cancelled).await);
+    assert_eq!(tags(&answer.reasons), ["lineage/nothing-to-cancel"].into());
+    scene.assert_unsigned(&withdrawal).await;
+    // It is cancelled all the same, whoever approves it now.
+    let approvals = ["alice", "bob"].map(|person| scene.approval(person, &withdrawal));
+    let answer = denied(scene.authorize(&withdrawal, &approvals).await);
+    assert_eq!(tags(&answer.reasons), ["withdrawal/cancelled"].into());
+    scene.assert_unsigned(&withdrawal).await;
+}
