@@ -112,7 +112,17 @@ impl Shown {
             "  {} (tenant {}), {} on {}",
             self.reference, self.tenant, self.wallet, self.network
         )?;
-        writeln!(f, ", {signed} of {} attempts signed", self.attempts.len())?;
+        write!(f, ", {signed} of {} attempts signed", self.attempts.len())?;
+        let is_cancelled = self.attempts.iter().any(|one| one.cancels && one.txid.is_some());
+        writeln!(
+            f,
+            "{}",
+            if is_cancelled {
+                ", a cancel attempt among them"
+            } else {
+                ""
+            }
+        )?;
         match self.reasons.first() {
             Some(reason) => writeln!(f, "  {}: {}", reason.tag, reason.message),
             None => Ok(()),

@@ -155,3 +155,16 @@ fn one_mutation_of_a_cancel_attempt_is_refused_with_its_tag() {
     let plain = reviewed(&fixture, &Plan::new(&fixture).seal(&fixture.service())).unwrap();
     assert!(!plain.to_string().contains("CANCEL"), "{plain}");
 }
+
+/// The signer took it while it was valid, and it stays.
+#[test]
+fn a_raised_ceiling_counts_after_its_time_on_the_way() {
+    let fixture = Fixture::new();
+    let (id, task) = raised(&fixture, &fixture.service(), ENOUGH);
+    let late = clock::now().unwrap().after(Duration::from_secs(600));
+    let shown = review(&fixture.trust(), id, &task, late).unwrap().to_string();
+    assert!(
+        shown.contains("RAISED       fee ceiling 0.00063 ETH -> 0.002 ETH"),
+        "{shown}"
+    );
+}
