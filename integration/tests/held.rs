@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use countersign_approval::{Body, Envelope, FeeCeiling, Replace, Statement, seal};
 use countersign_client::{State, Until};
-use countersign_integration::Deployment;
+use countersign_integration::{Deployment, header_between, now_secs};
 use countersign_types::{Amount, ChainFacts};
 use serde_json::{Value, json};
 use support::{Ask, Scene, Withdrawal, large, replace, small};
@@ -341,4 +341,83 @@ async fn what_failed_on_chain_is_drafted_anew_under_the_next_nonce() {
         attempts[1]["txid"].is_null() && attempts[2]["txid"].is_string(),
         "{signed}"
     );
+}
+
+/// The payment is signed, its request runs out, and what takes its place needs people: it waits for them through the death of both
+/// processes, and what they sign is what they see.
+#[tokio::test]
+async fn a_cancel_attempt_outlives_its_request_and_both_processes() {
+    let mut scene = Scene::with_both().await;
+    let asking = "requires:\n  - { id: moves, when: { effects: [internal] }, approvals: { treasury: 2 } }\n";
+    scene
+        .amend(|files| replace(files, "policy.yaml", "requires:\n", asking))
+        .await;
+    let now = now_secs().unwrap();
+    let expires_at = now + 8;
+    let header = header_between(scene.genesis, now, expires_at).unwrap();
+    let withdrawal = scene.withdrawal_with(&small("stuck"), header, &scene.deployment.initiator().unwrap());
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let (request, unsigned) = (&withdrawal.request, &withdrawal.unsigned);
+    let paid = client
+        .submit_and_wait(request, unsigned, Until::Decided, PATIENCE)
+        .await;
+    assert_eq!(paid.unwrap().state, State::Signed);
+
+    let id = withdrawal.id.to_string();
+    let cancel = [
+        "withdraw",
+        "cancel",
+        &id,
+        "--max-fee",
+        "60 gwei",
+        "--fee-ceiling",
+        "0.0015 ETH",
+    ];
+    let cancel = [
+        &cancel[..],
+        &["--reason", "wrong address", "--wait", "--output", "json"],
+    ]
+    .concat();
+    let output = scene.deployment.countersign(cancel, true).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let waiting: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&waiting["state"], &waiting["missing"][0]["required"]),
+        (&json!("replacing"), &json!(2))
+    );
+
+    scene.deployment.kill_signer().unwrap();
+    scene.deployment.kill_orchestrator().unwrap();
+    scene.deployment.start().await.unwrap();
+    while now_secs().unwrap() <= expires_at {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let shown = countersign(&scene, &["approvals", "show", &id, "--as", "alice"]);
+    assert_eq!(
+        shown["cancels"],
+        json!({ "by": "payout-service", "reason": "wrong address" }),
+        "{shown}"
+    );
+    for person in ["alice", "bob"] {
+        countersign(&scene, &["approvals", "approve", &id, "--as", person]);
+    }
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let done = client.wait(&withdrawal.id, Until::Decided, PATIENCE).await.unwrap();
+    let told: Vec<(bool, bool)> = done
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.cancels, attempt.signed.is_some()))
+        .collect();
+    assert_eq!(
+        (done.state, told),
+        (State::Signed, vec![(false, true), (true, true)]),
+        "{done:?}"
+    );
+    let scene = Scene::of(scene.deployment).await;
+    assert_eq!(scene.signatures(&withdrawal.id).await.len(), 2);
 }
