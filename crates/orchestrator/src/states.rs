@@ -11,6 +11,9 @@
 //!             └──────── signed ────────▶ SIGNED ── another attempt ─▶ REPLACING ── signed, or any no ─▶ SIGNED
 //! ```
 //!
+//! A cancel attempt opens `DENIED`, `CANCELLED` and `EXPIRED` as well, to `RECEIVED`: the signer may have recorded a signature that it
+//! then kept in, which nobody here knows of, and whose nonce nothing else uses up.
+//!
 //! What is written here is advice, the signer's log is the truth: `Signed` wins in every state, and nothing unsigns: who is
 //! `Replacing` has a signed attempt, and goes back to `Signed` whatever becomes of the replacement. A cancel attempt is a replacement
 //! too: it pays nobody, and its cancel comes with it. A cancel alone stops only what is not signed.
@@ -65,12 +68,14 @@ pub enum Event {
     Expired,
     /// The signer did not answer.
     Unavailable,
-    /// An approval, a rejection, a raised fee ceiling or an observation arrived, or a cancel with the attempt that it is for.
+    /// An approval, a rejection, a raised fee ceiling or an observation arrived.
     StatementArrived,
     /// A cancel arrived alone.
     CancelArrived,
-    /// Another attempt arrived: a refresh, a replacement or a cancel attempt.
+    /// Another attempt arrived: a refresh or a replacement.
     AttemptAdded,
+    /// A cancel attempt arrived with its cancel.
+    CancelAttemptAdded,
     /// The same request arrived again, with other signatures or with its own.
     Resigned,
 }
@@ -92,7 +97,7 @@ macro_rules! open {
         State::Received | State::PendingApproval | State::Refused | State::Malformed | State::Frozen
     };
 }
-/// States that only a signature can leave.
+/// States that only a signature or a cancel attempt can leave.
 macro_rules! closed {
     () => {
         State::Denied | State::Cancelled | State::Expired
@@ -102,6 +107,12 @@ macro_rules! closed {
 macro_rules! no {
     () => {
         Event::Refused | Event::Denied | Event::Malformed | Event::Cancelled | Event::Expired
+    };
+}
+/// What is decided next.
+macro_rules! added {
+    () => {
+        Event::AttemptAdded | Event::CancelAttemptAdded
     };
 }
 /// Answers of the signer after which it is asked again.
@@ -144,23 +155,22 @@ pub fn step(state: State, event: Event) -> Step {
 
         // Open: callers may add to it.
         (open!(), Event::StatementArrived | Event::CancelArrived) => Stay,
-        (State::Received, Event::AttemptAdded | Event::Resigned) => Stay,
-        (State::PendingApproval | State::Refused | State::Malformed | State::Frozen, Event::AttemptAdded) => {
-            To(State::Received)
-        }
+        (State::Received, added!() | Event::Resigned) => Stay,
+        (State::PendingApproval | State::Refused | State::Malformed | State::Frozen, added!()) => To(State::Received),
         (State::Refused, Event::Resigned) => To(State::Received),
         (State::PendingApproval | State::Malformed | State::Frozen, Event::Resigned) => Stay,
 
         // Signed: a replacement and its approvals are welcome, and a no to it leaves what is signed as it was.
-        (State::Signed, Event::AttemptAdded | Event::Pending) => To(State::Replacing),
+        (State::Signed, added!() | Event::Pending) => To(State::Replacing),
         (State::Signed, Event::StatementArrived | Event::Resigned | Event::Frozen | no!()) => Stay,
-        (State::Replacing, Event::AttemptAdded | Event::StatementArrived | Event::Resigned | not_yet!()) => Stay,
+        (State::Replacing, added!() | Event::StatementArrived | Event::Resigned | not_yet!()) => Stay,
         (State::Replacing, no!()) => To(State::Signed),
         (State::Signed | State::Replacing, Event::CancelArrived) => Refuse,
 
         // Closed.
         (closed!(), Event::Resigned | not_yet!() | no!()) => Stay,
         (closed!(), Event::StatementArrived | Event::CancelArrived | Event::AttemptAdded) => Refuse,
+        (closed!(), Event::CancelAttemptAdded) => To(State::Received),
     }
 }
 
@@ -220,7 +230,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 14] = [
+    const EVENTS: [Event; 15] = [
         Event::Signed,
         Event::SignedEarlier,
         Event::Pending,
@@ -235,21 +245,22 @@ mod tests {
         Event::CancelArrived,
         Event::AttemptAdded,
         Event::Resigned,
+        Event::CancelAttemptAdded,
     ];
 
     /// Every pair, written out a second time in another form: R P F Z M S L D C E are states (Z frozen, L replacing), `.` stays,
     /// `!` refuses. Columns are `EVENTS` in order.
     const TABLE: [(State, &str); 10] = [
-        (State::Received, "SLPFZDMCE....."),
-        (State::PendingApproval, "SL.FZDMCE...R."),
-        (State::Refused, "SLP.ZDMCE...RR"),
-        (State::Malformed, "SLPFZD.CE...R."),
-        (State::Signed, "..L........!L."),
-        (State::Denied, "SL........!!!."),
-        (State::Cancelled, "SL........!!!."),
-        (State::Expired, "SL........!!!."),
-        (State::Frozen, "SLPF.DMCE...R."),
-        (State::Replacing, "S..S.SSSS..!.."),
+        (State::Received, "SLPFZDMCE......"),
+        (State::PendingApproval, "SL.FZDMCE...R.R"),
+        (State::Refused, "SLP.ZDMCE...RRR"),
+        (State::Malformed, "SLPFZD.CE...R.R"),
+        (State::Signed, "..L........!L.L"),
+        (State::Denied, "SL........!!!.R"),
+        (State::Cancelled, "SL........!!!.R"),
+        (State::Expired, "SL........!!!.R"),
+        (State::Frozen, "SLPF.DMCE...R.R"),
+        (State::Replacing, "S..S.SSSS..!..."),
     ];
 
     fn letter(step: Step) -> char {
@@ -279,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn no_event_moves_a_state_to_itself_and_only_a_signature_leaves_a_closed_one() {
+    fn no_event_moves_a_state_to_itself_and_only_a_signature_or_a_cancel_attempt_leaves_a_closed_one() {
         for state in State::ALL {
             for event in EVENTS {
                 let Step::To(next) = step(state, event) else { continue };
                 assert_ne!(next, state, "{event:?}");
-                let is_signature = matches!(event, Event::Signed | Event::SignedEarlier);
+                let leaves_closed = matches!(event, Event::Signed | Event::SignedEarlier | Event::CancelAttemptAdded);
                 assert!(
-                    state.is_open() || state.is_signed() || is_signature,
+                    state.is_open() || state.is_signed() || leaves_closed,
                     "{state:?} {event:?}"
                 );
             }

@@ -35,15 +35,20 @@ impl Batch<'_> {
             self.certify_nothing_cancels(&current).await?;
         }
         let is_latest = number >= current.attempts;
+        let (added, said) = match cancels {
+            // What was closed is opened by both together.
+            true if is_latest => (Event::CancelAttemptAdded, Event::CancelAttemptAdded),
+            true | false => (Event::AttemptAdded, Event::StatementArrived),
+        };
         let next = match is_latest {
-            true => current.after(Event::AttemptAdded)?,
+            true => current.after(added)?,
             false => current.state,
         };
         if number > MAX_ATTEMPTS {
             return Err(StoreError::TooManyAttempts);
         }
         let statement = match new.statement {
-            Some(statement) => Some(self.add_statement_as(Event::StatementArrived, statement).await?),
+            Some(statement) => Some(self.add_statement_as(said, statement).await?),
             None => None,
         };
         if known.is_none() {

@@ -106,14 +106,33 @@ async fn a_cancel_that_has_no_room_keeps_its_attempt_out() {
 }
 
 #[tokio::test]
-async fn a_closed_withdrawal_takes_no_cancel_attempt() {
+async fn a_cancel_attempt_opens_what_is_closed_and_nothing_else_does() {
     for event in [Event::Denied, Event::Cancelled, Event::Expired] {
         let fixture = fixture().await;
         fixture.store.create(new("a")).await.unwrap();
         fixture.happen("a", event, Pending::default()).await;
-        let error = fixture.store.add_attempt(cancelling("a", "self", "stop")).await;
+        let error = fixture.store.add_attempt(attempt("a", "another")).await;
         assert_eq!(error.unwrap_err().tag(), Tag::WithdrawalWrongState, "{event:?}");
-        assert_eq!(fixture.cancels("a").await, [false]);
+        fixture
+            .store
+            .add_attempt(cancelling("a", "self", "stop"))
+            .await
+            .unwrap();
+        assert_eq!(fixture.cancels("a").await, [false, true]);
+        let work = fixture.work("a").await;
+        assert_eq!((work.state, work.cancels), (State::Received, true), "{event:?}");
+        // The signer had nothing that may land: it is cancelled, and one that came before does not open it again.
+        fixture.happen("a", Event::Cancelled, Pending::default()).await;
+        fixture
+            .store
+            .add_attempt(cancelling("a", "other", "stop"))
+            .await
+            .unwrap();
+        fixture.happen("a", Event::Cancelled, Pending::default()).await;
+        let earlier = fixture.store.add_attempt(cancelling("a", "self", "once more")).await;
+        assert_eq!(earlier.unwrap_err().tag(), Tag::WithdrawalWrongState, "{event:?}");
+        let kept = fixture.work("a").await.statements;
+        assert!(kept.iter().all(|statement| statement.envelope != b"once more"));
     }
 }
 
