@@ -15,11 +15,13 @@ pub(crate) fn ceiling(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling
     highest(case, asking)
 }
 
-/// Whether bytes do nothing but move coins of their wallet to itself and pay a fee.
+/// Whether bytes do nothing but move coins to the wallet that signs them and pay a fee. Coins of the network only: a token moves by its
+/// contract's code, and perhaps out of another wallet.
 pub fn pays_nobody(parsed: &ParsedTransaction) -> bool {
+    let fee = binding::fee(parsed).map(|(asset, _)| asset);
     parsed.effects().iter().all(|effect| match effect {
         Effect::Fee { .. } => true,
-        Effect::Internal { wallet, .. } => wallet == parsed.wallet(),
+        Effect::Internal { wallet, asset, .. } => wallet == parsed.wallet() && fee == Some(asset),
         // How a message with a durable nonce is brought out, not what it does.
         Effect::DelayedAuthorization { mechanism } => is_durable_nonce(parsed, mechanism),
         Effect::Transfer { .. }

@@ -203,13 +203,24 @@ fn without_a_cancel_that_counts_it_is_no_cancel_attempt() {
 #[test]
 fn one_change_of_the_bytes_or_the_ledger() {
     type Change = fn(&mut Fixture);
-    let changes: [(&str, Change, Tag); 9] = [
+    let changes: [(&str, Change, Tag); 10] = [
         (
             "it pays somebody one wei",
             |f| {
                 f.unsigned = Ask {
                     amount: 1,
                     destination: STRANGER.to_owned(),
+                    ..to_itself(f)
+                }
+                .unsigned()
+            },
+            Tag::WithdrawalCancelled,
+        ),
+        (
+            "it calls a token, if only to move nothing to itself",
+            |f| {
+                f.unsigned = Ask {
+                    asset: DEMO.to_owned(),
                     ..to_itself(f)
                 }
                 .unsigned()
