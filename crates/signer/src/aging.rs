@@ -48,12 +48,19 @@ pub(crate) fn of_signature(ages_from: AgesFrom, request: RequestDigest, attempt:
 }
 
 /// The aging of attempts of a withdrawal that ended before they were recorded as signed, where charges age from signature: a
-/// signature that exists all the same was made before the authorization ran out.
-pub(crate) fn of_ended(ages_from: AgesFrom, record: &WithdrawalRecord, now: Timestamp) -> Vec<Write> {
+/// signature that exists all the same was made before the authorization ran out. One that `pays_nobody` is not among them: the end is
+/// what it is signed for, perhaps later.
+pub(crate) fn of_ended(
+    ages_from: AgesFrom,
+    record: &WithdrawalRecord,
+    now: Timestamp,
+    pays_nobody: impl Fn(&AttemptRecord) -> bool,
+) -> Vec<Write> {
     if ages_from != AgesFrom::Signature || record.ended.is_none() {
         return Vec::new();
     }
-    let is_lapsed = |attempt: &&AttemptRecord| is_outstanding(attempt) && now >= attempt.sign_by;
+    let is_lapsed =
+        |attempt: &&AttemptRecord| is_outstanding(attempt) && now >= attempt.sign_by && !pays_nobody(attempt);
     let lapsed = record.attempts.iter().filter(is_lapsed);
     let aged = |attempt: &AttemptRecord| Write::Aged {
         request: record.request,

@@ -244,11 +244,10 @@ impl Bench {
     }
 
     fn moves(&self, record: &WithdrawalRecord, decision: &Decision, now: Timestamp) -> Vec<Write> {
-        let mut moves = settlements(record, &decision.fates, &decision.foreign, |attempt| {
-            self.cancels(attempt)
-        });
+        let cancels = |attempt: &AttemptRecord| self.cancels(attempt);
+        let mut moves = settlements(record, &decision.fates, &decision.foreign, cancels);
         if moves.is_empty() {
-            moves = of_ended(self.prepared.ages_from(), record, now);
+            moves = of_ended(self.prepared.ages_from(), record, now, cancels);
         }
         moves
     }

@@ -5,7 +5,7 @@ use crate::support;
 use countersign_approval::{Body, Cancel, Envelope, ObservedFact, ObservedOutcome};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::solana::{NONCE_VALUE, SolanaAsk, nonce_account, nonce_fact};
-use countersign_decision::testing::{Ask, CUSTOMER, sealed, withdrawal};
+use countersign_decision::testing::{Ask, CUSTOMER, World, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, Journal as _, Reads, ResumeScope, Submission, Verdict, propose};
 use countersign_types::{ConflictKey, Destination, Tag, Timestamp};
@@ -268,4 +268,29 @@ async fn what_it_took_the_place_of_is_given_back_when_it_lands() {
     assert_denied(&ask(&other, &next, &[]).await, Tag::LimitWindowExceeded);
     assert_signed(&ask(&advance, &request, &seen).await);
     assert_signed(&ask(&other, &next, &[]).await);
+}
+
+/// Where charges age from signature, what ended unsigned ages when its time to sign has run out. A cancel attempt is signed later all the
+/// same, and what it is charged is not final before.
+#[tokio::test]
+async fn one_that_lapsed_is_authorized_again_where_charges_age_from_signature() {
+    let rig = Rig::changed(World::new(), &[], |files| {
+        let wallets = String::from_utf8(files["wallets.yaml"].clone()).unwrap();
+        let aging = wallets.replace("first-nonce: 0 }", "first-nonce: 0, ages-from: signature }");
+        assert_ne!(aging, wallets);
+        files.insert("wallets.yaml".to_owned(), aging.into_bytes());
+    })
+    .await;
+    let request = rig.signed_payment().await;
+    let cancel = rig.world.cancel_for("payout-service", &request, CEILING);
+    let attempt = rig.to_itself(0);
+    rig.set_mood(Mood::Fails);
+    rig.authorize(&attempt, &request, &[&cancel]).await.unwrap_err();
+    rig.advance(60);
+    // The pass that finds it lapsed cannot have it signed either.
+    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().signed, 0);
+    rig.set_mood(Mood::Signs);
+    rig.advance(60);
+    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().signed, 1);
+    assert_signed(&rig.authorize(&attempt, &request, &[]).await.unwrap());
 }
