@@ -41,7 +41,9 @@ fn endpoint(layout: &Layout, address: SocketAddr, name: &str) -> Endpoint {
 }
 
 fn not_running(failure: Failure) -> Failure {
-    failure.advise("the environment is not running: `countersign dev --dir …` starts it")
+    failure.advise(
+        "it does not run, or its ready file was not copied here (docs/runbook.md); in a development environment `countersign dev --dir …` starts it",
+    )
 }
 
 /// The public API of the orchestrator.

@@ -119,7 +119,7 @@ impl Failure {
 
     /// What a server answered, or that it did not.
     pub(crate) fn answered(server: &str, error: &ClientError) -> Self {
-        let running = "is it running? `countersign dev --dir …` starts both";
+        let running = "is it running? In a development environment `countersign dev --dir …` starts both";
         let text = match error {
             ClientError::Refused { message, .. } => message.clone(),
             ClientError::Unreadable { .. }
@@ -135,6 +135,10 @@ impl Failure {
         let text: String = harmless(&text).chars().take(1_024).collect();
         let failure = Self::new(exit_of(error), error.tag(), format!("{server}: {text}"));
         match error {
+            // An orchestrator keeps a cancel, for one, and brings it to a signer that is down as soon as it is back.
+            ClientError::NoAnswer { .. } if error.may_be_done() => failure.advise(
+                "it may have been done all the same, or be done later: look, or repeat the command; where others answer, what stands behind this server does not (its log says)",
+            ),
             ClientError::Connect { .. } | ClientError::NoAnswer { .. } => failure.advise(running),
             ClientError::Refused {
                 tag: Tag::CallerUnauthenticated,

@@ -93,6 +93,21 @@ impl ClientError {
         }
     }
 
+    /// Whether the call may have been carried out although no answer came: it was on its way for too long, not turned away.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Self::NoAnswer { code, .. } => *code == Code::DeadlineExceeded,
+            Self::Unreadable { .. }
+            | Self::Connect { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. }
+            | Self::OtherSubject { .. }
+            | Self::Statement(_)
+            | Self::WrongKind { .. }
+            | Self::NotDecided { .. } => false,
+        }
+    }
+
     /// Whether the same call may be answered a moment later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -130,6 +145,19 @@ impl From<Status> for ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever is told that nothing runs does not look whether a cancel was taken.
+    #[test]
+    fn only_what_took_too_long_may_have_been_carried_out() {
+        assert!(ClientError::from(Status::deadline_exceeded("slow")).may_be_done());
+        for status in [
+            Status::unavailable("gone"),
+            Status::cancelled("gone"),
+            errors::status(Tag::StoreUnavailable, "m"),
+        ] {
+            assert!(!ClientError::from(status).may_be_done());
+        }
+    }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
