@@ -1,6 +1,7 @@
 //! Cancel attempts: bytes that take the place of what is signed and pay nobody (docs/adr/0037).
 
 use countersign_approval::{Body, FeeCeiling, Request};
+use countersign_chains::Registry;
 use countersign_types::{ConflictKey, Destination, Effect, ParsedTransaction};
 
 use crate::{Case, asking::Asking, binding};
@@ -9,10 +10,18 @@ use crate::{Case, asking::Asking, binding};
 /// bytes pay nobody and are not what was asked for.
 pub(crate) fn ceiling(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
     let parsed = case.reading.parsed().ok()?;
-    if !pays_nobody(parsed) || is_asked_for(case, case.request, parsed) {
-        return None;
+    match takes_the_place(case.request, parsed, case.active.registry()) {
+        true => highest(case, asking),
+        false => None,
     }
-    highest(case, asking)
+}
+
+/// Whether bytes under a request can only be a cancel attempt. Those that do what the request says stand under it as any attempt
+/// does: cancelled, they are not signed.
+pub fn takes_the_place(request: &Request, parsed: &ParsedTransaction, registry: &Registry) -> bool {
+    let text = binding::effects_text(request, parsed, registry);
+    // A text that is too large is nobody's.
+    pays_nobody(parsed) && text.is_ok_and(|text| !binding::is_asked_for(request, parsed, &text))
 }
 
 /// Whether bytes do nothing but move coins to the wallet that signs them and pay a fee. Coins of the network only: a token moves by its
@@ -39,13 +48,6 @@ fn is_durable_nonce(parsed: &ParsedTransaction, mechanism: &Destination) -> bool
         ConflictKey::NonceAccount { account, .. } => account == mechanism,
         ConflictKey::AccountNonce { .. } | ConflictKey::Outpoint { .. } => false,
     })
-}
-
-/// Bytes that do what the request says stand under it as any attempt does: cancelled, they are not signed.
-fn is_asked_for(case: &Case<'_>, request: &Request, parsed: &ParsedTransaction) -> bool {
-    let text = binding::effects_text(request, parsed, case.active.registry());
-    // A text that is too large is of no cancel attempt.
-    text.is_ok_and(|text| binding::is_asked_for(request, parsed, &text))
 }
 
 /// The highest ceiling of the cancels that count, in the asset of the request's own.

@@ -49,7 +49,7 @@ pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
-pub use cancel::pays_nobody;
+pub use cancel::{pays_nobody, takes_the_place};
 pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{
     ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next, certify_owner,

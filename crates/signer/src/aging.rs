@@ -9,18 +9,18 @@ use crate::{AttemptRecord, SpendStage, WithdrawalRecord, Write};
 
 /// The writes that observers' word about attempts asks for. Nothing is given back while an attempt of the lineage may still
 /// land, or did: replacements count once, at their largest, from when it is known which of them it was. Where what landed
-/// `pays_nobody` it took the place of them, and nothing was paid. Nor is given back what ended by a `foreign` spend: it may be the
+/// `cancels` it took the place of them, and nothing was paid. Nor is given back what ended by a `foreign` spend: it may be the
 /// attempt itself under another id (who mines a P2PKH input may rewrite its signature).
 pub(crate) fn settlements(
     record: &WithdrawalRecord,
     fates: &BTreeMap<u32, Fate>,
     foreign: &BTreeMap<ConflictKey, String>,
-    pays_nobody: impl Fn(&AttemptRecord) -> bool,
+    cancels: impl Fn(&AttemptRecord) -> bool,
 ) -> Vec<Write> {
     let is_settled = |attempt: &AttemptRecord| fates.get(&attempt.number) == Some(&Fate::Settled);
     let mut settled = record.attempts.iter().filter(|attempt| is_settled(attempt)).peekable();
     let has_settled = settled.peek().is_some();
-    let is_cancelled = record.ended.is_some() && has_settled && settled.all(pays_nobody);
+    let is_cancelled = record.ended.is_some() && has_settled && settled.all(cancels);
     let is_over = |attempt: &AttemptRecord| fates.get(&attempt.number).is_some_and(|fate| *fate != Fate::Live);
     if !has_settled && !record.attempts.iter().all(is_over) {
         return Vec::new();
@@ -48,19 +48,18 @@ pub(crate) fn of_signature(ages_from: AgesFrom, request: RequestDigest, attempt:
 }
 
 /// The aging of attempts of a withdrawal that ended before they were recorded as signed, where charges age from signature: a
-/// signature that exists all the same was made before the authorization ran out. One that `pays_nobody` is not among them: the end is
+/// signature that exists all the same was made before the authorization ran out. One that `cancels` is not among them: the end is
 /// what it is signed for, perhaps later.
 pub(crate) fn of_ended(
     ages_from: AgesFrom,
     record: &WithdrawalRecord,
     now: Timestamp,
-    pays_nobody: impl Fn(&AttemptRecord) -> bool,
+    cancels: impl Fn(&AttemptRecord) -> bool,
 ) -> Vec<Write> {
     if ages_from != AgesFrom::Signature || record.ended.is_none() {
         return Vec::new();
     }
-    let is_lapsed =
-        |attempt: &&AttemptRecord| is_outstanding(attempt) && now >= attempt.sign_by && !pays_nobody(attempt);
+    let is_lapsed = |attempt: &&AttemptRecord| is_outstanding(attempt) && now >= attempt.sign_by && !cancels(attempt);
     let lapsed = record.attempts.iter().filter(is_lapsed);
     let aged = |attempt: &AttemptRecord| Write::Aged {
         request: record.request,

@@ -7,7 +7,7 @@ use countersign_approval::Verified;
 use countersign_bundle::Bundle;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
-    Outcome, Reading, Reason, Seen, decide, pays_nobody,
+    Outcome, Reading, Reason, Seen, decide, takes_the_place,
 };
 use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
@@ -257,7 +257,8 @@ impl Bench {
         let prepared = &self.prepared;
         let facts = prepared.reading.facts().clone();
         let reading = Reading::new(&prepared.bundle, &prepared.request, &attempt.unsigned, facts);
-        reading.parsed().is_ok_and(pays_nobody)
+        let parsed = reading.parsed();
+        parsed.is_ok_and(|parsed| takes_the_place(&prepared.request, parsed, prepared.bundle.registry()))
     }
 
     /// What became of attempts, with the observations that say so. The decision comes after it: it must see what is charged.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use countersign_approval::{
     Approval, ApprovalItem, Body, Cancel, Envelope, FeeCeiling, Freeze, Header, Kind, ObservedOutcome,
+    TransactionBinding,
 };
 use countersign_decision::testing::solana::{SolanaAsk, nonce_fact};
 use countersign_decision::testing::{Ask, CUSTOMER, DEMO, ETH, STRANGER, withdrawal};
@@ -302,6 +303,30 @@ fn one_change_of_the_bytes_or_the_ledger() {
         let is_final = assert_denied(what, &after(change), expected);
         assert_eq!(is_final, expected == Tag::WithdrawalCancelled, "{what}");
     }
+}
+
+/// A request may ask for exactly such bytes. Taken back they are what was taken back, whatever the cancel lets them cost.
+#[test]
+fn what_was_asked_for_takes_the_place_of_nothing() {
+    let mut fixture = cancelling();
+    let text = fixture.decide().effects.unwrap();
+    fixture.body.effects = text.effect_lines().map(str::to_owned).collect();
+    fixture.body.payments.clear();
+    fixture.body.transaction = TransactionBinding::Exact(TransactionDigest::of(&fixture.unsigned));
+    fixture.seal();
+    fixture.statements.clear();
+    let cancel = cancel(&fixture, "payout-service", fixture.world.header());
+    fixture.say(cancel);
+    for ended in [None, Some(Tag::WithdrawalCancelled)] {
+        fixture.ledger.ended = ended;
+        let decision = fixture.decide();
+        assert!(!decision.cancels);
+        assert!(assert_denied("it was cancelled", &decision, Tag::WithdrawalCancelled));
+    }
+    // And without the cancel it is signed as asked.
+    fixture.ledger.ended = None;
+    fixture.statements.clear();
+    assert_allowed(&fixture.decide());
 }
 
 /// Policy decides about it as about every transaction: it has to be permitted, and asks for what it asks for.
