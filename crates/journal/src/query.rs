@@ -19,7 +19,7 @@ use crate::{
 /// Authorizations without signatures, in the order of their first authorization.
 pub(crate) async fn unfinished(link: &mut Link<'_>, page: Page) -> Result<Vec<Unfinished>, StepError> {
     let mut sql = Sql::new(
-        "SELECT attempts.*, charged_at, aged_at, released_at, failed, envelope FROM attempts \
+        "SELECT attempts.*, charged_at, aged_at, released_at, failed, envelope, ended_by FROM attempts \
          LEFT JOIN spends ON attempt = attempts.seq \
          JOIN withdrawals ON withdrawals.request = attempts.request \
          JOIN statements ON digest = statement WHERE recorded_at IS NULL ORDER BY attempts.seq LIMIT ",
@@ -33,6 +33,7 @@ pub(crate) async fn unfinished(link: &mut Link<'_>, page: Page) -> Result<Vec<Un
             request: RequestDigest::from_bytes(column32(row, "request")?),
             envelope: row.bytes("envelope")?.to_vec(),
             attempt: attempt(row)?,
+            ended: ending(row, "ended_by")?,
         })
     };
     rows.iter().map(one).collect()

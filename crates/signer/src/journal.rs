@@ -140,6 +140,8 @@ pub struct Unfinished {
     pub envelope: Vec<u8>,
     /// The attempt.
     pub attempt: AttemptRecord,
+    /// What ended the withdrawal for good.
+    pub ended: Option<Tag>,
 }
 
 /// A page of a listing, in the order of commit.

@@ -25,6 +25,7 @@ mod authorization;
 mod backend;
 mod breakers;
 mod changes;
+mod clearing;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod entries;
@@ -37,7 +38,6 @@ mod pipeline;
 mod prepare;
 mod records;
 mod release;
-mod resume;
 mod ruling;
 mod signature;
 mod stored;
@@ -47,10 +47,10 @@ mod words;
 
 pub use authorization::Authorization;
 pub use backend::{BackendError, KeyBackend, SigningJob};
+pub use clearing::{Cleared, Clearing};
 pub use error::SignerError;
 pub use journal::*;
 pub use pipeline::{Clock, Notary, Signer, SignerParts};
 pub use records::{FreezeRecord, LastWord, MAX_READ_FREEZES, MAX_READ_MARKS, Marked, Tally, TallyQuery};
-pub use resume::{ResumeScope, Resumed};
 pub use signature::SignatureError;
 pub use submission::{Activated, Answer, Submission};

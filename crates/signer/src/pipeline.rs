@@ -204,6 +204,32 @@ impl Signer {
         Err(SignerError::Contended)
     }
 
+    /// Writes down what became of a withdrawal's attempts, and nothing else: no decision, and no authorization.
+    pub(crate) async fn settle(&self, submission: Submission) -> Result<(), SignerError> {
+        let decoded = Arc::new(submission.decode()?);
+        let mut wanted = Wanted::default();
+        for _ in 0..MAX_ROUNDS {
+            let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
+            let bench = self.bench(Arc::clone(&prepared), true);
+            let decide = move |view: &LedgerView, now| {
+                let verdict = bench.rule(view, now);
+                if matches!(verdict.reply, Ruling::Settled) {
+                    return verdict;
+                }
+                Verdict::unchanged(verdict.reply)
+            };
+            match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
+                Ruling::Stale => self.refresh().await?,
+                Ruling::Settled => {}
+                Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
+                Ruling::Unwritable(error) => return Err(error),
+                Ruling::AlreadySigned(..) | Ruling::Answered(_) | Ruling::Authorized(..) => return Ok(()),
+            }
+        }
+        Err(SignerError::Contended)
+    }
+
     async fn prepare(&self, decoded: &Arc<Decoded>, wanted: &mut Wanted) -> Result<Prepared, SignerError> {
         let bundle = self.active().await?;
         let journaled = self.journal.statements(decoded.digest).await?;

@@ -24,6 +24,7 @@
 )]
 
 pub mod alarm;
+pub mod clearing;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -35,6 +36,5 @@ pub mod listener;
 pub mod log_key;
 pub mod logs;
 pub mod ready;
-pub mod resume;
 pub mod serve;
 pub mod services;

@@ -3,9 +3,7 @@
 use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_journal::SqlJournal;
-use countersign_signer::{
-    Journal as _, JournalError, KeyBackend, ResumeScope, Resumed, Signer, SignerError, SignerParts,
-};
+use countersign_signer::{Cleared, Clearing, Journal as _, JournalError, KeyBackend, Signer, SignerError, SignerParts};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle},
@@ -14,6 +12,7 @@ use tokio::{
 
 use crate::{
     alarm::Alarmed,
+    clearing::Schedule,
     clock::too_late_where_unknown,
     commands::{CommandError, Lock, NotOpened, journal_config, open_journal},
     config::{Config, Listener},
@@ -23,7 +22,6 @@ use crate::{
     keys::{self, KeysError},
     listener::{self, Incoming, MAX_CONNECTIONS},
     ready::{self, Ready},
-    resume::Schedule,
     services,
 };
 
@@ -37,7 +35,7 @@ const PEOPLE_TIMEOUT: Duration = Duration::from_secs(60);
 const SIGNING_CALLS: u32 = 128;
 /// Calls of people at once: few, with large messages.
 const PEOPLE_CALLS: u32 = 16;
-/// How long calls in progress may take to end when the process stops. What is cut off is resumed at the next start.
+/// How long calls in progress may take to end when the process stops. What is cut off is signed when it is asked for again.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// How often the journal is asked whether it goes on.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -161,14 +159,14 @@ impl Process {
     /// Announces itself and runs until `stop`, or until it cannot go on.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         self.ready.announce(&self.config.ready_file)?;
-        let mut resuming = tokio::spawn(resume(Arc::clone(&self.signer)));
+        let mut clearing = tokio::spawn(clear(Arc::clone(&self.signer)));
         let ended = tokio::select! {
             () = stop => Ok(()),
             error = watch_journal(&self.journal) => Err(error),
             error = watch_servers(&mut self.servers) => Err(error),
-            ended = &mut resuming => Err(resume_ended(ended)),
+            ended = &mut clearing => Err(clearing_ended(ended)),
         };
-        resuming.abort();
+        clearing.abort();
         let stopped = self.shut_down(ended.is_ok()).await;
         ended.and(stopped)
     }
@@ -180,7 +178,7 @@ impl Process {
         if is_graceful {
             let ending = time::timeout(STOP_WITHIN, end_calls(self.servers)).await;
             if ending.is_err() {
-                tracing::warn!("calls were cut off; what they authorized is signed at the next start");
+                tracing::warn!("calls were cut off; what they authorized is signed when it is asked for again");
             }
         }
         self.journal.close().await;
@@ -342,31 +340,32 @@ async fn watch_servers(servers: &mut [ListenerTask]) -> ServeError {
     }
 }
 
-/// Without it, what a crash left unsigned would stay so.
-fn resume_ended(ended: Result<Infallible, JoinError>) -> ServeError {
+/// Without it, a nonce that was authorized and never used would hold up its account.
+fn clearing_ended(ended: Result<Infallible, JoinError>) -> ServeError {
     match ended {
         Ok(never) => match never {},
-        Err(error) => ServeError::Inside(format!("the task that resumes ended: {error}")),
+        Err(error) => ServeError::Inside(format!("the task that clears up ended: {error}")),
     }
 }
 
-/// Signs what was authorized and not signed: everything at start, and later what no live call can still be signing.
-async fn resume(signer: Arc<Signer>) -> Infallible {
+/// Clears up behind what ended before it was signed. Nothing is signed without a call that asks for it.
+async fn clear(signer: Arc<Signer>) -> Infallible {
     let mut schedule = Schedule::default();
-    let mut scope = ResumeScope::All;
+    let mut cleared = Cleared::default();
+    let mut waiting = 0;
     loop {
-        let wait = match signer.resume(scope).await {
-            Ok(resumed) => {
-                report(&resumed);
-                scope = ResumeScope::Lapsed;
-                if resumed.left.is_empty() {
+        let wait = match signer.clear(&mut cleared).await {
+            Ok(clearing) => {
+                report(&clearing, waiting);
+                waiting = clearing.waiting;
+                if clearing.left.is_empty() {
                     schedule.succeeded()
                 } else {
                     schedule.failed()
                 }
             }
             Err(error) => {
-                tracing::warn!(tag = %error.tag(), %error, "what was authorized earlier is not signed yet");
+                tracing::warn!(tag = %error.tag(), %error, "what ended before it was signed is not cleared yet");
                 schedule.failed()
             }
         };
@@ -374,12 +373,20 @@ async fn resume(signer: Arc<Signer>) -> Infallible {
     }
 }
 
-fn report(resumed: &Resumed) {
-    if resumed.signed > 0 {
-        tracing::info!(signed = resumed.signed, "signed what was authorized earlier");
+fn report(clearing: &Clearing, waiting_before: u64) {
+    if clearing.cleared > 0 {
+        tracing::info!(
+            attempts = clearing.cleared,
+            "ended before they were signed, and gave up what they excluded"
+        );
     }
-    for (withdrawal, tags) in &resumed.left {
-        let tags: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
-        tracing::warn!(%withdrawal, ?tags, "authorized earlier and not signed");
+    if clearing.waiting != waiting_before {
+        tracing::info!(
+            attempts = clearing.waiting,
+            "authorized earlier and not signed: not asked for since"
+        );
+    }
+    for (withdrawal, tag) in &clearing.left {
+        tracing::warn!(%withdrawal, %tag, "ended before it was signed and not cleared yet");
     }
 }

@@ -218,7 +218,6 @@ async fn round(seed: u64) {
 
 /// With everything restarted: the log, the journal and what was released agree, and the limit holds.
 async fn verify(mut deployment: Deployment, mut asked: Asked, released: &[String], nonce: u64) {
-    // What was authorized and not signed is signed at the start.
     deployment.start_signer().await.unwrap();
     let scene = Scene::of(deployment).await;
     let before = scene.log().await;

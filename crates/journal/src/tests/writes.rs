@@ -153,6 +153,7 @@ async fn the_life_of_a_withdrawal_reads_back(place: Place) {
         request: request("a"),
         envelope: envelope("a"),
         attempt: pending.clone(),
+        ended: None,
     };
     assert_eq!(journal.unfinished(Page::FIRST).await.unwrap(), [unfinished]);
     place.set_clock(START + 4);

@@ -3,11 +3,10 @@
 use crate::support;
 
 use countersign_approval::{Body, Cancel, Envelope, ObservedFact, ObservedOutcome};
-use countersign_bundle::Bundle;
 use countersign_decision::testing::solana::{NONCE_VALUE, SolanaAsk, nonce_account, nonce_fact};
-use countersign_decision::testing::{Ask, CUSTOMER, World, sealed, withdrawal};
+use countersign_decision::testing::{Ask, CUSTOMER, World, withdrawal};
 use countersign_decision::{Entry, Receipt};
-use countersign_signer::{Answer, Journal as _, Reads, ResumeScope, Submission, Verdict, propose};
+use countersign_signer::{Answer, Journal as _, Reads, Submission, Verdict, propose};
 use countersign_types::{ConflictKey, Destination, Tag, Timestamp};
 use support::{Mood, Rig, assert_denied, assert_signed, tags};
 
@@ -156,7 +155,7 @@ async fn what_was_authorized_is_taken_up_again() {
     rig.set_mood(Mood::Signs);
     rig.advance(60);
     let rig = rig.restart().await;
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 1);
+    assert_eq!(rig.ask_again().await.0, 1);
     assert_signed(&rig.authorize(&rig.to_itself(0), &request, &[]).await.unwrap());
 }
 
@@ -171,24 +170,13 @@ async fn what_was_given_up_and_claimed_since_is_not_signed() {
     rig.authorize(&payment(), &request, &[]).await.unwrap_err();
     rig.authorize(&attempt, &request, &[&cancel]).await.unwrap_err();
     rig.set_mood(Mood::Signs);
-    // For a while no policy permits it, so that it is not taken up.
-    let first = rig.world.bundle();
-    let mut files = rig.world.files.clone();
-    let policy = String::from_utf8(files["policy.yaml"].clone()).unwrap();
-    let without = policy.replace("effects: [internal]", "effects: [allowance]");
-    files.insert("policy.yaml".to_owned(), without.into_bytes());
-    let files = sealed(2, Some(first.digest()), files);
-    let second = Bundle::load(&files).unwrap();
-    rig.activate(&["alice", "bob"], files).await.unwrap();
     rig.advance(60);
-    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().signed, 0);
+    assert_eq!(rig.clear().await.cleared, 2);
     let other = Ask {
         reference: "order-2".to_owned(),
         ..payment()
     };
     assert_signed(&rig.authorize(&other, &rig.world.request(&other), &[]).await.unwrap());
-    let files = sealed(3, Some(second.digest()), rig.world.files.clone());
-    rig.activate(&["alice", "bob"], files).await.unwrap();
     let answer = rig.authorize(&attempt, &request, &[]).await.unwrap();
     assert_denied(&answer, Tag::ConflictKeyTaken);
     assert_eq!(rig.uses(), 1);
@@ -287,10 +275,7 @@ async fn one_that_lapsed_is_authorized_again_where_charges_age_from_signature() 
     rig.set_mood(Mood::Fails);
     rig.authorize(&attempt, &request, &[&cancel]).await.unwrap_err();
     rig.advance(60);
-    // The pass that finds it lapsed cannot have it signed either.
-    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().signed, 0);
+    assert_eq!(rig.clear().await.cleared, 1);
     rig.set_mood(Mood::Signs);
-    rig.advance(60);
-    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().signed, 1);
     assert_signed(&rig.authorize(&attempt, &request, &[]).await.unwrap());
 }

@@ -6,7 +6,7 @@ use countersign_approval::{Body, Envelope, Freeze};
 use countersign_audit::VerifierKey;
 use countersign_decision::testing::{Ask, CUSTOMER, DEMO, ETH, THAW_DELAY};
 use countersign_decision::{Acknowledgement, Entry, FreezeCause, FreezeList, MAX_FREEZES, Receipt};
-use countersign_signer::{Answer, ResumeScope, SignerError};
+use countersign_signer::{Answer, SignerError};
 use countersign_types::{Duration, FreezeId, Tag};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_signed, tags};
@@ -341,10 +341,10 @@ async fn a_freeze_between_any_two_steps_keeps_the_signature_in() {
         }
         assert_denied(&answer, Tag::FreezeActive);
         rig.assert_kept_in(&request, Tag::FreezeActive).await;
-        // Not now, not for the resumption, not after a restart: whether or not it was signed and recorded.
-        rig.signer.resume(ResumeScope::All).await.unwrap();
+        // Not now, not for who asks again, not after a restart: whether or not it was signed and recorded.
+        rig.ask_again().await;
         let rig = rig.restart().await;
-        assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0, "{point}");
+        assert_eq!(rig.ask_again().await.0, 0, "{point}");
         assert_denied(&rig.authorize(&ask, &request, &[]).await.unwrap(), Tag::FreezeActive);
         let freeze = rig.list().await.freezes[0].freeze;
         rig.thaw(freeze).await;

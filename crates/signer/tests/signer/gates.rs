@@ -8,7 +8,7 @@ use countersign_approval::{Body, Envelope};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::{Ask, WALLET_KEY, bundle_files, roster, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
-use countersign_signer::{Answer, JournalError, ResumeScope, SignerError};
+use countersign_signer::{Answer, JournalError, SignerError};
 use countersign_types::{PublicKey, Scheme, Tag};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
@@ -94,9 +94,9 @@ async fn a_rejection_while_the_token_works_keeps_the_signature_in() {
     assert_eq!((rig.uses(), signatures(&rig).await), (1, 0));
     let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
     assert_eq!(Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap().txid, None);
-    // It stays so: after a restart, and for the resumption.
+    // It stays so: after a restart, and for who asks again.
     let rig = rig.restart().await;
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
+    assert_eq!(rig.ask_again().await.0, 0);
     assert_denied(
         &rig.authorize(&ask, &request, &[]).await.unwrap(),
         Tag::ApprovalRejected,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use countersign_approval::{Envelope, ObservedFact, ObservedOutcome};
 use countersign_decision::testing::{solana::SolanaAsk, withdrawal};
 use countersign_decision::{DecisionEntry, Entry, OutcomeKind};
-use countersign_signer::{Answer, ResumeScope, SignerError, Submission};
+use countersign_signer::{Answer, SignerError, Submission};
 use countersign_types::{StatementDigest, Tag, Timestamp, TransactionDigest, WithdrawalId};
 use proptest::prelude::*;
 use support::Rig;
@@ -204,7 +204,7 @@ impl Run {
             Op::Observe { which, fate, fault } => self.observe(which, fate, fault).await,
             Op::Wait { minutes } => self.rig.advance(minutes * 60),
             Op::Restart => self.rig = self.rig.restart().await,
-            Op::Resume => drop(self.rig.signer.resume(ResumeScope::All).await.unwrap()),
+            Op::Resume => drop(self.rig.ask_again().await),
         }
         self
     }

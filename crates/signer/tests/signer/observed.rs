@@ -8,7 +8,7 @@ use countersign_decision::testing::solana::{
 };
 use countersign_decision::testing::{sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
-use countersign_signer::{Answer, ResumeScope, SignerError, Submission};
+use countersign_signer::{Answer, SignerError, Submission};
 use countersign_types::{ConflictKey, Tag, TransactionDigest};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, tags};
@@ -249,7 +249,7 @@ async fn observers_who_left_do_not_count() {
         .await
         .unwrap();
     rig.set_mood(Mood::Signs);
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
+    assert_eq!(rig.ask_again().await.0, 0);
     assert_pending(&authorize(&rig, &ask, &request, &[]).await, Tag::FactsUnattested);
     assert_eq!(rig.uses(), 0);
 }
@@ -320,8 +320,8 @@ async fn a_foreign_spend_stops_the_lineage() {
     // And everything else of the wallet: whoever did that has its key.
     assert_denied(&answer, Tag::FreezeActive);
     let rig = rig.restart().await;
-    let resumed = rig.signer.resume(ResumeScope::All).await.unwrap();
-    assert_eq!(resumed.left, [(withdrawal(&request), vec![Tag::FreezeActive])]);
+    let (_, left) = rig.ask_again().await;
+    assert_eq!(left, [(withdrawal(&request), vec![Tag::FreezeActive])]);
     assert_eq!(rig.uses(), 0);
 }
 
@@ -346,7 +346,7 @@ async fn a_crash_anywhere_keeps_observations_whole() {
         };
         rig.key.faults.disarm();
         let rig = rig.restart().await;
-        rig.signer.resume(ResumeScope::All).await.unwrap();
+        rig.ask_again().await;
         let signed = assert_signed(&authorize(&rig, &ask, &request, &[&b, &a]).await);
         assert_eq!(receipt(&rig, &request).await.txid, Some(signed.txid), "point {point}");
         assert_eq!(logged_observations(&rig).await, 2, "point {point}");

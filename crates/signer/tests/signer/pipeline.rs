@@ -7,7 +7,7 @@ use countersign_decision::{
     Acknowledgement, Receipt,
     testing::{Ask, DEMO, STRANGER, bundle_files, sealed, withdrawal},
 };
-use countersign_signer::{Answer, ResumeScope, SignerError};
+use countersign_signer::{Answer, Cleared, Clearing, SignerError};
 use countersign_types::Tag;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
 
@@ -339,7 +339,7 @@ async fn malformed_bytes_are_malformed_not_denied() {
 }
 
 #[tokio::test]
-async fn a_token_that_fails_costs_nothing_and_the_restart_signs() {
+async fn a_token_that_fails_costs_nothing_and_whoever_asks_again_gets_it() {
     let rig = Rig::new().await;
     let ask = small();
     let request = rig.world.request(&ask);
@@ -348,8 +348,37 @@ async fn a_token_that_fails_costs_nothing_and_the_restart_signs() {
     assert_eq!(error.tag(), Tag::BackendUnavailable);
     let rig = rig.restart().await;
     rig.set_mood(Mood::Signs);
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 1);
+    assert_eq!(rig.ask_again().await.0, 1);
     assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    assert_eq!(rig.uses(), 1);
+}
+
+/// Whoever cancels while the signer is down is heard with the next call about the withdrawal, and nothing was signed before it. A nonce
+/// that was used up by then would hold up its account.
+#[tokio::test]
+async fn nothing_is_signed_that_nobody_asks_for() {
+    let rig = Rig::new().await;
+    let order = |name: &str| Ask {
+        reference: name.to_owned(),
+        ..small()
+    };
+    let request = authorized(&rig, &order("order-1")).await;
+    let mut rig = rig.restart().await;
+    for lapsed in [false, true] {
+        assert_eq!(rig.clear().await.waiting, u64::from(lapsed));
+        rig.advance(60);
+        rig = rig.restart().await;
+    }
+    let cancelled = rig.world.cancel("payout-service", &request);
+    let answer = rig.authorize(&order("order-1"), &request, &[&cancelled]).await.unwrap();
+    assert_denied(&answer, Tag::WithdrawalCancelled);
+    rig.advance(60);
+    let mut known = Cleared::default();
+    assert_eq!(rig.signer.clear(&mut known).await.unwrap().cleared, 1);
+    // It is not looked at again.
+    assert_eq!(rig.signer.clear(&mut known).await.unwrap(), Clearing::default());
+    let next = rig.world.request(&order("order-2"));
+    assert_signed(&rig.authorize(&order("order-2"), &next, &[]).await.unwrap());
     assert_eq!(rig.uses(), 1);
 }
 
@@ -378,7 +407,7 @@ async fn what_was_authorized_and_then_cancelled_is_never_signed() {
         .unwrap();
     let rig = rig.restart().await;
     rig.set_mood(Mood::Signs);
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
+    assert_eq!(rig.ask_again().await.0, 0);
     assert_denied(
         &rig.authorize(&ask, &request, &[]).await.unwrap(),
         Tag::WithdrawalCancelled,
@@ -414,12 +443,12 @@ async fn what_ended_unsigned_gives_its_nonce_to_the_next_one() {
     assert_signed(&rig.authorize(&order(1, 1), &second, &[]).await.unwrap());
     cancel(&rig, &first).await;
     // While a token may still be signing it, it is nobody else's.
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().left.len(), 1);
+    assert_eq!(rig.clear().await, Clearing::default());
     let next = rig.world.request(&order(2, 0));
     let answer = rig.authorize(&order(2, 0), &next, &[]).await.unwrap();
     assert_denied(&answer, Tag::ConflictKeyTaken);
     rig.advance(60);
-    assert_eq!(rig.signer.resume(ResumeScope::Lapsed).await.unwrap().left.len(), 1);
+    assert_eq!(rig.clear().await.cleared, 1);
     // What lies behind the gap waits for it.
     let behind = rig.world.request(&order(3, 2));
     let answer = rig.authorize(&order(3, 2), &behind, &[]).await.unwrap();
@@ -428,7 +457,7 @@ async fn what_ended_unsigned_gives_its_nonce_to_the_next_one() {
     let signed = assert_signed(&rig.authorize(&order(2, 0), &next, &[]).await.unwrap());
     assert_signed(&rig.authorize(&order(3, 2), &behind, &[]).await.unwrap());
     // The one before stays ended, and takes nothing back.
-    assert_eq!(rig.signer.resume(ResumeScope::All).await.unwrap().signed, 0);
+    assert_eq!(rig.ask_again().await.0, 0);
     let answer = rig.authorize(&order(0, 0), &first, &[]).await.unwrap();
     assert_denied(&answer, Tag::WithdrawalCancelled);
     let again = assert_signed(&rig.authorize(&order(2, 0), &next, &[]).await.unwrap());
@@ -444,7 +473,7 @@ async fn what_ended_unsigned_keeps_its_payments() {
     let first = authorized(&rig, &ask).await;
     cancel(&rig, &first).await;
     rig.advance(60);
-    rig.signer.resume(ResumeScope::All).await.unwrap();
+    rig.clear().await;
     let again = Request {
         reference: "again".parse().unwrap(),
         ..ask.request()
@@ -472,9 +501,7 @@ async fn what_is_signed_or_open_gives_nothing_up() {
     cancel(&rig, &request).await;
     rig.set_mood(Mood::Fails);
     rig.advance(60);
-    for scope in [ResumeScope::All, ResumeScope::Lapsed] {
-        rig.signer.resume(scope).await.unwrap();
-    }
+    assert_eq!((rig.clear().await.waiting, rig.ask_again().await.0), (1, 0));
     rig.set_mood(Mood::Signs);
     for nonce in [0, 1] {
         let other = Ask {

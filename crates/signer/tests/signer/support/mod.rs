@@ -14,9 +14,10 @@ use countersign_decision::{
 };
 use countersign_journal::{CheckpointSigner, Database, JournalConfig, Limits, SignCheckpointError, SqlJournal};
 use countersign_signer::{
-    Answer, BackendError, KeyBackend, Notary, Signer, SignerError, SignerParts, SigningJob, Submission,
+    Answer, BackendError, Cleared, Clearing, Journal as _, KeyBackend, Notary, Page, Signer, SignerError, SignerParts,
+    SigningJob, Submission,
 };
-use countersign_types::{Duration, KeyId, PublicKey, RawSignature, Scheme, SigningBytes, Tag, Timestamp};
+use countersign_types::{Duration, KeyId, PublicKey, RawSignature, Scheme, SigningBytes, Tag, Timestamp, WithdrawalId};
 use ed25519_dalek::Signer as _;
 use futures_core::future::BoxFuture;
 use k256::ecdsa::signature::hazmat::RandomizedPrehashSigner as _;
@@ -407,6 +408,37 @@ impl Rig {
         statements: &[&countersign_approval::Envelope],
     ) -> Result<Answer, SignerError> {
         self.signer.authorize(submission(ask, request, statements)).await
+    }
+
+    /// Asks again for everything that was authorized and not signed, as an orchestrator does that comes back: how much is signed, and
+    /// why the rest is not.
+    pub(crate) async fn ask_again(&self) -> (u64, Vec<(WithdrawalId, Vec<Tag>)>) {
+        let (mut signed, mut left) = (0, Vec::new());
+        for work in self.journal.unfinished(Page::FIRST).await.unwrap() {
+            let submission = Submission {
+                request: work.envelope,
+                unsigned: work.attempt.unsigned,
+                statements: Vec::new(),
+            };
+            let tags = match self.signer.authorize(submission).await {
+                Ok(Answer::Signed { .. }) => {
+                    signed += 1;
+                    continue;
+                }
+                Ok(answer) => tags(&answer),
+                Err(error) => vec![error.tag()],
+            };
+            left.push((WithdrawalId::of(work.request), tags));
+        }
+        (signed, left)
+    }
+
+    /// One pass behind what ended unsigned.
+    pub(crate) async fn clear(&self) -> Clearing {
+        let uses = self.uses();
+        let cleared = self.signer.clear(&mut Cleared::default()).await.unwrap();
+        assert_eq!(self.uses(), uses, "it never uses a key");
+        cleared
     }
 
     /// A withdrawal that two of the treasury approved: signed.

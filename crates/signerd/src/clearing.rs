@@ -1,13 +1,13 @@
-//! Signing what was authorized and never signed: at start, and then on a timer with back-off.
+//! Clearing up behind what was authorized, ended and never signed: on a timer with back-off.
 
 use std::time::Duration;
 
-/// How soon after a pass without errors the next one looks. Unfinished authorizations are rare: a token that did not
-/// answer, a crash between commit and signature.
+/// How soon after a pass without errors the next one looks. Unsigned authorizations are rare: a token that did not
+/// answer, a crash or a cancel between commit and signature.
 const REST: Duration = Duration::from_secs(15);
 /// After a first failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest wait; a token that comes back is used again within it.
+/// The longest wait.
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// When the next pass runs.
