@@ -224,6 +224,22 @@ impl Registry {
         }
     }
 
+    /// The id of signed bytes that are `unsigned` with signatures; refuses any others. So whoever is handed both by somebody else knows
+    /// what [`Self::parse`] says of the unsigned ones of what is broadcast.
+    pub fn identify(
+        &self,
+        network: &ChainId,
+        wallet: &WalletId,
+        unsigned: &[u8],
+        signed: &[u8],
+    ) -> Result<String, AssembleError> {
+        match self.site(network, wallet)? {
+            Site::Evm(sender) => Ok(evm::identify(unsigned, &sender, signed)?),
+            Site::Bitcoin(sender) => Ok(bitcoin::identify(unsigned, &sender, signed)?),
+            Site::Solana(sender) => Ok(solana::identify(unsigned, &sender, signed)?),
+        }
+    }
+
     /// Parses an address of a network in its family's canonical form.
     pub fn parse_destination(&self, network: &ChainId, address: &str) -> Result<Destination, DestinationError> {
         self.network(network)

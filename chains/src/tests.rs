@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_evm::{GasPrice, TransferDraft};
 use countersign_types::{
     Amount, AssetRecord, AssetRegistry, ChainFacts, ChainId, Decimals, Effect, PublicKey, RawSignature, Scheme,
-    SigningBytes, Tag, Tier, WalletId, WalletNetwork, WalletRecord, WalletRegistry,
+    SignedTransaction, SigningBytes, Tag, Tier, WalletId, WalletNetwork, WalletRecord, WalletRegistry,
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
@@ -299,6 +299,27 @@ fn unknown_networks_and_wallets_have_their_own_errors() {
     }
 }
 
+/// Signed bytes are those of their unsigned ones, and no others are: not with a byte more, less or changed among `fixed`.
+fn assert_identified(
+    registry: &Registry,
+    (network, wallet): (&ChainId, &WalletId),
+    unsigned: &[u8],
+    signed: &SignedTransaction,
+    fixed: std::ops::Range<usize>,
+) {
+    let identify = |signed: &[u8]| registry.identify(network, wallet, unsigned, signed);
+    assert_eq!(identify(&signed.bytes).unwrap(), signed.txid);
+    let shorter = signed.bytes.split_last().unwrap().1;
+    for other in [shorter, &[&signed.bytes[..], &[0]].concat(), &[], unsigned] {
+        assert_eq!(identify(other).unwrap_err().tag(), Tag::BackendBadSignature);
+    }
+    for at in fixed {
+        let mut changed = signed.bytes.clone();
+        changed[at] ^= 1;
+        assert_eq!(identify(&changed).unwrap_err().tag(), Tag::BackendBadSignature, "{at}");
+    }
+}
+
 #[test]
 fn a_transaction_goes_through_parse_and_assemble() {
     let registry = registry();
@@ -314,6 +335,10 @@ fn a_transaction_goes_through_parse_and_assemble() {
         let raw = RawSignature::Ecdsa(signature.to_bytes().into());
         let signed = registry.assemble(&chain(on), &hot, &bytes, &[raw]).unwrap();
         assert_eq!(signed.txid.len(), 66);
+        assert_identified(&registry, (&chain(on), &hot), &bytes, &signed, 0..signed.bytes.len());
+        let other = unsigned(&registry, if on == "eip155:1" { "eip155:31337" } else { "eip155:1" });
+        let elsewhere = registry.identify(&chain(on), &hot, &other, &signed.bytes);
+        assert_eq!(elsewhere.unwrap_err().tag(), Tag::TransactionWrongChain);
 
         let refused = registry.assemble(&chain(on), &hot, &bytes, &[]).unwrap_err();
         assert_eq!(refused, AssembleError::Evm(evm::AssembleError::NotOneSignature(0)));

@@ -84,6 +84,15 @@ pub fn assemble(
     Ok(SignedTransaction { bytes, txid })
 }
 
+/// The id of signed bytes that are the transaction of `unsigned` once their script signatures and witnesses are taken away. Whether those hold
+/// the chain decides: what it does not take never lands.
+pub fn identify(unsigned: &[u8], sender: &Sender<'_>, signed: &[u8]) -> Result<String, AssembleError> {
+    let read = read_for(unsigned, sender)?;
+    let decoded: Transaction = deserialize(signed).map_err(|_| AssembleError::NotReproduced)?;
+    certify(&read.psbt.tx, &decoded, signed)?;
+    Ok(decoded.compute_txid().to_string())
+}
+
 fn fill_in(read: &Read<'_>, signatures: &[RawSignature]) -> Result<Transaction, AssembleError> {
     let verifier = Verifier(Secp256k1::verification_only());
     let mut signatures = signatures.iter();

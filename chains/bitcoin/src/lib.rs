@@ -46,7 +46,7 @@ mod tests;
 
 pub use account::{Account, AccountError, Holdings, MAX_MULTISIG_KEYS};
 pub use address::{AddressError, parse_destination};
-pub use assemble::{AssembleError, assemble};
+pub use assemble::{AssembleError, assemble, identify};
 pub use effects::{AssetError, Known, certify_asset};
 pub use network::{BitcoinNetwork, FeeBounds, MAX_NAME_LEN, NAMESPACE, NetworkError};
 pub use parse::{MAX_SIGNED_VBYTES, ParseError, Sender, parse};

@@ -69,6 +69,22 @@ pub fn assemble(
     }
 }
 
+/// The id of signed bytes that are `unsigned` with the signature of the wallet's key, as [`assemble`] makes them, and of no others.
+pub fn identify(unsigned: &[u8], sender: &Sender<'_>, signed: &[u8]) -> Result<String, AssembleError> {
+    let signable = Signable::decode_for(unsigned, sender.network)?;
+    let (hash, key) = (signable.signing_hash(), sender.account.verifying_key());
+    match signable {
+        Signable::Transaction(tx, _) => {
+            certify(&tx, signed, key)?;
+            Ok(keccak256(signed).to_string())
+        }
+        Signable::Personal(_) | Signable::TypedData(..) => {
+            certify_message(hash, signed, key)?;
+            Ok(hash.to_string())
+        }
+    }
+}
+
 fn only_ecdsa(signatures: &[RawSignature]) -> Result<&[u8; 64], AssembleError> {
     let [signature] = signatures else {
         return Err(AssembleError::NotOneSignature(signatures.len()));

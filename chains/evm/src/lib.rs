@@ -44,7 +44,7 @@ mod transaction;
 mod tests;
 
 pub use address::{Account, AccountError, AddressError, Reserved, parse_destination};
-pub use assemble::{AssembleError, assemble};
+pub use assemble::{AssembleError, assemble, identify};
 pub use contracts::Contracts;
 pub use display::{Descriptor, DescriptorError, Display, DisplayLine, MAX_DESCRIPTOR_BYTES, display};
 pub use draft::{DraftError, GasPrice, TransferDraft};

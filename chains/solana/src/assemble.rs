@@ -20,6 +20,9 @@ pub enum AssembleError {
     /// The signature does not verify under the wallet's key.
     #[error("the signature does not verify under the wallet's key")]
     BadSignature,
+    /// Signed bytes are not one signature and the message.
+    #[error("the signed transaction is not the message behind one signature")]
+    NotReproduced,
 }
 
 impl AssembleError {
@@ -27,7 +30,9 @@ impl AssembleError {
     pub fn tag(&self) -> Tag {
         match self {
             Self::Parse(error) => error.tag(),
-            Self::NotOneSignature(_) | Self::WrongScheme(_) | Self::BadSignature => Tag::BackendBadSignature,
+            Self::NotOneSignature(_) | Self::WrongScheme(_) | Self::BadSignature | Self::NotReproduced => {
+                Tag::BackendBadSignature
+            }
         }
     }
 }
@@ -40,16 +45,28 @@ pub fn assemble(
     signatures: &[RawSignature],
 ) -> Result<SignedTransaction, AssembleError> {
     let message = decode_for(unsigned, sender.account)?.encode();
-    let signature = only_ed25519(signatures)?;
+    join(&message, sender, only_ed25519(signatures)?)
+}
+
+/// The id of signed bytes that are `unsigned` behind the signature of the wallet's key, as [`assemble`] makes them, and of no others.
+pub fn identify(unsigned: &[u8], sender: &Sender<'_>, signed: &[u8]) -> Result<String, AssembleError> {
+    let message = decode_for(unsigned, sender.account)?.encode();
+    let signature = signed.split_first().and_then(|(_, rest)| rest.first_chunk());
+    let joined = join(&message, sender, signature.ok_or(AssembleError::NotReproduced)?)?;
+    let is_reproduced = joined.bytes == signed;
+    is_reproduced.then_some(joined.txid).ok_or(AssembleError::NotReproduced)
+}
+
+fn join(message: &[u8], sender: &Sender<'_>, signature: &[u8; 64]) -> Result<SignedTransaction, AssembleError> {
     let verified = sender
         .account
         .verifying_key()
-        .verify_strict(&message, &Signature::from_bytes(signature));
+        .verify_strict(message, &Signature::from_bytes(signature));
     verified.map_err(|_| AssembleError::BadSignature)?;
     let mut bytes = Vec::with_capacity(message.len().saturating_add(65));
     write_compact_u16(&mut bytes, 1);
     bytes.extend_from_slice(signature);
-    bytes.extend_from_slice(&message);
+    bytes.extend_from_slice(message);
     let txid = bs58::encode(signature).into_string();
     Ok(SignedTransaction { bytes, txid })
 }

@@ -80,7 +80,7 @@ mod vote;
 mod tests;
 
 pub use address::{Account, AccountError, Address, AddressError, parse_destination};
-pub use assemble::{AssembleError, assemble};
+pub use assemble::{AssembleError, assemble, identify};
 pub use draft::{ComputeBudget, DraftError, Lifetime, TokenProgram, TokenTerms, TransferDraft};
 pub use effects::{AssetError, Known, TOKEN, certify_asset};
 pub use facts::wanted_facts;

@@ -8,7 +8,7 @@ use countersign_types::{
 };
 use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 
-use super::{HOT, Records, WARM, asset, chain, dev, key, network, wallet};
+use super::{HOT, Records, WARM, assert_identified, asset, chain, dev, key, network, wallet};
 use crate::{
     AccountError, AddressError, AssembleError, DestinationError, Network, ParseError, Registry, RegistryError, bitcoin,
 };
@@ -213,6 +213,9 @@ fn a_psbt_goes_through_parse_and_assemble() {
     let raw = RawSignature::Ecdsa(signature.to_bytes().into());
     let signed = registry.assemble(&on, &hot, &psbt(), &[raw]).unwrap();
     assert_eq!(signed.txid.len(), 64);
+    // Behind the outputs: a witness of a signature and a key, and the lock time.
+    let outputs_end = signed.bytes.len() - 4 - 108;
+    assert_identified(&registry, (&on, &hot), &psbt(), &signed, 0..outputs_end);
 
     let refused = registry.assemble(&on, &hot, &psbt(), &[]).unwrap_err();
     let expected = bitcoin::AssembleError::WrongCount { needed: 1, found: 0 };

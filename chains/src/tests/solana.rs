@@ -6,7 +6,7 @@ use countersign_types::{
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use super::{HOT, Records, asset, chain, dev, network, wallet};
+use super::{HOT, Records, assert_identified, asset, chain, dev, network, wallet};
 use crate::{
     AccountError, AddressError, AssembleError, DestinationError, Network, ParseError, Registry, RegistryError, solana,
 };
@@ -160,7 +160,9 @@ fn a_message_goes_through_parse_and_assemble() {
     };
     let signature = signing_key(1).sign(payload).to_bytes();
     let signed = registry.assemble(&mainnet, &hot, &bytes, &[RawSignature::Ed25519(signature)]);
-    assert_eq!(signed.unwrap().bytes, [&[1], &signature[..], &bytes].concat());
+    let signed = signed.unwrap();
+    assert_eq!(signed.bytes, [&[1], &signature[..], &bytes].concat());
+    assert_identified(&registry, (&mainnet, &hot), &bytes, &signed, 0..signed.bytes.len());
 
     let refused = registry.assemble(&mainnet, &hot, &bytes, &[]).unwrap_err();
     assert_eq!(
