@@ -411,7 +411,7 @@ async fn a_cancel_attempt_outlives_its_request_and_both_processes() {
     let told: Vec<(bool, bool)> = done
         .attempts
         .iter()
-        .map(|attempt| (attempt.cancels, attempt.signed.is_some()))
+        .map(|attempt| (attempt.labelled_cancel, attempt.signed.is_some()))
         .collect();
     assert_eq!(
         (done.state, told),

@@ -97,11 +97,13 @@ pub struct Attempt {
     pub number: u32,
     /// As it was submitted.
     pub unsigned_transaction: Vec<u8>,
-    /// The raw signed transaction and its id, once signed. Verify before you rely on it.
+    /// The raw signed transaction and its id, once signed, as the orchestrator says. That it is the unsigned one with signatures,
+    /// `Registry::identify` of `countersign-chains` tells.
     pub signed: Option<(Vec<u8>, String)>,
-    /// Whether it is a cancel attempt, as the orchestrator says: it pays nobody, and takes the place of the payment. Of what is signed
-    /// either may land.
-    pub cancels: bool,
+    /// The orchestrator's word that it came with a cancel; no proof that it pays nobody. Believed, it could have a payment booked as not
+    /// made, and made again: decode the bytes first (`takes_the_place` of `countersign-decision`; `countersign withdraw show` does so).
+    /// Of a payment and what takes its place either may land.
+    pub labelled_cancel: bool,
 }
 
 /// A withdrawal.
@@ -145,7 +147,7 @@ fn parse_attempt(attempt: v1::Attempt) -> Attempt {
         number: attempt.number,
         unsigned_transaction: attempt.unsigned_transaction,
         signed: is_signed.then_some((attempt.signed_transaction, attempt.txid)),
-        cancels: attempt.cancels,
+        labelled_cancel: attempt.cancels,
     }
 }
 
@@ -235,7 +237,7 @@ mod tests {
     fn a_whole_withdrawal_parses() {
         let withdrawal = Withdrawal::parse(Some(wire())).unwrap();
         assert_eq!(withdrawal.signed(), Some((&[1][..], "0x1")));
-        assert!(withdrawal.attempts[0].cancels);
+        assert!(withdrawal.attempts[0].labelled_cancel);
         assert_eq!(withdrawal.reasons[0].known_tag(), None);
         assert_eq!(withdrawal.not_before, None);
         assert!(withdrawal.clone().expect(&withdrawal.id).is_ok());

@@ -259,7 +259,7 @@ async fn a_cancel_attempt_is_told_from_the_payment() {
         .submit_and_wait(&request, UNSIGNED, Until::Decided, PATIENCE)
         .await;
     let paid = paid.unwrap();
-    assert!(paid.attempts.iter().all(|attempt| !attempt.cancels));
+    assert!(paid.attempts.iter().all(|attempt| !attempt.labelled_cancel));
     let cancel = |fee_ceiling| {
         let body = Cancel {
             withdrawal: paid.id,
@@ -279,7 +279,7 @@ async fn a_cancel_attempt_is_told_from_the_payment() {
     let told: Vec<_> = done
         .attempts
         .iter()
-        .map(|one| (one.cancels, one.signed.is_some()))
+        .map(|one| (one.labelled_cancel, one.signed.is_some()))
         .collect();
     assert_eq!(told, [(false, true), (true, true)]);
     let other = id_of(&self::request("w-2"));

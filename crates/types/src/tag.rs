@@ -115,6 +115,7 @@ tags! {
     LineageEffectsChanged = "lineage/effects-changed", Denied, "the attempt pays others than the signed attempts of its lineage";
     LineageSettled = "lineage/settled", Denied, "an attempt of the lineage, or these very bytes, are final on chain, so nothing more is signed for it";
     LineageNothingToCancel = "lineage/nothing-to-cancel", Denied, "no attempt of the lineage may still land, so there is nothing that a cancel attempt would take the place of";
+    AttemptContradicted = "attempt/contradicted", Malformed, "what the orchestrator says of an attempt is not what its bytes are";
     ConflictKeyForeignSpend = "conflict-key/foreign-spend", Denied, "observers saw a transaction that the journal does not know use up this nonce or outpoint";
     LineageTooManyAttempts = "lineage/too-many-attempts", Exhausted, "the withdrawal has reached its bound of attempts";
     WithdrawalCancelled = "withdrawal/cancelled", Denied, "the withdrawal was cancelled";

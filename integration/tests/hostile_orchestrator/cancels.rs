@@ -1,13 +1,19 @@
 //! Cancel attempts: taking a payment off the chain that nobody cancelled, and paying somebody by way of a cancel.
 
+use std::time::Duration;
+
 use countersign_approval::{Body, Cancel, Envelope, FeeCeiling, seal};
 use countersign_chains::evm::TransferDraft;
+use countersign_client::{State, Until};
 use countersign_types::{Amount, Destination};
+use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::support::{
     Ask, CUSTOMER, GAS, NETWORK, STRANGER, Scene, Withdrawal, denied, large, pending, signed, small, tags,
 };
 
+const PATIENCE: Duration = Duration::from_secs(60);
 const GWEI: u64 = 1_000_000_000;
 
 /// What takes the place of a payment.
@@ -238,4 +244,83 @@ async fn where_nothing_is_signed_there_is_nothing_to_take_the_place_of() {
     let answer = denied(scene.authorize(&withdrawal, &approvals).await);
     assert_eq!(tags(&answer.reasons), ["withdrawal/cancelled"].into());
     scene.assert_unsigned(&withdrawal).await;
+}
+
+/// Whoever owns the orchestrator and its database says of a payment that it is a cancel attempt, or hands it out as one, so that it is booked
+/// as not made and made again. Whoever looks decodes the bytes, and believes neither.
+#[tokio::test]
+async fn a_payment_is_not_called_a_cancel_attempt() {
+    let mut scene = Scene::with_both().await;
+    let withdrawal = scene.withdrawal(&small("paid"));
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let paid = client.submit_and_wait(&withdrawal.request, &withdrawal.unsigned, Until::Decided, PATIENCE);
+    assert_eq!(paid.await.unwrap().state, State::Signed);
+    let id = withdrawal.id.to_string();
+    let attempt = ["--max-fee", "60 gwei", "--fee-ceiling", "0.0015 ETH", "--wait"];
+    let (code, cancelled, _) = run(&scene, &[&["withdraw", "cancel", &id][..], &attempt].concat());
+    let cancels = |shown: &Value| [0, 1].map(|at: usize| shown["attempts"][at]["cancels"].clone());
+    assert_eq!((code, cancels(&cancelled)), (Some(0), [false.into(), true.into()]));
+
+    let show = ["withdraw", "show", &id];
+    scene.rewrite("UPDATE attempts SET cancels = 1").await;
+    let (code, shown, error) = run(&scene, &show);
+    assert_eq!(
+        (code, cancels(&shown)),
+        (Some(5), [false.into(), true.into()]),
+        "{error}"
+    );
+    assert!(
+        error.contains("attempt/contradicted") && error.contains(CUSTOMER),
+        "{error}"
+    );
+    assert_eq!(shown["warnings"][0]["tag"], "attempt/contradicted");
+    let (code, _, error) = run(&scene, &["withdraw", "list"]);
+    assert!(code == Some(5) && error.contains("attempt/contradicted"), "{error}");
+
+    // The other way round it is the bytes that count, too. What was asked for is not known here: the request was made elsewhere.
+    scene.rewrite("UPDATE attempts SET cancels = 0").await;
+    let (code, shown, error) = run(&scene, &show);
+    let found = [0, 1].map(|at: usize| shown["attempts"][at]["pays_nobody"].clone());
+    assert_eq!((code, found), (Some(0), [false.into(), true.into()]), "{error}");
+
+    // What pays stands behind bytes that pay nobody.
+    let payments = "(SELECT signed, txid FROM attempts WHERE number = 1)";
+    scene
+        .rewrite(&format!(
+            "UPDATE attempts SET cancels = number - 1, (signed, txid) = {payments}"
+        ))
+        .await;
+    let (code, shown, error) = run(&scene, &show);
+    assert_eq!(
+        (code, cancels(&shown)),
+        (Some(5), [false.into(), Value::Null]),
+        "{error}"
+    );
+    assert!(
+        error.contains("is not its bytes with the wallet's signature"),
+        "{error}"
+    );
+}
+
+fn run(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    let arguments = [arguments, &["--output", "json"]].concat();
+    let output = scene.deployment.countersign(arguments, true).unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let shown = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"));
+    (output.status.code(), shown, error)
+}
+
+impl Scene {
+    /// As the owner of the orchestrator's database, while nothing else has it open.
+    async fn rewrite(&mut self, statement: &str) {
+        self.deployment.kill_orchestrator().unwrap();
+        let database = self.deployment.path("orchestrator/store.sqlite");
+        let mut database = SqliteConnection::connect(&format!("sqlite://{}", database.display()))
+            .await
+            .unwrap();
+        let changed = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut database);
+        assert_eq!(changed.await.unwrap().rows_affected(), 2, "{statement}");
+        database.close().await.unwrap();
+        self.deployment.start_orchestrator().await.unwrap();
+    }
 }

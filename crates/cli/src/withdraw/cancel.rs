@@ -9,10 +9,10 @@ use countersign_approval::{Body, Cancel as Statement};
 use countersign_types::{Duration, PrincipalId, Tag, WithdrawalId};
 use serde::Serialize;
 
-use super::{PIPELINE, Shown, shown};
+use super::{PIPELINE, Shown, decoded::Decoder, shown};
 use crate::{
     acknowledged::{Both, Sent},
-    connect,
+    bundle_files, connect,
     environment::Environment,
     failure::{Exit, Failure, Result},
     output::Output,
@@ -84,7 +84,10 @@ impl Cancel {
         let client = connect::orchestrator(&layout, PIPELINE).await?;
         let withdrawal = client.cancel(&envelope).await;
         let withdrawal = withdrawal.map_err(|error| too_late(Failure::answered("orchestrator", &error)))?;
-        output.report(&Shown::of(&withdrawal))?;
+        let bundle = bundle_files::load_own(&layout);
+        let shown = Shown::of(&withdrawal, Decoder::with(&layout, &bundle));
+        output.report(&shown)?;
+        shown.certify()?;
         Ok(match shown::exit_of(&withdrawal) {
             // Cancelled is what was asked for.
             Exit::Denied => Exit::Done,

@@ -6,9 +6,9 @@ use clap::Args;
 use countersign_client::State;
 use serde::Serialize;
 
-use super::{PIPELINE, Shown};
+use super::{PIPELINE, Shown, decoded::Decoder};
 use crate::{
-    connect,
+    bundle_files, connect,
     environment::Environment,
     failure::{Exit, Failure, Result},
     output::Output,
@@ -51,6 +51,8 @@ impl List {
     pub(super) async fn run(self, output: Output) -> Result<Exit> {
         let layout = Environment::open(&self.dir)?.layout();
         let client = connect::orchestrator(&layout, PIPELINE).await?;
+        let bundle = bundle_files::load_own(&layout);
+        let decoder = Decoder::with(&layout, &bundle);
         let mut listed = Listed {
             withdrawals: Vec::new(),
             more: false,
@@ -64,7 +66,7 @@ impl List {
                     listed.more = true;
                     break;
                 }
-                listed.withdrawals.push(Shown::of(withdrawal));
+                listed.withdrawals.push(Shown::of(withdrawal, decoder));
             }
             match page.next {
                 Some(following) if !listed.more => token = following,
@@ -72,6 +74,7 @@ impl List {
             }
         }
         output.report(&listed)?;
+        listed.withdrawals.iter().try_for_each(Shown::certify)?;
         Ok(Exit::Done)
     }
 }

@@ -8,9 +8,15 @@ use std::{path::PathBuf, time::Duration as Span};
 use clap::Args;
 use countersign_bundle::Bundle;
 use countersign_client::{Client, Reason, Until, Withdrawal};
-use countersign_types::{ChainFacts, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
+use countersign_types::{PrincipalId, Tag, WithdrawalId};
 
-use super::{PIPELINE, Shown, as_last_seen, ask::Ask, nonce, shown, stored::Stored};
+use super::{
+    PIPELINE, Shown, as_last_seen,
+    ask::Ask,
+    decoded::{self, Decoder},
+    nonce, shown,
+    stored::Stored,
+};
 use crate::{
     approvals::Printed,
     bundle_files, connect,
@@ -81,7 +87,8 @@ impl Replace {
         if unsigned.is_rewritten {
             output.progress(transaction::REWRITTEN);
         }
-        let parsed = parse(&bundle, &known, stored.as_ref(), &unsigned.bytes)?;
+        // With the facts that its flags claim.
+        let parsed = decoded::parse(bundle.registry(), (&known, stored.as_ref()), None, &unsigned.bytes)?;
         if let Some(stored) = &stored {
             certify::certify(stored, &parsed, bundle.registry())?;
         }
@@ -100,12 +107,21 @@ impl Replace {
             let patience = Span::from_secs(self.patience);
             withdrawal = as_last_seen(client.wait(&self.id, Until::Answered, patience).await)?;
         }
-        output.report(&Shown::of(&withdrawal))?;
-        Ok(match (self.wait, shown::exit_of_latest(&withdrawal)) {
-            // Durable, and nobody asked for more.
-            (false, Exit::Pending) => Exit::Done,
-            (_, exit) => exit,
-        })
+        let decoder = Decoder {
+            layout: &layout,
+            bundle: Ok(&bundle),
+            facts: None,
+        };
+        let shown = Shown::of(&withdrawal, decoder);
+        output.report(&shown)?;
+        shown.certify()?;
+        Ok(
+            match (self.wait, shown::exit_of_attempt(&withdrawal, &unsigned.bytes)) {
+                // Durable, and nobody asked for more.
+                (false, Exit::Pending) => Exit::Done,
+                (_, exit) => exit,
+            },
+        )
     }
 }
 
@@ -146,13 +162,4 @@ fn drafted(stored: Option<&Stored>) -> Result<&Ask> {
         Failure::usage("the withdrawal was not drafted here from --to and --amount")
             .advise("build the replacement, and name it with --tx")
     })
-}
-
-fn parse(bundle: &Bundle, known: &Withdrawal, stored: Option<&Stored>, bytes: &[u8]) -> Result<ParsedTransaction> {
-    let registry = bundle.registry();
-    match stored {
-        // With the facts that its flags claim.
-        Some(stored) => stored.asked.parse(registry, bytes),
-        None => transaction::parse(registry, &known.network, &known.wallet, bytes, ChainFacts::none()),
-    }
 }

@@ -1,4 +1,5 @@
-//! A withdrawal as the orchestrator tells it. Advice: the signer's log is the truth, and a receipt proves it.
+//! A withdrawal as the orchestrator tells it, and its attempts as their bytes are. Advice: the signer's log is the truth, and a receipt
+//! proves it.
 
 use std::fmt;
 
@@ -6,10 +7,14 @@ use countersign_client::{State, Withdrawal};
 use countersign_types::{Tag, Timestamp, WithdrawalId};
 use serde::Serialize;
 
-use crate::{failure::Exit, output::harmless};
+use super::decoded::{Contradiction, Decoded, Decoder, Made};
+use crate::{
+    failure::{Exit, Result},
+    output::harmless,
+};
 
-/// The result: `{"id","tenant","reference","wallet","network","state","attempts":[{"number","txid","signed_transaction","cancels"}],
-/// "reasons":[{"tag","rule","message"}],"missing":[{"group","required","filled"}],"not_before"}`.
+/// The result: `{"id","tenant","reference","wallet","network","state","attempts":[{"number","txid","signed_transaction","cancels",
+/// "pays_nobody","not_decoded"}],"warnings":[{"tag","message"}],"reasons":[{"tag","rule","message"}],"missing":[{"group","required","filled"}],"not_before"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
     id: WithdrawalId,
@@ -19,6 +24,8 @@ pub(crate) struct Shown {
     network: String,
     state: &'static str,
     attempts: Vec<Attempt>,
+    /// In what the orchestrator contradicts the bytes.
+    warnings: Vec<Contradiction>,
     reasons: Vec<Reason>,
     missing: Vec<Missing>,
     not_before: Option<Timestamp>,
@@ -29,8 +36,14 @@ struct Attempt {
     number: u32,
     txid: Option<String>,
     signed_transaction: Option<String>,
-    /// It pays nobody, and takes the place of the payment.
-    cancels: bool,
+    /// It pays nobody, and takes the place of the payment; `None` where that is not known here.
+    cancels: Option<bool>,
+    pays_nobody: Option<bool>,
+    /// Why that is not known.
+    not_decoded: Option<String>,
+    /// The orchestrator's word.
+    #[serde(skip)]
+    labelled_cancel: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,15 +62,23 @@ pub(crate) struct Missing {
 }
 
 impl Shown {
-    pub(crate) fn of(withdrawal: &Withdrawal) -> Self {
+    pub(super) fn of(withdrawal: &Withdrawal, decoder: Decoder<'_>) -> Self {
+        let decoded = decoder.decode(withdrawal);
+        let attempts = withdrawal.attempts.iter().zip(&decoded);
         Self {
+            attempts: attempts
+                .map(|(attempt, decoded)| Attempt::of(attempt, &decoded.made))
+                .collect(),
+            warnings: decoded
+                .into_iter()
+                .flat_map(|Decoded { contradictions, .. }| contradictions)
+                .collect(),
             id: withdrawal.id,
             tenant: withdrawal.tenant.to_string(),
             reference: withdrawal.reference.to_string(),
             wallet: withdrawal.wallet.to_string(),
             network: withdrawal.network.to_string(),
             state: withdrawal.state.as_str(),
-            attempts: withdrawal.attempts.iter().map(attempt).collect(),
             reasons: withdrawal.reasons.iter().map(reason).collect(),
             missing: missing(&withdrawal.missing),
             not_before: withdrawal.not_before,
@@ -65,13 +86,43 @@ impl Shown {
     }
 }
 
-fn attempt(attempt: &countersign_client::Attempt) -> Attempt {
-    let (bytes, txid) = attempt.signed.clone().unzip();
-    Attempt {
-        number: attempt.number,
-        txid: txid.map(|txid| harmless(&txid)),
-        signed_transaction: bytes.map(|bytes| format!("0x{}", hex::encode(bytes))),
-        cancels: attempt.cancels,
+impl Attempt {
+    fn of(attempt: &countersign_client::Attempt, made: &Made) -> Self {
+        let (bytes, txid) = attempt.signed.clone().unzip();
+        let (cancels, pays_nobody) = match made {
+            Made::Payment => (Some(false), Some(false)),
+            Made::Nothing => (Some(false), Some(true)),
+            Made::Cancel => (Some(true), Some(true)),
+            Made::Unknown(_) => (None, None),
+        };
+        Self {
+            number: attempt.number,
+            txid: txid.map(|txid| harmless(&txid)),
+            signed_transaction: bytes.map(|bytes| format!("0x{}", hex::encode(bytes))),
+            cancels,
+            pays_nobody,
+            not_decoded: match made {
+                Made::Unknown(why) => Some(harmless(why)),
+                Made::Payment | Made::Nothing | Made::Cancel => None,
+            },
+            labelled_cancel: attempt.labelled_cancel,
+        }
+    }
+
+    /// What it is, where it may be something else than a payment.
+    fn what(&self) -> String {
+        match (self.cancels, self.pays_nobody, &self.not_decoded) {
+            (Some(true), _, _) => ", a cancel attempt: it pays nobody".to_owned(),
+            (_, Some(true), _) => ", which pays nobody".to_owned(),
+            (_, _, Some(why)) if self.labelled_cancel => {
+                format!(", a cancel attempt as the orchestrator says; not decoded here: {why}")
+            }
+            (_, _, _) => String::new(),
+        }
+    }
+
+    fn is_signed(&self) -> bool {
+        self.txid.is_some()
     }
 }
 
@@ -94,18 +145,25 @@ pub(crate) fn missing(missing: &[countersign_client::MissingApprovals]) -> Vec<M
 }
 
 impl Shown {
-    /// Whether both a payment and what takes its place are signed.
+    /// Fails where the orchestrator says of an attempt what could have a payment taken for none.
+    pub(super) fn certify(&self) -> Result<()> {
+        let failure = self.warnings.iter().find_map(Contradiction::failure);
+        failure.map_or(Ok(()), |failure| Err(failure.within(self.id)))
+    }
+
+    /// Whether a payment, or what may be one, and what takes its place are signed.
     fn is_contested(&self) -> bool {
-        let signed = |cancels| {
-            let mut attempts = self.attempts.iter();
-            attempts.any(|attempt| attempt.cancels == cancels && attempt.txid.is_some())
-        };
-        signed(true) && signed(false)
+        let (cancels, others): (Vec<&Attempt>, Vec<&Attempt>) = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.is_signed())
+            .partition(|attempt| attempt.cancels == Some(true));
+        !cancels.is_empty() && !others.is_empty()
     }
 
     /// Two lines and the first reason, for a list.
     pub(super) fn summarize(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signed = self.attempts.iter().filter(|attempt| attempt.txid.is_some()).count();
+        let signed = self.attempts.iter().filter(|attempt| attempt.is_signed()).count();
         writeln!(f, "{}  {}", self.id, self.state)?;
         write!(
             f,
@@ -113,7 +171,8 @@ impl Shown {
             self.reference, self.tenant, self.wallet, self.network
         )?;
         write!(f, ", {signed} of {} attempts signed", self.attempts.len())?;
-        let is_cancelled = self.attempts.iter().any(|one| one.cancels && one.txid.is_some());
+        let mut attempts = self.attempts.iter();
+        let is_cancelled = attempts.any(|attempt| attempt.is_signed() && attempt.cancels == Some(true));
         writeln!(
             f,
             "{}",
@@ -123,6 +182,9 @@ impl Shown {
                 ""
             }
         )?;
+        for warning in &self.warnings {
+            writeln!(f, "  WARNING: {warning}")?;
+        }
         match self.reasons.first() {
             Some(reason) => writeln!(f, "  {}: {}", reason.tag, reason.message),
             None => Ok(()),
@@ -142,14 +204,12 @@ pub(super) fn exit_of(withdrawal: &Withdrawal) -> Exit {
     }
 }
 
-/// The exit code of the latest attempt: what was signed before stays signed, and is not what was asked for.
-pub(super) fn exit_of_latest(withdrawal: &Withdrawal) -> Exit {
-    let is_replaced = withdrawal
-        .attempts
-        .last()
-        .is_none_or(|attempt| attempt.signed.is_some());
+/// The exit code of the attempt with these bytes: whatever else was signed stays signed, and is not what was asked for.
+pub(super) fn exit_of_attempt(withdrawal: &Withdrawal, unsigned: &[u8]) -> Exit {
+    let mut attempts = withdrawal.attempts.iter();
+    let is_signed = attempts.any(|attempt| attempt.unsigned_transaction == unsigned && attempt.signed.is_some());
     match withdrawal.state {
-        State::Signed if !is_replaced => exit_of_no(withdrawal),
+        State::Signed if !is_signed => exit_of_no(withdrawal),
         State::Signed
         | State::Replacing
         | State::Received
@@ -185,12 +245,7 @@ impl fmt::Display for Shown {
         writeln!(f, "wallet      {} on {}", self.wallet, self.network)?;
         writeln!(f, "state       {}", self.state)?;
         for attempt in &self.attempts {
-            let number = attempt.number;
-            let what = if attempt.cancels {
-                ", a cancel attempt: it pays nobody"
-            } else {
-                ""
-            };
+            let (number, what) = (attempt.number, attempt.what());
             match &attempt.txid {
                 Some(txid) => writeln!(f, "txid        {txid} (attempt {number}{what})")?,
                 None if self.attempts.len() > 1 => writeln!(f, "not signed  attempt {number}{what}")?,
@@ -200,6 +255,9 @@ impl fmt::Display for Shown {
         if self.is_contested() {
             let which = "the payment or the cancel attempt, whichever the chain takes first";
             writeln!(f, "may land    {which}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "WARNING     {warning}")?;
         }
         for reason in &self.reasons {
             let rule = reason
@@ -229,6 +287,7 @@ mod tests {
     use countersign_types::RequestDigest;
 
     use super::*;
+    use crate::withdraw::decoded::tests::Bench;
 
     fn withdrawal(state: State, tag: &str) -> Withdrawal {
         Withdrawal {
@@ -242,7 +301,7 @@ mod tests {
                 number: 1,
                 unsigned_transaction: vec![2],
                 signed: Some((vec![2, 3], "0xabc\u{1b}".to_owned())),
-                cancels: false,
+                labelled_cancel: false,
             }],
             reasons: vec![countersign_client::Reason {
                 tag: tag.to_owned(),
@@ -283,51 +342,50 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_is_that_of_the_latest_attempt() {
+    fn the_exit_code_is_that_of_the_attempt_with_the_bytes() {
         let mut replaced = withdrawal(State::Signed, "request/fee-over-ceiling");
-        assert_eq!(exit_of_latest(&replaced).number(), 0);
+        assert_eq!(exit_of_attempt(&replaced, &[2]).number(), 0);
+        assert_eq!(exit_of_attempt(&replaced, &[3]).number(), 3, "another one is signed");
         replaced.attempts.push(countersign_client::Attempt {
             number: 2,
             unsigned_transaction: vec![3],
             signed: None,
-            cancels: true,
+            labelled_cancel: true,
         });
-        assert_eq!(exit_of_latest(&replaced).number(), 3);
+        assert_eq!(exit_of_attempt(&replaced, &[3]).number(), 3);
         replaced.state = State::Replacing;
-        assert_eq!(exit_of_latest(&replaced).number(), 4);
+        assert_eq!(exit_of_attempt(&replaced, &[3]).number(), 4);
     }
 
     /// A pipeline that takes the latest signed attempt for the payment would book what was never paid.
     #[test]
     fn a_cancel_attempt_is_told_from_the_payment() {
-        let mut cancelled = withdrawal(State::Signed, "");
-        cancelled.attempts.push(countersign_client::Attempt {
-            number: 2,
-            unsigned_transaction: vec![3],
-            signed: None,
-            cancels: true,
-        });
-        let text = Shown::of(&cancelled).to_string();
+        let bench = Bench::new();
+        let mut cancelled = bench.withdrawal(&[(&bench.payment(), false), (&bench.to_itself(), true)]);
+        let signed = cancelled.attempts[1].signed.take();
+        let text = bench.shown(&cancelled).to_string();
         assert!(
             text.contains("not signed  attempt 2, a cancel attempt: it pays nobody\n"),
             "{text}"
         );
         assert!(!text.contains("may land"), "{text}");
-        cancelled.attempts[1].signed = Some((vec![4], "0xdef".to_owned()));
-        let text = Shown::of(&cancelled).to_string();
+        let txid = signed.clone().unwrap().1;
+        cancelled.attempts[1].signed = signed;
+        let text = bench.shown(&cancelled).to_string();
+        let signed = format!("txid        {txid} (attempt 2, a cancel attempt: it pays nobody)");
         for line in [
-            "txid        0xdef (attempt 2, a cancel attempt: it pays nobody)",
+            signed.as_str(),
             "may land    the payment or the cancel attempt, whichever the chain takes first",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        let json = serde_json::to_value(Shown::of(&cancelled)).unwrap();
+        let json = serde_json::to_value(bench.shown(&cancelled)).unwrap();
         assert_eq!(json["attempts"][1]["cancels"], true);
     }
 
     #[test]
     fn golden_text_and_json() {
-        let shown = Shown::of(&withdrawal(State::Refused, "permit/uncovered"));
+        let shown = Bench::new().shown(&withdrawal(State::Refused, "permit/uncovered"));
         let id = shown.id;
         assert_eq!(
             shown.to_string(),
@@ -338,10 +396,11 @@ mod tests {
                  missing     treasury: 1 of 2 approved\n"
             )
         );
+        let why = "the transaction: the transaction is not valid RLP: input too short";
         assert_eq!(
             serde_json::to_string(&shown).unwrap(),
             format!(
-                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203","cancels":false}}],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null}}"#
+                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203","cancels":null,"pays_nobody":null,"not_decoded":"{why}"}}],"warnings":[],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null}}"#
             )
         );
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use countersign_approval::Envelope;
+use countersign_approval::{Body, Envelope, Request, Statement};
 use countersign_types::{Reference, Tag, WithdrawalId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,6 +108,16 @@ impl Stored {
         Ok(Some(stored))
     }
 
+    /// What was asked for.
+    pub(super) fn request(&self) -> Result<Request> {
+        let statement = Statement::parse(self.envelope.kind(), self.envelope.payload());
+        let statement = statement.map_err(|error| Failure::failed(format!("the stored request: {error}")))?;
+        let Body::Request(request) = statement.body else {
+            return Err(Failure::failed("the stored request is none"));
+        };
+        Ok(*request)
+    }
+
     /// Makes it durable.
     pub(super) fn write(&self, layout: &Layout) -> Result<()> {
         let envelope = serde_json::from_slice(&self.envelope.to_bytes()).map_err(Failure::failed)?;
@@ -126,7 +136,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use countersign_approval::{Body, Cancel, Statement, seal};
+    use countersign_approval::{Cancel, seal};
     use countersign_types::{Duration, GenesisHash, RequestDigest};
 
     use super::*;

@@ -7,7 +7,7 @@ use countersign_approval::{Body, Statement, seal};
 use countersign_client::{Client, Until};
 use countersign_types::Duration;
 
-use super::{PIPELINE, Shown, as_last_seen, ask::Ask, nonce, shown, stored::Stored};
+use super::{PIPELINE, Shown, as_last_seen, ask::Ask, decoded::Decoder, nonce, shown, stored::Stored};
 use crate::{
     bundle_files, clock, connect,
     environment::Environment,
@@ -24,7 +24,7 @@ use crate::{
 /// (0 signed, 3 denied, 4 approvals pending, 5 malformed).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen or replacing; times are Unix milliseconds"
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels, pays_nobody, not_decoded}], warnings: [{tag, message}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen or replacing; times are Unix milliseconds"
 )]
 pub(crate) struct Submit {
     /// The environment.
@@ -63,7 +63,10 @@ impl Submit {
             let patience = Span::from_secs(self.patience);
             withdrawal = as_last_seen(client.wait(&stored.id, Until::Answered, patience).await)?;
         }
-        output.report(&Shown::of(&withdrawal))?;
+        let (layout, bundle) = (environment.layout(), bundle_files::load_own(&environment.layout()));
+        let shown = Shown::of(&withdrawal, Decoder::with(&layout, &bundle));
+        output.report(&shown)?;
+        shown.certify()?;
         match (self.wait, shown::exit_of(&withdrawal)) {
             // Durable, and nobody asked for more.
             (false, Exit::Pending) => Ok(Exit::Done),

@@ -11,7 +11,7 @@ use countersign_chains::{
 };
 use countersign_client::{Client, Until, Withdrawal};
 use countersign_decision::pays_nobody;
-use countersign_types::{Amount, ChainFacts, ParsedTransaction, PrincipalId, Tag};
+use countersign_types::{Amount, ParsedTransaction, PrincipalId, Tag};
 use serde::Serialize;
 
 use super::{Cancel, Cancelled, VALIDITY};
@@ -28,6 +28,7 @@ use crate::{
         PIPELINE, Shown, amounts, as_last_seen,
         ask::{NATIVE_GAS, transfer},
         ceiling::{self, Stating, Word},
+        decoded::{self, Decoder},
         nonce, shown,
         stored::Stored,
     },
@@ -127,12 +128,7 @@ impl Attempt {
         stored: Option<&Stored>,
         bytes: &[u8],
     ) -> Result<ParsedTransaction> {
-        let claimed = match (&self.facts, stored) {
-            (Some(file), _) => transaction::claimed(file, &known.network, registry)?,
-            (None, Some(stored)) => return stored.asked.parse(registry, bytes),
-            (None, None) => ChainFacts::none().clone(),
-        };
-        transaction::parse(registry, &known.network, &known.wallet, bytes, &claimed)
+        decoded::parse(registry, (known, stored), self.facts.as_deref(), bytes)
     }
 }
 
@@ -141,15 +137,14 @@ fn certify(parsed: &ParsedTransaction, registry: &Registry) -> Result<()> {
     if pays_nobody(parsed) {
         return Ok(());
     }
-    let Some((asset, amount, destination)) = parsed.effects().iter().find_map(transfer) else {
-        let why = "the bytes do more than move coins of their wallet to itself and pay a fee";
-        return Err(Failure::refused(Tag::RequestEffectsMismatch, why).advise("`tx decode` says what they do"));
-    };
-    let why = format!(
-        "the bytes pay {} to {destination}: a cancel attempt pays nobody",
-        registry.assets().shown(asset, amount)
-    );
-    Err(Failure::refused(Tag::RequestPaymentsMismatch, why))
+    let why = format!("the bytes {}", decoded::does_too_much(parsed, registry));
+    match parsed.effects().iter().find_map(transfer) {
+        Some(_) => Err(Failure::refused(
+            Tag::RequestPaymentsMismatch,
+            format!("{why}: a cancel attempt pays nobody"),
+        )),
+        None => Err(Failure::refused(Tag::RequestEffectsMismatch, why).advise("`tx decode` says what they do")),
+    }
 }
 
 /// Signs the cancel, stores it, and sends both.
@@ -163,6 +158,11 @@ pub(super) async fn run(cancel: &Cancel, text: &str, environment: &Environment, 
     let known = client.withdrawal(&cancel.id).await;
     let known = known.map_err(|error| Failure::answered("orchestrator", &error))?;
     let stored = Stored::of(&layout, &known.reference, cancel.id)?;
+    let decoder = Decoder {
+        layout: &layout,
+        bundle: Ok(&bundle),
+        facts: cancel.attempt.facts.as_deref(),
+    };
     let unsigned = cancel.attempt.unsigned(&bundle, &known)?;
     let parsed = cancel
         .attempt
@@ -187,8 +187,10 @@ pub(super) async fn run(cancel: &Cancel, text: &str, environment: &Environment, 
         let sent = client.cancel_with(&cancel.id, &unsigned.bytes, &envelope).await;
         let sent = sent.map_err(|error| Failure::answered("orchestrator", &error))?;
         let withdrawal = cancel.decided(&client, sent).await?;
-        output.report(&Shown::of(&withdrawal))?;
-        return Ok(cancel.exit_of(&withdrawal));
+        let shown = Shown::of(&withdrawal, decoder);
+        output.report(&shown)?;
+        shown.certify()?;
+        return Ok(cancel.exit_of(&withdrawal, &unsigned.bytes));
     };
     let genesis = environment.genesis()?;
     let both = Both {
@@ -198,6 +200,7 @@ pub(super) async fn run(cancel: &Cancel, text: &str, environment: &Environment, 
     };
     let (id, bytes) = (cancel.id, unsigned.bytes);
     let sent = both.send(id, &envelope, |client, envelope| {
+        let bytes = bytes.clone();
         Box::pin(async move { client.cancel_with(&id, &bytes, envelope).await.map(drop) })
     });
     let sent = sent.await?.contested();
@@ -206,11 +209,15 @@ pub(super) async fn run(cancel: &Cancel, text: &str, environment: &Environment, 
         true => Some(cancel.decided(&client, known).await?),
         false => None,
     };
-    let exit = attempted.as_ref().map_or(Exit::Failed, |found| cancel.exit_of(found));
-    output.report(&Attempted {
+    let exit = attempted
+        .as_ref()
+        .map_or(Exit::Failed, |found| cancel.exit_of(found, &bytes));
+    let report = Attempted {
         cancelled: Cancelled { withdrawal: id, sent },
-        attempted: attempted.as_ref().map(Shown::of),
-    })?;
+        attempted: attempted.as_ref().map(|found| Shown::of(found, decoder)),
+    };
+    output.report(&report)?;
+    report.attempted.as_ref().map_or(Ok(()), Shown::certify)?;
     Ok(exit)
 }
 
@@ -229,8 +236,8 @@ impl Cancel {
         }
     }
 
-    fn exit_of(&self, withdrawal: &Withdrawal) -> Exit {
-        match (self.attempt.wait, shown::exit_of_latest(withdrawal)) {
+    fn exit_of(&self, withdrawal: &Withdrawal, bytes: &[u8]) -> Exit {
+        match (self.attempt.wait, shown::exit_of_attempt(withdrawal, bytes)) {
             // Durable, and nobody asked for more.
             (false, Exit::Pending) => Exit::Done,
             (_, exit) => exit,
@@ -320,7 +327,7 @@ mod tests {
                 number,
                 unsigned_transaction: self.bytes(CUSTOMER, 5, nonce),
                 signed,
-                cancels: false,
+                labelled_cancel: false,
             };
             Withdrawal {
                 id: WithdrawalId::of(RequestDigest::of(b"x")),

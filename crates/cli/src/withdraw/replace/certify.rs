@@ -1,6 +1,6 @@
 //! Whether bytes can replace what a request asked for. The signer decides it again; here nothing hopeless is sent.
 
-use countersign_approval::{Body, Request, Statement, TransactionBinding};
+use countersign_approval::{Request, TransactionBinding};
 use countersign_chains::Registry;
 use countersign_types::{ParsedTransaction, Tag};
 
@@ -14,11 +14,7 @@ use crate::{
 
 /// Refuses bytes that pay otherwise than the request says, do more, or vary in more than its template leaves open.
 pub(super) fn certify(stored: &Stored, parsed: &ParsedTransaction, registry: &Registry) -> Result<()> {
-    let statement = Statement::parse(stored.envelope.kind(), stored.envelope.payload());
-    let statement = statement.map_err(|error| Failure::failed(format!("the stored request: {error}")))?;
-    let Body::Request(request) = statement.body else {
-        return Err(Failure::failed("the stored request is none"));
-    };
+    let request = stored.request()?;
     certify_template(&request, parsed)?;
     certify_payments(&request, parsed)?;
     let mut found = other_effects(registry, parsed, &request.fee_ceiling)?;
