@@ -8,12 +8,12 @@ use countersign_proto::{
     limits::MAX_RESPONSE_BYTES,
     v1::{self, approvals_client::ApprovalsClient, withdrawals_client::WithdrawalsClient},
 };
-use countersign_types::{Reference, StatementDigest, WithdrawalId};
+use countersign_types::{Reference, StatementDigest, Tag, WithdrawalId};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Streaming, transport::Channel};
 
 use crate::{
-    ClientError, Endpoint, MissingApprovals, PendingApproval, State, Withdrawal,
+    ClientError, Endpoint, MissingApprovals, PendingApproval, Reason, State, Withdrawal,
     call::{Repeat::Allowed, call},
 };
 
@@ -34,13 +34,18 @@ impl Until {
         match withdrawal.state {
             State::Received => false,
             State::PendingApproval | State::Frozen => self == Self::Answered,
-            // The orchestrator forgets what was said of the attempt before.
-            State::Replacing => self == Self::Answered && !withdrawal.reasons.is_empty(),
+            // The orchestrator forgets what was said of the attempt before, and says why the signer does not answer.
+            State::Replacing => self == Self::Answered && withdrawal.reasons.iter().any(is_answer),
             State::Refused | State::Malformed | State::Signed | State::Denied | State::Cancelled | State::Expired => {
                 true
             }
         }
     }
+}
+
+/// Whether it is a reason of a decision, and not why there is none.
+fn is_answer(reason: &Reason) -> bool {
+    reason.known_tag().is_none_or(Tag::is_answer)
 }
 
 /// One page of withdrawals.

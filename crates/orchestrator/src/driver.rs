@@ -133,8 +133,11 @@ pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i6
     if matches!(work.state, State::Denied | State::Cancelled | State::Expired) {
         return Ok(None);
     }
-    let is_cancelled = record_statements(store, signer, &work).await?;
-    let decision = signer.authorize(authorize_request(&work)).await?;
+    let asked = ask(store, signer, &work).await;
+    if let Err(DriveError::Signer(unavailable)) = &asked {
+        store.unanswered(seq, unavailable.tag).await?;
+    }
+    let (is_cancelled, decision) = asked?;
     let is_expired = clock::now().unix_millis() >= work.expires_at_ms;
     let outlives_request = is_cancelled && work.cancels;
     let decision = match (is_cancelled, is_expired) {
@@ -144,6 +147,12 @@ pub async fn drive(store: &Store, signer: &Signer, seq: i64) -> Result<Option<i6
         (false, false) => decision,
     };
     Ok(store.apply(outcome(&work, decision, outlives_request)).await?)
+}
+
+/// The signer's decision, and whether it acknowledged a cancel before it.
+async fn ask(store: &Store, signer: &Signer, work: &Work) -> Result<(bool, Decision), DriveError> {
+    let is_cancelled = record_statements(store, signer, work).await?;
+    Ok((is_cancelled, signer.authorize(authorize_request(work)).await?))
 }
 
 /// Cancels and rejections are journaled before the next decision, each once; those of a withdrawal that the signer has not seen

@@ -18,8 +18,13 @@ use crate::{states::Event, store::Answer};
 
 /// A call that was not answered, or not understood: nothing changes, it is tried again.
 #[derive(Debug, thiserror::Error)]
-#[error("the signer did not answer: {0}")]
-pub struct Unavailable(pub String);
+#[error("the signer did not answer: {tag}: {message}")]
+pub struct Unavailable {
+    /// Why, as the signer says, or else that it does not.
+    pub tag: Tag,
+    /// For our log.
+    pub message: String,
+}
 
 /// The signer's first listener.
 #[derive(Debug, Clone)]
@@ -105,14 +110,12 @@ impl Signer {
 
 /// The tag of a refusal that asking again will not change; anything else is tried again.
 fn refusal_of(status: &Status) -> Result<Tag, Unavailable> {
-    let again = || Unavailable(format!("{:?}: {}", status.code(), status.message()));
-    let tag = errors::tag_of(status).ok_or_else(again)?;
-    match tag.class() {
-        Class::Denied | Class::Pending | Class::Malformed | Class::Conflict => Ok(tag),
-        Class::Exhausted if tag != Tag::CallerRateLimited => Ok(tag),
-        // Our certificate is not accepted, or the signer is not ready: an operator can change that.
-        Class::Failed | Class::Unauthorized | Class::NotFound | Class::Exhausted => Err(again()),
-    }
+    let found = errors::tag_of(status);
+    let again = || Unavailable {
+        tag: found.unwrap_or(Tag::SignerUnavailable),
+        message: format!("{:?}: {}", status.code(), status.message()),
+    };
+    found.filter(|tag| tag.is_answer()).ok_or_else(again)
 }
 
 /// Whether freezes are all that stands in the way: they end without anybody telling us.
@@ -129,9 +132,10 @@ fn is_cancelled(reasons: &[v1::Reason]) -> bool {
 
 impl Decision {
     fn of(response: AuthorizeResponse) -> Result<Self, Unavailable> {
-        let outcome = response
-            .outcome
-            .ok_or_else(|| Unavailable("an answer without outcome".to_owned()))?;
+        let outcome = response.outcome.ok_or_else(|| Unavailable {
+            tag: Tag::SignerUnavailable,
+            message: "an answer without outcome".to_owned(),
+        })?;
         Ok(match outcome {
             Outcome::Signed(signed) => Self {
                 event: Event::Signed,

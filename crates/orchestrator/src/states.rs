@@ -66,7 +66,7 @@ pub enum Event {
     Cancelled,
     /// The request has expired and the signer, asked once more, did not sign.
     Expired,
-    /// The signer did not answer.
+    /// The signer did not answer, or could not: its keys failed, say.
     Unavailable,
     /// An approval, a rejection, a raised fee ceiling or an observation arrived.
     StatementArrived,

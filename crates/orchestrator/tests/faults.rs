@@ -19,10 +19,23 @@ use std::{
     time::Duration,
 };
 
-use countersign_proto::{errors, signer::v1::AuthorizeRequest, v1::WithdrawalState};
+use countersign_proto::{
+    errors,
+    signer::v1::AuthorizeRequest,
+    v1::{self, WithdrawalState, withdrawals_client::WithdrawalsClient},
+};
 use countersign_types::{Tag, Timestamp};
-use support::{Call, FakeSigner, World, cancel, cancel_with, created, denied, pending, signed, wait_for};
-use tonic::Status;
+use support::{Call, FakeSigner, World, approval, cancel, cancel_with, created, denied, pending, signed, wait_for};
+use tonic::{Status, transport::Channel};
+
+async fn get(pipeline: &mut WithdrawalsClient<Channel>, id: &str) -> v1::Withdrawal {
+    let message = v1::GetWithdrawalRequest {
+        withdrawal_id: id.to_owned(),
+        reference: String::new(),
+    };
+    let answer = pipeline.get_withdrawal(message).await.unwrap().into_inner();
+    answer.withdrawal.unwrap()
+}
 
 #[tokio::test]
 async fn a_signer_that_fails_is_asked_again_until_it_answers() {
@@ -72,6 +85,53 @@ async fn a_signer_that_hangs_costs_a_timeout_not_the_withdrawal() {
     running.stop().await.unwrap();
 }
 
+/// The token is out, and the signer says so to every call: so does whoever is asked what the withdrawal waits for.
+#[tokio::test]
+async fn what_keeps_the_signer_from_answering_is_told() {
+    let out = || Err(errors::status(Tag::BackendUnavailable, "CKR_DEVICE_ERROR"));
+    let world = World::new(FakeSigner::new(move |_| out())).await;
+    let running = world.start().await;
+    let mut pipeline = world.pipeline(running.address).await;
+    let created = created(&mut pipeline, "w-1").await;
+    while world.signer.authorizes() < 4 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = |withdrawal: &v1::Withdrawal| {
+        let tags = withdrawal.reasons.iter().map(|reason| reason.tag.clone());
+        (withdrawal.state(), tags.collect::<Vec<_>>())
+    };
+    let waiting = get(&mut pipeline, &created.id).await;
+    let failing = (WithdrawalState::Received, vec!["backend/unavailable".to_owned()]);
+    assert_eq!(told(&waiting), failing);
+    assert!(
+        !waiting.reasons[0].message.contains("CKR"),
+        "what the token said is for logs"
+    );
+    assert_eq!(
+        waiting.revision,
+        created.revision + 1,
+        "said once, however often it was asked"
+    );
+    // It waits for people next, and the token fails again when they have spoken: nobody is missing any more.
+    world.signer.rescript(|_| Ok(pending(0)));
+    let asked = wait_for(&mut pipeline, &created.id, WithdrawalState::PendingApproval).await;
+    assert!(!asked.missing.is_empty() && asked.reasons.iter().all(|reason| reason.tag != "backend/unavailable"));
+    world.signer.rescript(move |_| out());
+    let calls = world.signer.authorizes();
+    let mut approvals = world.approvals(running.address, "alice").await;
+    approvals.submit_statement(approval(&[&created.id])).await.unwrap();
+    while world.signer.authorizes() < calls + 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let failing = get(&mut pipeline, &created.id).await;
+    let expected = (WithdrawalState::PendingApproval, vec!["backend/unavailable".to_owned()]);
+    assert_eq!((told(&failing), failing.missing.len()), (expected, 0));
+    world.signer.rescript(|_| Ok(signed()));
+    let signed = wait_for(&mut pipeline, &created.id, WithdrawalState::Signed).await;
+    assert_eq!(signed.reasons, []);
+    running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn an_unreachable_signer_is_found_when_it_comes_back() {
     let world = World::new(FakeSigner::new(|_| Ok(signed()))).await;
@@ -83,12 +143,20 @@ async fn an_unreachable_signer_is_found_when_it_comes_back() {
     let mut pipeline = world.pipeline(running.address).await;
     let id = created(&mut pipeline, "w-1").await.id;
     let status = pipeline
-        .get_receipt(countersign_proto::v1::GetReceiptRequest {
+        .get_receipt(v1::GetReceiptRequest {
             withdrawal_id: id.clone(),
         })
         .await
         .unwrap_err();
     assert_eq!(errors::tag_of(&status), Some(Tag::SignerUnavailable));
+    let waiting = loop {
+        let waiting = get(&mut pipeline, &id).await;
+        if !waiting.reasons.is_empty() {
+            break waiting;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(waiting.reasons[0].tag, "signer/unavailable");
     world.signer.serve(&world.ca, world.signer_address).await;
     wait_for(&mut pipeline, &id, WithdrawalState::Signed).await;
     running.stop().await.unwrap();

@@ -71,6 +71,18 @@ macro_rules! tags {
     };
 }
 
+impl Tag {
+    /// Whether it is an answer to what was asked. Anything else says why there is none (yet): a server fails, has no time, or does not take
+    /// the caller's certificate, which an operator can change; the same may be asked again.
+    pub fn is_answer(self) -> bool {
+        match self.class() {
+            Class::Denied | Class::Pending | Class::Malformed | Class::Conflict => true,
+            Class::Exhausted => self != Self::CallerRateLimited,
+            Class::Failed | Class::Unauthorized | Class::NotFound => false,
+        }
+    }
+}
+
 tags! {
     // Bytes.
     TransactionMalformed = "transaction/malformed", Malformed, "the bytes are not a transaction of the network's family";

@@ -34,7 +34,7 @@ pub(super) struct Current {
     statement_bytes: i64,
     inputs: i64,
     pub(super) expires_at_ms: i64,
-    due_at_ms: Option<i64>,
+    pub(super) due_at_ms: Option<i64>,
     pub(super) standing: Vec<u8>,
     pub(super) created_at_ms: i64,
     pub(super) updated_at_ms: i64,
@@ -294,9 +294,7 @@ impl<'c> Batch<'c> {
     /// A later input makes most outcomes stale: the signer is asked again anyway. Not so a signature, nor a final no to what has none: a
     /// no to an earlier replacement says nothing of the later one.
     pub(super) async fn apply(&mut self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} seq = ?")));
-        let row = row.bind(outcome.seq).fetch_one(&mut *self.connection).await?;
-        let current = Current::parse(&row)?;
+        let current = self.current_at(outcome.seq).await?;
         let is_stale = current.inputs != outcome.inputs;
         let is_final = outcome.event == Event::Denied && !current.state.is_signed();
         let is_kept = is_final || outcome.event == Event::Signed;
@@ -368,6 +366,11 @@ impl<'c> Batch<'c> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} id = ?")));
         let row = row.bind(key(id)).fetch_optional(&mut *self.connection).await?;
         row.as_ref().map(Current::parse).transpose()
+    }
+
+    pub(super) async fn current_at(&mut self, seq: i64) -> Result<Current, StoreError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{CURRENT} seq = ?")));
+        Current::parse(&row.bind(seq).fetch_one(&mut *self.connection).await?)
     }
 
     pub(super) async fn find_statement(&mut self, new: &NewStatement) -> Result<Option<i64>, StoreError> {

@@ -9,6 +9,7 @@ mod due;
 pub mod reads;
 mod room;
 mod schema;
+mod unanswered;
 mod writer;
 
 #[cfg(test)]
@@ -459,6 +460,11 @@ impl Store {
     /// Stores what the signer said about a withdrawal; returns when to ask again.
     pub async fn apply(&self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
         self.write(|reply| Job::Apply(outcome, reply)).await
+    }
+
+    /// Stores why the signer gave no answer about a withdrawal, for whoever waits for it.
+    pub async fn unanswered(&self, seq: i64, tag: Tag) -> Result<(), StoreError> {
+        self.write(|reply| Job::Unanswered(seq, tag, reply)).await
     }
 
     /// Stores what the signer said about a statement.

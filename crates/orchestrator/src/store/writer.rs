@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use countersign_types::Tag;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -23,6 +24,7 @@ pub(super) enum Job {
     AddStatement(NewStatement, Reply<i64>),
     Apply(Outcome, Reply<Option<i64>>),
     Answer(i64, Answer, Reply<()>),
+    Unanswered(i64, Tag, Reply<()>),
 }
 
 /// Answers one caller once it is known whether the batch is durable.
@@ -143,13 +145,14 @@ async fn run(batch: &mut Batch<'_>, job: Job) -> (Settle, Option<StoreError>) {
         Job::AddStatement(new, reply) => finish(reply, batch.add_statement(new).await),
         Job::Apply(outcome, reply) => finish(reply, batch.apply(outcome).await),
         Job::Answer(statement, answer, reply) => finish(reply, batch.answer(statement, answer).await),
+        Job::Unanswered(seq, tag, reply) => finish(reply, batch.unanswered(seq, tag).await),
     }
 }
 
 fn refuse(job: Job, error: &StoreError) -> Settle {
     let error = error.clone();
     match job {
-        Job::Create(_, reply) | Job::Answer(_, _, reply) => settle(reply, Err(error)),
+        Job::Create(_, reply) | Job::Answer(_, _, reply) | Job::Unanswered(_, _, reply) => settle(reply, Err(error)),
         Job::AddStatement(_, reply) => settle(reply, Err(error)),
         Job::AddAttempt(_, reply) | Job::Apply(_, reply) => settle(reply, Err(error)),
     }
