@@ -11,8 +11,8 @@ use crate::{
 /// Rows of one statement: SQLite takes 32 766 parameters, a row has at most nine.
 const MAX_ROWS: usize = 2_048;
 
-/// Rows, inserted in the order of [`Table`], then changes of rows in the order of [`Change`]; with the number of rows that
-/// all of it must touch.
+/// Rows, inserted in the order of [`Table`] within each [`crate::table::Step`], then changes of rows in the order of [`Change`]; with the number of
+/// rows that all of it must touch.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     rows: BTreeMap<Target, Vec<Vec<Value>>>,
@@ -78,13 +78,21 @@ impl Batch {
     }
 
     pub(crate) fn into_sql(self) -> Sql {
-        let mut sql = Sql::default();
-        for (target, rows) in self.rows {
+        let mut rows: Vec<_> = self.rows.into_iter().collect();
+        rows.sort_by_key(|(target, _)| target.step());
+        let (mut sql, mut step) = (Sql::default(), None);
+        for (target, rows) in rows {
             let (before, behind) = target.text();
+            let mut is_independent = step.replace(target.step()) == Some(target.step());
             let mut rows = rows.into_iter().peekable();
             while rows.peek().is_some() {
                 let some = rows.by_ref().take(MAX_ROWS).collect();
-                sql.push(&before).given(some).push(&behind).end();
+                sql.push(&before).given(some).push(&behind);
+                // What did not fit comes behind it: it is of the same table.
+                if std::mem::take(&mut is_independent) {
+                    sql.independent();
+                }
+                sql.end();
             }
         }
         sql
@@ -119,6 +127,39 @@ mod tests {
             ]
         );
         assert_eq!(texts[1].matches("(?)").count(), 2);
+    }
+
+    #[test]
+    fn postgres_takes_a_step_at_once() {
+        let mut batch = Batch::default();
+        batch.insert(Table::Attempts, [vec![1.into()]]);
+        batch.insert(Table::Spends, [vec![1.into()]]);
+        batch.insert(Table::Charges, [vec![1.into()]]);
+        batch.insert(Table::LogEntries, (0..2_049).map(|n| vec![n.into()]));
+        batch.insert(Table::Commits, [vec![1.into()]]);
+        batch.change(Change::Ended, vec![1.into()]);
+        batch.change(Change::Aged, vec![1.into()]);
+        batch.change(Change::Decided, vec![1.into()]);
+        let texts = batch.into_sql().changes();
+        let of = |text: &String| -> Vec<String> {
+            let targets = text.split(['(', ' ']).zip(text.split(['(', ' ']).skip(1));
+            let words = targets.filter(|(verb, _)| matches!(*verb, "INTO" | "UPDATE"));
+            words
+                .map(|(_, table)| table.to_owned())
+                .filter(|table| table != "SET")
+                .collect()
+        };
+        let steps: Vec<Vec<String>> = texts.iter().map(of).collect();
+        assert_eq!(
+            steps,
+            [
+                vec!["attempts", "log_entries"],
+                vec!["log_entries", "commits"],
+                vec!["spends", "charges"],
+                vec!["withdrawals", "spends"],
+                vec!["withdrawals"],
+            ]
+        );
     }
 
     #[test]

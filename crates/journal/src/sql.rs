@@ -2,7 +2,8 @@
 //! by column name. What differs (connecting, locking, the schema, the names of errors) is not here.
 //!
 //! Both prepare statements and keep them, so there must be few texts. SQLite gets all statements in one call, because each
-//! call costs more than what a statement does; PostgreSQL gets one at a time.
+//! call costs more than what a statement does; PostgreSQL takes one statement a call, and changes that do not see each other
+//! are made one.
 
 use std::fmt;
 
@@ -71,7 +72,11 @@ enum Piece {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Statement(Vec<Piece>);
+struct Statement {
+    pieces: Vec<Piece>,
+    /// Neither reads what the statement before it changes, nor changes what that one does.
+    is_independent: bool,
+}
 
 /// Statements that run one after the other. No text of ours has a `?` that is not a value's place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,44 +94,50 @@ impl Sql {
 
     /// Continues the open statement.
     pub(crate) fn push(&mut self, text: impl fmt::Display) -> &mut Self {
-        match self.open.0.last_mut() {
+        match self.open.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(&text.to_string()),
-            Some(Piece::Value(_) | Piece::Rows(_)) | None => self.open.0.push(Piece::Text(text.to_string())),
+            Some(Piece::Value(_) | Piece::Rows(_)) | None => self.open.pieces.push(Piece::Text(text.to_string())),
         }
         self
     }
 
     /// A value's place in the open statement, and the value.
     pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        self.open.0.push(Piece::Value(value.into()));
+        self.open.pieces.push(Piece::Value(value.into()));
         self
     }
 
     /// Rows of values, at least one, as a table `given` with the columns `column1`, `column2`, …. Beside them there may be rows
     /// of nothing but nulls.
     pub(crate) fn given(&mut self, rows: Vec<Vec<Value>>) -> &mut Self {
-        self.open.0.push(Piece::Rows(rows));
+        self.open.pieces.push(Piece::Rows(rows));
         self
     }
 
     /// The pieces of a query of its own, inside of this statement.
     pub(crate) fn nest(&mut self, query: Self) -> &mut Self {
         for statement in query.into_statements() {
-            self.open.0.extend(statement.0);
+            self.open.pieces.extend(statement.pieces);
         }
+        self
+    }
+
+    /// The open statement may run together with the one before it, and with those that it may run together with.
+    pub(crate) fn independent(&mut self) -> &mut Self {
+        self.open.is_independent = true;
         self
     }
 
     /// The next text starts another statement.
     pub(crate) fn end(&mut self) -> &mut Self {
-        if !self.open.0.is_empty() {
+        if !self.open.pieces.is_empty() {
             self.done.push(std::mem::take(&mut self.open));
         }
         self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.open.0.is_empty()
+        self.done.is_empty() && self.open.pieces.is_empty()
     }
 
     /// As SQLite gets them.
@@ -141,12 +152,19 @@ impl Sql {
         self.clone().into_statements().iter().map(one).collect()
     }
 
+    /// Changes as PostgreSQL gets them.
+    #[cfg(test)]
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let changes = self.clone().into_changes().into_iter();
+        changes.map(|statements| together(statements).unwrap().0).collect()
+    }
+
     /// Each statement behind a prefix.
     #[cfg(test)]
     pub(crate) fn behind(self, prefix: &str) -> Self {
         let mut statements = self.into_statements();
         for statement in &mut statements {
-            statement.0.insert(0, Piece::Text(prefix.to_owned()));
+            statement.pieces.insert(0, Piece::Text(prefix.to_owned()));
         }
         Self {
             done: statements,
@@ -166,11 +184,39 @@ impl Sql {
         self.end();
         self.done
     }
+
+    /// What may run together, in order.
+    fn into_changes(self) -> Vec<Vec<Statement>> {
+        let mut changes: Vec<Vec<Statement>> = Vec::new();
+        for statement in self.into_statements() {
+            match changes.last_mut().filter(|_| statement.is_independent) {
+                Some(before) => before.push(statement),
+                None => changes.push(vec![statement]),
+            }
+        }
+        changes
+    }
+}
+
+/// Changes as one statement, whose only row says how many rows they touched. All of them see the tables as they were before it;
+/// references between what they insert are checked behind it.
+fn together(statements: Vec<Statement>) -> Result<(String, PgArguments), Error> {
+    let (mut text, mut arguments) = (String::from("WITH "), PgArguments::default());
+    let mut counts = Vec::with_capacity(statements.len());
+    for (number, statement) in statements.into_iter().enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        text.push_str(&format!("{comma}change{number} AS ("));
+        statement.for_postgres(&mut text, &mut arguments)?;
+        text.push_str(" RETURNING 1)");
+        counts.push(format!("(SELECT count(*) FROM change{number})"));
+    }
+    text.push_str(&format!(" SELECT {} AS changed", counts.join(" + ")));
+    Ok((text, arguments))
 }
 
 impl Statement {
     fn for_sqlite(self, text: &mut String, arguments: &mut SqliteArguments) -> Result<(), Error> {
-        for piece in self.0 {
+        for piece in self.pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(&piece),
                 Piece::Value(value) => {
@@ -184,19 +230,24 @@ impl Statement {
         Ok(())
     }
 
-    fn for_postgres(self) -> Result<(String, PgArguments), Error> {
+    fn alone(self) -> Result<(String, PgArguments), Error> {
         let (mut text, mut arguments) = (String::new(), PgArguments::default());
-        for piece in self.0 {
+        self.for_postgres(&mut text, &mut arguments)?;
+        Ok((text, arguments))
+    }
+
+    fn for_postgres(self, text: &mut String, arguments: &mut PgArguments) -> Result<(), Error> {
+        for piece in self.pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(&piece),
                 Piece::Value(value) => {
-                    given::add_postgres(&mut arguments, value)?;
+                    given::add_postgres(arguments, value)?;
                     text.push_str(&format!("${}", arguments.len()));
                 }
-                Piece::Rows(rows) => text.push_str(&given::for_postgres(rows, &mut arguments)?),
+                Piece::Rows(rows) => text.push_str(&given::for_postgres(rows, arguments)?),
             }
         }
-        Ok((text, arguments))
+        Ok(())
     }
 }
 
@@ -220,7 +271,7 @@ impl Link<'_> {
             Self::Postgres(connection) => {
                 let mut all = Vec::new();
                 for statement in sql.into_statements() {
-                    let (text, arguments) = statement.for_postgres()?;
+                    let (text, arguments) = statement.alone()?;
                     let query = sqlx::query_with(AssertSqlSafe(text), arguments);
                     let rows = query.fetch_all(&mut **connection).await?;
                     all.extend(rows.into_iter().map(Row::Postgres));
@@ -251,10 +302,8 @@ impl Link<'_> {
             }
             Self::Postgres(connection) => {
                 let mut changed = 0_u64;
-                for statement in sql.into_statements() {
-                    let (text, arguments) = statement.for_postgres()?;
-                    let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-                    changed = changed.saturating_add(query.execute(&mut **connection).await?.rows_affected());
+                for statements in sql.into_changes() {
+                    changed = changed.saturating_add(change(connection, statements).await?);
                 }
                 Ok(changed)
             }
@@ -268,6 +317,23 @@ impl Link<'_> {
             Self::Postgres(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop),
         }
     }
+}
+
+/// Runs changes that do not see each other, and counts the rows that they touched.
+async fn change(connection: &mut PgConnection, statements: Vec<Statement>) -> Result<u64, Error> {
+    let (text, arguments) = match <[Statement; 1]>::try_from(statements) {
+        Ok([statement]) => {
+            let (text, arguments) = statement.alone()?;
+            let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+            return Ok(query.execute(connection).await?.rows_affected());
+        }
+        Err(statements) => together(statements)?,
+    };
+    let row = sqlx::query_with(AssertSqlSafe(text), arguments)
+        .fetch_one(connection)
+        .await?;
+    let changed: i64 = row.try_get("changed")?;
+    u64::try_from(changed).map_err(|error| Error::Decode(error.into()))
 }
 
 /// A row of either database.
@@ -311,9 +377,7 @@ mod tests {
 
     fn postgres(sql: &Sql) -> Vec<String> {
         let statements = sql.clone().into_statements().into_iter();
-        statements
-            .map(|statement| statement.for_postgres().unwrap().0)
-            .collect()
+        statements.map(|statement| statement.alone().unwrap().0).collect()
     }
 
     #[test]
@@ -332,6 +396,23 @@ mod tests {
             postgres(&sql),
             ["SELECT 1 WHERE a = $1", "SELECT 2 WHERE b = $1 AND c = $2"]
         );
+    }
+
+    #[test]
+    fn independent_changes_are_one_statement() {
+        let mut sql = Sql::new("DELETE FROM a WHERE b = ");
+        sql.bind(1).end();
+        sql.push("DELETE FROM c WHERE d = ").bind(2).independent().end();
+        sql.push("DELETE FROM e");
+        assert_eq!(
+            sql.changes(),
+            [
+                "WITH change0 AS (DELETE FROM a WHERE b = $1 RETURNING 1), change1 AS (DELETE FROM c WHERE d = $2 RETURNING 1) \
+                 SELECT (SELECT count(*) FROM change0) + (SELECT count(*) FROM change1) AS changed",
+                "WITH change0 AS (DELETE FROM e RETURNING 1) SELECT (SELECT count(*) FROM change0) AS changed",
+            ]
+        );
+        assert_eq!(sql.texts().len(), 3, "SQLite gets all of them in one call");
     }
 
     #[test]

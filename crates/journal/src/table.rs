@@ -1,5 +1,5 @@
 //! What a commit writes: the tables that it adds to and the changes that it makes. Their order is the one in which they are
-//! written: each table after those that it refers to, and changes last.
+//! written within a [`Step`]: each table after those that it refers to, and changes last.
 
 /// A table, with the columns of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,27 @@ pub(crate) enum Target {
     By(Change),
 }
 
+/// What is written one after the other. Within a step no statement reads or changes a row that another one writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    /// Rows that are brought whole.
+    Rows,
+    /// Rows that are found by what came before.
+    Found,
+    /// Changes, each table's first, second and third.
+    First,
+    Second,
+    Third,
+}
+
 impl Target {
+    pub(crate) fn step(self) -> Step {
+        match self {
+            Self::Into(table) => table.step(),
+            Self::By(change) => change.step(),
+        }
+    }
+
     /// The text before the rows, and the one behind them. The rows come between them as `given`, with the columns `column1`,
     /// `column2`, …; a row whose first column is null is none.
     pub(crate) fn text(self) -> (String, String) {
@@ -109,6 +129,14 @@ const SPEND: &str = " WHERE attempt = (SELECT seq FROM attempts WHERE request = 
 const ATTEMPT: &str = " CROSS JOIN attempts WHERE request = column1 AND number = column2";
 
 impl Change {
+    fn step(self) -> Step {
+        match self {
+            Self::Ended | Self::Signed | Self::GivenUp | Self::Thaws | Self::Aged => Step::First,
+            Self::Decided | Self::Failed => Step::Second,
+            Self::Released => Step::Third,
+        }
+    }
+
     fn update(self) -> (&'static str, &'static str) {
         match self {
             // Assignments read the row as it was: the first end stays.
@@ -138,6 +166,33 @@ impl Change {
 }
 
 impl Table {
+    fn step(self) -> Step {
+        match self {
+            Self::StatementSubjects | Self::Spends | Self::Charges => Step::Found,
+            Self::Statements
+            | Self::Bundles
+            | Self::BundleFiles
+            | Self::BundleStatements
+            | Self::Withdrawals
+            | Self::Attempts
+            | Self::Payments
+            | Self::ConflictClaims
+            | Self::Counters
+            | Self::CounterEntries
+            | Self::ObserverSequences
+            | Self::LastWords
+            | Self::PaidDestinations
+            | Self::BegunLists
+            | Self::ListedDestinations
+            | Self::Freezes
+            | Self::Marks
+            | Self::LogEntries
+            | Self::LogNodes
+            | Self::LogSubjects
+            | Self::Commits => Step::Rows,
+        }
+    }
+
     /// Values of its columns, and where they are found beside the rows: what is not there gives no row, and one row is missed.
     fn source(self) -> (&'static str, &'static str) {
         match self {
