@@ -12,7 +12,7 @@ const RECEIVED_SAT: u64 = 100_000;
 const PAID_SAT: u64 = 60_000;
 const FEE_SAT: u64 = 1_000;
 /// The PSBTs of one test spend outputs of one transaction.
-const OUTPUTS: u32 = 4;
+const OUTPUTS: u32 = 5;
 
 /// The script of the wallet's key.
 fn own(line: &Line) -> ScriptBuf {
@@ -62,12 +62,17 @@ fn psbt_at(line: &Line, received_at: u32, to: ScriptBuf, fee_sat: u64) -> Vec<u8
         sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
         witness: Witness::new(),
     };
-    let change = output(RECEIVED_SAT - PAID_SAT - fee_sat, own(line));
+    let left = RECEIVED_SAT - fee_sat;
+    // What pays the wallet itself comes back as one output.
+    let outputs = match to == own(line) {
+        true => vec![output(left, to)],
+        false => vec![output(PAID_SAT, to), output(left - PAID_SAT, own(line))],
+    };
     let unsigned = Transaction {
         version: Version::TWO,
         lock_time: LockTime::ZERO,
         input: vec![spending],
-        output: vec![output(PAID_SAT, to), change],
+        output: outputs,
     };
     let mut psbt = Psbt::from_unsigned_tx(unsigned).unwrap();
     psbt.inputs[0].non_witness_utxo = Some(received);
@@ -168,4 +173,41 @@ pub(crate) fn a_stuck_payment_is_replaced_by_fee(line: &Line) {
     assert_eq!(left(&first) - left(&second), 3 * FEE_SAT);
     let spent = own(line);
     verify_with_flags(spent.as_bytes(), RECEIVED_SAT, &raw, None, 0, VERIFY_ALL_PRE_TAPROOT).unwrap();
+}
+
+/// The output comes back whole but for the fee: the payment and the cancel attempt exclude each other, and the network takes either.
+pub(crate) fn a_stuck_payment_is_cancelled_by_fee(line: &Line) {
+    let payment = psbt(line, 4, script_of(BITCOIN_CUSTOMER));
+    let file = line.file("wrong.psbt", &payment);
+    let pending = line
+        .submit("btc-hot", BITCOIN, "btc-wrong", &["--psbt", &file, "--template"])
+        .expect(4);
+    let id = pending["id"].as_str().unwrap();
+    let (paying, _) = line.approve(&pending);
+    let cancel = |name: &str, bytes: &[u8], ceiling: &str| {
+        let file = line.file(name, bytes);
+        let given = ["--psbt", &file, "--fee-ceiling", ceiling, "--wait"];
+        line.countersign(&[&["withdraw", "cancel", id][..], &given].concat())
+    };
+    let back = |received_at: u32| psbt_at(line, received_at, own(line), 4 * FEE_SAT);
+    // One satoshi over the ceiling, and another output than the payment's: neither takes its place.
+    let short = cancel("short.psbt", &back(4), "0.00003999 RBTC");
+    assert_eq!(short.code, 5, "{}", short.error);
+    assert!(short.error.contains("request/fee-over-ceiling"), "{}", short.error);
+    let beside = cancel("beside.psbt", &back(0), "0.00004 RBTC");
+    let denied = beside.expect(3);
+    assert_eq!(denied["reasons"][0]["tag"], "lineage/anchor-changed", "{denied}");
+
+    let signed = cancel("back.psbt", &back(4), "0.00004 RBTC").expect(0);
+    let attempts = signed["attempts"].as_array().unwrap();
+    let attempt = attempts.last().unwrap();
+    assert_eq!(attempt["cancels"], true, "{signed}");
+    let raw = attempt["signed_transaction"].as_str().unwrap();
+    let raw = hex::decode(raw.strip_prefix("0x").unwrap()).unwrap();
+    let [paying, back]: [Transaction; 2] = [&paying, &raw].map(|raw| deserialize(raw).unwrap());
+    assert_eq!(paying.input[0].previous_output, back.input[0].previous_output);
+    assert_eq!(back.output, [output(RECEIVED_SAT - 4 * FEE_SAT, own(line))]);
+    let spent = own(line);
+    verify_with_flags(spent.as_bytes(), RECEIVED_SAT, &raw, None, 0, VERIFY_ALL_PRE_TAPROOT).unwrap();
+    line.verify(id, attempt["txid"].as_str().unwrap());
 }

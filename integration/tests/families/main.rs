@@ -26,6 +26,7 @@ async fn every_family_goes_through_the_whole_line() {
     bitcoin::a_stranger_is_not(&line);
     bitcoin::no_outpoint_is_spent_twice(&line);
     bitcoin::a_stuck_payment_is_replaced_by_fee(&line);
+    bitcoin::a_stuck_payment_is_cancelled_by_fee(&line);
     solana::a_listed_customer_is_paid(&line);
     solana::an_expired_payment_is_replaced_once_observers_say_so(&line);
     solana::a_stake_authorization_behind_a_payment_is_denied(&line);
