@@ -33,13 +33,16 @@ where
     let deadline = Instant::now().checked_add(budget).unwrap_or_else(Instant::now);
     let mut pause = FIRST_PAUSE;
     let mut left = ATTEMPTS;
+    let mut was_sent = false;
     loop {
         left = left.saturating_sub(1);
         let error = match timeout_at(deadline, attempt()).await {
             Ok(Ok(response)) => return Ok(response.into_inner()),
-            Ok(Err(status)) => ClientError::from(status),
+            // Where an attempt broke and then no connection could be made, the first of them may have been carried out.
+            Ok(Err(status)) => ClientError::from(status).after_sent(was_sent),
             Err(_) => return Err(late()),
         };
+        was_sent |= error.may_be_done();
         let is_over = left == 0 || repeat == Repeat::Forbidden || !error.is_passing();
         if is_over || timeout_at(deadline, sleep(pause)).await.is_err() {
             return Err(error);
@@ -52,6 +55,7 @@ fn late() -> ClientError {
     ClientError::NoAnswer {
         code: Code::DeadlineExceeded,
         message: "the call took too long".to_owned(),
+        is_sent: true,
     }
 }
 

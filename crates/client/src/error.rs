@@ -1,11 +1,11 @@
 //! Why a call gave no answer.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
 use countersign_approval::StatementError;
 use countersign_proto::errors;
 use countersign_types::{Class, Tag};
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 
 use crate::Withdrawal;
 
@@ -43,6 +43,8 @@ pub enum ClientError {
         code: Code,
         /// For people.
         message: String,
+        /// Whether the call may have reached a server that carries it out: it was sent, and not turned away.
+        is_sent: bool,
     },
     /// An answer that cannot be right.
     #[error("the answer's `{field}` is missing or not of its form")]
@@ -93,10 +95,10 @@ impl ClientError {
         }
     }
 
-    /// Whether the call may have been carried out although no answer came: it was on its way for too long, not turned away.
+    /// Whether the call may have been carried out although no answer came: it was on its way for too long, or the connection broke behind it.
     pub fn may_be_done(&self) -> bool {
         match self {
-            Self::NoAnswer { code, .. } => *code == Code::DeadlineExceeded,
+            Self::NoAnswer { is_sent, .. } => *is_sent,
             Self::Unreadable { .. }
             | Self::Connect { .. }
             | Self::Refused { .. }
@@ -105,6 +107,25 @@ impl ClientError {
             | Self::Statement(_)
             | Self::WrongKind { .. }
             | Self::NotDecided { .. } => false,
+        }
+    }
+
+    /// The same after an earlier attempt of the call that may have been carried out.
+    pub(crate) fn after_sent(self, was_sent: bool) -> Self {
+        match self {
+            Self::NoAnswer { code, message, is_sent } => Self::NoAnswer {
+                code,
+                message,
+                is_sent: is_sent || was_sent,
+            },
+            other @ (Self::Unreadable { .. }
+            | Self::Connect { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. }
+            | Self::OtherSubject { .. }
+            | Self::Statement(_)
+            | Self::WrongKind { .. }
+            | Self::NotDecided { .. }) => other,
         }
     }
 
@@ -137,9 +158,45 @@ impl From<Status> for ClientError {
             None => Self::NoAnswer {
                 code: status.code(),
                 message,
+                is_sent: !is_turned_away(status.code()) && !is_unconnected(&status),
             },
         }
     }
+}
+
+/// What a proxy, say, answers instead of passing a call on.
+fn is_turned_away(code: Code) -> bool {
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::AlreadyExists
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => false,
+    }
+}
+
+/// Whether there was no connection to send anything over.
+fn is_unconnected(status: &Status) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(status);
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -148,14 +205,24 @@ mod tests {
 
     /// Whoever is told that nothing runs does not look whether a cancel was taken.
     #[test]
-    fn only_what_took_too_long_may_have_been_carried_out() {
-        assert!(ClientError::from(Status::deadline_exceeded("slow")).may_be_done());
+    fn what_was_sent_and_not_turned_away_may_have_been_carried_out() {
         for status in [
+            Status::deadline_exceeded("slow"),
             Status::unavailable("gone"),
             Status::cancelled("gone"),
+            Status::unknown("broken pipe"),
+        ] {
+            assert!(ClientError::from(status).may_be_done());
+        }
+        let refused = ConnectError(Box::new(std::io::Error::other("refused")));
+        for status in [
+            Status::from_error(Box::new(refused)),
+            Status::unimplemented("another server"),
+            Status::unauthenticated("a proxy"),
             errors::status(Tag::StoreUnavailable, "m"),
         ] {
-            assert!(!ClientError::from(status).may_be_done());
+            let error = ClientError::from(status);
+            assert!(!error.may_be_done(), "{error}");
         }
     }
 

@@ -473,6 +473,7 @@ impl Changes {
         let ended = || ClientError::NoAnswer {
             code: tonic::Code::Unavailable,
             message: "the stream has ended".to_owned(),
+            is_sent: false,
         };
         Withdrawal::parse(change.ok_or_else(ended)?.withdrawal)
     }

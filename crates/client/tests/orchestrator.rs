@@ -395,6 +395,54 @@ async fn an_observer_brings_what_a_withdrawal_waits_for() {
     running.stop().await.unwrap();
 }
 
+/// Passes bytes on until it is ended, and then neither keeps a connection nor takes another.
+async fn passing_on(to: SocketAddr) -> (SocketAddr, tokio::task::JoinSet<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut passing = tokio::task::JoinSet::new();
+    passing.spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((mut inside, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut outside = tokio::net::TcpStream::connect(to).await.unwrap();
+                tokio::io::copy_bidirectional(&mut inside, &mut outside).await.ok();
+            });
+        }
+    });
+    (address, passing)
+}
+
+/// A cancel that was taken is delivered later: whoever is told that nothing runs does not look whether it was.
+#[tokio::test]
+async fn a_call_that_broke_may_have_been_carried_out_and_one_without_a_connection_was_not() {
+    let world = World::new(FakeSigner::new(|_| Ok(pending(0)))).await;
+    let running = world.start().await;
+    let (address, mut passing) = passing_on(running.address).await;
+    let client = pipeline(&world, address).await;
+    let id = client.submit(&request("w-1"), UNSIGNED).await.unwrap().id;
+    client.wait(&id, Until::Answered, PATIENCE).await.unwrap();
+    world.signer.delay(Duration::from_secs(60));
+    let body = Body::Cancel(Cancel {
+        withdrawal: id,
+        fee_ceiling: None,
+        reason: "stop".to_owned(),
+    });
+    let cancel = sealed(3, body);
+    let calling = tokio::spawn({
+        let (client, cancel) = (client.clone(), cancel.clone());
+        async move { client.cancel(&cancel).await }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    passing.abort_all();
+    while passing.join_next().await.is_some() {}
+    let broken = calling.await.unwrap().unwrap_err();
+    assert!(broken.may_be_done(), "{broken:?}");
+    let unsent = client.cancel(&cancel).await.unwrap_err();
+    assert!(!unsent.may_be_done(), "{unsent:?}");
+    assert!(matches!(unsent, ClientError::NoAnswer { .. }), "{unsent:?}");
+    running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_says_why() {
     let world = World::new(FakeSigner::new(|_| Ok(signed()))).await;
