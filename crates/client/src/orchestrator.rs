@@ -36,11 +36,15 @@ impl Until {
             State::PendingApproval | State::Frozen => self == Self::Answered,
             // The orchestrator forgets what was said of the attempt before, and says why the signer does not answer.
             State::Replacing => self == Self::Answered && withdrawal.reasons.iter().any(is_answer),
-            State::Refused | State::Malformed | State::Signed | State::Denied | State::Cancelled | State::Expired => {
-                true
-            }
+            // The orchestrator asks again by itself: once the nonce before its own is signed it is decided.
+            State::Refused => self == Self::Answered || !withdrawal.reasons.iter().any(is_gap),
+            State::Malformed | State::Signed | State::Denied | State::Cancelled | State::Expired => true,
         }
     }
+}
+
+fn is_gap(reason: &Reason) -> bool {
+    reason.known_tag() == Some(Tag::ConflictKeyGap)
 }
 
 /// Whether it is a reason of a decision, and not why there is none.
@@ -476,5 +480,35 @@ impl Changes {
             is_sent: false,
         };
         Withdrawal::parse(change.ok_or_else(ended)?.withdrawal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::withdrawal::tests::wire;
+
+    #[test]
+    fn whoever_waits_waits_for_what_happens_by_itself() {
+        use Until::{Answered, Decided};
+        for (state, tag, expected) in [
+            (State::Received, "backend/unavailable", [false, false]),
+            (State::PendingApproval, "approval/missing", [true, false]),
+            (State::Frozen, "freeze/active", [true, false]),
+            (State::Refused, "permit/uncovered", [true, true]),
+            (State::Refused, "conflict-key/gap", [true, false]),
+            (State::Refused, "a-tag/of-tomorrow", [true, true]),
+            (State::Replacing, "approval/missing", [true, false]),
+            (State::Replacing, "signer/unavailable", [false, false]),
+            (State::Replacing, "a-tag/of-tomorrow", [true, false]),
+            (State::Signed, "request/fee-over-ceiling", [true, true]),
+        ] {
+            let mut wire = wire();
+            wire.state = state.wire().into();
+            wire.reasons[0].tag = tag.to_owned();
+            let withdrawal = Withdrawal::parse(Some(wire)).unwrap();
+            let holds = [Answered, Decided].map(|until| until.holds(&withdrawal));
+            assert_eq!(holds, expected, "{state:?} {tag}");
+        }
     }
 }

@@ -204,12 +204,12 @@ impl Withdrawal {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use countersign_types::RequestDigest;
 
     use super::*;
 
-    fn wire() -> v1::Withdrawal {
+    pub(crate) fn wire() -> v1::Withdrawal {
         v1::Withdrawal {
             id: WithdrawalId::of(RequestDigest::of(b"{}")).to_string(),
             tenant: "exchange".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             ┌──────── pending ───────▶ PENDING_APPROVAL ─┐
-//! RECEIVED ───┼──────── malformed ─────▶ MALFORMED ────────┤ another attempt: RECEIVED again
+//! RECEIVED ───┼──────── malformed ─────▶ MALFORMED ────────┤ another attempt or statement: RECEIVED again
 //!             ├──────── denied for now ▶ REFUSED ──────────┤
 //!             ├──────── frozen ────────▶ FROZEN ───────────┘ asked again by itself
 //!             ├──────── denied ────────▶ DENIED     │
@@ -154,7 +154,11 @@ pub fn step(state: State, event: Event) -> Step {
         (open!(), Event::Expired) => To(State::Expired),
 
         // Open: callers may add to it.
-        (open!(), Event::StatementArrived | Event::CancelArrived) => Stay,
+        (State::Received | State::PendingApproval | State::Frozen, Event::StatementArrived | Event::CancelArrived) => {
+            Stay
+        }
+        // Who waits for what comes of it must not take the last no for it.
+        (State::Refused | State::Malformed, Event::StatementArrived | Event::CancelArrived) => To(State::Received),
         (State::Received, added!() | Event::Resigned) => Stay,
         (State::PendingApproval | State::Refused | State::Malformed | State::Frozen, added!()) => To(State::Received),
         (State::Refused, Event::Resigned) => To(State::Received),
@@ -253,8 +257,8 @@ mod tests {
     const TABLE: [(State, &str); 10] = [
         (State::Received, "SLPFZDMCE......"),
         (State::PendingApproval, "SL.FZDMCE...R.R"),
-        (State::Refused, "SLP.ZDMCE...RRR"),
-        (State::Malformed, "SLPFZD.CE...R.R"),
+        (State::Refused, "SLP.ZDMCE.RRRRR"),
+        (State::Malformed, "SLPFZD.CE.RRR.R"),
         (State::Signed, "..L........!L.L"),
         (State::Denied, "SL........!!!.R"),
         (State::Cancelled, "SL........!!!.R"),

@@ -162,16 +162,29 @@ impl<'c> Batch<'c> {
             | StatementKind::AddressBook => Event::StatementArrived,
             StatementKind::Cancel => Event::CancelArrived,
         };
-        self.add_statement_as(event, new).await
+        let (statement, filed) = self.add_statement_as(event, new).await?;
+        for current in filed {
+            let next = current.after(event)?;
+            if next != current.state {
+                self.advance(&current, next, &current.standing, Some(self.now_ms))
+                    .await?;
+            }
+        }
+        Ok(statement)
     }
 
-    /// The same, where it counts as this event: what comes with an attempt is judged by the attempt.
-    pub(super) async fn add_statement_as(&mut self, event: Event, new: NewStatement) -> Result<i64, StoreError> {
+    /// The same, where it counts as this event: what comes with an attempt is judged by the attempt, which moves the state. Returns where it was
+    /// filed, too.
+    pub(super) async fn add_statement_as(
+        &mut self,
+        event: Event,
+        new: NewStatement,
+    ) -> Result<(i64, Vec<Current>), StoreError> {
         let known = self.find_statement(&new).await?;
         if let Some(statement) = known
             && self.is_filed(statement, &new).await?
         {
-            return Ok(statement);
+            return Ok((statement, Vec::new()));
         }
         let mut open = Vec::new();
         let mut refusal = StoreError::NotFound;
@@ -190,10 +203,10 @@ impl<'c> Batch<'c> {
             Some(statement) => statement,
             None => self.insert_statement(&new).await?,
         };
-        for current in open {
-            self.file(statement, &current, &new).await?;
+        for current in &open {
+            self.file(statement, current, &new).await?;
         }
-        Ok(statement)
+        Ok((statement, open))
     }
 
     /// Whether a known statement has been filed where it belongs. What people state names its withdrawals itself and was filed

@@ -48,7 +48,7 @@ impl Batch<'_> {
             return Err(StoreError::TooManyAttempts);
         }
         let statement = match new.statement {
-            Some(statement) => Some(self.add_statement_as(said, statement).await?),
+            Some(statement) => Some(self.add_statement_as(said, statement).await?.0),
             None => None,
         };
         if known.is_none() {

@@ -223,3 +223,31 @@ async fn what_was_refused_is_asked_for_again_when_it_is_submitted_again() {
     fixture.store.create(new("a")).await.unwrap();
     assert_eq!(fixture.state("a").await, WithdrawalState::Denied, "for good");
 }
+
+/// Whoever waits for what comes of a statement is not answered with the no from before it.
+#[tokio::test]
+async fn what_was_refused_waits_for_the_signer_again_once_a_statement_arrives() {
+    let fixture = fixture().await;
+    for (event, kind, text) in [
+        (Event::Refused, StatementKind::Approval, "yes"),
+        (Event::Malformed, StatementKind::Observation, "seen"),
+        (Event::Refused, StatementKind::Cancel, "stop"),
+    ] {
+        fixture.store.create(new(text)).await.unwrap();
+        fixture.happen(text, event, reasons(Tag::PermitUncovered)).await;
+        let said = || statement(kind, "alice", text, &[id_of(text)]);
+        let before = fixture.found(text).await.withdrawal.revision;
+        for _ in 0..2 {
+            fixture.store.add_statement(said()).await.unwrap();
+            let found = fixture.found(text).await.withdrawal;
+            assert_eq!(
+                (found.state(), found.revision),
+                (WithdrawalState::Received, before + 1),
+                "{text}"
+            );
+        }
+        fixture.happen(text, event, reasons(Tag::PermitUncovered)).await;
+        fixture.store.add_statement(said()).await.unwrap();
+        assert_ne!(fixture.state(text).await, WithdrawalState::Received, "{text} is known");
+    }
+}
