@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{ObservedOutcome, Request};
 use countersign_bundle::Bundle;
-use countersign_types::{ConflictKey, Destination, ParsedTransaction, Tag, TransactionDigest};
+use countersign_types::{
+    ConflictKey, Destination, ParsedTransaction, RequestDigest, Tag, TransactionDigest, WithdrawalId,
+};
 
 use crate::{AttemptFact, LedgerFacts, Observed, Reason, decide::MAX_ATTEMPTS, observed::Landed};
 
@@ -47,18 +49,25 @@ pub(crate) fn conflicts(request: &Request, ledger: &LedgerFacts) -> Vec<Reason> 
     let mut reasons = Vec::new();
     if let Some(owner) = &ledger.reference_owner {
         let message = format!(
-            "reference `{}` of tenant `{}` already names request {owner}",
-            request.reference, request.tenant
+            "reference `{}` of tenant `{}` already names {}",
+            request.reference,
+            request.tenant,
+            named(*owner)
         );
         reasons.push(Reason::new(Tag::ReferenceConflict, message));
     }
     for (payment, owner) in &ledger.payment_owners {
         reasons.push(Reason::new(
             Tag::PaymentAlreadyClaimed,
-            format!("payment `{payment}` is signed under request {owner}"),
+            format!("payment `{payment}` is signed under {}", named(*owner)),
         ));
     }
     reasons
+}
+
+/// As people call it, and as the log does.
+fn named(request: RequestDigest) -> String {
+    format!("{} (request {request})", WithdrawalId::of(request))
 }
 
 /// What ended the withdrawal, once somebody took it back or refused it.
@@ -219,7 +228,7 @@ impl Surroundings<'_> {
     fn taken(&self, parsed: &ParsedTransaction) -> Vec<Reason> {
         let owned = parsed.conflict_keys().iter().filter_map(|key| {
             let owner = self.ledger.conflict_owners.get(&key.to_string())?;
-            let message = format!("{key} belongs to request {owner}{}", self.hint(key));
+            let message = format!("{key} belongs to {}{}", named(*owner), self.hint(key));
             Some(Reason::new(Tag::ConflictKeyTaken, message))
         });
         owned.collect()

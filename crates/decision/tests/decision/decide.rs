@@ -220,6 +220,31 @@ fn one_fact_of_the_ledger_denies() {
     }
 }
 
+/// People know withdrawals, the log knows requests.
+#[test]
+fn a_conflict_names_the_other_withdrawal_as_people_do() {
+    let other = RequestDigest::of(b"other");
+    let named = format!("{} (request {other})", WithdrawalId::of(other));
+    type Change = fn(&mut Fixture, RequestDigest);
+    let changes: [Change; 3] = [
+        |f, other| f.ledger.reference_owner = Some(other),
+        |f, other| {
+            let payment = "w-1".parse().unwrap();
+            f.ledger.payment_owners.insert(payment, other);
+        },
+        |f, other| {
+            let key = f.nonce_key(0).to_string();
+            f.ledger.conflict_owners.insert(key, other);
+        },
+    ];
+    for change in changes {
+        let mut fixture = Fixture::new();
+        change(&mut fixture, other);
+        let reasons = fixture.decide().entry.reasons;
+        assert!(reasons[0].message.contains(&named), "{reasons:?}");
+    }
+}
+
 #[test]
 fn an_attempt_beside_63_others_and_a_free_nonce_are_fine() {
     let mut fixture = Fixture::new();
