@@ -15,6 +15,15 @@ pub(crate) struct Asking<'a> {
     pub(crate) roster: &'a Roster,
 }
 
+/// Whether somebody may cancel what an initiator asked for, or let it cost more.
+pub fn may_take_back(person: &PrincipalId, initiator: &PrincipalId, roster: &Roster) -> bool {
+    is_initiating(person, initiator, roster) || roster.is_officer(person)
+}
+
+fn is_initiating(person: &PrincipalId, initiator: &PrincipalId, roster: &Roster) -> bool {
+    person == initiator || roster.initiating_people(initiator).contains(person)
+}
+
 impl<'a> Asking<'a> {
     pub(crate) fn of(case: &Case<'a>, withdrawal: WithdrawalId) -> Self {
         Self {
@@ -28,7 +37,7 @@ impl<'a> Asking<'a> {
 
     /// Whether somebody initiated the withdrawal, or is among the people who operate the service that did.
     pub(crate) fn is_initiating(&self, person: &PrincipalId) -> bool {
-        person == self.initiator || self.roster.initiating_people(self.initiator).contains(person)
+        is_initiating(person, self.initiator, self.roster)
     }
 
     /// A statement that was valid at its first sight, is about the withdrawal, and is by its initiator or an officer.
@@ -43,7 +52,7 @@ impl<'a> Asking<'a> {
         if about != self.withdrawal {
             return Err(self.other_withdrawal(person));
         }
-        if !self.is_initiating(person) && !self.roster.is_officer(person) {
+        if !may_take_back(person, self.initiator, self.roster) {
             let message = format!("`{person}` is neither the initiator nor an officer");
             return Err(Reason::new(Tag::StatementNotPermitted, message));
         }

@@ -48,6 +48,7 @@ mod spend;
 pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
+pub use asking::may_take_back;
 pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
 pub use cancel::{pays_nobody, takes_the_place};
 pub use case::{Case, Decision, Outcome, Seen};

@@ -41,6 +41,12 @@ pub(super) fn among(statements: &[Seen], entry: &DecisionEntry) -> Vec<Attestati
     statements.iter().filter_map(attestation).collect()
 }
 
+/// Whether a decision counted a statement, or had no reason not to.
+pub(super) fn counts(entry: &DecisionEntry, seen: &Seen) -> bool {
+    let considered = entry.statements.iter().find(|one| one.statement == seen.digest);
+    considered.is_none_or(|considered| considered.discounted.is_none())
+}
+
 /// The services whose books have a payment's destination for its customer, by their latest word; only those that the policy looks into.
 pub(super) fn books(
     statements: &[Seen],
@@ -48,14 +54,10 @@ pub(super) fn books(
     payment: &Payment,
     bundle: &Bundle,
 ) -> Vec<PrincipalId> {
-    let counts = |seen: &Seen| {
-        let considered = entry.statements.iter().find(|one| one.statement == seen.digest);
-        considered.is_none_or(|considered| considered.discounted.is_none())
-    };
     let mut latest: BTreeMap<&PrincipalId, (u64, bool)> = BTreeMap::new();
     for verified in statements
         .iter()
-        .filter(|seen| counts(seen))
+        .filter(|seen| counts(entry, seen))
         .filter_map(|seen| seen.verified.as_ref().ok())
     {
         let Some(Stated::AddressBook(said)) = verified.statement().body.attestation() else {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use countersign_approval::{Body, Cancel, FeeCeiling, Kind, Verified};
-use countersign_decision::{AttemptFact, Case, ConsideredStatement, Decision, LedgerFacts, Seen};
+use countersign_approval::{Body, FeeCeiling, Kind, Verified};
+use countersign_decision::{AttemptFact, Case, Decision, LedgerFacts, Seen};
 use countersign_types::{ParsedTransaction, PrincipalId, Timestamp, TransactionDigest};
 use serde::Serialize;
+
+use super::{attested::counts, ceiling::named_by};
 
 /// `{"by","reason"}`
 #[derive(Debug, Serialize)]
@@ -18,30 +20,20 @@ pub(super) struct Cancelling {
 impl Cancelling {
     /// Who lets a cancel attempt cost what it may; `None` where the decision is about something else.
     pub(super) fn of(decision: &Decision, statements: &[Seen]) -> Option<Self> {
-        let mut cancels = statements
+        let counted = statements
             .iter()
-            .filter(|seen| decision.cancels && counts(decision, seen))
-            .filter_map(|seen| stated(seen, &decision.fee_ceiling));
-        cancels.next().map(|(verified, cancel)| Self {
-            by: verified.signer().clone(),
-            reason: cancel.reason.clone(),
+            .filter(|seen| decision.cancels && counts(&decision.entry, seen));
+        let named = named_by(counted, &decision.fee_ceiling, of_cancel)?;
+        Some(Self {
+            by: named.0.clone(),
+            reason: named.1.to_owned(),
         })
     }
 }
 
-fn counts(decision: &Decision, seen: &Seen) -> bool {
-    let mut considered = decision.entry.statements.iter();
-    let found: Option<&ConsideredStatement> = considered.find(|one| one.statement == seen.digest);
-    found.is_none_or(|considered| considered.discounted.is_none())
-}
-
-/// The decision took the highest ceiling; equal ones say the same.
-fn stated<'s>(seen: &'s Seen, ceiling: &FeeCeiling) -> Option<(&'s Verified, &'s Cancel)> {
-    let verified = seen.verified.as_ref().ok()?;
-    let Body::Cancel(cancel) = &verified.statement().body else {
-        return None;
-    };
-    (cancel.fee_ceiling.as_ref() == Some(ceiling)).then_some((verified, cancel))
+fn of_cancel(body: &Body) -> Option<(&FeeCeiling, &str)> {
+    let Body::Cancel(cancel) = body else { return None };
+    Some((cancel.fee_ceiling.as_ref()?, &cancel.reason))
 }
 
 impl fmt::Display for Cancelling {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_approval::{Body, FeeCeiling, Replace, Request};
+use countersign_approval::{Body, FeeCeiling, Request};
 use countersign_decision::{Decision, Seen};
 use countersign_types::{Amount, AssetId, AssetRegistry, PrincipalId};
 use serde::Serialize;
@@ -32,14 +32,14 @@ impl Ceiling {
     /// The ceiling that a decision over these statements came to.
     pub(super) fn of(decision: &Decision, request: &Request, statements: &[Seen], assets: &AssetRegistry) -> Self {
         let (own, effective) = (&request.fee_ceiling, &decision.fee_ceiling);
-        let raising = statements.iter().find_map(|seen| raising(seen, effective));
+        let raising = named_by(statements.iter(), effective, of_replace);
         // That of a cancel attempt is the cancel's: nothing was raised.
         let is_raised = own != effective && !decision.cancels;
-        let raised = raising.filter(|_| is_raised).map(|(by, replace)| Raised {
+        let raised = raising.filter(|_| is_raised).map(|(by, reason)| Raised {
             from: own.amount,
             from_shown: assets.shown(&own.asset, own.amount),
             by: by.clone(),
-            reason: replace.reason.clone(),
+            reason: reason.to_owned(),
         });
         Self {
             shown: assets.shown(&effective.asset, effective.amount),
@@ -62,13 +62,23 @@ impl Ceiling {
     }
 }
 
-/// Who raised it to this. The decision took one of them; equal ones say the same.
-fn raising<'s>(seen: &'s Seen, effective: &FeeCeiling) -> Option<(&'s PrincipalId, &'s Replace)> {
-    let verified = seen.verified.as_ref().ok()?;
-    let Body::Replace(replace) = &verified.statement().body else {
-        return None;
-    };
-    (replace.fee_ceiling == *effective).then(|| (verified.signer(), replace))
+/// Who named this ceiling, and in which words. The decision took one of them; equal ones say the same.
+pub(super) fn named_by<'s>(
+    statements: impl IntoIterator<Item = &'s Seen>,
+    ceiling: &FeeCeiling,
+    of: fn(&Body) -> Option<(&FeeCeiling, &str)>,
+) -> Option<(&'s PrincipalId, &'s str)> {
+    let verified = statements.into_iter().filter_map(|seen| seen.verified.as_ref().ok());
+    let mut named = verified.filter_map(|verified| {
+        let (named, reason) = of(&verified.statement().body)?;
+        (named == ceiling).then(|| (verified.signer(), reason))
+    });
+    named.next()
+}
+
+fn of_replace(body: &Body) -> Option<(&FeeCeiling, &str)> {
+    let Body::Replace(replace) = body else { return None };
+    Some((&replace.fee_ceiling, &replace.reason))
 }
 
 impl fmt::Display for Ceiling {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use countersign_approval::{Body, Cancel, Envelope, FeeCeiling, Replace, Roster, Statement};
 use countersign_chains::Registry;
 use countersign_client::Withdrawal;
+use countersign_decision::may_take_back;
 use countersign_types::{Duration, ParsedTransaction, PrincipalId, Tag, WithdrawalId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -96,8 +97,7 @@ pub(super) fn parse(
 /// Refuses whose word the signer would not count.
 pub(super) fn certify_person(person: Option<&PrincipalId>, environment: &Environment, roster: &Roster) -> Result<()> {
     let Some(person) = person else { return Ok(()) };
-    let initiating = roster.initiating_people(environment.initiator());
-    if roster.is_officer(person) || initiating.contains(person) {
+    if may_take_back(person, environment.initiator(), roster) {
         return Ok(());
     }
     let why = format!("`{person}` is neither an officer nor among the people who initiate");

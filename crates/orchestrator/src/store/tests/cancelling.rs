@@ -2,20 +2,13 @@
 
 use sqlx::migrate::Migrator;
 
-use super::*;
+use super::{replacing::signed, *};
 
 fn cancelling(name: &str, unsigned: &str, text: &str) -> NewAttempt {
     NewAttempt {
         statement: Some(statement(StatementKind::Cancel, "pipeline", text, &[id_of(name)])),
         ..attempt(name, unsigned)
     }
-}
-
-async fn signed(name: &str) -> Fixture {
-    let fixture = fixture().await;
-    fixture.store.create(new(name)).await.unwrap();
-    assert_eq!(fixture.happen(name, Event::Signed, Pending::default()).await, None);
-    fixture
 }
 
 impl Fixture {

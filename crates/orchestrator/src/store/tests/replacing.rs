@@ -9,7 +9,7 @@ fn raised(name: &str, unsigned: &str, text: &str) -> NewAttempt {
     }
 }
 
-async fn signed(name: &str) -> Fixture {
+pub(super) async fn signed(name: &str) -> Fixture {
     let fixture = fixture().await;
     fixture.store.create(new(name)).await.unwrap();
     assert_eq!(fixture.happen(name, Event::Signed, Pending::default()).await, None);
