@@ -10,6 +10,7 @@ use crate::{
     address::{certify_spendable, parse_address},
     effects::TRANSFER,
     network::parse_chain_id,
+    transaction::Unsigned,
 };
 
 /// Why parameters make no transaction.
@@ -52,6 +53,46 @@ pub enum GasPrice {
         /// The highest tip; not over the highest price.
         max_priority_fee_per_gas: u128,
     },
+}
+
+impl GasPrice {
+    /// What unsigned bytes may cost; `None` of what is no transaction. One with a single price tips up to all of it.
+    pub fn of(unsigned: &[u8]) -> Option<Self> {
+        let of_two = |max_fee_per_gas, max_priority_fee_per_gas| Self::Eip1559 {
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+        };
+        Some(match Unsigned::decode(unsigned).ok()? {
+            Unsigned::Legacy(tx) => Self::Legacy {
+                gas_price: tx.gas_price,
+            },
+            Unsigned::Eip2930(tx) => Self::Legacy {
+                gas_price: tx.gas_price,
+            },
+            Unsigned::Eip1559(tx) => of_two(tx.max_fee_per_gas, tx.max_priority_fee_per_gas),
+            Unsigned::Eip4844(tx) => of_two(tx.max_fee_per_gas, tx.max_priority_fee_per_gas),
+            Unsigned::Eip7702(tx) => of_two(tx.max_fee_per_gas, tx.max_priority_fee_per_gas),
+        })
+    }
+
+    /// The highest price, tip included, and the highest tip alone.
+    pub fn max_and_tip(self) -> (u128, u128) {
+        match self {
+            Self::Legacy { gas_price } => (gas_price, gas_price),
+            Self::Eip1559 {
+                max_fee_per_gas,
+                max_priority_fee_per_gas,
+            } => (max_fee_per_gas, max_priority_fee_per_gas),
+        }
+    }
+
+    /// The least of both at which nodes take another transaction in the place of one at this price: a tenth more of each (geth's
+    /// `--txpool.pricebump`, and what others do).
+    pub fn outbid(self) -> (u128, u128) {
+        let more = |price: u128| price.saturating_add(price.div_ceil(10));
+        let (max, tip) = self.max_and_tip();
+        (more(max), more(tip))
+    }
 }
 
 /// The parameters of one transfer of a native asset or an ERC-20 token.

@@ -7,6 +7,7 @@ mod ceiling;
 mod decoded;
 mod list;
 mod nonce;
+mod prices;
 mod replace;
 mod shown;
 mod stored;

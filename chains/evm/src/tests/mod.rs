@@ -16,6 +16,7 @@ mod messages;
 mod nesting;
 mod networks;
 mod permits;
+mod prices;
 mod refusals;
 mod shapes;
 mod typed_data;

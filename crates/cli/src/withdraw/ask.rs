@@ -111,12 +111,17 @@ impl Ask {
     }
 
     /// The same payment at other prices of gas.
-    pub(super) fn at(&self, max_fee: String, max_priority_fee: Option<String>) -> Self {
+    pub(super) fn at(&self, max_fee: String, max_priority_fee: String) -> Self {
         Self {
             max_fee,
-            max_priority_fee: max_priority_fee.unwrap_or_else(|| self.max_priority_fee.clone()),
+            max_priority_fee,
             ..self.clone()
         }
+    }
+
+    /// The highest tip for a unit of gas.
+    pub(super) fn tip(&self) -> &str {
+        &self.max_priority_fee
     }
 
     /// Whether the nonce is already inside the bytes.

@@ -275,13 +275,22 @@ pub(super) mod tests {
 
         /// Bytes of the hot wallet that move some wei, under nonce 7.
         pub(in crate::withdraw) fn bytes(&self, to: &str, amount: u64) -> Vec<u8> {
+            Self::draft(to, amount, GasPrice::Legacy { gas_price: 1 })
+        }
+
+        /// A payment at this price.
+        pub(in crate::withdraw) fn priced(&self, price: GasPrice) -> Vec<u8> {
+            Self::draft(CUSTOMER, 5, price)
+        }
+
+        fn draft(to: &str, amount: u64, price: GasPrice) -> Vec<u8> {
             let draft = TransferDraft {
                 asset: format!("{NETWORK}/slip44:60").parse().unwrap(),
                 amount: Amount::from_base_units(amount),
                 destination: format!("{NETWORK}:{to}").parse().unwrap(),
                 nonce: 7,
                 gas_limit: NATIVE_GAS,
-                price: GasPrice::Legacy { gas_price: 1 },
+                price,
             };
             draft.encode().unwrap()
         }

@@ -14,7 +14,7 @@ use super::{
     PIPELINE, Shown, as_last_seen,
     ask::Ask,
     decoded::{self, Decoder},
-    nonce, shown,
+    nonce, prices, shown,
     stored::Stored,
 };
 use crate::{
@@ -65,7 +65,8 @@ struct Bytes {
     /// attempt that failed on chain has used it up.
     #[arg(long, value_name = "PRICE", conflicts_with = "tx")]
     max_fee: Option<String>,
-    /// The highest tip for a unit of gas. Default: as before.
+    /// The highest tip for a unit of gas. Default: a tenth more than what is signed has, which nodes ask for (of --max-fee too), and not over
+    /// --max-fee.
     #[arg(long, value_name = "PRICE", requires = "max_fee")]
     max_priority_fee: Option<String>,
     /// The account's nonce. Default: that of the latest attempt, or the next free one where the last answer was that it is used up.
@@ -86,6 +87,9 @@ impl Replace {
         let unsigned = self.bytes.read(&client, &bundle, &known, stored.as_ref()).await?;
         if unsigned.is_rewritten {
             output.progress(transaction::REWRITTEN);
+        }
+        if let Some(why) = prices::too_low(&known, &unsigned.bytes).filter(|_| !is_used_up(&known)) {
+            output.progress(why);
         }
         // With the facts that its flags claim.
         let parsed = decoded::parse(bundle.registry(), (&known, stored.as_ref()), None, &unsigned.bytes)?;
@@ -136,7 +140,14 @@ impl Bytes {
         match (&self.tx, &self.max_fee) {
             (Some(file), _) => transaction::read(file, &known.network),
             (None, Some(max_fee)) => {
-                let asked = drafted(stored)?.at(max_fee.clone(), self.max_priority_fee.clone());
+                let asked = drafted(stored)?;
+                let tip = match &self.max_priority_fee {
+                    Some(tip) => tip.clone(),
+                    // Nothing is outbid under another nonce.
+                    None if is_used_up(known) => asked.tip().to_owned(),
+                    None => prices::tip(known, asked.tip(), max_fee)?,
+                };
+                let asked = asked.at(max_fee.clone(), tip);
                 let nonce = match self.nonce {
                     Some(nonce) => nonce,
                     None if is_used_up(known) => nonce::next(client, bundle, &known.wallet, &known.network).await?,

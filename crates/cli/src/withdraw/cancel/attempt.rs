@@ -29,10 +29,13 @@ use crate::{
         ask::{NATIVE_GAS, transfer},
         ceiling::{self, Stating, Word},
         decoded::{self, Decoder},
-        nonce, shown,
+        nonce, prices, shown,
         stored::Stored,
     },
 };
+
+/// Twice that of a payment.
+const USUAL_TIP: &str = "2 gwei";
 
 #[derive(Debug, Args)]
 pub(super) struct Attempt {
@@ -47,15 +50,10 @@ pub(super) struct Attempt {
     /// unit of gas, for example "60 gwei".
     #[arg(long, value_name = "PRICE", group = "attempt", requires = "fee_ceiling")]
     max_fee: Option<String>,
-    /// The highest tip for a unit of gas. Nodes ask for a tenth more than before of both prices.
-    #[arg(
-        long,
-        value_name = "PRICE",
-        default_value = "2 gwei",
-        requires = "max_fee",
-        conflicts_with = "tx"
-    )]
-    max_priority_fee: String,
+    /// The highest tip for a unit of gas. Default: 2 gwei, or else a tenth more than what is signed has, which nodes ask for (of --max-fee
+    /// too), and not over --max-fee.
+    #[arg(long, value_name = "PRICE", requires = "max_fee", conflicts_with = "tx")]
+    max_priority_fee: Option<String>,
     /// The account's nonce. Default: that of the latest signed attempt.
     #[arg(long, requires = "max_fee", conflicts_with = "tx")]
     nonce: Option<u64>,
@@ -101,6 +99,10 @@ impl Attempt {
             let why = format!("the bundle has no wallet `{}` on `{}`", known.wallet, known.network);
             Failure::refused(Tag::RequestUnknownWallet, why)
         };
+        let tip = match &self.max_priority_fee {
+            Some(tip) => tip.clone(),
+            None => prices::tip(known, USUAL_TIP, max_fee)?,
+        };
         let draft = TransferDraft {
             asset: registry.fee_asset(&known.network).ok_or_else(unknown)?,
             amount: Amount::ZERO,
@@ -114,7 +116,7 @@ impl Attempt {
             gas_limit: NATIVE_GAS,
             price: GasPrice::Eip1559 {
                 max_fee_per_gas: amounts::parse_gwei(max_fee)?,
-                max_priority_fee_per_gas: amounts::parse_gwei(&self.max_priority_fee)?,
+                max_priority_fee_per_gas: amounts::parse_gwei(&tip)?,
             },
         };
         draft.encode().map_err(Failure::usage)
@@ -164,6 +166,9 @@ pub(super) async fn run(cancel: &Cancel, text: &str, environment: &Environment, 
         facts: cancel.attempt.facts.as_deref(),
     };
     let unsigned = cancel.attempt.unsigned(&bundle, &known)?;
+    if let Some(why) = prices::too_low(&known, &unsigned.bytes) {
+        output.progress(why);
+    }
     let parsed = cancel
         .attempt
         .parse(registry, &known, stored.as_ref(), &unsigned.bytes)?;
@@ -470,10 +475,11 @@ mod tests {
         };
         let failure = drafted(&["60 gwei"]).unsigned(&bench.bundle, &elsewhere).unwrap_err();
         assert!(failure.to_string().contains("name it with --tx"), "{failure}");
-        let failure = drafted(&["1 gwei"])
+        let failure = drafted(&["1 gwei", "--max-priority-fee", "2 gwei"])
             .unsigned(&bench.bundle, &bench.known())
             .unwrap_err();
         assert_eq!(failure.exit(), Exit::Usage, "the tip is over the price: {failure}");
+        drafted(&["1 gwei"]).unsigned(&bench.bundle, &bench.known()).unwrap();
     }
 
     /// A ceiling without bytes would let anybody who has the cancel bring some; bytes without a ceiling cannot be signed.
