@@ -60,7 +60,7 @@ impl Withdraw {
 /// With --wait the exit code is that of the outcome (0 signed, 3 denied, 4 still pending or frozen, 5 malformed); without it, 0.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels, pays_nobody, not_decoded}], warnings: [{tag, message}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before}; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen (held until the freeze is thawed, then it goes on by itself) or replacing (signed, and a later attempt is being decided); an attempt that cancels pays nobody and takes the place of the payment: of those that are signed either may land; cancels and pays_nobody are decoded here, and null where not_decoded says why they are not: take such an attempt for a payment; times are Unix milliseconds"
+    after_help = "JSON: {id, tenant, reference, wallet, network, state, attempts: [{number, txid, signed_transaction, cancels, pays_nobody, not_decoded}], warnings: [{tag, message}], reasons: [{tag, rule, message}], missing: [{group, required, filled}], not_before, kept_in}; kept_in: {tag, message} where the signer has recorded a signature and does not hand it out, else null; state is received, pending-approval, signed, denied, refused, malformed, cancelled, expired, frozen (held until the freeze is thawed, then it goes on by itself) or replacing (signed, and a later attempt is being decided); an attempt that cancels pays nobody and takes the place of the payment: of those that are signed either may land; cancels and pays_nobody are decoded here, and null where not_decoded says why they are not: take such an attempt for a payment; times are Unix milliseconds"
 )]
 pub(crate) struct Show {
     /// The withdrawal (wd_…).
@@ -102,7 +102,7 @@ impl Show {
             facts: self.facts.as_deref(),
             ..Decoder::with(&layout, &bundle)
         };
-        let shown = Shown::of(&withdrawal, decoder);
+        let shown = Shown::of(&withdrawal, decoder).holding(shown::kept_in(&client, &withdrawal).await);
         output.report(&shown)?;
         shown.certify()?;
         Ok(exit)

@@ -302,6 +302,35 @@ async fn a_payment_is_not_called_a_cancel_attempt() {
     );
 }
 
+/// An orchestrator that does not say what it was given, or was never given it: the signer has recorded the signature, and keeps it in.
+#[tokio::test]
+async fn a_signature_that_is_kept_in_is_not_called_unsigned() {
+    let mut scene = Scene::with_both().await;
+    let withdrawal = scene.withdrawal(&small("stopped"));
+    let client = scene.deployment.client("pipeline").await.unwrap();
+    let paid = client.submit_and_wait(&withdrawal.request, &withdrawal.unsigned, Until::Decided, PATIENCE);
+    assert_eq!(paid.await.unwrap().state, State::Signed);
+    let hide = "UPDATE attempts SET signed = NULL, txid = NULL; UPDATE withdrawals SET state = 6";
+    scene.rewrite(hide).await;
+    let show = ["withdraw", "show", &withdrawal.id.to_string()];
+    let (code, shown, error) = run(&scene, &show);
+    assert_eq!(
+        (code, &shown["state"], &shown["kept_in"]),
+        (Some(0), &"cancelled".into(), &Value::Null),
+        "nothing stops it yet: {error}"
+    );
+    let cancel = scene.cancel("dave", &withdrawal);
+    scene.people.submit_statement(&cancel).await.unwrap();
+    let (_, shown, error) = run(&scene, &show);
+    assert_eq!(shown["kept_in"]["tag"], "withdrawal/cancelled", "{error}");
+    let text = scene.deployment.countersign(show, true).unwrap().stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains("unreleased  attempt 1\nkept in     a signature"),
+        "{text}"
+    );
+}
+
 fn run(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Value, String) {
     let arguments = [arguments, &["--output", "json"]].concat();
     let output = scene.deployment.countersign(arguments, true).unwrap();

@@ -96,7 +96,10 @@ impl fmt::Display for Versions {
                 writeln!(f, "  vetoed    {bundle} by {officer} at {vetoed_at}: {reason}")?;
             }
         }
-        write!(f, "verified from the genesis: {} versions", self.versions.len())
+        match self.versions.len() {
+            1 => write!(f, "verified from the genesis: 1 version"),
+            count => write!(f, "verified from the genesis: {count} versions"),
+        }
     }
 }
 

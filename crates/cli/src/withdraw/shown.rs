@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use countersign_client::{State, Withdrawal};
-use countersign_types::{Tag, Timestamp, WithdrawalId};
+use countersign_client::{Client, ClientError, State, Withdrawal};
+use countersign_types::{Class, Tag, Timestamp, WithdrawalId};
 use serde::Serialize;
 
 use super::decoded::{Contradiction, Decoded, Decoder, Made};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The result: `{"id","tenant","reference","wallet","network","state","attempts":[{"number","txid","signed_transaction","cancels",
-/// "pays_nobody","not_decoded"}],"warnings":[{"tag","message"}],"reasons":[{"tag","rule","message"}],"missing":[{"group","required","filled"}],"not_before"}`.
+/// "pays_nobody","not_decoded"}],"warnings":[{"tag","message"}],"reasons":[{"tag","rule","message"}],"missing":[{"group","required","filled"}],"not_before","kept_in"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
     id: WithdrawalId,
@@ -29,6 +29,14 @@ pub(crate) struct Shown {
     reasons: Vec<Reason>,
     missing: Vec<Missing>,
     not_before: Option<Timestamp>,
+    kept_in: Option<KeptIn>,
+}
+
+/// A signature is recorded, and something keeps the signer from handing it out: its nonce or its outpoints are used up.
+#[derive(Debug, Serialize)]
+pub(super) struct KeptIn {
+    tag: Tag,
+    message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +90,7 @@ impl Shown {
             reasons: withdrawal.reasons.iter().map(reason).collect(),
             missing: missing(&withdrawal.missing),
             not_before: withdrawal.not_before,
+            kept_in: None,
         }
     }
 }
@@ -145,6 +154,11 @@ pub(crate) fn missing(missing: &[countersign_client::MissingApprovals]) -> Vec<M
 }
 
 impl Shown {
+    /// The same, with what the signer keeps in.
+    pub(super) fn holding(self, kept_in: Option<KeptIn>) -> Self {
+        Self { kept_in, ..self }
+    }
+
     /// Fails where the orchestrator says of an attempt what could have a payment taken for none.
     pub(super) fn certify(&self) -> Result<()> {
         let failure = self.warnings.iter().find_map(Contradiction::failure);
@@ -189,6 +203,30 @@ impl Shown {
             Some(reason) => writeln!(f, "  {}: {}", reason.tag, reason.message),
             None => Ok(()),
         }
+    }
+}
+
+/// What the signer has recorded and keeps in, of a withdrawal that is stopped and has nothing signed to show: there is a receipt then, and the
+/// orchestrator is refused it. Not known where nobody answers.
+pub(super) async fn kept_in(client: &Client, withdrawal: &Withdrawal) -> Option<KeptIn> {
+    let is_stopped = match withdrawal.state {
+        State::Denied | State::Cancelled | State::Expired | State::Frozen => true,
+        State::Received
+        | State::PendingApproval
+        | State::Refused
+        | State::Malformed
+        | State::Signed
+        | State::Replacing => false,
+    };
+    if !is_stopped || withdrawal.signed().is_some() {
+        return None;
+    }
+    match client.receipt(&withdrawal.id).await {
+        Err(ClientError::Refused { tag, message }) if tag.class() == Class::Denied => Some(KeptIn {
+            tag,
+            message: harmless(&message),
+        }),
+        Ok(_) | Err(_) => None,
     }
 }
 
@@ -248,6 +286,7 @@ impl fmt::Display for Shown {
             let (number, what) = (attempt.number, attempt.what());
             match &attempt.txid {
                 Some(txid) => writeln!(f, "txid        {txid} (attempt {number}{what})")?,
+                None if self.kept_in.is_some() => writeln!(f, "unreleased  attempt {number}{what}")?,
                 None if self.attempts.len() > 1 => writeln!(f, "not signed  attempt {number}{what}")?,
                 None => {}
             }
@@ -255,6 +294,17 @@ impl fmt::Display for Shown {
         if self.is_contested() {
             let which = "the payment or the cancel attempt, whichever the chain takes first";
             writeln!(f, "may land    {which}")?;
+        }
+        if let Some(KeptIn { tag, message }) = &self.kept_in {
+            writeln!(
+                f,
+                "kept in     a signature, which is recorded and not handed out: {tag}: {message}"
+            )?;
+            let until = match *tag == Tag::FreezeActive {
+                true => "it goes on by itself after the thaw",
+                false => "its nonce or outpoints stay used up until a cancel attempt takes its place",
+            };
+            writeln!(f, "            {until}")?;
         }
         for warning in &self.warnings {
             writeln!(f, "WARNING     {warning}")?;
@@ -383,6 +433,35 @@ mod tests {
         assert_eq!(json["attempts"][1]["cancels"], true);
     }
 
+    /// Nothing was handed out, and all the same the nonce is gone.
+    #[test]
+    fn what_is_kept_in_is_not_called_unsigned() {
+        let bench = Bench::new();
+        for (state, tag, until) in [
+            (
+                State::Cancelled,
+                Tag::WithdrawalCancelled,
+                "until a cancel attempt takes its place",
+            ),
+            (State::Frozen, Tag::FreezeActive, "it goes on by itself after the thaw"),
+        ] {
+            let mut stopped = withdrawal(state, "withdrawal/cancelled");
+            stopped.attempts[0].signed = None;
+            let message = "what is signed is kept in\n".to_owned();
+            let shown = bench.shown(&stopped).holding(Some(KeptIn {
+                tag,
+                message: harmless(&message),
+            }));
+            let text = shown.to_string();
+            let expected = format!(
+                "unreleased  attempt 1\nkept in     a signature, which is recorded and not handed out: {tag}: what is signed is kept in\\n\n"
+            );
+            assert!(text.contains(&expected) && text.contains(until), "{text}");
+            assert!(!text.contains("not signed"), "{text}");
+            assert_eq!(serde_json::to_value(&shown).unwrap()["kept_in"]["tag"], tag.to_string());
+        }
+    }
+
     #[test]
     fn golden_text_and_json() {
         let shown = Bench::new().shown(&withdrawal(State::Refused, "permit/uncovered"));
@@ -400,7 +479,7 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&shown).unwrap(),
             format!(
-                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203","cancels":null,"pays_nobody":null,"not_decoded":"{why}"}}],"warnings":[],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null}}"#
+                r#"{{"id":"{id}","tenant":"main","reference":"r-1","wallet":"eth-hot","network":"eip155:31337","state":"refused","attempts":[{{"number":1,"txid":"0xabc\\u{{1b}}","signed_transaction":"0x0203","cancels":null,"pays_nobody":null,"not_decoded":"{why}"}}],"warnings":[],"reasons":[{{"tag":"permit/uncovered","rule":"customer-payouts","message":"no\\npermit"}}],"missing":[{{"group":"treasury","required":2,"filled":1}}],"not_before":null,"kept_in":null}}"#
             )
         );
     }
