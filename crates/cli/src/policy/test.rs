@@ -1,6 +1,9 @@
 //! `countersign policy test`: does a bundle decide what its tests say?
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use countersign_bundle::{BreakerCase, Case, LoadErrors};
@@ -22,8 +25,8 @@ pub(crate) struct Test {
     /// The bundle's folder, with or without manifest.json.
     #[arg(value_name = "BUNDLE_DIR")]
     files: PathBuf,
-    /// The test files (`schema: countersign.policy-tests/1`).
-    #[arg(value_name = "TEST_FILE", required = true)]
+    /// The test files (`schema: countersign.policy-tests/1`). Default: every `*.yaml` in the folder `tests` of the bundle's.
+    #[arg(value_name = "TEST_FILE")]
     tests: Vec<PathBuf>,
 }
 
@@ -44,7 +47,11 @@ impl Test {
         let (bundle, _) = load(&self.files)?;
         let mut differences = Vec::new();
         let mut count: usize = 0;
-        for path in &self.tests {
+        let paths = match self.tests.is_empty() {
+            true => beside(&self.files)?,
+            false => self.tests,
+        };
+        for path in &paths {
             let name = path.display().to_string();
             let bytes = files::read(path)?;
             let refused =
@@ -70,4 +77,23 @@ impl Test {
             format!("{failed} of {count} tests fail:\n{told}"),
         ))
     }
+}
+
+/// The test files of a bundle's folder, by name.
+fn beside(bundle: &Path) -> Result<Vec<PathBuf>> {
+    let folder = bundle.join("tests");
+    let unreadable = |error: io::Error| Failure::file(&folder, "list", error);
+    let mut found = Vec::new();
+    for file in fs::read_dir(&folder).map_err(unreadable)? {
+        let path = file.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+    // Nothing tested is not everything that holds.
+    if found.is_empty() {
+        return Err(Failure::file(&folder, "find tests in", "it has no `*.yaml`"));
+    }
+    found.sort_unstable();
+    Ok(found)
 }

@@ -250,6 +250,19 @@ fn policy_tests_hold_or_name_what_differs() {
     assert_fails(&["policy", "test", dir, path], 5, &said);
     fs::write(&tests, "schema: x\n").unwrap();
     assert_fails(&["policy", "test", dir, path], 5, &["bundle/malformed", "tests.yaml:"]);
+
+    // Without files it is those of the bundle, and none is not all.
+    let beside = bundle.path().join("tests");
+    assert_fails(&["policy", "test", dir], 1, &["cannot list", "tests"]);
+    fs::create_dir(&beside).unwrap();
+    fs::write(beside.join("notes.txt"), "not a test").unwrap();
+    assert_fails(&["policy", "test", dir], 1, &["it has no `*.yaml`"]);
+    fs::write(beside.join("b.yaml"), &text_of_tests).unwrap();
+    fs::write(beside.join("a.yaml"), &text_of_tests).unwrap();
+    let output = run(&["--output", "json", "policy", "test", dir]);
+    assert_eq!(json(&output.stdout)["tests"], 16, "{}", text(&output.stderr));
+    fs::write(beside.join("a.yaml"), "schema: x\n").unwrap();
+    assert_fails(&["policy", "test", dir], 5, &["bundle/malformed", "a.yaml:"]);
 }
 
 #[test]
