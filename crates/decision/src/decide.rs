@@ -30,6 +30,9 @@ use crate::{
 
 /// The most authorized attempts of one withdrawal: fee bumps of a stuck transaction, not a way to grow the journal.
 pub const MAX_ATTEMPTS: u32 = 64;
+/// The most cancel attempts behind those: whoever brings the bytes can use the others up, and what is signed must not become
+/// what nothing can take the place of.
+pub const MAX_CANCEL_ATTEMPTS: u32 = 16;
 /// The most statements of people that are considered for one withdrawal: a quorum's worst case, and the entry still fits
 /// the log.
 pub const MAX_STATEMENTS: usize = 64;

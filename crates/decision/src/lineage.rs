@@ -11,7 +11,11 @@ use countersign_types::{
     ConflictKey, Destination, ParsedTransaction, RequestDigest, Tag, TransactionDigest, WithdrawalId,
 };
 
-use crate::{AttemptFact, LedgerFacts, Observed, Reason, decide::MAX_ATTEMPTS, observed::Landed};
+use crate::{
+    AttemptFact, LedgerFacts, Observed, Reason,
+    decide::{MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS},
+    observed::Landed,
+};
 
 /// Where an attempt stands in its lineage, if it may stand there.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,6 +87,15 @@ impl Surroundings<'_> {
         transaction: TransactionDigest,
         parsed: &ParsedTransaction,
     ) -> Result<Place, Vec<Reason>> {
+        self.place_within(MAX_ATTEMPTS, transaction, parsed)
+    }
+
+    fn place_within(
+        &self,
+        most: u32,
+        transaction: TransactionDigest,
+        parsed: &ParsedTransaction,
+    ) -> Result<Place, Vec<Reason>> {
         let mut reasons = self.foreign_spends(parsed);
         let attempts = &self.ledger.attempts;
         if let Some(settled) = attempts.iter().find(|attempt| self.fate(attempt) == Fate::Settled) {
@@ -108,8 +121,8 @@ impl Surroundings<'_> {
         reasons.extend(refused);
         let highest = attempts.iter().map(|attempt| attempt.number).max().unwrap_or(0);
         let attempt = highest.saturating_add(1);
-        if attempt > MAX_ATTEMPTS {
-            let message = format!("the withdrawal has {highest} signed attempts; at most {MAX_ATTEMPTS} are accepted");
+        if attempt > most {
+            let message = format!("the withdrawal has {highest} signed attempts; at most {most} are accepted");
             reasons.push(Reason::new(Tag::LineageTooManyAttempts, message));
         }
         placed(reasons, Place { attempt, waiting })
@@ -145,13 +158,14 @@ impl Surroundings<'_> {
         txids.any(|txid| *txid == landed.txid)
     }
 
-    /// A cancel attempt takes the place of something that may still land.
+    /// A cancel attempt takes the place of something that may still land, also where the payment's attempts are used up.
     pub(crate) fn place_cancel(
         &self,
         transaction: TransactionDigest,
         parsed: &ParsedTransaction,
     ) -> Result<Place, Vec<Reason>> {
-        let place = self.place(transaction, parsed)?;
+        let most = MAX_ATTEMPTS.saturating_add(MAX_CANCEL_ATTEMPTS);
+        let place = self.place_within(most, transaction, parsed)?;
         if self
             .ledger
             .attempts

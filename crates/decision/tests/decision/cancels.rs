@@ -13,7 +13,7 @@ use countersign_approval::{
 };
 use countersign_decision::testing::solana::{SolanaAsk, nonce_fact};
 use countersign_decision::testing::{Ask, CUSTOMER, DEMO, ETH, STRANGER, withdrawal};
-use countersign_decision::{Decision, Fate, FreezeFact, Outcome};
+use countersign_decision::{Decision, Fate, FreezeFact, MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, Outcome};
 use countersign_types::{RequestDigest, StatementDigest, Tag, TransactionDigest, Validity};
 use support::{Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, later, policy_with};
 
@@ -303,6 +303,34 @@ fn one_change_of_the_bytes_or_the_ledger() {
         let is_final = assert_denied(what, &after(change), expected);
         assert_eq!(is_final, expected == Tag::WithdrawalCancelled, "{what}");
     }
+}
+
+/// Whoever brings the bytes can use up the attempts of a template, each too cheap to land: there is room left to take their place.
+#[test]
+fn attempts_that_were_used_up_leave_room_for_it() {
+    let full = |attempts: u32| {
+        let mut fixture = cancelling();
+        fixture.ledger.attempts = (1..=attempts)
+            .map(|number| fixture.attempt(number, Some(fixture.nonce_key(0))))
+            .collect();
+        fixture
+    };
+    let place = |fixture: &Fixture| {
+        let authorization = fixture.decide().entry.authorization;
+        authorization.map(|authorization| authorization.attempt)
+    };
+    assert_eq!(place(&full(MAX_ATTEMPTS)), Some(MAX_ATTEMPTS + 1));
+    let last = MAX_ATTEMPTS + MAX_CANCEL_ATTEMPTS;
+    assert_eq!(place(&full(last - 1)), Some(last));
+    let too_many = full(last).decide();
+    assert!(!assert_denied("no room", &too_many, Tag::LineageTooManyAttempts));
+    assert_round_trips(&too_many);
+    // The room is not the payment's.
+    let mut payment = full(MAX_ATTEMPTS);
+    payment.unsigned = Ask::default().unsigned();
+    payment.ledger.ended = None;
+    payment.statements.retain(|(said, _)| said.kind() != Kind::Cancel);
+    assert_denied("the payment", &payment.decide(), Tag::LineageTooManyAttempts);
 }
 
 /// A request may ask for exactly such bytes. Taken back they are what was taken back, whatever the cancel lets them cost.
