@@ -11,6 +11,8 @@ pub const MAX_STATEMENTS: usize = 256;
 pub const MAX_STATEMENTS_TOTAL_BYTES: usize = 4 * 1024 * 1024;
 /// Attempts under one request: a withdrawal with all its bytes still fits one response.
 pub const MAX_ATTEMPTS: u32 = 16;
+/// Cancel attempts behind those: whoever has raised the fee that often can still take the payment off the chain.
+pub const MAX_CANCEL_ATTEMPTS: u32 = 4;
 /// A page of a list.
 pub const MAX_PAGE_SIZE: u32 = 1_000;
 /// A page whose size the caller left at 0.

@@ -1,6 +1,6 @@
 //! Further attempts of a withdrawal.
 
-use countersign_proto::limits::MAX_ATTEMPTS;
+use countersign_proto::limits::{MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS};
 
 use super::{
     NewAttempt, StoreError,
@@ -44,7 +44,11 @@ impl Batch<'_> {
             true => current.after(added)?,
             false => current.state,
         };
-        if number > MAX_ATTEMPTS {
+        let most = match cancels {
+            true => MAX_ATTEMPTS.saturating_add(MAX_CANCEL_ATTEMPTS),
+            false => MAX_ATTEMPTS,
+        };
+        if number > most {
             return Err(StoreError::TooManyAttempts);
         }
         let statement = match new.statement {

@@ -27,7 +27,7 @@ use std::{
 
 use countersign_proto::{
     errors,
-    limits::{MAX_ATTEMPTS, MAX_STATEMENTS},
+    limits::{MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, MAX_STATEMENTS},
     signer::v1::Pending,
     v1,
 };
@@ -116,7 +116,9 @@ pub enum StoreError {
     #[error("a cancel attempt of the withdrawal is being decided; no payment takes its place")]
     Cancelling,
     /// The bound of attempts is reached.
-    #[error("the withdrawal has {MAX_ATTEMPTS} attempts, the most there may be")]
+    #[error(
+        "the withdrawal has {MAX_ATTEMPTS} attempts or more; behind them there is room for {MAX_CANCEL_ATTEMPTS} cancel attempts"
+    )]
     TooManyAttempts,
     /// A bound of statements is reached.
     #[error(

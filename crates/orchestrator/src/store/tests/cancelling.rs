@@ -88,6 +88,14 @@ async fn a_cancel_that_has_no_room_keeps_its_attempt_out() {
         fixture.happen("a", Event::Refused, Pending::default()).await;
         fixture.store.add_attempt(attempt("a", &bytes)).await.unwrap();
     }
+    for n in 1..=MAX_CANCEL_ATTEMPTS {
+        let bytes = format!("self {n}");
+        fixture
+            .store
+            .add_attempt(cancelling("a", &bytes, "stop 0"))
+            .await
+            .unwrap();
+    }
     let late = NewAttempt {
         statement: Some(statement(StatementKind::Cancel, "dave", "late", &[id_of("a")])),
         ..attempt("a", "one more")
@@ -96,6 +104,32 @@ async fn a_cancel_that_has_no_room_keeps_its_attempt_out() {
     assert_eq!(error.tag(), Tag::LineageTooManyAttempts);
     let kept = fixture.work("a").await.statements;
     assert!(kept.iter().all(|statement| statement.envelope != b"late"));
+}
+
+/// Whoever has raised the fee as often as may be can still cancel.
+#[tokio::test]
+async fn there_is_room_for_cancel_attempts_behind_the_others() {
+    let fixture = signed("a").await;
+    for n in 2..=MAX_ATTEMPTS {
+        fixture
+            .store
+            .add_attempt(attempt("a", &format!("bumped {n}")))
+            .await
+            .unwrap();
+    }
+    let one_more = fixture.store.add_attempt(attempt("a", "one more")).await;
+    assert_eq!(one_more.unwrap_err().tag(), Tag::LineageTooManyAttempts);
+    for n in 1..=MAX_CANCEL_ATTEMPTS {
+        let bytes = format!("self {n}");
+        fixture
+            .store
+            .add_attempt(cancelling("a", &bytes, "stop"))
+            .await
+            .unwrap();
+        assert_eq!(fixture.work("a").await.attempt, MAX_ATTEMPTS + n);
+    }
+    let over = fixture.store.add_attempt(cancelling("a", "over", "stop")).await;
+    assert_eq!(over.unwrap_err().tag(), Tag::LineageTooManyAttempts);
 }
 
 #[tokio::test]
