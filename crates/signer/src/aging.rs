@@ -17,6 +17,10 @@ pub(crate) fn settlements(
     foreign: &BTreeMap<ConflictKey, String>,
     cancels: impl Fn(&AttemptRecord) -> bool,
 ) -> Vec<Write> {
+    // Else every call about what is over would parse its attempts again, under the journal's lock.
+    if !record.attempts.iter().any(is_outstanding) {
+        return Vec::new();
+    }
     let is_settled = |attempt: &AttemptRecord| fates.get(&attempt.number) == Some(&Fate::Settled);
     let mut settled = record.attempts.iter().filter(|attempt| is_settled(attempt)).peekable();
     let has_settled = settled.peek().is_some();

@@ -32,6 +32,7 @@ mod entries;
 mod error;
 mod freezes;
 mod journal;
+mod left_over;
 mod past;
 mod people;
 mod pipeline;

@@ -13,8 +13,8 @@ use countersign_audit::VerifierKey;
 use countersign_bundle::Bundle;
 use countersign_decision::{AuthorizationRecord, Entry, EntryError, SignatureEntry};
 use countersign_types::{
-    BundleDigest, ChainFacts, Destination, Duration, RawSignature, RequestDigest, SignedTransaction, Timestamp,
-    WithdrawalId,
+    BundleDigest, ChainFacts, ConflictKey, Destination, Duration, RawSignature, RequestDigest, SignedTransaction,
+    Timestamp, WithdrawalId,
 };
 use futures_util::future::try_join_all;
 
@@ -47,6 +47,8 @@ struct Wanted {
     facts: Option<ChainFacts>,
     /// The bundle at first sight.
     first: Option<Arc<Bundle>>,
+    /// Conflict keys whose owners are needed.
+    left_over: BTreeSet<ConflictKey>,
 }
 
 /// The clock of the signer process. The journal reads it again under its own lock.
@@ -156,6 +158,7 @@ impl Signer {
                 Ruling::Stale => self.refresh().await?,
                 Ruling::Settled => {}
                 Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
                 Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unwritable(error) => return Err(error),
@@ -194,6 +197,7 @@ impl Signer {
                 Ruling::Stale => self.refresh().await?,
                 Ruling::Settled => {}
                 Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
                 Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unwritable(error) => return Err(error),
@@ -222,6 +226,7 @@ impl Signer {
                 Ruling::Stale => self.refresh().await?,
                 Ruling::Settled => {}
                 Ruling::Reread(attested) => wanted.facts = Some(attested),
+                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
                 Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
                 Ruling::Unwritable(error) => return Err(error),
                 Ruling::AlreadySigned(..) | Ruling::Answered(_) | Ruling::Authorized(..) => return Ok(()),
@@ -241,6 +246,7 @@ impl Signer {
             journaled,
             now: (self.clock)(),
             facts: wanted.facts.take(),
+            left_over: wanted.left_over.clone(),
         })
     }
 

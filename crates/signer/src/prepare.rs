@@ -37,6 +37,8 @@ pub(crate) struct Ingredients {
     pub(crate) now: Timestamp,
     /// What the observations attest, where the journal said so; otherwise it is guessed that all of them will count.
     pub(crate) facts: Option<ChainFacts>,
+    /// Conflict keys of other attempts that are to be looked at as well.
+    pub(crate) left_over: BTreeSet<ConflictKey>,
 }
 
 /// Everything that was verified and parsed under one bundle. The decision uses it only while that bundle is in force, the
@@ -60,6 +62,8 @@ pub(crate) struct Prepared {
     pub(crate) fresh: Vec<Verified>,
     /// Why other statements were ignored.
     pub(crate) ignored: Vec<Reason>,
+    /// See [`Ingredients`].
+    left_over: BTreeSet<ConflictKey>,
 }
 
 impl Prepared {
@@ -108,6 +112,7 @@ impl Prepared {
             attestations,
             fresh,
             ignored,
+            left_over: from.left_over,
         })
     }
 
@@ -141,11 +146,7 @@ impl Prepared {
                 .iter()
                 .map(|payment| (tenant.clone(), payment.reference.clone()))
                 .collect(),
-            conflict_keys: self
-                .reading
-                .parsed()
-                .map(|parsed| parsed.conflict_keys().to_vec())
-                .unwrap_or_default(),
+            conflict_keys: self.conflict_keys().into_iter().cloned().collect(),
             statements: statements.clone().map(Verified::digest).collect(),
             nonces: statements
                 .map(|verified| (verified.signer().clone(), verified.statement().header.nonce))
@@ -182,6 +183,17 @@ impl Prepared {
     /// From when on what it spends ages.
     pub(crate) fn ages_from(&self) -> AgesFrom {
         ages_from(&self.bundle, &self.request)
+    }
+
+    /// The conflict keys whose owners are looked up.
+    pub(crate) fn conflict_keys(&self) -> BTreeSet<&ConflictKey> {
+        self.used_up().iter().chain(&self.left_over).collect()
+    }
+
+    /// What the bytes use up.
+    pub(crate) fn used_up(&self) -> &[ConflictKey] {
+        let own = self.reading.parsed().map(ParsedTransaction::conflict_keys);
+        own.unwrap_or_default()
     }
 
     /// Every counter that the policy in force or the one at first sight may look at.

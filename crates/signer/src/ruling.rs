@@ -9,7 +9,10 @@ use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
     Outcome, Reading, Reason, Seen, decide, takes_the_place,
 };
-use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
+use countersign_types::{
+    BundleDigest, ChainFacts, ConflictKey, Destination, Duration, GenesisHash, RequestDigest, Tag, Timestamp,
+    WithdrawalId,
+};
 
 use crate::{
     Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
@@ -18,6 +21,7 @@ use crate::{
     alarm::Alarm,
     changes::Changes,
     freezes::freeze_fact,
+    left_over::LeftOver,
     prepare::{Prepared, first_sight, subjects},
     release::{has_failed, is_unheard},
     words::{Matter, is_passing, standing},
@@ -36,6 +40,8 @@ pub(crate) enum Ruling {
     Reread(ChainFacts),
     /// The decision needs the bundle at first sight, and what was prepared lacks it.
     NeedsBundle(BundleDigest),
+    /// Other attempts of the lineage leave these conflict keys over, and what was prepared does not ask whose they are.
+    NeedsOwners(BTreeSet<ConflictKey>),
     /// What became of attempts was written down: decide on what is charged now.
     Settled,
     /// This very attempt is signed already.
@@ -106,6 +112,14 @@ impl Bench {
             let moves = self.moves(record, &decision, now);
             if !moves.is_empty() {
                 return self.settle(view, &admitted, moves, now);
+            }
+            match self.left_over(view, record, &decision) {
+                LeftOver::Nothing => {}
+                LeftOver::Unread(keys) => return Ok(Verdict::unchanged(Ruling::NeedsOwners(keys))),
+                LeftOver::Owned(keys) => {
+                    let request = record.request;
+                    return self.settle(view, &admitted, vec![Write::GivenUp { request, keys }], now);
+                }
             }
         }
         let alarm = self.alarm((view, now), &statements, &decision);
@@ -478,6 +492,11 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
     let request = prepared.decoded.digest;
     let record = view.withdrawal.as_ref();
     let attempts = record.map(|record| record.attempts.as_slice()).unwrap_or_default();
+    // Not of what other attempts leave over, which was looked up beside it.
+    let used_up = prepared.used_up();
+    let of_bytes = view.conflict_owners.iter().filter(|(key, _)| used_up.contains(key));
+    let of_bytes: BTreeMap<&ConflictKey, RequestDigest> = of_bytes.map(|(key, owner)| (key, *owner)).collect();
+    let accounts: BTreeSet<&Destination> = used_up.iter().filter_map(account).collect();
     LedgerFacts {
         epoch: view.epoch,
         reference_owner: view.reference_owner.filter(|owner| *owner != request),
@@ -488,15 +507,19 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
             .take(MAX_OWNERS)
             .map(|((_, payment), owner)| (payment.clone(), *owner))
             .collect(),
-        conflict_owners: view
-            .conflict_owners
+        conflict_owners: of_bytes
             .iter()
             .filter(|(_, owner)| **owner != request)
             .take(MAX_OWNERS)
             .map(|(key, owner)| (key.to_string(), *owner))
             .collect(),
-        next_nonces: view.next_nonces.clone(),
-        own_nonces: own_nonces(view, prepared),
+        next_nonces: view
+            .next_nonces
+            .iter()
+            .filter(|(account, _)| accounts.contains(account))
+            .map(|(account, next)| (account.clone(), *next))
+            .collect(),
+        own_nonces: own_nonces(&of_bytes, request),
         ended: record.and_then(|record| record.ended),
         attempts: attempt_facts(attempts),
         usage: view.usage.clone(),
@@ -506,12 +529,19 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
     }
 }
 
+/// The account of a nonce.
+fn account(key: &ConflictKey) -> Option<&Destination> {
+    match key {
+        ConflictKey::AccountNonce { account, .. } => Some(account),
+        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
+    }
+}
+
 /// The nonces of the bytes that the withdrawal itself has claimed.
-fn own_nonces(view: &LedgerView, prepared: &Prepared) -> Vec<String> {
-    let own = view.conflict_owners.iter().filter(|(key, owner)| match key {
-        ConflictKey::AccountNonce { .. } => **owner == prepared.decoded.digest,
-        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => false,
-    });
+fn own_nonces(of_bytes: &BTreeMap<&ConflictKey, RequestDigest>, request: RequestDigest) -> Vec<String> {
+    let own = of_bytes
+        .iter()
+        .filter(|(key, owner)| account(key).is_some() && **owner == request);
     own.take(MAX_OWNERS).map(|(key, _)| key.to_string()).collect()
 }
 

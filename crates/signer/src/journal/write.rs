@@ -196,8 +196,8 @@ pub enum Write {
         /// The assembled transaction.
         transaction: SignedTransaction,
     },
-    /// A withdrawal that has ended gives up conflict keys that none of its signatures uses: whoever comes next may claim them. It owns
-    /// them all.
+    /// A withdrawal gives up conflict keys that nothing of it will use up: it ended, and none of its signatures uses them; or those that
+    /// do can never land. Whoever comes next may claim them. It owns them all.
     GivenUp {
         /// The withdrawal.
         request: RequestDigest,

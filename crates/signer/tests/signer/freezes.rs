@@ -38,14 +38,14 @@ impl Rig {
         id(&freeze)
     }
 
-    async fn thaw(&self, freeze: FreezeId) {
+    pub(crate) async fn thaw(&self, freeze: FreezeId) {
         for admin in ["alice", "bob"] {
             self.say(&self.world.thaw(admin, freeze)).await.unwrap();
         }
         self.advance(i64::from(THAW_DELAY.secs()));
     }
 
-    async fn list(&self) -> FreezeList {
+    pub(crate) async fn list(&self) -> FreezeList {
         let list = self.signer.freezes().await.unwrap();
         FreezeList::verify(&list, &log_key(self), self.world.genesis.hash()).unwrap()
     }

@@ -21,6 +21,7 @@ mod freezes;
 mod gates;
 mod governance;
 mod key_tables;
+mod left_over;
 mod limits;
 mod limits_model;
 mod lists;
