@@ -25,7 +25,7 @@ use crate::{
     authorization::Spent,
     prepare::{Ingredients, Prepared, ages_from},
     propose,
-    ruling::{Bench, Ruling},
+    ruling::{Again, Bench, Ruling},
     signature::certify,
     stored::load_activated,
     submission::Decoded,
@@ -155,11 +155,7 @@ impl Signer {
         for _ in 0..MAX_ROUNDS {
             let prepared = Arc::new(self.prepare(&decoded, &mut wanted).await?);
             match self.rule(&prepared).await? {
-                Ruling::Stale => self.refresh().await?,
-                Ruling::Settled => {}
-                Ruling::Reread(attested) => wanted.facts = Some(attested),
-                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
-                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
+                Ruling::Again(again) => self.supply(again, &mut wanted).await?,
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unwritable(error) => return Err(error),
                 // Ruled in one transaction with the stops: nothing is between this and the release.
@@ -194,11 +190,7 @@ impl Signer {
             let bench = self.bench(Arc::clone(&prepared), false);
             let decide = move |view: &LedgerView, now| Verdict::unchanged(bench.rule(view, now).reply);
             match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
-                Ruling::Stale => self.refresh().await?,
-                Ruling::Settled => {}
-                Ruling::Reread(attested) => wanted.facts = Some(attested),
-                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
-                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
+                Ruling::Again(again) => self.supply(again, &mut wanted).await?,
                 Ruling::Answered(answer) => return Ok(answer),
                 Ruling::Unwritable(error) => return Err(error),
                 Ruling::AlreadySigned(..) => return Ok(Answer::Allowed { decision: Vec::new() }),
@@ -217,22 +209,30 @@ impl Signer {
             let bench = self.bench(Arc::clone(&prepared), true);
             let decide = move |view: &LedgerView, now| {
                 let verdict = bench.rule(view, now);
-                if matches!(verdict.reply, Ruling::Settled) {
+                if matches!(verdict.reply, Ruling::Again(Again::Settled)) {
                     return verdict;
                 }
                 Verdict::unchanged(verdict.reply)
             };
             match propose(self.journal.as_ref(), prepared.reads(), decide).await?.0 {
-                Ruling::Stale => self.refresh().await?,
-                Ruling::Settled => {}
-                Ruling::Reread(attested) => wanted.facts = Some(attested),
-                Ruling::NeedsOwners(keys) => wanted.left_over = keys,
-                Ruling::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
+                Ruling::Again(again) => self.supply(again, &mut wanted).await?,
                 Ruling::Unwritable(error) => return Err(error),
                 Ruling::AlreadySigned(..) | Ruling::Answered(_) | Ruling::Authorized(..) => return Ok(()),
             }
         }
         Err(SignerError::Contended)
+    }
+
+    /// Gets what a ruling found missing, for the next round.
+    async fn supply(&self, again: Again, wanted: &mut Wanted) -> Result<(), SignerError> {
+        match again {
+            Again::Stale => self.refresh().await?,
+            Again::Settled => {}
+            Again::Reread(attested) => wanted.facts = Some(attested),
+            Again::NeedsOwners(keys) => wanted.left_over = keys,
+            Again::NeedsBundle(digest) => wanted.first = Some(self.bundle(digest).await?),
+        }
+        Ok(())
     }
 
     async fn prepare(&self, decoded: &Arc<Decoded>, wanted: &mut Wanted) -> Result<Prepared, SignerError> {

@@ -32,8 +32,8 @@ pub(crate) const MAX_LOGGED_DECISIONS: u64 = 256;
 /// The most owners of payments, and of conflict keys, that an entry names: one of them is enough for a no.
 const MAX_OWNERS: usize = 32;
 
-/// What the transaction ruled.
-pub(crate) enum Ruling {
+/// Why it is ruled again, on something else.
+pub(crate) enum Again {
     /// The bundle or the statements changed since they were verified: verify again.
     Stale,
     /// The statements that count attest these facts, and the bytes were read with others: read them again.
@@ -44,6 +44,12 @@ pub(crate) enum Ruling {
     NeedsOwners(BTreeSet<ConflictKey>),
     /// What became of attempts was written down: decide on what is charged now.
     Settled,
+}
+
+/// What the transaction ruled.
+pub(crate) enum Ruling {
+    /// Nothing yet.
+    Again(Again),
     /// This very attempt is signed already.
     AlreadySigned(u32, SignedAttempt),
     /// Nothing to sign.
@@ -97,7 +103,7 @@ impl Bench {
             listed: prepared.listed(view),
         });
         if let Some(facts) = self.other_facts(view, &statements, now) {
-            return Ok(Verdict::unchanged(Ruling::Reread(facts)));
+            return Ok(Verdict::unchanged(Ruling::Again(Again::Reread(facts))));
         }
         let record = view.withdrawal.as_ref();
         let hearing = Hearing {
@@ -115,7 +121,7 @@ impl Bench {
             }
             match self.left_over(view, record, &decision) {
                 LeftOver::Nothing => {}
-                LeftOver::Unread(keys) => return Ok(Verdict::unchanged(Ruling::NeedsOwners(keys))),
+                LeftOver::Unread(keys) => return Ok(Verdict::unchanged(Ruling::Again(Again::NeedsOwners(keys)))),
                 LeftOver::Owned(keys) => {
                     let request = record.request;
                     return self.settle(view, &admitted, vec![Write::GivenUp { request, keys }], now);
@@ -143,13 +149,13 @@ impl Bench {
         let prepared = &self.prepared;
         let active = view.bundle.as_ref().map(|bundle| bundle.digest);
         if active != Some(prepared.bundle.digest()) || !self.is_current(view) {
-            return Err(Ruling::Stale);
+            return Err(Ruling::Again(Again::Stale));
         }
         let record = view.withdrawal.as_ref();
         let first = record.map_or(prepared.bundle.digest(), |record| record.first_bundle);
         let mut known = std::iter::once(&prepared.bundle).chain(&prepared.first);
         let found = known.find(|bundle| bundle.digest() == first);
-        let found = found.ok_or(Ruling::NeedsBundle(first))?;
+        let found = found.ok_or(Ruling::Again(Again::NeedsBundle(first)))?;
         // Also where there is a record: the same text under the signature of another initiator is another's request.
         if !nonce_is_free(view, &prepared.verified) {
             return Err(Ruling::Answered(nonce_reused(&prepared.verified)));
@@ -292,7 +298,7 @@ impl Bench {
         Ok(Verdict {
             entries: ledger.entries,
             writes: ledger.writes,
-            reply: Ruling::Settled,
+            reply: Ruling::Again(Again::Settled),
         })
     }
 
