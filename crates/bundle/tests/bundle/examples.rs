@@ -24,11 +24,13 @@ fn read(name: &str, path: &str) -> Vec<u8> {
     fs::read(root.join(name).join(path)).unwrap()
 }
 
+fn files(name: &str) -> Files {
+    let paths = FILES.iter();
+    paths.map(|path| ((*path).to_owned(), read(name, path))).collect()
+}
+
 fn load(name: &str) -> Bundle {
-    let files: Files = FILES
-        .iter()
-        .map(|path| ((*path).to_owned(), read(name, path)))
-        .collect();
+    let files = files(name);
     Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap()
 }
 
@@ -84,6 +86,74 @@ fn done(verdicts: &[Verdict]) -> BTreeSet<String> {
         }
     }
     done
+}
+
+const DURABLE: &str = r#"schema: countersign.policy-tests/1
+tests:
+  - name: from the hot wallet, through an account that is listed
+    initiator: payout-service
+    tenant: exchange
+    wallet: sol-hot
+    network: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+    prices: { USDC: "1 USD", SOL: "150 USD" }
+    effects:
+      - { transfer: "900 USDC", to: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:78LvTzfKJtJwQ5tWD5E7pXuVCNQDrR7j6RY6jk3PcoBy", subject: customer-1, first-seen: false, entry-age: 90d, address-books: [address-book] }
+      - { delayed-authorization: true, to: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:F25s3DdjXdCxYBhh2z8FBusVEMT4b9bGNFVKJi3wFoF4" }
+      - { fee: "0.00001 SOL" }
+    expect: { allow: {} }
+  - name: through another one
+    initiator: payout-service
+    tenant: exchange
+    wallet: sol-hot
+    network: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+    prices: { USDC: "1 USD", SOL: "150 USD" }
+    effects:
+      - { delayed-authorization: true, to: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:78LvTzfKJtJwQ5tWD5E7pXuVCNQDrR7j6RY6jk3PcoBy" }
+    expect: { deny: ["permit/uncovered"] }
+  - name: from another wallet
+    initiator: treasury-bot
+    tenant: exchange
+    wallet: sol-cold
+    network: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+    prices: { USDC: "1 USD", SOL: "150 USD" }
+    effects:
+      - { delayed-authorization: true, to: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:F25s3DdjXdCxYBhh2z8FBusVEMT4b9bGNFVKJi3wFoF4" }
+    expect: { deny: ["forbid/matched delayed-elsewhere", "permit/uncovered"] }
+"#;
+
+/// What `docs/policy.md` says to change for durable nonces, done to the exchange's bundle.
+#[test]
+fn the_exchange_pays_under_durable_nonces_as_the_docs_say() {
+    let docs = include_str!("../../../../docs/policy.md");
+    let (_, behind) = docs.split_once("### Durable nonces of Solana").unwrap();
+    let block = behind.split("```").nth(1).unwrap();
+    let (permits, forbids) = block
+        .split_once("permits:\n")
+        .unwrap()
+        .1
+        .split_once("forbids:\n")
+        .unwrap();
+    let mut files = files("exchange-hot");
+    let mut change = |path: &str, from: &str, to: &str| {
+        let text = String::from_utf8(files[path].clone()).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "{path}: {from}");
+        files.insert(path.to_owned(), text.replacen(from, to, 1).into_bytes());
+    };
+    change("policy.yaml", "\npermits:\n", &format!("\npermits:\n{permits}"));
+    change("policy.yaml", "\nforbids:\n", &format!("\nforbids:\n{forbids}"));
+    change(
+        "policy.yaml",
+        "code-change, delayed-authorization, contract-call",
+        "code-change, contract-call",
+    );
+    let list = "lists:\n  - id: nonce-accounts\n    entries:\n      - { name: First, address: \
+                \"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:F25s3DdjXdCxYBhh2z8FBusVEMT4b9bGNFVKJi3wFoF4\" }\n";
+    change("destinations.yaml", "lists:\n", list);
+    let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
+    let cases = Case::load("tests.yaml", DURABLE.as_bytes(), &bundle);
+    let cases = cases.map_err(|errors| errors.to_string()).unwrap();
+    let different: Vec<_> = cases.iter().filter_map(|case| case.run(&bundle).difference).collect();
+    assert_eq!(different, Vec::<String>::new());
 }
 
 #[test]
