@@ -113,8 +113,13 @@ impl Driver {
         match done {
             Ok((seq, Ok(due_at_ms))) => self.queue.finish(seq, due_at_ms),
             Ok((seq, Err(error))) => {
+                let is_first = !self.queue.has_failed(seq);
                 let delay_ms = self.queue.retry(seq, now_ms, rand::random_range(0.5..1.0));
-                tracing::warn!(%error, seq, delay_ms, "driver: asked again later");
+                // Thousands may wait for a signer that is down: each says so once, and whoever asks about it is told.
+                match is_first {
+                    true => tracing::warn!(%error, seq, delay_ms, "driver: asked again later"),
+                    false => tracing::debug!(%error, seq, delay_ms, "driver: asked again later"),
+                }
             }
             Err(error) => {
                 // A worker that panicked does not say which withdrawal it had; all that run are taken up again.

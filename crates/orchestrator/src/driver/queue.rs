@@ -92,6 +92,11 @@ impl Queue {
         self.tell();
     }
 
+    /// Whether the last answer did not come.
+    pub fn has_failed(&self, seq: i64) -> bool {
+        self.items.get(&seq).is_some_and(|item| item.failures > 0)
+    }
+
     /// A worker had no answer: later, and each time later still. `jitter` in 0.5..1 keeps many from coming at once.
     /// Returns the delay in milliseconds.
     pub fn retry(&mut self, seq: i64, now_ms: i64, jitter: f64) -> i64 {
@@ -187,14 +192,15 @@ mod tests {
         let mut queue = queue();
         let mut delays = Vec::new();
         queue.wake(wake(1, 0));
-        for _ in 0..12 {
+        for tries in 0..12 {
             assert_eq!(queue.start_due(i64::MAX), Some(1));
+            assert_eq!(queue.has_failed(1), tries > 0);
             delays.push(queue.retry(1, 0, 1.0));
         }
         assert_eq!(delays[..4], [100, 200, 400, 800]);
         assert_eq!(delays[9..], [MAX_DELAY_MS; 3]);
         queue.wake(wake(1, 5));
-        assert_eq!(queue.start_due(5), Some(1));
+        assert_eq!((queue.start_due(5), queue.has_failed(1)), (Some(1), false));
         assert_eq!(queue.retry(1, 0, 0.5), 50, "starts over, with jitter");
     }
 
