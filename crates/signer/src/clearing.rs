@@ -87,13 +87,15 @@ impl Signer {
     }
 
     async fn clear_ended(&self, work: &Unfinished) -> Result<(), SignerError> {
-        self.settle(Submission {
+        let submission = Submission {
             request: work.envelope.clone(),
             unsigned: work.attempt.unsigned.clone(),
             statements: Vec::new(),
-        })
-        .await?;
-        self.give_up(work.request, work.attempt.conflict_keys.clone()).await
+        };
+        let settled = self.settle(submission).await;
+        // Whatever came of it: whose initiator has left the roster is not decided any more, and holds up its account all the same.
+        self.give_up(work.request, work.attempt.conflict_keys.clone()).await?;
+        settled
     }
 
     /// Frees what an attempt excludes that was never signed, of a withdrawal that has ended: it never will be, and a nonce that nobody

@@ -7,8 +7,8 @@ use countersign_decision::{
     Acknowledgement, Receipt,
     testing::{Ask, DEMO, STRANGER, bundle_files, sealed, withdrawal},
 };
-use countersign_signer::{Answer, Cleared, Clearing, SignerError};
-use countersign_types::Tag;
+use countersign_signer::{Answer, Cleared, Clearing, LedgerView, Reads, SignerError, Verdict, propose};
+use countersign_types::{ConflictKey, Tag, Timestamp};
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
 
 fn small() -> Ask {
@@ -463,6 +463,38 @@ async fn what_ended_unsigned_gives_its_nonce_to_the_next_one() {
     let again = assert_signed(&rig.authorize(&order(2, 0), &next, &[]).await.unwrap());
     assert_eq!(again, signed);
     assert_eq!(rig.uses(), 3);
+}
+
+/// Its request does not verify any more, so nothing of it is decided: its nonce is free all the same.
+#[tokio::test]
+async fn what_ended_unsigned_gives_its_nonce_up_when_its_initiator_has_left() {
+    let rig = Rig::new().await;
+    let request = authorized(&rig, &small()).await;
+    rig.say(&rig.world.cancel("dave", &request)).await.unwrap();
+    let mut roster = rig.world.roster();
+    let other = ed25519_dalek::SigningKey::from_bytes(&[0x77; 32]).verifying_key();
+    let other = data_encoding::HEXLOWER.encode(other.as_bytes());
+    roster.services[0].keys = vec![format!("ed25519:{other}")];
+    let files = sealed(2, Some(rig.world.bundle().digest()), bundle_files(&roster));
+    rig.activate(&["alice", "bob"], files).await.unwrap();
+    rig.advance(60);
+    let key = ConflictKey::AccountNonce {
+        account: rig.world.wallet_address(),
+        nonce: 0,
+    };
+    let owner = async || {
+        let reads = Reads {
+            conflict_keys: vec![key.clone()],
+            ..Reads::default()
+        };
+        let owners = |view: &LedgerView, _: Timestamp| Verdict::unchanged(view.conflict_owners.clone());
+        let (owners, _) = propose(rig.journal.as_ref(), reads, owners).await.unwrap();
+        owners.get(&key).copied()
+    };
+    assert_eq!(owner().await, Some(withdrawal(&request).request()));
+    let clearing = rig.clear().await;
+    assert_eq!(clearing.left, [(withdrawal(&request), Tag::StatementUnknownKey)]);
+    assert_eq!(owner().await, None);
 }
 
 /// Its payment stays claimed: what a token made of the authorization excludes the next owner of its nonce, not a payment with another.
