@@ -28,6 +28,9 @@ impl Bench {
             return LeftOver::Nothing;
         }
         let keys = left_over(record, &decision.fates);
+        if keys.is_empty() {
+            return LeftOver::Nothing;
+        }
         let keys: BTreeSet<ConflictKey> = keys.into_iter().take(MAX_LEFT_OVER).collect();
         let known = self.prepared.conflict_keys();
         if keys.iter().any(|key| !known.contains(key)) {
@@ -52,6 +55,9 @@ fn left_over(record: &WithdrawalRecord, fates: &BTreeMap<u32, Fate>) -> BTreeSet
     };
     let keys = |attempt: &AttemptRecord| attempt.conflict_keys.clone();
     let used: BTreeSet<ConflictKey> = record.attempts.iter().filter(has_landed).flat_map(keys).collect();
+    if used.is_empty() {
+        return BTreeSet::new();
+    }
     let is_excluded = |attempt: &&AttemptRecord| attempt.conflict_keys.iter().any(|key| used.contains(key));
     let (excluded, open): (Vec<_>, Vec<_>) = record.attempts.iter().partition(is_excluded);
     let open: BTreeSet<ConflictKey> = open.into_iter().flat_map(keys).collect();

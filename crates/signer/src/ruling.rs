@@ -500,8 +500,8 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
     let attempts = record.map(|record| record.attempts.as_slice()).unwrap_or_default();
     // Not of what other attempts leave over, which was looked up beside it.
     let used_up = prepared.used_up();
-    let of_bytes = view.conflict_owners.iter().filter(|(key, _)| used_up.contains(key));
-    let of_bytes: BTreeMap<&ConflictKey, RequestDigest> = of_bytes.map(|(key, owner)| (key, *owner)).collect();
+    let owner = |key| Some((key, *view.conflict_owners.get(key)?));
+    let of_bytes: BTreeMap<&ConflictKey, RequestDigest> = used_up.iter().filter_map(owner).collect();
     let accounts: BTreeSet<&Destination> = used_up.iter().filter_map(account).collect();
     LedgerFacts {
         epoch: view.epoch,
