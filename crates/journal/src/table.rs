@@ -167,38 +167,23 @@ impl Change {
 
 impl Table {
     fn step(self) -> Step {
-        match self {
-            Self::StatementSubjects | Self::Spends | Self::Charges => Step::Found,
-            Self::Statements
-            | Self::Bundles
-            | Self::BundleFiles
-            | Self::BundleStatements
-            | Self::Withdrawals
-            | Self::Attempts
-            | Self::Payments
-            | Self::ConflictClaims
-            | Self::Counters
-            | Self::CounterEntries
-            | Self::ObserverSequences
-            | Self::LastWords
-            | Self::PaidDestinations
-            | Self::BegunLists
-            | Self::ListedDestinations
-            | Self::Freezes
-            | Self::Marks
-            | Self::LogEntries
-            | Self::LogNodes
-            | Self::LogSubjects
-            | Self::Commits => Step::Rows,
+        match self.found_by() {
+            Some(_) => Step::Found,
+            None => Step::Rows,
         }
     }
 
     /// Values of its columns, and where they are found beside the rows: what is not there gives no row, and one row is missed.
     fn source(self) -> (&'static str, &'static str) {
+        self.found_by().unwrap_or(("*", " WHERE column1 IS NOT NULL"))
+    }
+
+    /// The same, of a table whose rows are not brought whole.
+    fn found_by(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::StatementSubjects => ("column1, seq", " CROSS JOIN statements WHERE digest = column2"),
-            Self::Spends => ("seq, column3, column4", ATTEMPT),
-            Self::Charges => ("seq, column3, column4", ATTEMPT),
+            Self::StatementSubjects => Some(("column1, seq", " CROSS JOIN statements WHERE digest = column2")),
+            Self::Spends => Some(("seq, column3, column4", ATTEMPT)),
+            Self::Charges => Some(("seq, column3, column4", ATTEMPT)),
             Self::Statements
             | Self::Bundles
             | Self::BundleFiles
@@ -219,7 +204,7 @@ impl Table {
             | Self::LogEntries
             | Self::LogNodes
             | Self::LogSubjects
-            | Self::Commits => ("*", " WHERE column1 IS NOT NULL"),
+            | Self::Commits => None,
         }
     }
 
