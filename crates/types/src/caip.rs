@@ -1,6 +1,12 @@
 //! CAIP-2 chain ids and CAIP-19 asset ids.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,12 +81,50 @@ impl FromStr for ChainId {
 #[serde(try_from = "String", into = "String")]
 pub struct AssetId(Arc<Asset>);
 
-/// Ordered by chain, then namespace, then reference.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Ordered by chain, then namespace, then reference; equal where the texts are.
+#[derive(Debug)]
 struct Asset {
     chain: ChainId,
-    namespace: String,
-    reference: String,
+    text: String,
+    /// Where the reference begins.
+    reference: usize,
+}
+
+impl Asset {
+    fn namespace(&self) -> &str {
+        let start = self.chain.as_str().len().saturating_add(1);
+        self.text
+            .get(start..self.reference.saturating_sub(1))
+            .unwrap_or_default()
+    }
+
+    fn reference(&self) -> &str {
+        self.text.get(self.reference..).unwrap_or_default()
+    }
+}
+impl PartialEq for Asset {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl Eq for Asset {}
+impl Hash for Asset {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+impl Ord for Asset {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.chain
+            .cmp(&other.chain)
+            .then_with(|| self.namespace().cmp(other.namespace()))
+            .then_with(|| self.reference().cmp(other.reference()))
+    }
+}
+impl PartialOrd for Asset {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl AssetId {
@@ -93,10 +137,11 @@ impl AssetId {
         if !is_namespace(namespace) || !is_reference {
             return Err(CaipError::BadAssetId);
         }
+        let before = [chain.as_str(), "/", namespace, ":"].concat();
         Ok(Self(Arc::new(Asset {
             chain: chain.clone(),
-            namespace: namespace.to_owned(),
-            reference: reference.to_owned(),
+            reference: before.len(),
+            text: before + reference,
         })))
     }
 
@@ -112,12 +157,12 @@ impl AssetId {
 
     /// The asset namespace (`slip44`, `erc20`).
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        self.0.namespace()
     }
 
     /// The reference within the asset namespace.
     pub fn reference(&self) -> &str {
-        &self.0.reference
+        self.0.reference()
     }
 }
 
@@ -131,14 +176,7 @@ impl FromStr for AssetId {
 }
 impl fmt::Display for AssetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Asset {
-            chain,
-            namespace,
-            reference,
-        } = &*self.0;
-        [chain.as_str(), "/", namespace, ":", reference]
-            .iter()
-            .try_for_each(|part| f.write_str(part))
+        f.write_str(&self.0.text)
     }
 }
 impl fmt::Display for ChainId {
