@@ -1,8 +1,10 @@
 //! POLICY.md steps 1–7.
 //!
 //! There is one evaluation. Requires that are tiers of each other are one question in it ([`crate::rule::Ladder`]), and every other
-//! rule is asked by itself. Whoever asks for its trace (step 10) has it recorded on the way, whoever does not pays nothing
-//! for it, and the answer cannot differ: a recorder is told and never asked.
+//! rule is asked by itself. Whoever asks for its trace (step 10) has every step recorded on the way; whoever asks for the outcome
+//! alone pays nothing for it, and nothing for steps behind a denial, which none of them takes back.
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     Evaluation, Facts, Outcome, Policy,
@@ -19,21 +21,26 @@ const FEW: usize = 16;
 pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Evaluation {
     let seen = Seen::all(facts);
     let mut trace = TraceRecorder::of(policy, &seen);
-    let outcome = conclude(policy, &seen, &mut trace);
+    let is_forbidden = forbid(policy, &seen, &mut trace);
+    let is_covered = cover(policy, &seen, &mut trace);
+    let mut asked = require(policy, &seen, &mut trace);
+    let is_within = charge(policy, &seen, &mut trace, &mut asked);
+    let outcome = if is_forbidden || !is_covered || !is_within {
+        Outcome::Deny
+    } else {
+        Outcome::Allow(asked.into_obligations())
+    };
     trace.into_evaluation(&seen, outcome)
 }
 
 /// The outcome of [`evaluate`] alone.
 pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Outcome {
-    conclude(policy, &Seen::all(facts), &mut Silence)
-}
-
-fn conclude<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> Outcome {
-    let is_forbidden = forbid(policy, seen, recorder);
-    let is_covered = cover(policy, seen, recorder);
-    let mut asked = require(policy, seen, recorder);
-    let is_within = charge(policy, seen, recorder, &mut asked);
-    if is_forbidden || !is_covered || !is_within {
+    let (seen, silence) = (Seen::all(facts), &mut Silence);
+    if forbid(policy, &seen, silence) || !cover(policy, &seen, silence) {
+        return Outcome::Deny;
+    }
+    let mut asked = require(policy, &seen, silence);
+    if !charge(policy, &seen, silence, &mut asked) {
         return Outcome::Deny;
     }
     Outcome::Allow(asked.into_obligations())
@@ -51,11 +58,7 @@ fn forbid<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorde
 
 /// Step 4: any effect that no permit covers denies, and so does a transaction without effects.
 fn cover<'p>(policy: &'p Policy, seen: &[Seen<'_>], recorder: &mut impl Recorder<'p>) -> bool {
-    let (mut few, mut many) = ([false; FEW], Vec::new());
-    let covered = few.get_mut(..seen.len()).unwrap_or_else(|| {
-        many.resize(seen.len(), false);
-        &mut many
-    });
+    let mut covered: SmallVec<[bool; FEW]> = smallvec![false; seen.len()];
     for permit in policy.permits() {
         let coverage = permit.coverage(seen);
         for (effect, is_covered) in seen

@@ -1,6 +1,7 @@
 //! The sums that amounts are compared by, so that a split payment meets the tiers of the whole.
 
 use countersign_types::{Amount, AssetId, Destination, Effect, SubjectId};
+use smallvec::SmallVec;
 
 use crate::facts::{EffectFact, Facts};
 
@@ -17,89 +18,61 @@ const FEW: usize = 8;
 /// Sums by key, in order of key. Sorted rows, because a transaction has few keys and each is looked up a few times; most
 /// often there is one, and it needs no memory of its own.
 #[derive(Debug)]
-pub(crate) struct SumsBy<K> {
-    /// The least key.
-    first: Option<(K, Sum)>,
-    rest: Vec<(K, Sum)>,
-}
+pub(crate) struct SumsBy<K>(SmallVec<[(K, Sum); 1]>);
 
 impl<K: Ord> SumsBy<K> {
     /// Adds up the rows of each key.
     pub(crate) fn of(rows: impl IntoIterator<Item = (K, Sum)>) -> Self {
-        let mut rows = rows.into_iter();
-        let Some(first) = rows.next() else {
-            return Self::default();
-        };
-        match rows.next() {
-            Some(second) => Self::of_sorted(sorted([first, second].into_iter().chain(rows))),
-            None => Self {
-                first: Some(first),
-                rest: Vec::new(),
-            },
+        let mut sums = SmallVec::new();
+        for row in rows {
+            sums.push(row);
         }
-    }
-
-    fn of_sorted(mut rows: Vec<(K, Sum)>) -> Self {
-        rows.dedup_by(|(key, amount), (held, sum)| {
-            let is_same = key == held;
-            if is_same {
-                *sum = add(*sum, *amount);
-            }
-            is_same
-        });
-        let mut rest = rows.into_iter();
-        Self {
-            first: rest.next(),
-            rest: rest.collect(),
+        if sums.len() > 1 {
+            add_up(&mut sums);
         }
+        Self(sums)
     }
 
     /// The sum of a key; nothing where there is no row.
     pub(crate) fn sum(&self, key: &K) -> Sum {
-        let is_sought = |(held, _): &&(K, Sum)| held == key;
-        let row = self.first.as_ref().filter(is_sought).or_else(|| {
-            if self.rest.len() <= FEW {
-                return self.rest.iter().find(is_sought);
-            }
-            let at = self.rest.binary_search_by(|(held, _)| held.cmp(key)).ok();
-            at.and_then(|at| self.rest.get(at))
-        });
+        let row = if self.0.len() <= FEW {
+            self.0.iter().find(|(held, _)| held == key)
+        } else {
+            let at = self.0.binary_search_by(|(held, _)| held.cmp(key)).ok();
+            at.and_then(|at| self.0.get(at))
+        };
         row.map_or(Some(Amount::ZERO), |(_, sum)| *sum)
     }
 
     /// Without the keys whose sum is known to be nothing.
-    pub(crate) fn without_zeros(self) -> Self {
-        Self::of(self.into_iter().filter(|(_, sum)| *sum != Some(Amount::ZERO)))
+    pub(crate) fn without_zeros(mut self) -> Self {
+        self.0.retain(|(_, sum)| *sum != Some(Amount::ZERO));
+        self
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, Sum)> {
-        self.first.iter().chain(&self.rest)
-    }
-}
-
-/// No rows.
-impl<K> Default for SumsBy<K> {
-    fn default() -> Self {
-        Self {
-            first: None,
-            rest: Vec::new(),
-        }
+        self.0.iter()
     }
 }
 
 /// Apart, because few transactions have more than one row.
 #[inline(never)]
-fn sorted<K: Ord>(rows: impl Iterator<Item = (K, Sum)>) -> Vec<(K, Sum)> {
-    let mut rows: Vec<(K, Sum)> = rows.collect();
+fn add_up<K: Ord>(rows: &mut SmallVec<[(K, Sum); 1]>) {
     rows.sort_by(|(a, _), (b, _)| a.cmp(b));
-    rows
+    rows.dedup_by(|(key, amount), (held, sum)| {
+        let is_same = key == held;
+        if is_same {
+            *sum = add(*sum, *amount);
+        }
+        is_same
+    });
 }
 
 impl<K> IntoIterator for SumsBy<K> {
     type Item = (K, Sum);
-    type IntoIter = std::iter::Chain<std::option::IntoIter<(K, Sum)>, std::vec::IntoIter<(K, Sum)>>;
+    type IntoIter = smallvec::IntoIter<[(K, Sum); 1]>;
     fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
+        self.0.into_iter()
     }
 }
 
@@ -157,7 +130,7 @@ impl<'a> Sums<'a> {
 
     /// The amount that rules compare for one effect: the larger of what the transaction moves to its destination and
     /// for its subject. `None` is unknown.
-    pub(crate) fn amount_of(&self, fact: &EffectFact<'_>) -> Sum {
+    pub(crate) fn amount_of(&self, fact: &EffectFact<'a>) -> Sum {
         let own = fact.effect.amount()?;
         let asset = fact.effect.asset()?;
         let Some(split) = &self.0 else {

@@ -19,7 +19,7 @@ impl AmountMax {
 pub struct AmountOver(pub Bounds);
 
 impl AmountOver {
-    pub(super) fn matches(&self, view: &View<'_>) -> Truth {
+    pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
         self.0.is_over(&view.amount)
     }
 }

@@ -430,6 +430,8 @@ pub struct Conditions {
     kinds: Kinds,
     /// Those in between: what is left to ask of one effect of these kinds.
     each: Range<usize>,
+    /// Those of `each` that are no bound to be over: tiers of each other share them.
+    shared: Range<usize>,
 }
 
 impl Conditions {
@@ -453,10 +455,14 @@ impl Conditions {
         let is_each = |condition: &Condition| !condition.is_kinds() && !condition.is_total();
         let start = conditions.iter().take_while(|condition| condition.is_kinds()).count();
         let end = start.saturating_add(conditions.iter().filter(|condition| is_each(condition)).count());
+        let is_over = |condition: &Condition| matches!(condition, Condition::AmountOver(_));
+        // What stands behind it stands in permits, and it does not.
+        let shared = conditions.iter().position(is_over).unwrap_or(end);
         Ok(Self {
             kinds: Kinds::among(&conditions),
             all: conditions,
             each: start..end,
+            shared: start..shared,
         })
     }
 
@@ -472,11 +478,21 @@ impl Conditions {
 
     /// Whether all conditions but the totals hold for an effect.
     pub(crate) fn matches(&self, view: &View<'_>) -> Truth {
+        self.all_match(&self.each, view)
+    }
+
+    /// Whether all conditions may hold for an effect, but for the bounds that its amount or a sum must be over.
+    pub(crate) fn may_match_beside_bounds(&self, view: &View<'_>) -> bool {
+        self.all_match(&self.shared, view).is_possible()
+    }
+
+    #[inline]
+    fn all_match(&self, asked: &Range<usize>, view: &View<'_>) -> Truth {
         if !self.kinds.meet(view.kind) {
             return Truth::False;
         }
         let mut truth = Truth::True;
-        for condition in self.all.get(self.each.clone()).unwrap_or_default() {
+        for condition in self.all.get(asked.clone()).unwrap_or_default() {
             truth = truth.and(condition.matches(view));
             // Nothing makes it true again: most rules are decided by their first conditions.
             if truth == Truth::False {
@@ -531,13 +547,11 @@ impl Conditions {
 
     /// The bound that an effect's amount must be over.
     pub(crate) fn amount_over(&self) -> Option<&AmountOver> {
-        self.all.iter().find_map(|condition| {
-            if let Condition::AmountOver(over) = condition {
-                Some(over)
-            } else {
-                None
-            }
-        })
+        if let Some(Condition::AmountOver(over)) = self.all.get(self.shared.end) {
+            Some(over)
+        } else {
+            None
+        }
     }
 }
 

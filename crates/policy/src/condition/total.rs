@@ -73,7 +73,7 @@ impl<'a> Totals<'a> {
 
 impl TotalMax {
     /// Whether an effect of this asset is covered, given the sums of everything selected.
-    pub(crate) fn matches(&self, asset: Option<&AssetId>, totals: &Totals<'_>, values: Values<'_>) -> Truth {
+    pub(crate) fn matches<'a>(&self, asset: Option<&'a AssetId>, totals: &Totals<'a>, values: Values<'_>) -> Truth {
         let Some(asset) = asset.filter(|asset| values.is_registered(asset)) else {
             return Truth::Unknown;
         };
@@ -165,9 +165,9 @@ mod tests {
         };
         let world = World::with(&[max("a"), max("b")]);
         assert_eq!(over(&world, &[("eth", 10)]), Truth::Unknown);
-        let facts = world.facts();
+        let (facts, eth) = (world.facts(), asset("eth"));
         let totals = Totals::of(&facts.effects, facts.values());
-        let within = TotalMax(bounds(&[("eth", 10)])).matches(Some(&asset("eth")), &totals, facts.values());
+        let within = TotalMax(bounds(&[("eth", 10)])).matches(Some(&eth), &totals, facts.values());
         assert_eq!(within, Truth::Unknown);
     }
 
@@ -175,10 +175,9 @@ mod tests {
     fn the_maximum_holds_for_nothing_beside_what_cannot_be_valued() {
         for effect in [opaque(), transfer("stray", 1, "a")] {
             let world = World::with(&[transfer("eth", 6, "a"), effect]);
-            let facts = world.facts();
+            let (facts, eth) = (world.facts(), asset("eth"));
             let totals = Totals::of(&facts.effects, facts.values());
-            let within =
-                |bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset("eth")), &totals, facts.values());
+            let within = |bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(&eth), &totals, facts.values());
             assert_eq!((within(10), within(5)), (Truth::Unknown, Truth::False));
         }
     }
@@ -186,14 +185,12 @@ mod tests {
     #[test]
     fn the_maximum_covers_its_own_asset_only() {
         let world = World::with(&[transfer("eth", 6, "a"), transfer("eth", 4, "b")]);
-        let facts = world.facts();
+        let (facts, eth, demo) = (world.facts(), asset("eth"), asset("demo"));
         let totals = Totals::of(&facts.effects, facts.values());
-        let within = |asset_name: &str, bound| {
-            TotalMax(bounds(&[("eth", bound)])).matches(Some(&asset(asset_name)), &totals, facts.values())
-        };
-        assert_eq!(within("eth", 10), Truth::True);
-        assert_eq!(within("eth", 9), Truth::False);
-        assert_eq!(within("demo", 10), Truth::False);
+        let within = |asset, bound| TotalMax(bounds(&[("eth", bound)])).matches(Some(asset), &totals, facts.values());
+        assert_eq!(within(&eth, 10), Truth::True);
+        assert_eq!(within(&eth, 9), Truth::False);
+        assert_eq!(within(&demo, 10), Truth::False);
     }
 
     /// In the test world one ETH is worth 3 USD, one GOLD 5 USD, and DEMO has no price.
@@ -213,10 +210,10 @@ mod tests {
         ];
         for (effects, bound, over, within) in table {
             let world = World::with(&effects);
-            let facts = world.facts();
+            let (facts, eth) = (world.facts(), asset("eth"));
             let totals = Totals::of(&facts.effects, facts.values());
             let found = TotalOver(dollars(bound)).matches(&totals, facts.values());
-            let max = TotalMax(dollars(bound)).matches(Some(&asset("eth")), &totals, facts.values());
+            let max = TotalMax(dollars(bound)).matches(Some(&eth), &totals, facts.values());
             assert_eq!((found, max), (over, within), "{effects:?} {bound}");
         }
     }

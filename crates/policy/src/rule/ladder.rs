@@ -1,6 +1,8 @@
 //! Requires that differ in nothing but how much they are over: tiers. They are one question.
 
-use super::{Require, Seen};
+use smallvec::SmallVec;
+
+use super::{Require, Seen, USUAL_EFFECTS, may_be_over};
 use crate::Obligations;
 
 /// Requires of which each may match only where the one below it may: their conditions are the same but for the bounds that
@@ -66,7 +68,21 @@ impl Ladder {
 
     /// The requires that may match, from the lowest on.
     pub(crate) fn matching(&self, seen: &[Seen<'_>]) -> &[Step] {
-        let count = self.steps.partition_point(|step| step.require.may_match(seen));
+        let Some(lowest) = self.steps.first() else {
+            return &self.steps;
+        };
+        // What all steps ask alike is asked once.
+        let shared = lowest.require.conditions();
+        let mut selected = SmallVec::<[&Seen<'_>; USUAL_EFFECTS]>::new();
+        selected.extend(
+            seen.iter()
+                .filter(|effect| shared.may_match_beside_bounds(&effect.view)),
+        );
+        if selected.is_empty() {
+            return &[];
+        }
+        let is_over = |step: &Step| may_be_over(step.require.conditions(), &selected);
+        let count = self.steps.partition_point(is_over);
         self.steps.get(..count).unwrap_or(&self.steps)
     }
 }

@@ -110,11 +110,14 @@ impl Limit {
     }
 
     fn amounts<'a>(&self, bounds: &Bounds, seen: &[Seen<'a>]) -> SumsBy<ChargeKey<'a>> {
-        SumsBy::of(select(&self.conditions, seen).filter_map(|(effect, _)| {
+        // What has no bound is not charged, whatever the conditions say.
+        let bounded = seen.iter().filter(|effect| {
             let registered = effect.view.amount.registered;
-            if registered.is_some_and(|asset| bounds.bound(asset).is_none()) {
-                return None;
-            }
+            registered.is_none_or(|asset| bounds.bound(asset).is_some())
+        });
+        let selected = bounded.filter(|effect| self.conditions.matches(&effect.view).is_possible());
+        SumsBy::of(selected.filter_map(|effect| {
+            let registered = effect.view.amount.registered;
             let (key, is_known) = self.key(effect, registered)?;
             let amount = effect.fact().effect.amount();
             Some((key, amount.filter(|_| is_known && registered.is_some())))

@@ -7,21 +7,35 @@ use crate::{
 };
 
 /// Whether the conditions may hold for an effect, or for the sum of those that they select.
-pub(crate) fn may_match<'a>(conditions: &Conditions, seen: &[Seen<'a>]) -> bool {
+pub(crate) fn may_match(conditions: &Conditions, seen: &[Seen<'_>]) -> bool {
+    let mut selected = select(conditions, seen).map(|(effect, _)| effect);
     match conditions.total_over() {
-        Some(over) => total_may_match(over, conditions, seen),
-        None => select(conditions, seen).next().is_some(),
+        Some(over) => sum_may_be_over(over, selected),
+        None => selected.next().is_some(),
     }
 }
 
+/// The same of effects for which the conditions may hold beside their bounds: whether an amount, or the sum of those that are,
+/// may be over its bound.
+pub(crate) fn may_be_over(conditions: &Conditions, selected: &[&Seen<'_>]) -> bool {
+    let over = conditions.amount_over();
+    let is_over = |effect: &&Seen<'_>| over.is_none_or(|over| over.matches(&effect.view).is_possible());
+    let mut exceeding = selected.iter().copied().filter(is_over);
+    match conditions.total_over() {
+        Some(over) => sum_may_be_over(over, exceeding),
+        None => exceeding.next().is_some(),
+    }
+}
+
+// Apart: most rules bound no sum.
 #[inline(never)]
-fn total_may_match<'a>(over: &TotalOver, conditions: &Conditions, seen: &[Seen<'a>]) -> bool {
-    let Some(values) = seen.first().map(|effect| effect.view.facts.values()) else {
+fn sum_may_be_over<'s, 'a: 's>(over: &TotalOver, effects: impl Iterator<Item = &'s Seen<'a>>) -> bool {
+    let mut effects = effects.peekable();
+    // Sums of nothing are over no bound.
+    let Some(values) = effects.peek().map(|effect| effect.view.facts.values()) else {
         return false;
     };
-    let selected = select(conditions, seen).map(|(effect, _)| effect.fact());
-    let totals = Totals::of(selected, values);
-    // Sums of nothing are over no bound.
+    let totals = Totals::of(effects.map(Seen::fact), values);
     over.matches(&totals, values).is_possible()
 }
 
@@ -71,7 +85,7 @@ mod tests {
             amount_overruns(require.conditions(), effect, |amount| comparisons.push((index, amount)));
         }
         let effects = select(require.conditions(), &seen).map(|(effect, _)| effect.index);
-        require.may_match(&seen).then(|| Matched {
+        may_match(require.conditions(), &seen).then(|| Matched {
             effects: effects.collect(),
             comparisons,
         })

@@ -15,6 +15,7 @@ use std::fmt;
 
 use countersign_types::AssetId;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use self::{
     breaker::{Breaker, Frozen, MAX_BREAKER_WINDOW, Trip},
@@ -28,7 +29,7 @@ pub use self::{
 pub(crate) use self::{
     charge::{ChargeKey, Charged},
     ladder::{Ladder, Step, asked_by},
-    matched::{amount_overruns, may_match, total_overruns},
+    matched::{amount_overruns, may_be_over, may_match, total_overruns},
 };
 use crate::{
     EffectFact, Facts, Truth,
@@ -70,6 +71,9 @@ impl fmt::Display for RuleKind {
     }
 }
 
+/// Transactions seldom have more effects that policy sees: so many need no memory of their own.
+const USUAL_EFFECTS: usize = 4;
+
 /// An effect that policy sees: not proven own change.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
@@ -80,7 +84,7 @@ pub(crate) struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// The effects of a transaction that policy sees (POLICY.md step 1), in their order.
-    pub(crate) fn all(facts: &'a Facts<'a>) -> Vec<Self> {
+    pub(crate) fn all(facts: &'a Facts<'a>) -> SmallVec<[Self; USUAL_EFFECTS]> {
         let sums = Sums::of(facts);
         let mut last = (None, None);
         let mut registered = |asset: Option<&'a AssetId>| {
@@ -91,12 +95,15 @@ impl<'a> Seen<'a> {
             }
             last.1
         };
-        let mut seen = Vec::with_capacity(facts.effects.len());
-        for (fact, index) in facts.effects.iter().zip(0_u32..) {
-            if fact.effect.is_own_change() {
-                continue;
-            }
-            let view = View {
+        let policed = facts
+            .effects
+            .iter()
+            .zip(0_u32..)
+            .filter(|(fact, _)| !fact.effect.is_own_change());
+        let mut seen = SmallVec::new();
+        seen.extend(policed.map(|(fact, index)| Self {
+            index,
+            view: View {
                 facts,
                 fact,
                 kind: Kinds::of(fact.effect.kind()),
@@ -105,9 +112,8 @@ impl<'a> Seen<'a> {
                     sum: sums.amount_of(fact),
                     values: facts.values(),
                 },
-            };
-            seen.push(Self { index, view });
-        }
+            },
+        }));
         seen
     }
 

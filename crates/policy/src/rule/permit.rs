@@ -63,9 +63,9 @@ pub(crate) struct Coverage<'p, 'a> {
     max: Option<(&'p TotalMax, Totals<'a>)>,
 }
 
-impl Coverage<'_, '_> {
+impl<'a> Coverage<'_, 'a> {
     /// Whether the effect is known to meet every condition.
-    pub(crate) fn has(&self, effect: &Seen<'_>) -> bool {
+    pub(crate) fn has(&self, effect: &Seen<'a>) -> bool {
         self.permit.conditions.matches(&effect.view).is_certain()
             && (self.max.as_ref()).is_none_or(|(max, totals)| is_within(max, totals, effect))
     }
@@ -73,7 +73,7 @@ impl Coverage<'_, '_> {
 
 // Apart, like the sums.
 #[inline(never)]
-fn is_within(max: &TotalMax, totals: &Totals<'_>, effect: &Seen<'_>) -> bool {
+fn is_within<'a>(max: &TotalMax, totals: &Totals<'a>, effect: &Seen<'a>) -> bool {
     let values = effect.view.facts.values();
     max.matches(effect.view.asset(), totals, values).is_certain()
 }

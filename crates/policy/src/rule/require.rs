@@ -2,7 +2,7 @@
 
 use countersign_types::RuleId;
 
-use super::{RuleKind, Seen, may_match};
+use super::RuleKind;
 use crate::{
     Obligations, PolicyError,
     condition::{Condition, Conditions},
@@ -43,10 +43,6 @@ impl Require {
     /// What it asks for.
     pub fn obligations(&self) -> &Obligations {
         &self.obligations
-    }
-
-    pub(crate) fn may_match(&self, seen: &[Seen<'_>]) -> bool {
-        may_match(&self.conditions, seen)
     }
 }
 
