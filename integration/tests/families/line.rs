@@ -6,6 +6,8 @@ use countersign_bundle::MANIFEST_PATH;
 use countersign_integration::{Deployment, workspace_root};
 use serde_json::{Value, json};
 
+use crate::solana::nonce_account;
+
 pub(crate) const EVM: &str = "eip155:31337";
 pub(crate) const BITCOIN: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
 pub(crate) const SOLANA: &str = "solana:localnet";
@@ -24,7 +26,14 @@ const PERMITS: &str = r#"permits:
     assets: [RBTC, SOL]
     to: { list: customers }
   - { id: fees-of-other-families, effects: [fee], wallets: [btc-hot, sol-hot, eth-notary] }
+  - { id: durable-nonces, effects: [delayed-authorization], wallets: [sol-hot], to: { list: nonce-accounts } }
+  - { id: back-on-solana, effects: [internal], wallets: [sol-hot], assets: [SOL], to: { own: [sol-hot] } }
 "#;
+/// What `dev` forbids everywhere, for all wallets but that of Solana.
+const DELAYED: [&str; 2] = [
+    "delayed-authorization, opaque] }\n",
+    "opaque] }\n  - { id: delayed-elsewhere, when: { effects: [delayed-authorization], wallets: [eth-hot, btc-hot, eth-notary] } }\n",
+];
 const REQUIRES: &str = r#"requires:
   - id: two-for-other-families
     when: { effects: [transfer, personal-message], wallets: [btc-hot, sol-hot, eth-notary] }
@@ -248,13 +257,18 @@ fn extend_bundle(folder: &Path, wallets: [(&str, &String, &str); 3]) {
     change(folder, "destinations.yaml", |yaml| {
         format!(
             "{}\n      - {{ name: Bitcoin customer, address: \"{BITCOIN}:{BITCOIN_CUSTOMER}\" }}\n      \
-             - {{ name: Solana customer, address: \"{SOLANA}:{SOLANA_CUSTOMER}\" }}\n",
-            yaml.trim_end()
+             - {{ name: Solana customer, address: \"{SOLANA}:{SOLANA_CUSTOMER}\" }}\n  - id: nonce-accounts\n    entries:\n      \
+             - {{ name: Of sol-hot, address: \"{SOLANA}:{}\" }}\n",
+            yaml.trim_end(),
+            nonce_account()
         )
     });
     change(folder, "policy.yaml", |yaml| {
         assert!(yaml.contains("permits:\n") && yaml.contains("requires:\n"), "{yaml}");
-        yaml.replacen("permits:\n", PERMITS, 1)
+        let [forbidden, elsewhere] = DELAYED;
+        assert!(yaml.contains(forbidden), "{yaml}");
+        yaml.replacen(forbidden, elsewhere, 1)
+            .replacen("permits:\n", PERMITS, 1)
             .replacen("requires:\n", REQUIRES, 1)
     });
     for (from, to) in [

@@ -32,6 +32,7 @@ async fn every_family_goes_through_the_whole_line() {
     solana::a_stake_authorization_behind_a_payment_is_denied(&line);
     solana::a_customer_behind_a_lookup_table_is_paid_once_observers_say_who_it_is(&line);
     solana::a_table_that_observers_read_otherwise_pays_nobody(&line);
+    solana::a_stuck_payment_is_cancelled_under_its_nonce(&line);
     message::a_message_for_people_is_denied(&line);
     message::a_permit_in_typed_data_is_denied(&line);
     message::a_wallet_for_messages_signs_them(&line);

@@ -1,8 +1,9 @@
 //! Transfers of SOL, from the messages that `solders` wrote (`chains/solana/vectors`) with this wallet as their payer: written out,
-//! and to an account in a lookup table, which observers read.
+//! and to an account in a lookup table, which observers read. Under a durable nonce, one is cancelled by another one.
 
+use countersign_chains::solana::{Lifetime, TransferDraft};
 use countersign_integration::workspace_root;
-use countersign_types::TransactionDigest;
+use countersign_types::{Amount, Destination, TransactionDigest};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 
@@ -173,4 +174,80 @@ pub(crate) fn a_table_that_observers_read_otherwise_pays_nobody(line: &Line) {
     let refused = line.until(id, |shown| shown["state"] == "refused");
     assert_eq!(refused["reasons"][0]["tag"], "request/payments-mismatch", "{refused}");
     assert_eq!(refused["attempts"][0]["signed_transaction"], Value::Null);
+}
+
+/// A durable nonce account of this wallet's, and what it stores.
+const NONCE_ACCOUNT: [u8; 32] = [0x51; 32];
+const NONCE_VALUE: [u8; 32] = [0x52; 32];
+
+pub(crate) fn nonce_account() -> String {
+    bs58::encode(NONCE_ACCOUNT).into_string()
+}
+
+/// One lamport under the durable nonce, to a customer or back to the wallet.
+fn under_nonce(line: &Line, to: [u8; 32]) -> Vec<u8> {
+    let account = |address: [u8; 32]| -> Destination {
+        let address = bs58::encode(address).into_string();
+        format!("{SOLANA}:{address}").parse().unwrap()
+    };
+    let draft = TransferDraft {
+        wallet: account(line.solana_key),
+        asset: format!("{SOLANA}/slip44:501").parse().unwrap(),
+        token: None,
+        amount: Amount::from_base_units(1),
+        destination: account(to),
+        lifetime: Lifetime::Nonce {
+            account: account(NONCE_ACCOUNT),
+            value: NONCE_VALUE,
+        },
+        budget: None,
+        memo: None,
+    };
+    draft.encode().unwrap()
+}
+
+/// Both advance the same nonce, so whichever lands excludes the other. What the account stores, observers say.
+pub(crate) fn a_stuck_payment_is_cancelled_under_its_nonce(line: &Line) {
+    let authority = bs58::encode(line.solana_key).into_string();
+    let value = bs58::encode(NONCE_VALUE).into_string();
+    let claims = json!({ "nonce_accounts": [
+        { "account": nonce_account(), "height": 311, "authority": authority, "value": value },
+    ]});
+    let claims = line.file("nonce.facts", claims.to_string().as_bytes());
+    let payment = under_nonce(line, customer());
+    let file = line.file("sol-wrong", &payment);
+    let given = ["--transaction", &file, "--facts", &claims, "--template"];
+    let waiting = line.submit("sol-hot", SOLANA, "sol-wrong", &given).expect(4);
+    let id = waiting["id"].as_str().unwrap();
+    let fact = json!({ "nonce-account": {
+        "account": format!("{SOLANA}:{}", nonce_account()),
+        "authority": format!("{SOLANA}:{authority}"),
+        "value": hex::encode(NONCE_VALUE),
+    }});
+    for observer in ["watch-1", "watch-3"] {
+        line.observe(observer, SOLANA, id, &json!([fact]));
+    }
+    let attested = line.until(id, |shown| shown["missing"] != json!([]));
+    assert_signed(line, &payment, &line.approve(&attested));
+
+    let back = under_nonce(line, line.solana_key);
+    let file = line.file("sol-back", &back);
+    let given = [
+        "--transaction",
+        &file,
+        "--facts",
+        &claims,
+        "--fee-ceiling",
+        "0.00001 SOL",
+        "--wait",
+    ];
+    let signed = line
+        .countersign(&[&["withdraw", "cancel", id][..], &given].concat())
+        .expect(0);
+    let attempt = signed["attempts"].as_array().unwrap().last().unwrap();
+    assert_eq!(attempt["cancels"], true, "{signed}");
+    let text = |field: &str| attempt[field].as_str().unwrap();
+    let raw = hex::decode(text("signed_transaction").strip_prefix("0x").unwrap()).unwrap();
+    assert_signed(line, &back, &(raw, text("txid").to_owned()));
+    line.verify(id, text("txid"));
 }
