@@ -45,7 +45,8 @@ usage: cargo xtask <command>
   bench policy          the policy engine beside two general ones
   fuzz [--seconds N] [TARGET…]
                         coverage-guided fuzzing of everything that reads bytes from outside, each target for N seconds (60)
-  mutants [PACKAGE…]    what cargo-mutants changes in approval and policy and no test notices; survivors stand in docs/mutants.md";
+  mutants [PACKAGE…] [--since COMMIT] [--shard K/N]
+                        what cargo-mutants changes in approval and policy and no test notices; survivors stand in docs/mutants.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,6 +2,7 @@
 //!
 //! Two passes, or it would take a night: the first runs the quick test programs against every mutant, the second all of
 //! them against what is left. Whatever survives both must be explained in `docs/mutants.md`, or this command fails.
+//! `--since COMMIT` tries what changed since then, `--shard K/N` one part of N.
 
 use std::{
     fs,
@@ -53,16 +54,30 @@ const PACKAGES: [Package; 2] = [
     },
 ];
 
+/// What is asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Chosen {
+    packages: Vec<Package>,
+    /// Only what changed since this commit.
+    since: Option<String>,
+    /// Only one part of several, as cargo-mutants numbers them: from `0/4` to `3/4`.
+    shard: Option<String>,
+}
+
 /// Runs both passes on the named packages, or on all.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let packages = chosen(arguments)?;
+    let chosen = chosen(arguments)?;
     let root = shell::repo_root()?;
     install(&root)?;
     let mut unexplained = Vec::new();
-    for package in packages {
+    for package in &chosen.packages {
         let output = root.join("target/mutants").join(package.name);
-        pass(&root, package, &output, package.quick, false)?;
-        pass(&root, package, &output, &["--lib", "--tests"], true)?;
+        let Some(part) = part(&root, &chosen, *package, &output)? else {
+            println!("{}: nothing changed", package.name);
+            continue;
+        };
+        pass(&root, *package, &output, (package.quick, &part), false)?;
+        pass(&root, *package, &output, (&["--lib", "--tests"], &part), true)?;
         let report = fs::read_to_string(root.join(REPORT)).with_context(|| format!("could not read {REPORT}"))?;
         unexplained.extend(
             survivors(&output)?
@@ -79,16 +94,63 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn chosen(arguments: &[String]) -> Result<Vec<Package>> {
-    if arguments.is_empty() {
-        return Ok(PACKAGES.to_vec());
+fn chosen(arguments: &[String]) -> Result<Chosen> {
+    let mut chosen = Chosen::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .cloned()
+                .with_context(|| format!("`{argument}` needs a value"))
+        };
+        match argument.as_str() {
+            "--since" => chosen.since = Some(value()?),
+            "--shard" => chosen.shard = Some(value()?),
+            name => chosen.packages.push(package(name)?),
+        }
     }
-    let of = |name: &String| PACKAGES.into_iter().find(|package| package.name == name);
-    let found = arguments.iter().map(|name| {
+    if chosen.packages.is_empty() {
+        chosen.packages = PACKAGES.to_vec();
+    }
+    Ok(chosen)
+}
+
+fn package(name: &str) -> Result<Package> {
+    let found = PACKAGES.into_iter().find(|package| package.name == name);
+    found.with_context(|| {
         let known = PACKAGES.map(|package| package.name).join("` and `");
-        of(name).with_context(|| format!("`cargo xtask mutants` knows `{known}`, but got `{name}`"))
-    });
-    found.collect()
+        format!("`cargo xtask mutants` knows `{known}`, `--since COMMIT` and `--shard K/N`, but got `{name}`")
+    })
+}
+
+/// The arguments that leave out what is not asked for; `None` where nothing is left.
+fn part(root: &Path, chosen: &Chosen, package: Package, output: &Path) -> Result<Option<Vec<String>>> {
+    fs::create_dir_all(output).with_context(|| format!("could not make `{}`", output.display()))?;
+    let mut part = Vec::new();
+    if let Some(shard) = &chosen.shard {
+        part.extend(["--shard".to_owned(), shard.clone()]);
+    }
+    let Some(since) = &chosen.since else {
+        return Ok(Some(part));
+    };
+    let folder = format!("crates/{}", package.name.trim_start_matches("countersign-"));
+    let mut diff = std::process::Command::new("git");
+    let diff = diff.current_dir(root).args(["diff", since, "--", &folder]).output();
+    let diff = diff.context("could not start git")?;
+    if !diff.status.success() {
+        bail!(
+            "git diff {since} failed: {}",
+            String::from_utf8_lossy(&diff.stderr).trim()
+        );
+    }
+    if diff.stdout.is_empty() {
+        return Ok(None);
+    }
+    let file = output.join("since.diff");
+    fs::write(&file, &diff.stdout).with_context(|| format!("could not write `{}`", file.display()))?;
+    part.extend(["--in-diff".to_owned(), file.display().to_string()]);
+    Ok(Some(part))
 }
 
 /// Compiles cargo-mutants under `.tools/` when it is missing, without optimisation: it only starts cargo.
@@ -119,14 +181,20 @@ fn find(root: &Path) -> Option<PathBuf> {
     shell::is_installed("cargo-mutants").then(|| PathBuf::from("cargo-mutants"))
 }
 
-/// One pass over a copy of the tree. `is_rerun`: what an earlier pass caught is not tried again.
-fn pass(root: &Path, package: Package, output: &Path, tests: &[&str], is_rerun: bool) -> Result<()> {
-    fs::create_dir_all(output).with_context(|| format!("could not make `{}`", output.display()))?;
+/// One pass over a copy of the tree, of some tests over some mutants. `is_rerun`: what an earlier pass caught is not tried again.
+fn pass(
+    root: &Path,
+    package: Package,
+    output: &Path,
+    (tests, part): (&[&str], &[String]),
+    is_rerun: bool,
+) -> Result<()> {
     let program = find(root).unwrap_or_else(|| PathBuf::from("cargo-mutants"));
     let mut mutants = std::process::Command::new(program);
     mutants.current_dir(root).args(["mutants", "--package", package.name]);
     mutants.args(["--timeout", TIMEOUT_SECONDS, "--output"]).arg(output);
     mutants.args(CARGO_ARGUMENTS.map(|argument| format!("--cargo-arg={argument}")));
+    mutants.args(part);
     if is_rerun {
         mutants.arg("--iterate");
     }
@@ -175,8 +243,15 @@ mod tests {
     #[test]
     fn packages_are_chosen_by_name() {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(chosen(&[]).unwrap(), PACKAGES);
-        assert_eq!(chosen(&words(&["countersign-policy"])).unwrap(), [PACKAGES[1]]);
+        assert_eq!(chosen(&[]).unwrap().packages, PACKAGES);
+        let policy = chosen(&words(&["--since", "main~3", "countersign-policy", "--shard", "0/4"])).unwrap();
+        let expected = Chosen {
+            packages: vec![PACKAGES[1]],
+            since: Some("main~3".to_owned()),
+            shard: Some("0/4".to_owned()),
+        };
+        assert_eq!(policy, expected);
+        assert!(chosen(&words(&["--since"])).is_err());
         let error = chosen(&words(&["countersign-signer"])).unwrap_err().to_string();
         assert!(
             error.contains("`countersign-approval` and `countersign-policy`"),
