@@ -146,8 +146,12 @@ mod tests {
         }
     }
 
+    /// With its trace; without one, the outcome is the same.
     fn answer(parts: PolicyParts, world: &World) -> Evaluation {
-        evaluate(&Policy::new(parts).unwrap(), &world.facts())
+        let (policy, facts) = (Policy::new(parts).unwrap(), world.facts());
+        let found = evaluate(&policy, &facts);
+        assert_eq!(decide(&policy, &facts), found.outcome);
+        found
     }
 
     fn reason(tag: Tag, rule_id: Option<&str>, effect: Option<u32>, detail: Option<(u64, u64)>) -> Reason {
