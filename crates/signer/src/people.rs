@@ -41,10 +41,12 @@ impl Signer {
     /// with its first time.
     pub async fn record_statement(&self, envelope: &[u8]) -> Result<Vec<u8>, SignerError> {
         let envelope = Envelope::parse(envelope)?;
+        let mut is_journaled = false;
         for _ in 0..MAX_ROUNDS {
             let bundle = self.active().await?;
             let verified = Arc::new(verify(&envelope, bundle.roster())?);
             let effect = self.certify_kind(&bundle, &verified).await?;
+            let is_ahead = effect.is_ahead();
             let intake = Intake {
                 deployment: self.genesis.hash(),
                 bundle: bundle.digest(),
@@ -57,6 +59,9 @@ impl Signer {
                 verdict.unwrap_or_else(|error| Verdict::unchanged(Err(error)))
             };
             match propose(self.journal.as_ref(), reads, decide).await?.0? {
+                // What it was ahead of may have been seen first since that was looked up, without it. Whatever is seen first from here
+                // on is seen with it.
+                Some(_) if is_ahead && !is_journaled => is_journaled = true,
                 Some(first_seen_at) => return self.acknowledge(&verified, first_seen_at),
                 // Another bundle came into force, and whoever spoke may have left its roster; or others spoke meanwhile.
                 None => self.refresh().await?,
@@ -78,7 +83,7 @@ impl Signer {
             Body::Cancel(cancel) => match self.standing(bundle, verified, cancel.withdrawal).await? {
                 Standing::OfTheWithdrawal => Ok(Effect::Ends(cancel.withdrawal)),
                 // An officer may be ahead of the orchestrator: the decision at first sight counts the cancel.
-                Standing::Ahead => Ok(Effect::Heard),
+                Standing::Ahead => Ok(Effect::EndsLater),
                 Standing::None => Err(refuse("only the initiator or an officer cancels")),
             },
             // The decision counts it.
@@ -268,6 +273,8 @@ enum Effect {
     Heard,
     /// It ends a withdrawal that has a record.
     Ends(WithdrawalId),
+    /// It ends a withdrawal that has none: decisions count it, from the first one on.
+    EndsLater,
     /// Decisions count it, and so do breakers.
     Rejects(Rejecting),
     /// It counts towards the freeze of a wallet whose nonce or outpoint somebody else used.
@@ -278,6 +285,19 @@ enum Effect {
     Freezes,
     /// It counts towards a thaw.
     Thaws(Thawing),
+}
+
+impl Effect {
+    /// Whether it is about a withdrawal that had no record when that was looked up.
+    fn is_ahead(&self) -> bool {
+        match self {
+            Self::EndsLater => true,
+            Self::Rejects(rejecting) => rejecting.is_ahead(),
+            Self::Heard | Self::Ends(_) | Self::Reports(_) | Self::Proposes(_) | Self::Freezes | Self::Thaws(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// What a person is to a withdrawal.
@@ -311,7 +331,7 @@ impl Intake {
             ..Reads::default()
         };
         match &self.effect {
-            Effect::Heard | Effect::Freezes => reads,
+            Effect::Heard | Effect::EndsLater | Effect::Freezes => reads,
             Effect::Proposes(proposing) => Reads {
                 marks: vec![proposing.topic()],
                 ..reads
@@ -360,7 +380,7 @@ impl Intake {
         changes.statement(verified, subjects(verified), now)?;
         changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
-            Effect::Heard => {}
+            Effect::Heard | Effect::EndsLater => {}
             Effect::Proposes(proposing) => proposing.count(view, &mut changes)?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
@@ -385,7 +405,7 @@ impl Intake {
         let mut changes = Changes::default();
         match &self.effect {
             // These are journaled with all that they do.
-            Effect::Heard | Effect::Proposes(_) | Effect::Thaws(_) => {}
+            Effect::Heard | Effect::EndsLater | Effect::Proposes(_) | Effect::Thaws(_) => {}
             Effect::Freezes => certify_frozen(view, Freeze::id(self.verified.digest()))?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(signer, view, now, &mut changes)?,

@@ -36,6 +36,8 @@ pub(crate) struct Rejecting {
     withdrawals: Vec<WithdrawalId>,
     /// Those that have a record and have not ended. The others end when they are first seen.
     open: Vec<WithdrawalId>,
+    /// Whether there are others.
+    is_ahead: bool,
     /// Those that are known, where there are breakers. The others are looked at when they are first seen.
     known: Vec<Known>,
 }
@@ -48,6 +50,11 @@ impl Rejecting {
             request: &known.request,
             initiator: &known.initiator,
         })
+    }
+
+    /// Whether one of them had no record when that was looked up.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 
     pub(crate) fn reads(&self, reads: Reads) -> Reads {
@@ -232,9 +239,10 @@ impl Signer {
         } else {
             Vec::new()
         };
-        let mut open = Vec::new();
+        let (mut open, mut is_ahead) = (Vec::new(), false);
         for withdrawal in &withdrawals {
             let basis = self.journal.basis(withdrawal.request(), Vec::new()).await?;
+            is_ahead |= basis.is_none();
             open.extend(basis.filter(|basis| basis.ended.is_none()).map(|_| *withdrawal));
         }
         let mut known = Vec::new();
@@ -249,6 +257,7 @@ impl Signer {
             bundle: Arc::clone(bundle),
             withdrawals,
             open,
+            is_ahead,
             known,
         })
     }

@@ -8,7 +8,7 @@ use countersign_approval::{Body, Envelope};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::{Ask, WALLET_KEY, bundle_files, roster, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
-use countersign_signer::{Answer, JournalError, SignerError};
+use countersign_signer::{Answer, Journal as _, JournalError, SignerError};
 use countersign_types::{PublicKey, Scheme, Tag};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, submission, tags};
@@ -237,6 +237,42 @@ async fn a_rejection_between_reading_and_deciding_is_noticed_at_first_sight() {
     let answer = tokio::join!(asked, beside).0.unwrap();
     assert_denied(&answer, Tag::ApprovalRejected);
     assert_eq!(rig.uses(), 0);
+}
+
+/// A statement that rests in front of the journal, which was asked before whether there is a record to end, while another call sees the
+/// withdrawal first.
+async fn overtaken(point: u64, said: impl Fn(&Rig, &Envelope) -> Envelope) -> (Rig, Envelope) {
+    let rig = Rig::new().await;
+    let ask = Ask::default();
+    let request = rig.world.request(&ask);
+    let said = said(&rig, &request).to_bytes();
+    rig.key.faults.arm(point, Fault::Rests);
+    let saying = rig.signer.record_statement(&said);
+    let beside = async {
+        rig.key.faults.crashed().await;
+        assert_pending(&rig.authorize(&ask, &request, &[]).await.unwrap(), Tag::ApprovalMissing);
+        rig.key.faults.go_on();
+    };
+    tokio::join!(saying, beside).0.unwrap();
+    (rig, request)
+}
+
+/// Who was told that it is in force may leave the roster before anybody asks again.
+#[tokio::test]
+async fn a_rejection_that_a_first_sight_overtakes_ends_the_withdrawal() {
+    let (rig, request) = overtaken(1, |rig, request| rig.world.rejection("carol", request)).await;
+    let ask = Ask::default();
+    let [alice, bob] = without_carol(&rig, &ask, &request).await;
+    let answer = rig.authorize(&ask, &request, &[&alice, &bob]).await.unwrap();
+    assert_denied(&answer, Tag::ApprovalRejected);
+    assert_eq!(rig.uses(), 0);
+}
+
+#[tokio::test]
+async fn a_cancel_that_a_first_sight_overtakes_ends_the_withdrawal() {
+    let (rig, request) = overtaken(0, |rig, request| rig.world.cancel("dave", request)).await;
+    let basis = rig.journal.basis(withdrawal(&request).request(), Vec::new());
+    assert_eq!(basis.await.unwrap().unwrap().ended, Some(Tag::WithdrawalCancelled));
 }
 
 /// The signature is recorded, and so in the log; what stops it now keeps it from being handed out.
