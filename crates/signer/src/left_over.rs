@@ -7,8 +7,7 @@ use countersign_types::ConflictKey;
 
 use crate::{AttemptRecord, LedgerView, WithdrawalRecord, ruling::Bench};
 
-/// The most conflict keys of other attempts that are looked at: far more than a wallet's coins in one lineage, and below what one
-/// proposal may read.
+/// The most conflict keys of other attempts that are looked at in one call: below what one proposal may read.
 const MAX_LEFT_OVER: usize = 4_096;
 
 /// What other attempts of a lineage leave over.
@@ -28,20 +27,19 @@ impl Bench {
             return LeftOver::Nothing;
         }
         let keys = left_over(record, &decision.fates);
-        if keys.is_empty() {
-            return LeftOver::Nothing;
-        }
-        let keys: BTreeSet<ConflictKey> = keys.into_iter().take(MAX_LEFT_OVER).collect();
-        let known = self.prepared.conflict_keys();
-        if keys.iter().any(|key| !known.contains(key)) {
-            return LeftOver::Unread(keys);
-        }
         let request = record.request;
-        let is_own = |key: &ConflictKey| view.conflict_owners.get(key) == Some(&request);
-        let keys: Vec<ConflictKey> = keys.into_iter().filter(is_own).collect();
-        match keys.is_empty() {
+        let is_own = |key: &&ConflictKey| view.conflict_owners.get(key) == Some(&request);
+        // Those of the bytes are looked up in any case: however many there are, asking about each attempt frees all of them.
+        let owned: Vec<ConflictKey> = keys.iter().filter(is_own).cloned().collect();
+        if !owned.is_empty() {
+            return LeftOver::Owned(owned);
+        }
+        let known = self.prepared.conflict_keys();
+        let first = keys.iter().take(MAX_LEFT_OVER);
+        let unread: BTreeSet<ConflictKey> = first.filter(|key| !known.contains(key)).cloned().collect();
+        match unread.is_empty() {
             true => LeftOver::Nothing,
-            false => LeftOver::Owned(keys),
+            false => LeftOver::Unread(unread),
         }
     }
 }

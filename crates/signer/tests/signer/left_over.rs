@@ -19,9 +19,9 @@ use countersign_decision::testing::{
     solana::{NODES, observed_roster},
     withdrawal,
 };
-use countersign_signer::{Answer, Submission};
+use countersign_signer::{Answer, LedgerView, Reads, Submission, Verdict, propose};
 use countersign_types::{Amount, ConflictKey, Destination, SignedTransaction, Tag};
-use support::{Rig, assert_denied, assert_signed};
+use support::{Mood, Rig, assert_denied, assert_signed};
 
 const NETWORK: &str = "bip122:000000000019d6689c085ae165831e93";
 /// Of the secret 2.
@@ -124,6 +124,31 @@ fn psbt(spent: &[u32], pays: bool, fee: u64) -> Vec<u8> {
     psbt.serialize()
 }
 
+/// The transaction that gave the wallet one coin of many.
+fn coin(number: u32) -> Transaction {
+    Transaction {
+        lock_time: LockTime::from_height(number).unwrap(),
+        output: vec![output(RECEIVED, own())],
+        ..received()
+    }
+}
+
+/// The payment of output 0 again, with coins besides.
+fn with_coins(coins: std::ops::Range<u32>) -> Vec<u8> {
+    let psbt = Psbt::deserialize(&psbt(&[0], true, 1_000)).unwrap();
+    let (mut unsigned, mut previous) = (psbt.unsigned_tx, vec![received()]);
+    for coin in coins.map(coin) {
+        unsigned.input.push(input(OutPoint::new(coin.compute_txid(), 0)));
+        unsigned.output[1].value += Sats::from_sat(RECEIVED);
+        previous.push(coin);
+    }
+    let mut psbt = Psbt::from_unsigned_tx(unsigned).unwrap();
+    for (input, previous) in psbt.inputs.iter_mut().zip(previous) {
+        input.non_witness_utxo = Some(previous);
+    }
+    psbt.serialize()
+}
+
 fn fee(sats: u64) -> FeeCeiling {
     FeeCeiling {
         asset: "bip122:000000000019d6689c085ae165831e93/slip44:0".parse().unwrap(),
@@ -161,16 +186,19 @@ async fn ask(rig: &Rig, request: &Envelope, unsigned: Vec<u8>, statements: &[Env
     rig.signer.authorize(submission).await.unwrap()
 }
 
+fn outpoint(transaction: &Transaction, index: u32) -> ConflictKey {
+    use bitcoin::hashes::Hash as _;
+    ConflictKey::Outpoint {
+        chain: NETWORK.parse().unwrap(),
+        txid: transaction.compute_txid().to_byte_array(),
+        index,
+    }
+}
+
 /// Observers saw a transaction spend an outpoint.
 fn spent(rig: &Rig, index: u32, by: &str) -> [Envelope; 2] {
-    use bitcoin::hashes::Hash as _;
-    let conflict_key = ConflictKey::Outpoint {
-        chain: NETWORK.parse().unwrap(),
-        txid: received().compute_txid().to_byte_array(),
-        index,
-    };
     let fact = ObservedFact::Spent {
-        conflict_key,
+        conflict_key: outpoint(&received(), index),
         txid: by.to_owned(),
         outcome: ObservedOutcome::Succeeded,
     };
@@ -253,4 +281,40 @@ async fn beside_a_foreign_spend_nothing_is_free() {
     rig.thaw(freeze).await;
     ask(&rig, &first, psbt(&[0, 1, 2], true, 4_000), &[]).await;
     assert_denied(&next(&rig, "next-6", 1).await, Tag::ConflictKeyTaken);
+}
+
+/// More than one proposal looks up: whoever asks about each attempt has all of them back.
+#[tokio::test]
+async fn however_many_coins_the_attempts_claimed_all_of_them_are_free() {
+    const EACH: u32 = 800;
+    const ALL: u32 = 6 * EACH;
+    let rig = rig().await;
+    let first = request(&rig, "order-1");
+    let payment = assert_signed(&ask(&rig, &first, psbt(&[0], true, 1_000), &[]).await);
+    let bumps: Vec<Vec<u8>> = (0..6).map(|n| with_coins(n * EACH..(n + 1) * EACH)).collect();
+    rig.set_mood(Mood::Fails);
+    for bump in &bumps {
+        let submission = Submission {
+            request: first.to_bytes(),
+            unsigned: bump.clone(),
+            statements: Vec::new(),
+        };
+        rig.signer.authorize(submission).await.unwrap_err();
+    }
+    assert_eq!(held(&rig, ALL).await, 4_800);
+    ask(&rig, &first, psbt(&[0], true, 1_000), &spent(&rig, 0, &payment.txid)).await;
+    for bump in bumps {
+        assert_denied(&ask(&rig, &first, bump, &[]).await, Tag::LineageSettled);
+    }
+    assert_eq!(held(&rig, ALL).await, 0);
+}
+
+/// How many of the coins belong to a withdrawal.
+async fn held(rig: &Rig, coins: u32) -> usize {
+    let reads = Reads {
+        conflict_keys: (0..coins).map(|number| outpoint(&coin(number), 0)).collect(),
+        ..Reads::default()
+    };
+    let count = |view: &LedgerView, _| Verdict::unchanged(view.conflict_owners.len());
+    propose(rig.journal.as_ref(), reads, count).await.unwrap().0
 }
