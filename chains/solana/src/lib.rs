@@ -27,7 +27,8 @@
 //!   `ContractCall`, because its owner may close it and keep the rent.
 //! - A stake account's withdrawer and a mint's minting authority are `owner`; staker is `stake`; the custodian of a lock-up
 //!   is `guard`; freeze and close are `token`. Subject and scope together say which authority changes. Whoever gets the
-//!   rest of a closed account stands in an authority change too, with the call behind it.
+//!   rest of a closed account, or of an upgraded program's buffer, stands in an authority change too, with the call or the code behind it.
+//! - What leaves a nonce or vote account is a transfer, with the call behind it: without its lamports the account is gone.
 //! - Extensions of Token-2022 are opaque but for a transfer that states its fee: its amount leaves the wallet, and the call
 //!   that tells the fee stands behind it.
 //!

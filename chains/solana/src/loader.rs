@@ -38,9 +38,11 @@ pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>,
             vec![code(scene, call, program, CodeChangeKind::Deploy)?]
         }
         3 => {
-            let [_data, program, _buffer, _spill, _rent, _clock, authority] = call.keys()?;
+            let [_data, program, buffer, spill, _rent, _clock, authority] = call.keys()?;
             scene.certify_ours(authority)?;
-            vec![code(scene, call, program, CodeChangeKind::Upgrade)?]
+            let mut effects = spilled(scene, buffer, spill)?;
+            effects.push(code(scene, call, program, CodeChangeKind::Upgrade)?);
+            effects
         }
         4 => match call.keys::<3>() {
             Ok([subject, current, holder]) => authority(scene, subject, current, Some(holder))?,
@@ -80,6 +82,15 @@ fn authority(
 ) -> Result<Vec<Effect>, Unread> {
     scene.certify_ours(current)?;
     Ok(vec![scene.authority(subject, AuthorityScope::Owner, holder)?])
+}
+
+/// What the buffer holds beyond the program's rent goes to whom the authority change names, if that is not ourselves.
+fn spilled(scene: &Scene<'_>, buffer: Address, spill: Address) -> Result<Vec<Effect>, Unread> {
+    if spill == scene.account() {
+        return Ok(Vec::new());
+    }
+    let holder = Some(spill.certify_spendable()?);
+    Ok(vec![scene.authority(buffer, AuthorityScope::Owner, holder)?])
 }
 
 /// The lamports go to whom the authority change names. With a program behind it, the program is gone.

@@ -32,7 +32,8 @@ pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>,
         5 => {
             let [_nonce, to, _blockhashes, _rent, authority] = call.keys()?;
             scene.certify_ours(authority)?;
-            vec![scene.lamports(data.u64()?, to)?]
+            // Without its lamports the account is gone, and what was signed under its nonce can never land.
+            vec![scene.lamports(data.u64()?, to)?, scene.contract_call(call)?]
         }
         6 => {
             let [nonce, _blockhashes, _rent] = call.keys()?;

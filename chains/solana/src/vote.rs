@@ -22,7 +22,8 @@ pub(crate) fn effects(scene: &Scene<'_>, call: &Call<'_>) -> Result<Vec<Effect>,
         3 => {
             let [_vote, to, authority] = call.keys()?;
             scene.certify_ours(authority)?;
-            vec![scene.lamports(data.u64()?, to)?]
+            // Without its lamports the account is gone, whoever delegates to it.
+            vec![scene.lamports(data.u64()?, to)?, scene.contract_call(call)?]
         }
         7 => {
             let [vote, _clock, authority, holder] = call.keys()?;

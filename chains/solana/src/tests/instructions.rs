@@ -87,7 +87,11 @@ fn system_instructions_and_their_changes() {
             create.with(|ix| ix.accounts[0].0 = alice()),
             Expect::Opaque,
         ),
-        ("a nonce account is emptied", withdraw(us()), paid()),
+        (
+            "a nonce account is emptied",
+            withdraw(us()),
+            Expect::EffectsThenCall(vec![world.sol(7, thief())]),
+        ),
         ("by somebody else", withdraw(thief()), Expect::Opaque),
         (
             "a nonce account is upgraded",

@@ -39,8 +39,17 @@ fn programs_are_code() {
         ),
         (
             "Upgrade",
-            ix!(loader::upgrade(&p(), &b(), &u(), &t())),
+            ix!(loader::upgrade(&p(), &b(), &u(), &u())),
             Expect::Code(program, CodeChangeKind::Upgrade),
+        ),
+        (
+            "Upgrade that leaves the buffer's lamports to somebody else",
+            ix!(loader::upgrade(&p(), &b(), &u(), &t())),
+            Expect::EffectsThenCode(
+                vec![world.authority(buffer, AuthorityScope::Owner, Some(thief()))],
+                program,
+                CodeChangeKind::Upgrade,
+            ),
         ),
         (
             "Upgrade by somebody else",

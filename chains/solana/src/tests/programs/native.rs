@@ -74,7 +74,7 @@ fn system() {
                 &key(thief()),
                 7
             )),
-            Expect::Effects(vec![world.sol(7, thief())]),
+            Expect::EffectsThenCall(vec![world.sol(7, thief())]),
         ),
         (
             "InitializeNonceAccount",

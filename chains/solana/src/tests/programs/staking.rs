@@ -283,7 +283,7 @@ fn vote_accounts() {
         (
             "Withdraw",
             ix!(votes::withdraw(&v(), &u(), 7, &t())),
-            Expect::Effects(vec![world.sol(7, thief())]),
+            Expect::EffectsThenCall(vec![world.sol(7, thief())]),
         ),
         (
             "UpdateValidatorIdentity",
