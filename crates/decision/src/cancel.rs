@@ -4,14 +4,27 @@ use countersign_approval::{Body, FeeCeiling, Request};
 use countersign_chains::Registry;
 use countersign_types::{ConflictKey, Destination, Effect, ParsedTransaction};
 
-use crate::{Case, asking::Asking, binding};
+use crate::{
+    Case,
+    asking::Asking,
+    binding,
+    decide::{ATTEMPTS_PER_CANCEL, MAX_CANCEL_ATTEMPTS},
+};
 
-/// The most that the fee may be, where the bytes are a cancel attempt: somebody who may has cancelled with a ceiling, and the
-/// bytes pay nobody and are not what was asked for.
-pub(crate) fn ceiling(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
+/// What the cancels that count allow.
+pub(crate) struct Cancelling {
+    /// The most that the fee may be: the highest of their ceilings.
+    pub(crate) ceiling: FeeCeiling,
+    /// How many cancel attempts they make room for.
+    pub(crate) room: u32,
+}
+
+/// What is allowed, where the bytes are a cancel attempt: somebody who may has cancelled with a ceiling, and the bytes pay nobody
+/// and are not what was asked for.
+pub(crate) fn cancelling(case: &Case<'_>, asking: &Asking<'_>) -> Option<Cancelling> {
     let parsed = case.reading.parsed().ok()?;
     match takes_the_place(case.request, parsed, case.active.registry()) {
-        true => highest(case, asking),
+        true => allowed(case, asking),
         false => None,
     }
 }
@@ -50,8 +63,8 @@ fn is_durable_nonce(parsed: &ParsedTransaction, mechanism: &Destination) -> bool
     })
 }
 
-/// The highest ceiling of the cancels that count, in the asset of the request's own.
-fn highest(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
+/// Of the cancels that count and name a ceiling, in the asset of the request's own.
+fn allowed(case: &Case<'_>, asking: &Asking<'_>) -> Option<Cancelling> {
     let ceilings = case.statements.iter().filter_map(|seen| {
         let verified = seen.verified.as_ref().ok()?;
         let Body::Cancel(cancel) = &verified.statement().body else {
@@ -61,5 +74,11 @@ fn highest(case: &Case<'_>, asking: &Asking<'_>) -> Option<FeeCeiling> {
         cancel.fee_ceiling.as_ref()
     });
     let same_asset = ceilings.filter(|ceiling| ceiling.asset == case.request.fee_ceiling.asset);
-    same_asset.max_by_key(|ceiling| ceiling.amount).cloned()
+    let ceilings: Vec<&FeeCeiling> = same_asset.collect();
+    let cancels = u32::try_from(ceilings.len()).unwrap_or(u32::MAX);
+    let highest = ceilings.into_iter().max_by_key(|ceiling| ceiling.amount)?;
+    Some(Cancelling {
+        ceiling: highest.clone(),
+        room: cancels.saturating_mul(ATTEMPTS_PER_CANCEL).min(MAX_CANCEL_ATTEMPTS),
+    })
 }

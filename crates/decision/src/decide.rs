@@ -33,6 +33,9 @@ pub const MAX_ATTEMPTS: u32 = 64;
 /// The most cancel attempts behind those: whoever brings the bytes can use the others up, and what is signed must not become
 /// what nothing can take the place of.
 pub const MAX_CANCEL_ATTEMPTS: u32 = 16;
+/// How many of them each cancel that names a ceiling makes room for. Whoever brings the bytes can use these up too, each too cheap to
+/// land; then whoever may cancel says so again, once the bytes are brought by somebody else.
+pub const ATTEMPTS_PER_CANCEL: u32 = 4;
 /// The most statements of people that are considered for one withdrawal: a quorum's worst case, and the entry still fits
 /// the log.
 pub const MAX_STATEMENTS: usize = 64;
@@ -57,6 +60,8 @@ struct Draft<'a> {
     replaced: Replacements,
     /// Whether the bytes are a cancel attempt.
     cancels: bool,
+    /// How many cancel attempts there is room for.
+    room: u32,
     /// The request under the fee ceiling that the bytes are held to: a cancel's, or what its replacements leave.
     request: Request,
     /// The freezes that stop it.
@@ -80,7 +85,7 @@ impl<'a> Draft<'a> {
         let withdrawal = WithdrawalId::of(countersign_types::RequestDigest::of(payload));
         let asking = Asking::of(case, withdrawal);
         let replaced = Replacements::of(case, &asking);
-        let cancel = cancel::ceiling(case, &asking);
+        let cancel = cancel::cancelling(case, &asking);
         let frozen = Frozen {
             request: case.request,
             initiator: case.verified.signer(),
@@ -92,8 +97,9 @@ impl<'a> Draft<'a> {
             attested: witnesses(case, withdrawal).attest(case.statements),
             observed: observatory(case).observe(case.statements),
             cancels: cancel.is_some(),
+            room: cancel.as_ref().map_or(0, |cancel| cancel.room),
             request: Request {
-                fee_ceiling: cancel.unwrap_or_else(|| replaced.ceiling().clone()),
+                fee_ceiling: cancel.map_or_else(|| replaced.ceiling().clone(), |cancel| cancel.ceiling),
                 ..case.request.clone()
             },
             replaced,
@@ -241,7 +247,7 @@ impl<'a> Draft<'a> {
     fn place(&self, parsed: &ParsedTransaction) -> Result<Place, Outcome> {
         let (surroundings, transaction) = (self.surroundings(), self.case.reading.transaction());
         let place = match self.cancels {
-            true => surroundings.place_cancel(transaction, parsed),
+            true => surroundings.place_cancel(self.room, transaction, parsed),
             false => surroundings.place(transaction, parsed),
         };
         place.map_err(|reasons| denied(reasons, false))

@@ -55,7 +55,7 @@ pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{
     ActivatedBundle, Authority, BundleChain, Candidate, ChainError, SeenStatement, Step, certify_next, certify_owner,
 };
-pub use decide::{MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
+pub use decide::{ATTEMPTS_PER_CANCEL, MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, DestinationsRecord, Entry,
     EntryError, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,

@@ -11,11 +11,7 @@ use countersign_types::{
     ConflictKey, Destination, ParsedTransaction, RequestDigest, Tag, TransactionDigest, WithdrawalId,
 };
 
-use crate::{
-    AttemptFact, LedgerFacts, Observed, Reason,
-    decide::{MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS},
-    observed::Landed,
-};
+use crate::{AttemptFact, LedgerFacts, Observed, Reason, decide::MAX_ATTEMPTS, observed::Landed};
 
 /// Where an attempt stands in its lineage, if it may stand there.
 #[derive(Debug, PartialEq, Eq)]
@@ -158,13 +154,15 @@ impl Surroundings<'_> {
         txids.any(|txid| *txid == landed.txid)
     }
 
-    /// A cancel attempt takes the place of something that may still land, also where the payment's attempts are used up.
+    /// A cancel attempt takes the place of something that may still land, also where the payment's attempts are used up: behind them
+    /// there is room for some.
     pub(crate) fn place_cancel(
         &self,
+        room: u32,
         transaction: TransactionDigest,
         parsed: &ParsedTransaction,
     ) -> Result<Place, Vec<Reason>> {
-        let most = MAX_ATTEMPTS.saturating_add(MAX_CANCEL_ATTEMPTS);
+        let most = MAX_ATTEMPTS.saturating_add(room);
         let place = self.place_within(most, transaction, parsed)?;
         if self
             .ledger

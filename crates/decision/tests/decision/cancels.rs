@@ -13,7 +13,9 @@ use countersign_approval::{
 };
 use countersign_decision::testing::solana::{SolanaAsk, nonce_fact};
 use countersign_decision::testing::{Ask, CUSTOMER, DEMO, ETH, STRANGER, withdrawal};
-use countersign_decision::{Decision, Fate, FreezeFact, MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, Outcome};
+use countersign_decision::{
+    ATTEMPTS_PER_CANCEL, Decision, Fate, FreezeFact, MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, Outcome,
+};
 use countersign_types::{RequestDigest, StatementDigest, Tag, TransactionDigest, Validity};
 use support::{Fixture, assert_allowed, assert_denied, assert_pending, assert_round_trips, later, policy_with};
 
@@ -320,11 +322,24 @@ fn attempts_that_were_used_up_leave_room_for_it() {
         authorization.map(|authorization| authorization.attempt)
     };
     assert_eq!(place(&full(MAX_ATTEMPTS)), Some(MAX_ATTEMPTS + 1));
-    let last = MAX_ATTEMPTS + MAX_CANCEL_ATTEMPTS;
-    assert_eq!(place(&full(last - 1)), Some(last));
-    let too_many = full(last).decide();
-    assert!(!assert_denied("no room", &too_many, Tag::LineageTooManyAttempts));
-    assert_round_trips(&too_many);
+    let most = MAX_ATTEMPTS + MAX_CANCEL_ATTEMPTS;
+    // They can be used up in the same way: whoever cancels once more makes room for as many, up to a bound.
+    for cancels in 1..=MAX_CANCEL_ATTEMPTS / ATTEMPTS_PER_CANCEL + 1 {
+        let said = |attempts: u32| {
+            let mut fixture = full(attempts);
+            for _ in 1..cancels {
+                let header = fixture.world.header();
+                let again = cancel(&fixture, "dave", header);
+                fixture.say(again);
+            }
+            fixture
+        };
+        let last = most.min(MAX_ATTEMPTS + cancels * ATTEMPTS_PER_CANCEL);
+        assert_eq!(place(&said(last - 1)), Some(last), "{cancels}");
+        let too_many = said(last).decide();
+        assert!(!assert_denied("no room", &too_many, Tag::LineageTooManyAttempts));
+        assert_round_trips(&too_many);
+    }
     // The room is not the payment's.
     let mut payment = full(MAX_ATTEMPTS);
     payment.unsigned = Ask::default().unsigned();
