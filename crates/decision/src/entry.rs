@@ -336,7 +336,8 @@ pub struct AttemptFact {
     pub number: u32,
     /// The unsigned bytes.
     pub transaction: TransactionDigest,
-    /// The conflict key that it shares with the attempt before it, or else its first one. `None` where it has none.
+    /// The conflict key that it shares with the attempt before it, or else its first one; an outpoint that the bytes spend as well, where
+    /// they lack that one. `None` where it has none.
     pub anchor: Option<ConflictKey>,
     /// The id that it was signed under, once it is signed; not written before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -527,7 +527,7 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
             .collect(),
         own_nonces: own_nonces(&of_bytes, request),
         ended: record.and_then(|record| record.ended),
-        attempts: attempt_facts(attempts),
+        attempts: attempt_facts(attempts, used_up),
         usage: view.usage.clone(),
         freezes: view.freezes.iter().map(freeze_fact).collect(),
         standing: BTreeMap::new(),
@@ -552,21 +552,34 @@ fn own_nonces(of_bytes: &BTreeMap<&ConflictKey, RequestDigest>, request: Request
 }
 
 /// An attempt keeps the anchor of the one before it, where that is among its keys: it was authorized because it does, or
-/// because every earlier one was provably dead.
-fn attempt_facts(attempts: &[AttemptRecord]) -> Vec<AttemptFact> {
+/// because every earlier one was provably dead. Beside bytes that lack it, an outpoint that both spend stands for it: that excludes as
+/// well, and whether an anchor is on any chain nobody can tell.
+fn attempt_facts(attempts: &[AttemptRecord], used_up: &[ConflictKey]) -> Vec<AttemptFact> {
+    let used_up: BTreeSet<&ConflictKey> = used_up.iter().collect();
+    let is_shared_outpoint = |key: &&ConflictKey| is_outpoint(key) && used_up.contains(key);
     let mut anchor: Option<&ConflictKey> = None;
     let mut facts = Vec::new();
     for attempt in attempts {
         let keys = &attempt.conflict_keys;
         anchor = anchor.filter(|anchor| keys.contains(anchor)).or(keys.first());
+        let kept = anchor.filter(|anchor| used_up.contains(anchor));
+        let shared = kept.or_else(|| keys.iter().find(is_shared_outpoint));
         facts.push(AttemptFact {
             number: attempt.number,
             transaction: attempt.transaction,
-            anchor: anchor.cloned(),
+            anchor: shared.or(anchor).cloned(),
             txid: attempt.signed.as_ref().map(|signed| signed.transaction.txid.clone()),
         });
     }
     facts
+}
+
+/// One of several nonces of a transaction excludes less: the chain passes over an authorization (EIP-7702) whose nonce is used.
+fn is_outpoint(key: &ConflictKey) -> bool {
+    match key {
+        ConflictKey::Outpoint { .. } => true,
+        ConflictKey::AccountNonce { .. } | ConflictKey::NonceAccount { .. } => false,
+    }
 }
 
 /// The answer to a decision that does not sign. Ignored statements are named, so that nobody wonders.

@@ -269,6 +269,34 @@ async fn what_a_payment_claimed_is_free_when_its_cancel_attempt_lands() {
     assert_denied(&next(&rig, "next-5", 0).await, Tag::ConflictKeyTaken);
 }
 
+/// Whoever brings the bytes may have the first attempt spend an output beside the others that is on no chain. It never lands, and neither
+/// does anything that keeps that one.
+#[tokio::test]
+async fn what_spends_something_made_up_gives_way_to_what_spends_the_rest() {
+    let rig = rig().await;
+    let first = request(&rig, "order-1");
+    let mut numbers = 0..;
+    let made_up = numbers
+        .find(|number| outpoint(&coin(*number), 0) < outpoint(&received(), 0))
+        .unwrap();
+    let stuck = with_coins(made_up..made_up + 2);
+    assert_signed(&ask(&rig, &first, stuck.clone(), &[]).await);
+    let cancel = Cancel {
+        withdrawal: withdrawal(&first),
+        fee_ceiling: Some(fee(5_000)),
+        reason: String::new(),
+    };
+    let cancel = rig.world.sign("payout-service", Body::Cancel(cancel));
+    // What spends nothing of it could land beside it.
+    let beside = ask(&rig, &first, psbt(&[1], false, 5_000), &[cancel]).await;
+    assert_denied(&beside, Tag::LineageAnchorChanged);
+    let back = assert_signed(&ask(&rig, &first, psbt(&[0], false, 4_000), &[]).await);
+    assert_eq!(held(&rig, made_up + 2).await, 2);
+    ask(&rig, &first, psbt(&[0], false, 4_000), &spent(&rig, 0, &back.txid)).await;
+    assert_eq!(held(&rig, made_up + 2).await, 0);
+    assert_denied(&ask(&rig, &first, stuck, &[]).await, Tag::WithdrawalCancelled);
+}
+
 /// It may be the payment under another id, or the work of a thief: nothing is free, and the wallet is frozen.
 #[tokio::test]
 async fn beside_a_foreign_spend_nothing_is_free() {
