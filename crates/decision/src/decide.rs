@@ -58,10 +58,8 @@ struct Draft<'a> {
     withdrawal: WithdrawalId,
     observed: Observed,
     replaced: Replacements,
-    /// Whether the bytes are a cancel attempt.
-    cancels: bool,
-    /// How many cancel attempts there is room for.
-    room: u32,
+    /// How many cancel attempts there is room for, where the bytes are one.
+    room: Option<u32>,
     /// The request under the fee ceiling that the bytes are held to: a cancel's, or what its replacements leave.
     request: Request,
     /// The freezes that stop it.
@@ -96,8 +94,7 @@ impl<'a> Draft<'a> {
             withdrawal,
             attested: witnesses(case, withdrawal).attest(case.statements),
             observed: observatory(case).observe(case.statements),
-            cancels: cancel.is_some(),
-            room: cancel.as_ref().map_or(0, |cancel| cancel.room),
+            room: cancel.as_ref().map(|cancel| cancel.room),
             request: Request {
                 fee_ceiling: cancel.map_or_else(|| replaced.ceiling().clone(), |cancel| cancel.ceiling),
                 ..case.request.clone()
@@ -132,7 +129,7 @@ impl<'a> Draft<'a> {
         let case = self.case;
         let header = &case.verified.statement().header;
         // What was signed under a request outlives it, and can be cancelled as long as it may land.
-        let at = if self.cancels { case.first_seen_at } else { case.now };
+        let at = if self.cancels() { case.first_seen_at } else { case.now };
         if let Err(error) = header.certify(case.deployment, case.ledger.epoch, at) {
             let is_final = !matches!(error, StatementError::NotYetValid { .. });
             return Err(denied(
@@ -149,7 +146,7 @@ impl<'a> Draft<'a> {
             return Err(denied(vec![Reason::new(Tag::RequestNotInitiator, message)], false));
         }
         let mut conflicts = lineage::conflicts(case.request, case.ledger);
-        conflicts.extend(lineage::ended(case.ledger).filter(|_| !self.cancels));
+        conflicts.extend(lineage::ended(case.ledger).filter(|_| !self.cancels()));
         if conflicts.is_empty() {
             Ok(())
         } else {
@@ -232,7 +229,7 @@ impl<'a> Draft<'a> {
         let text = binding::effects_text(&self.request, parsed, registry)
             .map_err(|error| denied(vec![Reason::new(Tag::TransactionTooLarge, error.to_string())], false))?;
         self.effects = Some(text.clone());
-        let mismatches = match self.cancels {
+        let mismatches = match self.cancels() {
             // What it does otherwise was looked at when it was taken for a cancel attempt.
             true => Vec::from_iter(binding::fee_mismatch(&self.request.fee_ceiling, parsed, registry)),
             false => binding::mismatches(&self.request, case.reading.transaction(), parsed, &text, registry),
@@ -244,11 +241,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Whether the bytes are a cancel attempt.
+    fn cancels(&self) -> bool {
+        self.room.is_some()
+    }
+
     fn place(&self, parsed: &ParsedTransaction) -> Result<Place, Outcome> {
         let (surroundings, transaction) = (self.surroundings(), self.case.reading.transaction());
-        let place = match self.cancels {
-            true => surroundings.place_cancel(self.room, transaction, parsed),
-            false => surroundings.place(transaction, parsed),
+        let place = match self.room {
+            Some(room) => surroundings.place_cancel(room, transaction, parsed),
+            None => surroundings.place(transaction, parsed),
         };
         place.map_err(|reasons| denied(reasons, false))
     }
@@ -296,7 +298,7 @@ impl<'a> Draft<'a> {
         }
         // The policy at first sight must allow whatever bundle comes later, and an exact request has no other bytes: such
         // a denial can never change. A template may still get an attempt with a lower fee, and so may a cancel.
-        let is_exact = !self.cancels && matches!(case.request.transaction, TransactionBinding::Exact(_));
+        let is_exact = !self.cancels() && matches!(case.request.transaction, TransactionBinding::Exact(_));
         if reasons.is_empty() {
             return Ok(obligations);
         }
@@ -332,7 +334,7 @@ impl<'a> Draft<'a> {
         let review = Review {
             asking: Asking::of(case, self.withdrawal),
             now: case.now,
-            cancels: self.cancels,
+            cancels: self.cancels(),
             effects: text,
             replaced: &self.replaced,
             ceiling: &self.request.fee_ceiling,
@@ -419,7 +421,7 @@ impl<'a> Draft<'a> {
             entry,
             trace: self.trace,
             effects: self.effects,
-            cancels: self.cancels,
+            cancels: self.room.is_some(),
             fee_ceiling: self.request.fee_ceiling,
             charges,
             spend: self.spend,
