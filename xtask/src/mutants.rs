@@ -136,19 +136,12 @@ fn part(root: &Path, chosen: &Chosen, package: Package, output: &Path) -> Result
     };
     let folder = format!("crates/{}", package.name.trim_start_matches("countersign-"));
     let mut diff = std::process::Command::new("git");
-    let diff = diff.current_dir(root).args(["diff", since, "--", &folder]).output();
-    let diff = diff.context("could not start git")?;
-    if !diff.status.success() {
-        bail!(
-            "git diff {since} failed: {}",
-            String::from_utf8_lossy(&diff.stderr).trim()
-        );
-    }
-    if diff.stdout.is_empty() {
+    let diff = shell::output(diff.current_dir(root).args(["diff", since, "--", &folder]))?;
+    if diff.is_empty() {
         return Ok(None);
     }
     let file = output.join("since.diff");
-    fs::write(&file, &diff.stdout).with_context(|| format!("could not write `{}`", file.display()))?;
+    fs::write(&file, &diff).with_context(|| format!("could not write `{}`", file.display()))?;
     part.extend(["--in-diff".to_owned(), file.display().to_string()]);
     Ok(Some(part))
 }

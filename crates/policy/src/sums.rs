@@ -24,6 +24,7 @@ impl<K: Ord> SumsBy<K> {
     /// Adds up the rows of each key.
     pub(crate) fn of(rows: impl IntoIterator<Item = (K, Sum)>) -> Self {
         let mut sums = SmallVec::new();
+        // One by one: what is collected is moved once more.
         for row in rows {
             sums.push(row);
         }
