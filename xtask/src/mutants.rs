@@ -188,13 +188,7 @@ fn find(root: &Path) -> Option<PathBuf> {
 }
 
 /// One pass over a copy of the tree, of some tests over some mutants. `is_rerun`: what an earlier pass caught is not tried again.
-fn pass(
-    root: &Path,
-    package: Package,
-    output: &Path,
-    (tests, part): (Tests, &[String]),
-    is_rerun: bool,
-) -> Result<()> {
+fn pass(root: &Path, package: Package, output: &Path, (tests, part): (Tests, &[String]), is_rerun: bool) -> Result<()> {
     let program = find(root).unwrap_or_else(|| PathBuf::from("cargo-mutants"));
     let mut mutants = std::process::Command::new(program);
     mutants.current_dir(root).args(["mutants", "--package", package.name]);
