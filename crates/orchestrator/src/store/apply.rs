@@ -305,12 +305,12 @@ impl<'c> Batch<'c> {
     }
 
     /// A later input makes most outcomes stale: the signer is asked again anyway. Not so a signature, nor a final no to what has none: a
-    /// no to an earlier replacement says nothing of the later one.
+    /// no to an earlier replacement says nothing of the later one, and a no to a payment nothing of a later cancel attempt.
     pub(super) async fn apply(&mut self, outcome: Outcome) -> Result<Option<i64>, StoreError> {
         let current = self.current_at(outcome.seq).await?;
         let is_stale = current.inputs != outcome.inputs;
         let is_final = outcome.event == Event::Denied && !current.state.is_signed();
-        let is_kept = is_final || outcome.event == Event::Signed;
+        let is_kept = outcome.event == Event::Signed || (is_final && !self.ends_in_a_cancel_attempt(&current).await?);
         if is_stale && !is_kept {
             return Ok(current.due_at_ms);
         }

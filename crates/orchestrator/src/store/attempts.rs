@@ -84,16 +84,17 @@ impl Batch<'_> {
                 false
             }
         };
-        let cancels = sqlx::query_scalar("SELECT cancels FROM attempts WHERE withdrawal = ? AND number = ?");
-        let cancels: bool = cancels
-            .bind(current.seq)
-            .bind(current.attempts)
-            .fetch_one(&mut *self.connection)
-            .await?;
-        match cancels && is_undecided {
+        match is_undecided && self.ends_in_a_cancel_attempt(current).await? {
             true => Err(StoreError::Cancelling),
             false => Ok(()),
         }
+    }
+
+    /// Whether the latest attempt came with a cancel.
+    pub(super) async fn ends_in_a_cancel_attempt(&mut self, current: &Current) -> Result<bool, StoreError> {
+        let cancels = sqlx::query_scalar("SELECT cancels FROM attempts WHERE withdrawal = ? AND number = ?");
+        let cancels = cancels.bind(current.seq).bind(current.attempts);
+        Ok(cancels.fetch_one(&mut *self.connection).await?)
     }
 
     /// The latest attempt with these bytes. A cancel attempt is one that came with a cancel: bytes that were asked for as a payment, and

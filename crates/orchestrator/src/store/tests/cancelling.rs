@@ -132,6 +132,29 @@ async fn there_is_room_for_cancel_attempts_behind_the_others() {
     assert_eq!(over.unwrap_err().tag(), Tag::LineageTooManyAttempts);
 }
 
+/// The signer's final no to a payment says nothing of what came meanwhile and pays nobody: a rejection, say, keeps in a signature that is
+/// recorded, and the cancel attempt uses its nonce up.
+#[tokio::test]
+async fn a_final_no_to_the_payment_does_not_lose_a_cancel_attempt() {
+    let fixture = fixture().await;
+    fixture.store.create(new("a")).await.unwrap();
+    let asked = fixture.work("a").await;
+    fixture
+        .store
+        .add_attempt(cancelling("a", "self", "stop"))
+        .await
+        .unwrap();
+    let due = fixture.apply(&asked, Event::Denied, Pending::default()).await;
+    assert!(due.is_some(), "it is asked about");
+    assert_eq!(fixture.state("a").await, WithdrawalState::Received);
+    // Without one it is final for whatever pays.
+    fixture.store.create(new("b")).await.unwrap();
+    let asked = fixture.work("b").await;
+    fixture.store.add_attempt(attempt("b", "bumped")).await.unwrap();
+    assert_eq!(fixture.apply(&asked, Event::Denied, Pending::default()).await, None);
+    assert_eq!(fixture.state("b").await, WithdrawalState::Denied);
+}
+
 #[tokio::test]
 async fn a_cancel_attempt_opens_what_is_closed_and_nothing_else_does() {
     for event in [Event::Denied, Event::Cancelled, Event::Expired] {
