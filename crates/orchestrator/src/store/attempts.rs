@@ -16,12 +16,19 @@ impl Batch<'_> {
         let current = current.filter(|current| new.scope.covers(&current.tenant));
         let current = current.ok_or(StoreError::NotFound)?;
         let cancels = new.cancels();
-        let known = self.find_attempt(current.seq, &new.unsigned, cancels).await?;
         let filed = match &new.statement {
             Some(statement) => self.find_statement(statement).await?,
             None => None,
         };
         let has_news = new.statement.is_some() && filed.is_none();
+        let mut known = self.find_attempt(current.seq, &new.unsigned, cancels).await?;
+        // The signer is asked about the latest attempt only: another cancel asks for the same bytes once more.
+        if let Some(number) = known
+            && (cancels && has_news && number < current.attempts)
+            && !self.is_signed(current.seq, number).await?
+        {
+            known = None;
+        }
         let is_asked_again = match known {
             Some(number) => self.was_refused(&current, number).await?,
             None => false,
@@ -95,6 +102,11 @@ impl Batch<'_> {
         let cancels = sqlx::query_scalar("SELECT cancels FROM attempts WHERE withdrawal = ? AND number = ?");
         let cancels = cancels.bind(current.seq).bind(current.attempts);
         Ok(cancels.fetch_one(&mut *self.connection).await?)
+    }
+
+    pub(super) async fn is_signed(&mut self, seq: i64, number: u32) -> Result<bool, StoreError> {
+        let signed = sqlx::query_scalar("SELECT signed IS NOT NULL FROM attempts WHERE withdrawal = ? AND number = ?");
+        Ok(signed.bind(seq).bind(number).fetch_one(&mut *self.connection).await?)
     }
 
     /// The latest attempt with these bytes. A cancel attempt is one that came with a cancel: bytes that were asked for as a payment, and

@@ -70,13 +70,7 @@ impl Batch<'_> {
         if !is_answered || number < current.attempts {
             return Ok(false);
         }
-        let signed = sqlx::query_scalar("SELECT signed IS NOT NULL FROM attempts WHERE withdrawal = ? AND number = ?");
-        let is_signed: bool = signed
-            .bind(current.seq)
-            .bind(number)
-            .fetch_one(&mut *self.connection)
-            .await?;
-        Ok(!is_signed)
+        Ok(!self.is_signed(current.seq, number).await?)
     }
 
     /// A quarter of its age from now.

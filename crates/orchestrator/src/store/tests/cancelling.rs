@@ -155,6 +155,50 @@ async fn a_final_no_to_the_payment_does_not_lose_a_cancel_attempt() {
     assert_eq!(fixture.state("b").await, WithdrawalState::Denied);
 }
 
+/// Refused under a low ceiling and overtaken by a payment that is refused as well, the same bytes come with a higher one.
+#[tokio::test]
+async fn an_earlier_cancel_attempt_is_asked_for_again_with_another_cancel() {
+    let fixture = signed("a").await;
+    fixture.store.add_attempt(cancelling("a", "self", "low")).await.unwrap();
+    fixture.happen("a", Event::Refused, Pending::default()).await;
+    fixture.store.add_attempt(attempt("a", "bumped")).await.unwrap();
+    fixture.happen("a", Event::Refused, Pending::default()).await;
+    // The same again is a call that was repeated.
+    fixture.store.add_attempt(cancelling("a", "self", "low")).await.unwrap();
+    assert_eq!(fixture.cancels("a").await, [false, true, false]);
+    fixture
+        .store
+        .add_attempt(cancelling("a", "self", "high"))
+        .await
+        .unwrap();
+    let work = fixture.work("a").await;
+    assert_eq!(
+        (work.attempt, work.unsigned.as_slice(), work.cancels),
+        (4, &b"self"[..], true)
+    );
+    // Once it is signed there is nothing to ask for.
+    let outcome = Outcome {
+        signed: Some(SignedAttempt {
+            number: 4,
+            transaction: b"signed".to_vec(),
+            txid: "id".to_owned(),
+        }),
+        seq: work.seq,
+        inputs: work.inputs,
+        event: Event::Signed,
+        standing: Pending::default(),
+        outlives_request: true,
+    };
+    fixture.store.apply(outcome).await.unwrap();
+    fixture.store.add_attempt(attempt("a", "bumped again")).await.unwrap();
+    fixture
+        .store
+        .add_attempt(cancelling("a", "self", "higher"))
+        .await
+        .unwrap();
+    assert_eq!(fixture.cancels("a").await, [false, true, false, true, false]);
+}
+
 #[tokio::test]
 async fn a_cancel_attempt_opens_what_is_closed_and_nothing_else_does() {
     for event in [Event::Denied, Event::Cancelled, Event::Expired] {
@@ -171,7 +215,7 @@ async fn a_cancel_attempt_opens_what_is_closed_and_nothing_else_does() {
         assert_eq!(fixture.cancels("a").await, [false, true]);
         let work = fixture.work("a").await;
         assert_eq!((work.state, work.cancels), (State::Received, true), "{event:?}");
-        // The signer had nothing that may land: it is cancelled, and one that came before does not open it again.
+        // The signer had nothing that may land: it is cancelled, and one that came before opens it again only with another cancel.
         fixture.happen("a", Event::Cancelled, Pending::default()).await;
         fixture
             .store
@@ -179,10 +223,19 @@ async fn a_cancel_attempt_opens_what_is_closed_and_nothing_else_does() {
             .await
             .unwrap();
         fixture.happen("a", Event::Cancelled, Pending::default()).await;
-        let earlier = fixture.store.add_attempt(cancelling("a", "self", "once more")).await;
-        assert_eq!(earlier.unwrap_err().tag(), Tag::WithdrawalWrongState, "{event:?}");
-        let kept = fixture.work("a").await.statements;
-        assert!(kept.iter().all(|statement| statement.envelope != b"once more"));
+        fixture
+            .store
+            .add_attempt(cancelling("a", "self", "stop"))
+            .await
+            .unwrap();
+        assert_eq!(fixture.state("a").await, WithdrawalState::Cancelled, "{event:?}");
+        fixture
+            .store
+            .add_attempt(cancelling("a", "self", "once more"))
+            .await
+            .unwrap();
+        let work = fixture.work("a").await;
+        assert_eq!((work.state, work.attempt), (State::Received, 4), "{event:?}");
     }
 }
 
