@@ -125,6 +125,21 @@ fn locate(file: &str, error: &serde_saphyr::Error) -> LoadError {
     LoadError::new(file, place, Problem::Yaml(message(error)))
 }
 
+/// What stands where something of another form is wanted: the reader names forms by its own events.
+fn misplaced(expected: &str) -> String {
+    match expected {
+        "sequence start" => "a list stands here: write `[…]`, also for one value".to_owned(),
+        "mapping start" => {
+            "`key: value` stands here: write `{ key: value }`, or the keys on lines of their own".to_owned()
+        }
+        "string scalar" | "scalar" => {
+            "one value stands here, in quotes where it is an amount or a number: no list, and no `key: value`"
+                .to_owned()
+        }
+        other => format!("expected {other}"),
+    }
+}
+
 /// What to do, where the reader does not say it.
 fn message(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
@@ -142,6 +157,7 @@ fn message(error: &serde_saphyr::Error) -> String {
         }
         Error::UnknownAnchor { .. } => "aliases are not accepted: write the value out".to_owned(),
         Error::MultipleDocuments { .. } => "one file holds one document".to_owned(),
+        Error::Unexpected { expected, .. } => misplaced(expected),
         _ => {
             let mut options = RenderOptions::new(&UserMessageFormatter);
             options.snippets = SnippetMode::Off;

@@ -287,7 +287,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "assets.yaml",
         "decimals: 6, priced-in: [USD] }",
         "decimals: 6, priced-in: [USD], quirks: }",
-        "assets.yaml:6:127: expected sequence start",
+        "assets.yaml:6:127: a list stands here: write `[…]`, also for one value",
     ),
     (
         "assets.yaml",

@@ -55,7 +55,25 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "    wallets: [eth-hot]\n    assets",
         "    wallets: eth-hot\n    assets",
-        "policy.yaml:9:14: expected sequence start",
+        "policy.yaml:9:14: a list stands here: write `[…]`, also for one value",
+    ),
+    (
+        "policy.yaml",
+        "hard: \"8 ETH\"",
+        "hard: { ETH: \"8 ETH\" }",
+        "policy.yaml:27:106: one value stands here, in quotes where it is an amount or a number: no list, and no `key: value`",
+    ),
+    (
+        "policy.yaml",
+        "id: eth-per-transaction, effects: [transfer]",
+        "id: [eth-per-transaction], effects: [transfer]",
+        "policy.yaml:27:11: one value stands here, in quotes where it is an amount or a number: no list, and no `key: value`",
+    ),
+    (
+        "policy.yaml",
+        "when: { effects: [code-change, authority-change, delayed-authorization, opaque] }",
+        "when: [opaque]",
+        "policy.yaml:32:11: `key: value` stands here: write `{ key: value }`, or the keys on lines of their own",
     ),
     (
         "policy.yaml",
@@ -145,7 +163,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "to: { list: customers }",
         "to: [[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]",
-        "policy.yaml:11:9: expected mapping start",
+        "policy.yaml:11:9: `key: value` stands here: write `{ key: value }`, or the keys on lines of their own",
     ),
     (
         "policy.yaml",
