@@ -9,8 +9,10 @@ use std::{
 use clap::Args;
 use countersign_bundle::Case;
 use countersign_decision::Receipt;
-use countersign_policy::{Comparison, EffectTrace, Evaluation, LimitTrace, Obligations, Outcome, Reason, RequireTrace};
-use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag};
+use countersign_policy::{
+    Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, Obligations, Outcome, Reason, RequireTrace,
+};
+use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag, Tier};
 use serde::Serialize;
 
 use super::load;
@@ -207,6 +209,15 @@ fn held_by(obligations: &Obligations) -> Vec<Tag> {
         .collect()
 }
 
+/// The word in a policy file.
+fn tier_word(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Hot => "hot",
+        Tier::Warm => "warm",
+        Tier::Cold => "cold",
+    }
+}
+
 /// An effect and the rules that matched it.
 fn told(effect: &EffectTrace) -> String {
     let names = |ids: &[countersign_types::RuleId]| {
@@ -275,13 +286,50 @@ impl One {
             .map(|o| format!(", asks for {}", asked(o)))
             .unwrap_or_default();
         format!(
-            "limit        {} {window}: {} before, {} charged, {} after, at most {}{soft}{asks}",
+            "limit        {}{} {window}: {} before, {} charged, {} after, at most {}{soft}{asks}",
             limit.rule,
+            self.counted(limit),
             amount(limit.before),
             amount(limit.charge),
             amount(limit.after),
             amount(limit.hard)
         )
+    }
+
+    /// What a limit counts separately from the rest, which tells its lines apart; an amount names its asset already.
+    fn counted(&self, limit: &LimitTrace) -> String {
+        // Whole, without `..`: what limits may count separately besides must be told too.
+        let LimitKey {
+            asset,
+            destination,
+            wallet,
+            subject,
+            initiator,
+            network,
+            tier,
+            tenant,
+        } = &limit.key;
+        let asset = asset.as_ref().filter(|_| limit.currency.is_some());
+        let asset = asset.map(|id| match self.assets.asset(id) {
+            Some(record) => format!("asset {}", record.symbol),
+            None => format!("asset {id}"),
+        });
+        let parts = [
+            asset,
+            destination.as_ref().map(|at| format!("destination {at}")),
+            wallet.as_ref().map(|id| format!("wallet {id}")),
+            subject.as_ref().map(|id| format!("subject {id}")),
+            initiator.as_ref().map(|id| format!("initiator {id}")),
+            network.as_ref().map(|id| format!("network {id}")),
+            tier.map(|tier| format!("tier {}", tier_word(tier))),
+            tenant.as_ref().map(|id| format!("tenant {id}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", parts.join(", "))
+        }
     }
 
     fn reason(&self, reason: &Reason) -> String {

@@ -319,6 +319,21 @@ fn a_decision_is_explained_with_its_numbers() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line} in {said}");
     }
+    // A limit that counts separately says what each of its lines counts.
+    let exchange = "../../policies/exchange-hot";
+    let tests_of_it = "../../policies/exchange-hot/tests/policy.yaml";
+    let name = "two customers in one transaction meet the tier of the sum";
+    let output = run(&["policy", "explain", exchange, tests_of_it, "--test", name]);
+    let said = text(&output.stdout);
+    for line in [
+        "limit        asset-hour (asset ETH) over 1h: 0 USD before, 5000 USD charged, ",
+        "limit        asset-hour (asset USDC) over 1h: 0 USD before, 5001 USD charged, ",
+        "limit        customer-day (subject customer-1) over 1d: 0 USD before, 5000 USD charged, ",
+        "limit        customer-day (subject customer-2) over 1d: 0 USD before, 5001 USD charged, ",
+        "limit        wallet-day (wallet eth-hot) over 1d: 0 USD before, 10001 USD charged, ",
+    ] {
+        assert!(said.lines().any(|found| found.starts_with(line)), "{line} in {said}");
+    }
     // What a withdrawal waits for is told as well, each tag once; where nothing is to be done, nothing is said.
     let remedies = |name: &str| -> Vec<String> {
         let output = run(&["policy", "explain", dir, tests, "--test", name]);
