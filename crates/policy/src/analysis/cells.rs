@@ -24,6 +24,8 @@ const MAX_COMBINATIONS: usize = 256;
 /// 2026-01-01T00:00:00Z, from where the cells of time are cut: one year of quarter hours has every offset that zones have
 /// between two changes of law.
 const YEAR_START_SECS: i64 = 1_767_225_600;
+/// A moment like any other, where no rule looks at the clock; cells of hours leave it out.
+pub(super) const ANY_MOMENT: Timestamp = Timestamp::from_unix_millis(1_767_225_600_000);
 /// Zones are whole quarters of an hour apart at the finest (Kathmandu, Eucla, Chatham).
 const STEP_SECS: i64 = 900;
 /// Steps of a year.
@@ -218,13 +220,13 @@ impl<'a> Constants<'a> {
     fn moments(&self) -> Vec<Timestamp> {
         let at = |secs: i64| Timestamp::from_unix_millis(secs.saturating_mul(1_000));
         if self.hours.is_empty() {
-            return vec![at(YEAR_START_SECS)];
+            return vec![ANY_MOMENT];
         }
         let spans = self.hours.iter().map(|hours| hours.span_secs());
         let within = spans.flat_map(|(from, to)| [i64::from(from), i64::from(to)]);
         let within: BTreeSet<i64> = within.map(|secs| secs.rem_euclid(STEP_SECS)).chain([0]).collect();
         let mut found: BTreeMap<Vec<bool>, Timestamp> = BTreeMap::new();
-        for step in 0..STEPS {
+        for step in 1..=STEPS {
             let start = step.saturating_mul(STEP_SECS).saturating_add(YEAR_START_SECS);
             for offset in &within {
                 let moment = at(start.saturating_add(*offset));

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{AssetRegistry, Duration, Effect, EffectKind, Tier, Timestamp};
+use countersign_types::{AssetRegistry, Duration, Effect, EffectKind, Tier};
 
 use super::{
-    Asker, Budget, Conclusion, Invariant, Item, Promise, Setting, Site, Withdrawal, prove,
+    Asker, Budget, Conclusion, Invariant, Item, Promise, Setting, Site, Withdrawal,
+    cells::ANY_MOMENT,
+    prove,
     regions::{Rule, Visitor, Walk},
 };
 use crate::{
@@ -117,6 +119,7 @@ impl Visits {
 pub(super) fn short(withdrawal: &Withdrawal) -> String {
     let text = withdrawal.to_string();
     let lines = text.lines().skip(1).map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with("the fee is for "));
     let text = lines.collect::<Vec<_>>().join("; ");
     let text = text.replace(&format!(" base units of {CHAIN}/slip44:60"), " ETH");
     let text = text.replace(&format!(" base units of {CHAIN}/erc20:0x"), " ");
@@ -131,7 +134,7 @@ pub(super) fn withdrawal(effects: &[Effect]) -> Withdrawal {
         tenant: "demo".parse().unwrap(),
         wallet: "hot".parse().unwrap(),
         network: CHAIN.parse().unwrap(),
-        now: Timestamp::from_unix_millis(1_770_000_000_000),
+        now: ANY_MOMENT,
         attributes: BTreeMap::new(),
         fee_units: None,
         items: effects.iter().cloned().map(Item::new).collect(),

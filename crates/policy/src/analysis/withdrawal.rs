@@ -7,6 +7,7 @@ use countersign_types::{
     RuleId, SubjectId, TenantId, Timestamp, WalletId,
 };
 
+use super::cells::ANY_MOMENT;
 use crate::{Currency, Price, Prices, Window};
 
 /// A withdrawal with every fact that a policy may ask for.
@@ -121,6 +122,13 @@ impl Withdrawal {
             write!(f, "\n  ")?;
             item.tell(assets, f)?;
         }
+        if let Some(units) = self.fee_units {
+            write!(f, "\n  the fee is for {units} units")?;
+        }
+        // Where no rule looks at the clock it would only distract.
+        if self.now != ANY_MOMENT {
+            write!(f, "\n  at {}", self.now.to_seconds())?;
+        }
         for (name, value) in &self.attributes {
             write!(f, "\n  the request says {name}: {value}")?;
         }
@@ -155,8 +163,12 @@ impl Item {
         } else if let Some(destination) = self.effect.destination() {
             write!(f, " to {destination}")?;
         }
-        if let Effect::ContractCall { selector, .. } = &self.effect {
+        if let Effect::ContractCall { selector, args, .. } = &self.effect {
             write!(f, " calling {selector}")?;
+            for (n, word) in args.as_chunks::<32>().0.iter().enumerate() {
+                let before = if n == 0 { " with" } else { "," };
+                write!(f, "{before} {}", Amount::from_be_bytes(*word))?;
+            }
         }
         if let Some(subject) = &self.subject {
             write!(f, " for {subject}")?;
@@ -197,7 +209,7 @@ mod tests {
         let call = Effect::ContractCall {
             contract: destination("token"),
             selector: Selector([0xa9, 5, 9, 0xcb]),
-            args: Vec::new(),
+            args: [[0; 31].as_slice(), &[5], &[0; 31], &[7], &[1]].concat(),
         };
         let mut shown = withdrawal(&[
             transfer("eth", 5, "a"),
@@ -214,6 +226,8 @@ mod tests {
             first.books = Some(books.into());
         }
         shown.items[3].is_first_seen = Some(true);
+        shown.fee_units = Some(21_000);
+        shown.now = Timestamp::from_unix_millis(1_770_000_000_000);
         shown.attributes = BTreeMap::from([("note".parse().unwrap(), "rush".parse().unwrap())]);
         let price = Price::from_atto(Amount::from(1_500_000_000_000_000_000_u64));
         shown.prices = Prices::new([((asset("eth"), Currency::Usd), price)].into());
@@ -229,8 +243,10 @@ mod tests {
   transfer 5 base units of eip155:31337/slip44:60 to eip155:31337:a for x, paid before, entry 1m old, in the book of book
   internal 6 base units of eip155:31337/erc20:0xdemo to own wallet warm
   fee 7 base units of eip155:31337/slip44:60
-  contract-call to eip155:31337:token calling 0xa90509cb, never paid before
+  contract-call to eip155:31337:token calling 0xa90509cb with 5, 7, never paid before
   opaque
+  the fee is for 21000 units
+  at 2026-02-02T02:40:00Z
   the request says note: rush
   one eip155:31337/slip44:60 is worth 1.5 USD
   limit day holds 3 USD over 1d already";

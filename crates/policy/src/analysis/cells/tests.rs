@@ -200,6 +200,10 @@ fn moments_are_one_of_each_way_in_which_hours_hold() {
     let found: BTreeSet<[bool; 2]> = cells.moments.iter().map(holds).collect();
     assert_eq!(found.len(), 4);
     assert_eq!(cells.moments.len(), 4);
+    assert!(
+        !cells.moments.contains(&ANY_MOMENT),
+        "it would be taken for one that decides nothing"
+    );
     let year = 1_767_225_600_000..1_767_225_600_000 + 365 * 86_400_000;
     assert!(cells.moments.iter().all(|at| year.contains(&at.unix_millis())));
 }
