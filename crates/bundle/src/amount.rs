@@ -50,10 +50,11 @@ pub(crate) fn quantity(text: &str, network: &ChainId, assets: &AssetRegistry) ->
 
 /// A price of one whole unit: `2500.5 USD`, in 10⁻¹⁸ of the currency.
 pub(crate) fn money(text: &str) -> Result<(Currency, Amount), Problem> {
-    let (number, currency) = text.split_once(' ').ok_or(Problem::BadAmount)?;
-    let currency = currency.parse::<Currency>().map_err(|_| Problem::BadAmount)?;
+    const BAD_PRICE: Problem = Problem::Empty("a price is written `2500 USD`: a number, one space, a currency");
+    let (number, currency) = text.split_once(' ').ok_or(BAD_PRICE)?;
+    let currency = currency.parse::<Currency>().map_err(|_| BAD_PRICE)?;
     let price = Decimals::new(PRICE_DECIMALS).and_then(|decimals| Amount::parse_decimal(number, decimals));
-    let price = price.map_err(|_| Problem::BadAmount)?;
+    let price = price.map_err(|_| BAD_PRICE)?;
     Ok((currency, price))
 }
 

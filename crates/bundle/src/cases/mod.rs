@@ -338,7 +338,8 @@ fn read(raw: &RawCase, bundle: &Bundle) -> Result<Case, At> {
         let before = prices.len();
         prices.extend(assets.map(|record| ((record.id.clone(), currency), Price::from_atto(price))));
         if prices.len() == before {
-            return Err((place, Problem::BadAmount));
+            let hint = "assets.yaml has no asset with this symbol";
+            return Err((place, unknown("asset", symbol, hint)));
         }
     }
     let mut spent = BTreeMap::new();

@@ -119,6 +119,7 @@ fn a_test_speaks_of_what_there_is() {
     files.insert("policy.yaml".to_owned(), policy.into_bytes());
     let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
     let spent = |text: &str| format!("    spent: {{ {text} }}\n    effects:\n");
+    let prices = |text: &str| format!("    prices: {{ {text} }}\n    effects:\n");
     for (from, to, expected) in [
         (
             "initiator: payout-service",
@@ -175,6 +176,21 @@ fn a_test_speaks_of_what_there_is() {
         ),
         ("    effects:\n", &spent("day: \"500 USD\""), "9:19: "),
         ("    effects:\n", &spent("day: \"5\""), "9:19: an amount is written"),
+        (
+            "    effects:\n",
+            &prices("ETH: \"2500\""),
+            "9:20: a price is written `2500 USD`: a number, one space, a currency",
+        ),
+        (
+            "    effects:\n",
+            &prices("ETH: \"2500 DEMO\""),
+            "9:20: a price is written `2500 USD`: a number, one space, a currency",
+        ),
+        (
+            "    effects:\n",
+            &prices("ETHER: \"2500 USD\""),
+            "9:22: unknown asset `ETHER`: assets.yaml has no asset with this symbol",
+        ),
         (
             "    effects:\n",
             &spent("dollars: \"5 ETH\""),
