@@ -113,6 +113,8 @@ fn recoverable(raw: &[u8; 64], hash: B256, key: &VerifyingKey) -> Result<Signatu
 }
 
 fn recover(hash: B256, signature: &EcdsaSignature, is_odd: bool) -> Option<VerifyingKey> {
+    // EIP-2: with n − s and the other parity the key is the same, the bytes and their id are not.
+    (signature.normalize_s() == *signature).then_some(())?;
     // EVM signatures have no room for an x that was reduced modulo n (probability 2⁻¹²⁷).
     VerifyingKey::recover_from_prehash(hash.as_slice(), signature, RecoveryId::new(is_odd, false)).ok()
 }

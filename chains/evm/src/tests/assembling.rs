@@ -8,9 +8,10 @@ use k256::{ecdsa::Signature, elliptic_curve::ops::Neg as _};
 use proptest::prelude::*;
 
 use super::fixtures::{
-    HOT_KEY, WARM_KEY, World, eip1559, eip1559_with, legacy_with, network_of, prehash, public_key, sign,
+    HOT_KEY, WARM_KEY, World, eip1559, eip1559_with, eip2930, eip4844_with, eip7702_with, legacy_with, network_of,
+    prehash, public_key, sign,
 };
-use crate::{AssembleError, MAX_CHAIN_ID, ParseError};
+use crate::{AssembleError, MAX_CHAIN_ID, ParseError, identify, transaction::Unsigned};
 
 /// Half the order of secp256k1: the highest s that EIP-2 allows.
 const HALF_ORDER: &str = "57896044618658097711785492504343953926418782139537452191302581570759080747168";
@@ -133,7 +134,7 @@ fn bytes_that_do_not_reproduce_the_transaction_are_refused() {
     let unsigned = eip1559().encoded_for_signing();
     let signature = sign(&HOT_KEY, &prehash(&world.parse(&unsigned).unwrap()));
     let signed = world.assemble(&unsigned, &[signature]).unwrap().bytes;
-    let tx = crate::transaction::Unsigned::decode(&unsigned).unwrap();
+    let tx = Unsigned::decode(&unsigned).unwrap();
     let key = world.account.verifying_key();
     let certify = |bytes: &[u8]| crate::assemble::certify(&tx, bytes, key);
     assert_eq!(certify(&signed), Ok(()));
@@ -147,6 +148,39 @@ fn bytes_that_do_not_reproduce_the_transaction_are_refused() {
         Err(AssembleError::NotReproduced)
     );
     assert_eq!(certify(&[]), Err(AssembleError::NotReproduced));
+}
+
+/// With n − s and the other parity the same key is recovered. EIP-2 refuses such bytes, and they have an id of their own: who
+/// waited for that one would never see the transaction land that the low s makes.
+#[test]
+fn signed_bytes_with_a_high_s_are_nobodys() {
+    let world = World::new();
+    let bytes_of = |unsigned: &[u8], raw: &[u8; 64], is_odd: bool| {
+        let [r, s] = [&raw[..32], &raw[32..]].map(U256::from_be_slice);
+        let signature = alloy_primitives::Signature::new(r, s, is_odd);
+        match Unsigned::decode(unsigned) {
+            Ok(tx) => tx.signed_bytes(&signature),
+            Err(_) => signature.as_bytes().to_vec(),
+        }
+    };
+    for unsigned in [
+        legacy_with(|_| {}),
+        eip2930().encoded_for_signing(),
+        eip1559().encoded_for_signing(),
+        eip4844_with(|_| {}),
+        eip7702_with(|_| {}),
+        b"\x19Ethereum Signed Message:\n2hi".to_vec(),
+    ] {
+        let raw = sign(&HOT_KEY, &prehash(&world.parse(&unsigned).unwrap()));
+        let good = world.assemble(&unsigned, &[raw]).unwrap();
+        let found = |bytes: &[u8]| identify(&unsigned, &world.sender(), bytes);
+        assert_eq!(found(&good.bytes), Ok(good.txid));
+        let high = high_s(raw);
+        for is_odd in [false, true] {
+            let bytes = bytes_of(&unsigned, high.as_bytes(), is_odd);
+            assert_eq!(found(&bytes), Err(AssembleError::NotReproduced), "{:02x}", unsigned[0]);
+        }
+    }
 }
 
 proptest! {
