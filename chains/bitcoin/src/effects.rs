@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bitcoin::{Script, TxOut, consensus::serialize};
-use countersign_types::{Amount, AssetId, Destination, Effect, OpaqueKind, WalletId};
+use countersign_types::{
+    Amount, AssetId, Destination, Effect, MAX_EFFECTS, OpaqueKind, ParsedTransactionError, WalletId,
+};
 
 use crate::{
     Account, BitcoinNetwork, ParseError, Sender,
@@ -57,7 +59,12 @@ pub(crate) fn derive_effects(
         known,
         spent_form: common_form(spends),
     };
-    let mut effects = Vec::with_capacity(psbt.outputs.len().saturating_add(1));
+    // A megabyte of empty fields is hundreds of thousands of effects: they are counted before they are made.
+    let count = psbt.outputs.len().saturating_add(psbt.unknown.len()).saturating_add(1);
+    if count > MAX_EFFECTS {
+        return Err(ParsedTransactionError::TooManyEffects(count).into());
+    }
+    let mut effects = Vec::with_capacity(count);
     for (index, (output, fields)) in psbt.tx.output.iter().zip(&psbt.outputs).enumerate() {
         effects.push(scene.output(index, output, fields)?);
     }

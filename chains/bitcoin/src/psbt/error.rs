@@ -2,7 +2,7 @@
 
 use countersign_types::{MAX_SIGNING_PAYLOADS, Tag};
 
-use super::{MAX_FIELDS, MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES};
+use super::{MAX_FIELDS, MAX_OUTPUTS, MAX_PSBT_BYTES, MAX_UNSIGNED_BYTES};
 
 /// Which map of a PSBT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,8 @@ pub enum PsbtError {
     /// Over [`MAX_UNSIGNED_BYTES`].
     #[error("the unsigned transaction has {0} bytes; at most {MAX_UNSIGNED_BYTES} are accepted")]
     TransactionTooLarge(usize),
-    /// No input or output, or too many inputs.
-    #[error("a transaction has 1 to {MAX_SIGNING_PAYLOADS} inputs and at least one output")]
+    /// No input or output, or too many.
+    #[error("a transaction has 1 to {MAX_SIGNING_PAYLOADS} inputs and 1 to {MAX_OUTPUTS} outputs")]
     BadCounts,
     /// Signatures where none may be yet.
     #[error("{0} already carries a signature")]

@@ -10,7 +10,7 @@ use bitcoin::{
 use countersign_types::MAX_SIGNING_PAYLOADS;
 
 use super::{
-    InputFields, MAX_UNSIGNED_BYTES, OutputFields, Place, PsbtError, Unknown,
+    InputFields, MAX_OUTPUTS, MAX_UNSIGNED_BYTES, OutputFields, Place, PsbtError, Unknown,
     field::{Field, kind},
 };
 
@@ -147,7 +147,7 @@ fn lock_field<'a>(field: &Field<'a>) -> Result<LockField<'a>, PsbtError> {
 }
 
 fn certify_counts(inputs: usize, outputs: usize) -> Result<(), PsbtError> {
-    match (1..=MAX_SIGNING_PAYLOADS).contains(&inputs) && outputs > 0 {
+    match (1..=MAX_SIGNING_PAYLOADS).contains(&inputs) && (1..=MAX_OUTPUTS).contains(&outputs) {
         true => Ok(()),
         false => Err(PsbtError::BadCounts),
     }

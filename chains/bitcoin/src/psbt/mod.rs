@@ -12,6 +12,7 @@ mod maps;
 mod reader;
 
 use bitcoin::{Script, Transaction, TxOut, XOnlyPublicKey, taproot::TapNodeHash};
+use countersign_types::MAX_EFFECTS;
 
 pub use error::{Place, PsbtError};
 use maps::{Header, read_global, read_input, read_output};
@@ -22,6 +23,8 @@ pub const MAX_PSBT_BYTES: usize = 1024 * 1024;
 /// The largest unsigned transaction inside; Bitcoin Core relays no larger one (400 000 weight units). It also bounds
 /// the legacy signature hashes, whose work grows with inputs times size.
 pub const MAX_UNSIGNED_BYTES: usize = 100_000;
+/// The most outputs: each is an effect, and the fee is one more. In version 2 nothing else bounds how many maps are read.
+const MAX_OUTPUTS: usize = MAX_EFFECTS - 1;
 /// The most fields of one map: a derivation for each key of a multisig script, and as much again.
 const MAX_FIELDS: usize = 64;
 /// `psbt` and a separator.

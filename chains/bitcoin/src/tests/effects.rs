@@ -1,7 +1,7 @@
 //! What a payment does, one change at a time: whose outputs, which change, what nobody understands.
 
 use bitcoin::{ScriptBuf, Sequence, TxIn, XOnlyPublicKey, consensus::serialize, script::Builder};
-use countersign_types::{Effect, OpaqueKind, Tag};
+use countersign_types::{Effect, OpaqueKind, ParsedTransactionError, Tag};
 
 use super::fixtures::{
     Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, network_of, output, p2wpkh_of,
@@ -267,6 +267,21 @@ fn outputs_without_an_address_are_opaque() {
             assert_eq!(world.parse(&bytes).unwrap().effects()[1], opaque, "{name}");
         }
     }
+}
+
+/// Effects are counted before they are made, and before anything else is found: here the fee is too high as well.
+#[test]
+fn fields_without_number_are_not_turned_into_effects() {
+    let mut draft = Draft::payment();
+    draft.tx.output = vec![output(0, ScriptBuf::new()); 70];
+    let mut maps = draft.maps();
+    for map in &mut maps.outputs {
+        map.extend((0x40..0x40 + 60).map(|kind| (vec![kind], vec![])));
+    }
+    let error = World::new().parse(&maps.encode()).unwrap_err();
+    let too_many = ParsedTransactionError::TooManyEffects(70 * 61 + 1);
+    assert_eq!(error, ParseError::Whole(too_many));
+    assert_eq!(error.tag(), Tag::TransactionMalformed);
 }
 
 #[test]

@@ -85,7 +85,22 @@ fn one_change_of_the_maps_and_its_error() {
         (
             "outputs beyond every byte",
             global(0x05, &[0xff; 9]),
+            PsbtError::BadCounts,
+            malformed,
+        ),
+        (
+            "as many outputs as there may be",
+            global(0x05, &[0xfd, 0xff, 0x0f]),
             PsbtError::Truncated,
+            malformed,
+        ),
+        (
+            "one more, and a map for each",
+            payment_v2_with(|maps| {
+                Maps::set(&mut maps.global, &[0x05], &[0xfd, 0x00, 0x10]);
+                maps.outputs = vec![vec![]; 0x1000];
+            }),
+            PsbtError::BadCounts,
             malformed,
         ),
         (
@@ -254,7 +269,7 @@ proptest! {
     ) {
         let pay = |(index, sat): (usize, &u64)| match index {
             0 => output(*sat, p2wpkh_of(&STRANGER)),
-            1 => output(*sat, ScriptBuf::new_op_return([7; 9])),
+            1 => output(0, ScriptBuf::new_op_return([7; 9])),
             _ => output(*sat, p2wpkh_of(&HOT[1])),
         };
         let change = 100_000 * scripts.len() as u64 - sats.iter().sum::<u64>() - 1_000;
