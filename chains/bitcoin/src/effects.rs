@@ -96,7 +96,7 @@ impl Scene<'_> {
         certify_scripts(index, output, fields)?;
         let network = self.sender.network;
         let Some(destination) = destination(network, &output.script_pubkey)? else {
-            return Ok(opaque_output(output));
+            return opaque_output(index, output);
         };
         let found = output.value.to_sat();
         if found < network.dust_sat() {
@@ -148,14 +148,18 @@ fn certify_scripts(index: usize, output: &TxOut, fields: &OutputFields<'_>) -> R
     }
 }
 
-/// An output without an address: OP_RETURN, bare keys and multisig, unknown witness versions. The whole output stands
-/// there, its amount (8 bytes, little-endian) included.
-fn opaque_output(output: &TxOut) -> Effect {
-    Effect::Opaque {
+/// An output without an address: OP_RETURN, bare keys and multisig, unknown witness versions. An opaque effect has no asset
+/// that a limit could count, and of a long script the text for approvers has the hash alone: so no coins may be in it.
+fn opaque_output(index: usize, output: &TxOut) -> Result<Effect, ParseError> {
+    let found = output.value.to_sat();
+    if found > 0 {
+        return Err(ParseError::CoinsWithoutAddress { output: index, found });
+    }
+    Ok(Effect::Opaque {
         what: OpaqueKind::Script,
         target: None,
         bytes: serialize(output),
-    }
+    })
 }
 
 /// Where the field stands (a byte for the kind of map, four big-endian bytes for its index), the length of its key in

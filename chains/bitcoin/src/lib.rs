@@ -8,9 +8,9 @@
 //! Reads PSBT versions 0 (BIP 174) and 2 (BIP 370, with no inputs or outputs still to come) and spends P2PKH,
 //! P2SH-P2WPKH, P2WPKH, P2WSH multisig of which the wallet holds all keys, and taproot by key path.
 //!
-//! Refuses: every signature hash type but ALL (and taproot's DEFAULT), inputs of other people, previous transactions
-//! with witnesses (their id does not commit to them), dust, fees over the network's bounds (absolute, by rate, by share of
-//! what is spent), and text that is not canonical.
+//! Refuses: every signature hash type but ALL (and taproot's DEFAULT), inputs of other people, coins for scripts without an
+//! address, previous transactions with witnesses (their id does not commit to them), dust, fees over the network's bounds
+//! (absolute, by rate, by share of what is spent), and text that is not canonical.
 //!
 //! Stated limits: a taproot output's key is the wallet's key itself, without BIP 86's tweak, because a token signs with
 //! the keys it holds. Derivations (BIP 32, BIP 371) in a PSBT are checked for their form and otherwise ignored.

@@ -103,6 +103,16 @@ pub enum ParseError {
         /// Its amount.
         found: u64,
     },
+    /// Coins for a script that has no address.
+    #[error(
+        "output {output} pays {found} base units to a script without an address, which no list, limit or approver could name; only an output of 0 has such a script"
+    )]
+    CoinsWithoutAddress {
+        /// Its index.
+        output: usize,
+        /// Its amount.
+        found: u64,
+    },
     /// A recipient that is refused.
     #[error(transparent)]
     Recipient(#[from] AddressError),
@@ -170,6 +180,7 @@ impl ParseError {
             Self::UnsupportedVersion(_) | Self::SighashType { .. } => Tag::TransactionUnsupportedType,
             Self::SignedTooLarge { .. } => Tag::TransactionTooLarge,
             Self::Recipient(error) => error.tag(),
+            Self::CoinsWithoutAddress { .. } => Tag::TransactionBadDestination,
             Self::DuplicateOutpoint
             | Self::NullOutpoint { .. }
             | Self::MissingPrevious { .. }
