@@ -13,7 +13,8 @@
 //! (absolute, by rate, by share of what is spent), and text that is not canonical.
 //!
 //! Stated limits: a taproot output's key is the wallet's key itself, without BIP 86's tweak, because a token signs with
-//! the keys it holds. Derivations (BIP 32, BIP 371) in a PSBT are checked for their form and otherwise ignored.
+//! the keys it holds. Derivations (BIP 32, BIP 371) and extended keys in a PSBT are checked for their form and otherwise
+//! ignored.
 
 #![cfg_attr(
     test,

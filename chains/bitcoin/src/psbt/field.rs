@@ -7,6 +7,7 @@ use super::{Place, PsbtError, Unknown, reader::Reader};
 /// The types of the fields that are read.
 pub(super) mod kind {
     pub(in super::super) const GLOBAL_UNSIGNED_TX: u8 = 0x00;
+    pub(in super::super) const GLOBAL_XPUB: u8 = 0x01;
     pub(in super::super) const GLOBAL_TX_VERSION: u8 = 0x02;
     pub(in super::super) const GLOBAL_FALLBACK_LOCK_TIME: u8 = 0x03;
     pub(in super::super) const GLOBAL_INPUT_COUNT: u8 = 0x04;
@@ -45,6 +46,8 @@ pub(super) mod kind {
 
 /// A type byte, a leaf version with the parity, an internal key: a control block without a path (BIP 341).
 const SHORTEST_CONTROL_KEY: usize = 1 + 33;
+/// BIP 32's serialized extended key, without a checksum.
+const XPUB_BYTES: usize = 78;
 /// BIP 341's deepest tree.
 const MAX_TAP_DEPTH: usize = 128;
 
@@ -112,6 +115,14 @@ impl<'a> Field<'a> {
     pub(super) fn claim(&self) -> Result<(), PsbtError> {
         let is_key = self.key.len() == 34 && matches!(self.key.get(1), Some(0x02 | 0x03));
         self.certify(is_key && is_origin(self.value))
+    }
+
+    /// A claimed extended key (BIP 32), with as many steps as its depth says (BIP 174).
+    pub(super) fn xpub_claim(&self) -> Result<(), PsbtError> {
+        // Behind the type four bytes of version, then the depth.
+        let depth = self.key.get(5).copied().map_or(0, usize::from);
+        let is_key = self.key.len() == 1 + XPUB_BYTES;
+        self.certify(is_key && self.value.len().checked_div(4) == depth.checked_add(1) && is_origin(self.value))
     }
 
     /// The same with an x-only key and the hashes of the leaves in which it stands (BIP 371).

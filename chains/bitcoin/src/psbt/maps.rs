@@ -104,6 +104,7 @@ fn read_global_v0<'a>(fields: &[Field<'a>], unknown: &mut Vec<Unknown<'a>>) -> R
             | kind::GLOBAL_OUTPUT_COUNT
             | kind::GLOBAL_TX_MODIFIABLE => return Err(field.other_version()),
             kind::GLOBAL_VERSION => drop(field.number()?),
+            kind::GLOBAL_XPUB => field.xpub_claim()?,
             _ => unknown.push(field.unknown()),
         }
     }
@@ -124,6 +125,7 @@ fn read_global_v2<'a>(fields: &[Field<'a>], unknown: &mut Vec<Unknown<'a>>) -> R
                 [flags] => return Err(PsbtError::Modifiable(flags)),
             },
             kind::GLOBAL_VERSION => drop(field.number()?),
+            kind::GLOBAL_XPUB => field.xpub_claim()?,
             _ => unknown.push(field.unknown()),
         }
     }

@@ -40,6 +40,7 @@ fn decorated() -> Maps {
     ];
     let draft = Draft::spending(&spent, outputs);
     let mut maps = draft.maps();
+    Maps::set(&mut maps.global, &xpub(1), &ORIGIN);
     Maps::set(&mut maps.inputs[0], &[0x05], witness_script.as_bytes());
     Maps::set(&mut maps.inputs[1], &[0x01], &serialize(&draft.previous[1].output[1]));
     Maps::set(&mut maps.inputs[1], &[0x03], &[1, 0, 0, 0]);
@@ -58,6 +59,20 @@ fn decorated() -> Maps {
     let claim = [&[0x02], public_key(&HOT[1]).as_bytes()].concat();
     Maps::set(&mut maps.outputs[2], &claim, &ORIGIN);
     maps
+}
+
+/// An extended key of some depth, behind its type (BIP 174).
+pub(super) fn xpub(depth: u8) -> Vec<u8> {
+    let version = [0x01, 0x04, 0x88, 0xb2, 0x1e];
+    [
+        &version[..],
+        &[depth],
+        &[7; 4],
+        &[0x80, 0, 0, 0],
+        &[8; 32],
+        public_key(&HOT[0]).as_bytes(),
+    ]
+    .concat()
 }
 
 fn tap_claim(kind: u8) -> Vec<u8> {
@@ -94,12 +109,12 @@ fn fixtures() -> Vec<(String, Maps)> {
     all.chain([("lock times, v2".to_owned(), locked)]).collect()
 }
 
-/// The one exception: derivations (BIP 32, BIP 371) are claims that nothing is decided on, so their keys and values are
-/// bytes without a meaning. Where they stand: the key behind its type, and the value, each without its length.
+/// The one exception: derivations (BIP 32, BIP 371) and extended keys are claims that nothing is decided on, so their keys and
+/// values are bytes without a meaning. Where they stand: the key behind its type, and the value, each without its length.
 fn ignored(maps: &Maps) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut at = 5;
-    let parts = std::iter::once((&maps.global, [None, None]))
+    let parts = std::iter::once((&maps.global, [Some(0x01), None]))
         .chain(maps.inputs.iter().map(|map| (map, [Some(0x06), Some(0x16)])))
         .chain(maps.outputs.iter().map(|map| (map, [Some(0x02), Some(0x07)])));
     for (map, derivations) in parts {

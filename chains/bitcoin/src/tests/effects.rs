@@ -3,12 +3,13 @@
 use bitcoin::{ScriptBuf, Sequence, TxIn, XOnlyPublicKey, consensus::serialize, script::Builder};
 use countersign_types::{Effect, OpaqueKind, ParsedTransactionError, Tag};
 
+use super::bytes::{meaning, xpub};
 use super::fixtures::{
     Draft, Field, HOT, Maps, STRANGER, WARM, World, claimed_key, drafted, multisig_of, network_of, output, p2wpkh_of,
-    payment_with, public_key, script_of, two_of_three,
+    payment_v2_with, payment_with, public_key, script_of, two_of_three,
 };
 use crate::{
-    ParseError,
+    ParseError, Place, PsbtError,
     account::KeyScript,
     address::{p2tr, p2wsh},
 };
@@ -310,6 +311,37 @@ fn unknown_fields_are_opaque_wherever_they_stand() {
         };
         assert_eq!(parsed.effects()[2], opaque);
         assert_eq!(parsed.effects().len(), 4);
+    }
+}
+
+/// BIP 174: where an extended key comes from has as many steps as its depth. Nothing is decided on it.
+#[test]
+fn extended_keys_are_claims_of_their_form() {
+    let world = World::new();
+    let with = |key: &[u8], steps: usize| {
+        let origin = [&[1, 2, 3, 4][..], &[0, 0, 0, 0x80].repeat(steps)].concat();
+        let v0 = payment_with(|maps| Maps::set(&mut maps.global, key, &origin));
+        let v2 = payment_v2_with(|maps| Maps::set(&mut maps.global, key, &origin));
+        [world.parse(&v0), world.parse(&v2)]
+    };
+    let expected = meaning(&world.parse(&payment_with(|_| {})).unwrap());
+    for (depth, steps) in [(0, 0), (1, 1), (3, 3)] {
+        let found = with(&xpub(depth), steps).map(|parsed| meaning(&parsed.unwrap()));
+        assert_eq!(found, [expected.clone(), expected.clone()]);
+    }
+    let long = [&xpub(1)[..], &[0]].concat();
+    let short = &xpub(1)[..78];
+    for (key, steps) in [
+        (&xpub(1)[..], 0),
+        (&xpub(1), 2),
+        (&xpub(0), 1),
+        (&long, 1),
+        (short, 1),
+        (&[0x01], 0),
+    ] {
+        let place = Place::Global;
+        let bad = ParseError::Psbt(PsbtError::BadField { place, kind: 0x01 });
+        assert_eq!(with(key, steps), [Err(bad.clone()), Err(bad)]);
     }
 }
 

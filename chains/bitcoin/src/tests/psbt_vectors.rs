@@ -217,8 +217,8 @@ fn bip174_valid() {
         Err(PsbtError::PreviousWithWitness(first)),
         Ok(0),
         Err(PsbtError::AlreadySigned(first)),
-        // Two extended public keys.
-        Ok(2),
+        // Two extended public keys, which are claims as derivations are.
+        Ok(0),
         Ok(1),
         Err(PsbtError::AlreadySigned(first)),
         // Without inputs, a transaction reads like the beginning of one with witnesses.
