@@ -33,7 +33,7 @@ const TYPE_EIP_7702: u8 = 0x04;
 /// EIP-2718: up to here a first byte is a transaction type.
 const LAST_TYPE: u8 = 0x7f;
 /// RLP: from here a first byte opens a list, which is a legacy transaction.
-const FIRST_LIST_BYTE: u8 = 0xc0;
+pub(crate) const FIRST_LIST_BYTE: u8 = 0xc0;
 
 /// A decoded unsigned transaction of a supported type.
 #[derive(Debug, Clone, PartialEq, Eq)]

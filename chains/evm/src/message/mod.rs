@@ -13,14 +13,19 @@ pub use typed_data::{
 use alloy_primitives::{B256, keccak256};
 use countersign_types::{Amount, Effect};
 
-use crate::{EvmNetwork, ParseError, parse::certify_transaction, transaction::Unsigned};
+use crate::{
+    EvmNetwork, ParseError,
+    parse::certify_transaction,
+    transaction::{FIRST_LIST_BYTE, Unsigned},
+};
 
 /// EIP-191's first byte, which was chosen so that no transaction starts with it.
 const PERSONAL_MESSAGE: u8 = 0x19;
-/// What the JSON of typed data starts with; as a type of transaction it is not assigned (EIP-2718).
+/// What the JSON of typed data starts with. Celo has a type of transaction of this number (CIP-64): behind it a list begins,
+/// as nothing does in JSON.
 const TYPED_DATA: u8 = b'{';
 
-/// What unsigned bytes are. Their first byte says which: no EIP-2718 type uses those of messages.
+/// What unsigned bytes are. Their beginning says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signable<'a> {
     /// A transaction, with the hash of its bytes, which is what is signed.
@@ -36,7 +41,7 @@ impl<'a> Signable<'a> {
     pub(crate) fn decode_for(unsigned: &'a [u8], network: &EvmNetwork) -> Result<Self, ParseError> {
         match unsigned.first() {
             Some(&PERSONAL_MESSAGE) => PersonalMessage::decode(unsigned).map(Self::Personal),
-            Some(&TYPED_DATA) => {
+            Some(&TYPED_DATA) if unsigned.get(1).is_none_or(|next| *next < FIRST_LIST_BYTE) => {
                 let data = TypedData::decode(unsigned)?;
                 data.certify_domain(network)?;
                 let hash = data.signing_hash()?.into();

@@ -8,6 +8,20 @@ use super::{
 };
 use crate::{AddressError, ParseError, Reserved};
 
+/// Celo's CIP-64 has the number that the JSON of typed data starts with.
+#[test]
+fn a_type_of_transaction_with_the_number_of_a_brace_is_no_json() {
+    let world = World::new();
+    for list in [[0xc0].as_slice(), &[0xf8, 0x40], &[0xff]] {
+        let error = world.parse(&[b"{", list].concat()).unwrap_err();
+        assert_eq!(error, ParseError::UnsupportedType(0x7b));
+    }
+    for text in ["{", "{ ", "{\"", "{\u{7f}"] {
+        let error = world.parse(text.as_bytes()).unwrap_err();
+        assert!(matches!(error, ParseError::TypedData(_)), "{text}: {error}");
+    }
+}
+
 #[test]
 fn payouts_must_match_one_to_one_and_sum_to_the_value() {
     let world = World::new();
