@@ -4,7 +4,7 @@ use bitcoin::{
     EcdsaSighashType, ScriptBuf, TapSighashType, Transaction, TxIn, Witness, XOnlyPublicKey,
     consensus::{deserialize, serialize},
     ecdsa,
-    script::{Builder, PushBytesBuf},
+    script::{Builder, Instruction, PushBytesBuf},
     secp256k1::{Message, Secp256k1, VerifyOnly, ecdsa::Signature as EcdsaSignature, schnorr},
     taproot,
 };
@@ -84,13 +84,51 @@ pub fn assemble(
     Ok(SignedTransaction { bytes, txid })
 }
 
-/// The id of signed bytes that are the transaction of `unsigned` once their script signatures and witnesses are taken away. Whether those hold
-/// the chain decides: what it does not take never lands.
+/// The id of signed bytes that are `unsigned` with signatures of the wallet's keys, as [`assemble`] makes them, and of no others: the
+/// id of a P2PKH input's transaction takes in its script signature, so under other ones it is another id.
 pub fn identify(unsigned: &[u8], sender: &Sender<'_>, signed: &[u8]) -> Result<String, AssembleError> {
     let read = read_for(unsigned, sender)?;
     let decoded: Transaction = deserialize(signed).map_err(|_| AssembleError::NotReproduced)?;
     certify(&read.psbt.tx, &decoded, signed)?;
-    Ok(decoded.compute_txid().to_string())
+    let signatures = signatures_in(&read, &decoded).ok_or(AssembleError::NotReproduced)?;
+    match fill_in(&read, &signatures)? == decoded {
+        true => Ok(decoded.compute_txid().to_string()),
+        false => Err(AssembleError::NotReproduced),
+    }
+}
+
+/// The signatures from where [`unlock`] puts them.
+fn signatures_in(read: &Read<'_>, signed: &Transaction) -> Option<Vec<RawSignature>> {
+    let mut found = Vec::new();
+    for (input, spend) in signed.input.iter().zip(&read.spends) {
+        match &spend.unlock {
+            Unlock::Taproot { .. } => {
+                let signature = taproot::Signature::from_slice(input.witness.nth(0)?).ok()?;
+                found.push(RawSignature::Schnorr(signature.signature.serialize()));
+            }
+            Unlock::Key { script, .. } => found.push(read_ecdsa(match script {
+                KeyScript::P2pkh => {
+                    let Instruction::PushBytes(first) = input.script_sig.instructions_minimal().next()?.ok()? else {
+                        return None;
+                    };
+                    first.as_bytes()
+                }
+                KeyScript::P2wpkh | KeyScript::P2shP2wpkh => input.witness.nth(0)?,
+                KeyScript::P2tr => return None,
+            })?),
+            Unlock::Multisig { own, .. } => {
+                for at in 1..=own.required {
+                    found.push(read_ecdsa(input.witness.nth(at)?)?);
+                }
+            }
+        }
+    }
+    Some(found)
+}
+
+fn read_ecdsa(bytes: &[u8]) -> Option<RawSignature> {
+    let signature = ecdsa::Signature::from_slice(bytes).ok()?;
+    Some(RawSignature::Ecdsa(signature.signature.serialize_compact()))
 }
 
 fn fill_in(read: &Read<'_>, signatures: &[RawSignature]) -> Result<Transaction, AssembleError> {

@@ -1,13 +1,16 @@
 //! Every supported form signed, assembled, and judged by Bitcoin Core's interpreter with all spent outputs.
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction, TxIn, TxOut, consensus::deserialize};
+use bitcoin::{
+    OutPoint, ScriptBuf, Transaction, TxIn, TxOut,
+    consensus::{deserialize, serialize},
+};
 use bitcoinconsensus::{Utxo, VERIFY_ALL_PRE_TAPROOT, VERIFY_TAPROOT};
 use countersign_types::{ConflictKey, RawSignature, Scheme, Tag};
 
 use super::fixtures::{
     Draft, HOT, Maps, STRANGER, World, dogecoin, funding, output, p2wpkh_of, script_of, sign, two_of_three,
 };
-use crate::{AssembleError, ParseError, account::KeyScript, fee::signed_vbytes, parse::read_for};
+use crate::{AssembleError, ParseError, account::KeyScript, fee::signed_vbytes, identify, parse::read_for};
 
 /// Bitcoin Core accepts every input. Spent outputs are always passed: without them taproot is not checked at all.
 pub(super) fn judge(signed: &[u8], spent: &[TxOut]) -> Result<(), bitcoinconsensus::Error> {
@@ -103,11 +106,7 @@ fn every_form_is_accepted_by_bitcoin_core() {
         assert_eq!(judge(&signed, &other).is_ok(), form.name == "p2pkh", "{}", form.name);
         let mut tx: Transaction = deserialize(&signed).unwrap();
         tx.output[0].value -= bitcoin::Amount::ONE_SAT;
-        assert!(
-            judge(&bitcoin::consensus::serialize(&tx), &spent(&draft)).is_err(),
-            "{}",
-            form.name
-        );
+        assert!(judge(&serialize(&tx), &spent(&draft)).is_err(), "{}", form.name);
     }
 }
 
@@ -232,6 +231,36 @@ fn one_change_of_the_signatures_and_its_error() {
         assert_eq!(found.tag(), Tag::BackendBadSignature);
     }
     assert_eq!(world.assemble(&[], &good).unwrap_err().tag(), Tag::TransactionMalformed);
+}
+
+/// The id of a P2PKH input's transaction takes in its script signature: who waited for the id under another one would never
+/// see the transaction land.
+#[test]
+fn signed_bytes_with_other_signatures_are_nobodys() {
+    let world = World::new();
+    for form in forms() {
+        let outputs = vec![output(99_000, p2wpkh_of(&STRANGER))];
+        let draft = Draft::spending(std::slice::from_ref(&form.script), outputs);
+        let unsigned = maps_of(&draft, &[&form]).encode();
+        let signed = world
+            .assemble(&unsigned, &world.sign(&world.parse(&unsigned).unwrap()))
+            .unwrap();
+        let found = |bytes: &[u8]| identify(&unsigned, &world.sender(), bytes);
+        assert_eq!(found(&signed.bytes), Ok(signed.txid));
+        let mut bare: Transaction = deserialize(&signed.bytes).unwrap();
+        bare.input[0].script_sig = ScriptBuf::new();
+        bare.input[0].witness.clear();
+        let error = found(&serialize(&bare)).unwrap_err();
+        assert_eq!(error, AssembleError::NotReproduced, "{}", form.name);
+        for at in 0..signed.bytes.len() {
+            for flip in [0x01, 0x80] {
+                let mut changed = signed.bytes.clone();
+                changed[at] ^= flip;
+                let error = found(&changed).expect_err(form.name);
+                assert_eq!(error.tag(), Tag::BackendBadSignature, "{} {at}", form.name);
+            }
+        }
+    }
 }
 
 #[test]
