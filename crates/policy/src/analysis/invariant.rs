@@ -188,14 +188,16 @@ impl Visitor for Search<'_> {
 
 #[cfg(test)]
 mod tests {
+    use countersign_types::EffectKind;
+
     use super::*;
     use crate::{
         AmountMax, Outcome,
         analysis::testing::{
-            Bundle, amount_over, forbid, limit, permit, require, short, to_list, total_max, total_over, transfers,
-            treasury, unlisted, withdrawal, witness,
+            Bundle, amount_over, effects, forbid, limit, permit, require, short, to_list, total_max, total_over,
+            transfers, treasury, unlisted, withdrawal, witness,
         },
-        testing::{bounds, one_of, rule, transfer},
+        testing::{asset, bounds, one_of, rule, transfer},
     };
 
     fn bundle(parts: PolicyParts) -> Bundle {
@@ -294,6 +296,20 @@ mod tests {
             let invariant = Invariant::new(rule("inv"), when, then).unwrap();
             assert!(!invariant.is_kept(Some(evaluation)) && may_match(&bundle.setting(), invariant.when(), found));
         }
+    }
+
+    /// No list of assets has it, and no limit of another asset counts a move.
+    #[test]
+    fn an_asset_that_the_bundle_lacks_can_be_asked_about() {
+        let all = Permit::new(rule("all"), vec![effects(&EffectKind::ALL)]).unwrap();
+        let bundle = Bundle::new(PolicyParts {
+            permits: vec![all],
+            ..PolicyParts::default()
+        });
+        let stray = Condition::Assets(crate::Assets([asset("stray")].into_iter().collect()));
+        let conclusion = bundle.prove(vec![transfers(), stray], Promise::Deny);
+        let (found, _) = witness(&conclusion);
+        assert_eq!(found.items[0].effect.asset(), Some(&asset("stray")));
     }
 
     /// One step: the only wallet.

@@ -12,7 +12,7 @@ use super::{
     regions::{Active, Visitor, Walk},
     setting::asked,
 };
-use crate::{Bounds, Condition, Currency, FeeRate, FeeShare, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices};
+use crate::{Assets, Bounds, Condition, Currency, FeeRate, FeeShare, MONEY_DECIMALS, PRICE_DECIMALS, Price, Prices};
 
 /// The most transfers that a fee is tried beside: to destinations that other permits may cover.
 const MAX_COMPANIONS: usize = 4;
@@ -89,7 +89,16 @@ impl Walk<'_> {
             .map(|record| record.id.clone())
             .filter(|asset| asset.chain() == network);
         let stray = format!("{network}/token:unlisted").parse().ok();
-        known.chain(stray).collect()
+        // Bundles name assets that they have; what is asked of another one is about it as well.
+        let conditions = self.rules.iter().flat_map(|rule| rule.conditions.iter());
+        let named = conditions.filter_map(|condition| {
+            if let Condition::Assets(Assets(named)) = condition {
+                Some(named.iter().filter(|asset| asset.chain() == network).cloned())
+            } else {
+                None
+            }
+        });
+        known.chain(stray).chain(named.flatten()).collect()
     }
 
     fn strangers(&self, network: &ChainId) -> Vec<Destination> {
