@@ -16,7 +16,7 @@ use crate::{
     message::{Primitive, Value},
 };
 
-/// Longer texts and bytes are cut: the whole of them is in the effects.
+/// Longer texts and bytes are cut. The effects bind all of them; of long bytes their text has the length and a digest.
 const MAX_TEXT_CHARS: usize = 256;
 
 /// What a value is shown beside.
