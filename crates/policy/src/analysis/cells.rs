@@ -25,7 +25,7 @@ const MAX_COMBINATIONS: usize = 256;
 /// between two changes of law.
 const YEAR_START_SECS: i64 = 1_767_225_600;
 /// A moment like any other, where no rule looks at the clock; cells of hours leave it out.
-pub(super) const ANY_MOMENT: Timestamp = Timestamp::from_unix_millis(1_767_225_600_000);
+pub(super) const ANY_MOMENT: Timestamp = Timestamp::from_unix_millis(YEAR_START_SECS.saturating_mul(1_000));
 /// Zones are whole quarters of an hour apart at the finest (Kathmandu, Eucla, Chatham).
 const STEP_SECS: i64 = 900;
 /// Steps of a year.
