@@ -310,8 +310,8 @@ impl<'c> Batch<'c> {
         let current = self.current_at(outcome.seq).await?;
         let is_stale = current.inputs != outcome.inputs;
         let is_final = outcome.event == Event::Denied && !current.state.is_signed();
-        let is_kept = outcome.event == Event::Signed || (is_final && !self.ends_in_a_cancel_attempt(&current).await?);
-        if is_stale && !is_kept {
+        let is_kept = is_final || outcome.event == Event::Signed;
+        if is_stale && (!is_kept || (is_final && self.ends_in_a_cancel_attempt(&current).await?)) {
             return Ok(current.due_at_ms);
         }
         let is_earlier = |signed: &super::SignedAttempt| signed.number < current.attempts;
