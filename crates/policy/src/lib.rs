@@ -46,7 +46,7 @@ mod window;
 pub use condition::{
     AmountMax, AmountOver, Assets, Attributes, Bounds, Condition, ConditionKind, Conditions, Day, Effects, FeeMax,
     FeeRate, FeeShare, Hours, InitiatorGroups, Initiators, MAX_WORD, Networks, OneOf, Selectors, Subjects, Tiers, To,
-    TotalMax, TotalOver, Wallets, Word, WordTest, Words,
+    TotalMax, TotalOver, Wallets, Word, WordTest, Words, tier_word,
 };
 pub use counter::{Charge, CounterUsage, Counters, Measure, Usage, UsageQuery};
 pub use countersign_types::{AttestationKind, Currency, MONEY_DECIMALS, PRICE_DECIMALS, Price, UnknownCurrency};

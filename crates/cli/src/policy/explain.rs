@@ -10,9 +10,9 @@ use clap::Args;
 use countersign_bundle::Case;
 use countersign_decision::Receipt;
 use countersign_policy::{
-    Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, Obligations, Outcome, Reason, RequireTrace,
+    Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, Obligations, Outcome, Reason, RequireTrace, tier_word,
 };
-use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag, Tier};
+use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag};
 use serde::Serialize;
 
 use super::load;
@@ -207,15 +207,6 @@ fn held_by(obligations: &Obligations) -> Vec<Tag> {
         .filter(|(is_asked, _)| *is_asked)
         .map(|(_, tag)| tag)
         .collect()
-}
-
-/// The word in a policy file.
-fn tier_word(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Hot => "hot",
-        Tier::Warm => "warm",
-        Tier::Cold => "cold",
-    }
 }
 
 /// An effect and the rules that matched it.

@@ -38,11 +38,11 @@ pub use self::{
     network::Networks,
     one_of::OneOf,
     subject::Subjects,
-    tier::Tiers,
+    tier::{Tiers, tier_word},
     total::{TotalMax, TotalOver},
     wallet::Wallets,
 };
-pub(crate) use self::{bounds::Valued, effect_kind::Kinds, tier::tier_word, total::Totals};
+pub(crate) use self::{bounds::Valued, effect_kind::Kinds, total::Totals};
 use crate::{Actor, EffectFact, Facts, PolicyError, RuleKind, Truth};
 
 /// One effect, seen by a condition.

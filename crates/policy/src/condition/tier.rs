@@ -16,7 +16,7 @@ impl Tiers {
 }
 
 /// The word in a policy file.
-pub(crate) fn tier_word(tier: Tier) -> &'static str {
+pub fn tier_word(tier: Tier) -> &'static str {
     match tier {
         Tier::Hot => "hot",
         Tier::Warm => "warm",
