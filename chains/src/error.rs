@@ -98,14 +98,21 @@ impl RegistryError {
     /// The stable reason.
     pub fn tag(&self) -> Tag {
         match self {
-            Self::DuplicateNetwork(_)
-            | Self::UnknownWalletNetwork { .. }
-            | Self::UnknownAssetNetwork(_)
-            | Self::NativeAssetDiffers { .. }
-            | Self::Account { .. }
-            | Self::Asset(_)
-            | Self::Address(_)
-            | Self::Records(_) => Tag::BundleMalformed,
+            Self::DuplicateNetwork(_) => Tag::BundleListedTwice,
+            Self::UnknownWalletNetwork { .. } | Self::UnknownAssetNetwork(_) => Tag::BundleUnknownName,
+            Self::NativeAssetDiffers { .. } | Self::Account { .. } => Tag::BundleInconsistent,
+            Self::Asset(evm::AssetError::UnknownKind(_))
+            | Self::Address(
+                AddressError::BitcoinAsset(_) | AddressError::SolanaAsset(solana::AssetError::UnknownKind(_)),
+            ) => Tag::BundleBadValue,
+            Self::Asset(evm::AssetError::BadContract { .. })
+            | Self::Address(
+                AddressError::Evm(_)
+                | AddressError::Bitcoin(_)
+                | AddressError::Solana(_)
+                | AddressError::SolanaAsset(solana::AssetError::BadMint { .. }),
+            ) => Tag::BundleBadAddress,
+            Self::Records(error) => error.tag(),
         }
     }
 }

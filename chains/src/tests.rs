@@ -146,14 +146,16 @@ fn native_assets_are_added_and_tokens_kept() {
 fn one_change_of_the_records_and_its_error() {
     type Change = fn(&mut Records);
     type Expected = fn(&RegistryError) -> bool;
-    let cases: Vec<(&str, Change, Expected)> = vec![
+    let cases: Vec<(&str, Tag, Change, Expected)> = vec![
         (
             "a network twice",
+            Tag::BundleListedTwice,
             |records| records.networks.push(ethereum()),
             |error| *error == RegistryError::DuplicateNetwork(chain("eip155:1")),
         ),
         (
             "a wallet's network is gone",
+            Tag::BundleUnknownName,
             |records| drop(records.networks.pop()),
             |error| {
                 *error
@@ -165,31 +167,37 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "an asset of no network",
+            Tag::BundleUnknownName,
             |records| records.assets.push(asset("eip155:10/slip44:60", "ETH", 18)),
             |error| matches!(error, RegistryError::UnknownAssetNetwork(_)),
         ),
         (
             "a native asset with other decimals",
+            Tag::BundleInconsistent,
             |records| records.assets.push(asset("eip155:1/slip44:60", "ETH", 8)),
             |error| matches!(error, RegistryError::NativeAssetDiffers { decimals: 18, .. }),
         ),
         (
             "a native asset with another symbol",
+            Tag::BundleInconsistent,
             |records| records.assets.push(asset("eip155:1/slip44:60", "WETH", 18)),
             |error| matches!(error, RegistryError::NativeAssetDiffers { symbol, .. } if symbol == "ETH"),
         ),
         (
             "a second native asset",
+            Tag::BundleBadValue,
             |records| records.assets.push(asset("eip155:1/slip44:61", "ETC", 18)),
             |error| matches!(error, RegistryError::Asset(evm::AssetError::UnknownKind(_))),
         ),
         (
             "a token that takes the native symbol",
+            Tag::BundleListedTwice,
             |records| records.assets[0] = asset(&format!("eip155:1/erc20:{TOKEN}"), "ETH", 6),
             |error| matches!(error, RegistryError::Records(_)),
         ),
         (
             "a token in lower case",
+            Tag::BundleBadAddress,
             |records| {
                 records.assets[0] = asset(&format!("eip155:1/erc20:{}", TOKEN.to_lowercase()), "USDC", 6);
             },
@@ -197,6 +205,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "two keys",
+            Tag::BundleInconsistent,
             |records| records.wallets[0].keys.push(PublicKey::Ed25519([1; 32])),
             |error| {
                 matches!(
@@ -210,6 +219,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of another curve",
+            Tag::BundleInconsistent,
             |records| records.wallets[0].keys = vec![PublicKey::Ed25519([1; 32])],
             |error| {
                 matches!(
@@ -223,6 +233,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key off the curve",
+            Tag::BundleInconsistent,
             |records| records.wallets[0].keys = vec![PublicKey::Secp256k1([4; 33])],
             |error| {
                 matches!(
@@ -236,17 +247,18 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of two wallets",
+            Tag::BundleListedTwice,
             |records| records.wallets[1].keys = records.wallets[0].keys.clone(),
             |error| matches!(error, RegistryError::Records(_)),
         ),
     ];
     assert!(Records::new().registry().is_ok());
-    for (name, change, is_expected) in cases {
+    for (name, tag, change, is_expected) in cases {
         let mut records = Records::new();
         change(&mut records);
         let error = records.registry().unwrap_err();
         assert!(is_expected(&error), "{name}: {error:?}");
-        assert_eq!(error.tag(), Tag::BundleMalformed);
+        assert_eq!(error.tag(), tag, "{name}");
     }
 }
 

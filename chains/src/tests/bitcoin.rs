@@ -105,9 +105,10 @@ fn one_change_of_the_records_and_its_error() {
             _ => None,
         }
     }
-    let cases: Vec<(&str, Change, Expected)> = vec![
+    let cases: Vec<(&str, Tag, Change, Expected)> = vec![
         (
             "a key on two networks, and a signature is valid on both",
+            Tag::BundleInconsistent,
             |records| {
                 records.wallets[0]
                     .networks
@@ -117,6 +118,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key on an EVM network too",
+            Tag::BundleInconsistent,
             |records| {
                 records.wallets[0]
                     .networks
@@ -126,6 +128,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of another curve",
+            Tag::BundleInconsistent,
             |records| records.wallets[0].keys = vec![PublicKey::Ed25519([1; 32])],
             |error| {
                 let refused = account(error);
@@ -137,6 +140,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a taproot address of two wallets",
+            Tag::BundleInconsistent,
             |records| {
                 records.wallets[1].keys = vec![negated(key(&HOT))];
                 for wallet in &mut records.wallets {
@@ -147,6 +151,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "no form at all",
+            Tag::BundleInconsistent,
             |records| use_forms(&mut records.wallets[0], &[]),
             |error| {
                 matches!(
@@ -157,6 +162,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "forms on an EVM network",
+            Tag::BundleInconsistent,
             |records| {
                 let forms = Some(BTreeSet::from([ScriptForm::P2wpkh]));
                 let site = WalletNetwork {
@@ -169,6 +175,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key table on an EVM network",
+            Tag::BundleInconsistent,
             |records| {
                 records.wallets[0].networks = [(chain("eip155:31337"), WalletNetwork::default())].into();
                 records.wallets[0].table = Some(table());
@@ -177,22 +184,24 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "another asset",
+            Tag::BundleBadValue,
             |records| records.assets[0] = asset(&format!("{BITCOIN}/brc20:ordi"), "ORDI", 18),
             |error| matches!(error, RegistryError::Address(AddressError::BitcoinAsset(_))),
         ),
         (
             "other decimals of the native asset",
+            Tag::BundleInconsistent,
             |records| records.assets[0] = asset(&format!("{BITCOIN}/slip44:0"), "BTC", 18),
             |error| matches!(error, RegistryError::NativeAssetDiffers { decimals: 8, .. }),
         ),
     ];
     assert!(records().registry().is_ok());
-    for (name, change, is_expected) in cases {
+    for (name, tag, change, is_expected) in cases {
         let mut records = records();
         change(&mut records);
         let error = records.registry().unwrap_err();
         assert!(is_expected(&error), "{name}: {error:?}");
-        assert_eq!(error.tag(), Tag::BundleMalformed);
+        assert_eq!(error.tag(), tag, "{name}");
     }
 }
 

@@ -75,9 +75,10 @@ fn templates_are_networks_of_their_family() {
 fn one_change_of_the_records_and_its_error() {
     type Change = fn(&mut Records);
     type Expected = fn(&RegistryError) -> bool;
-    let cases: Vec<(&str, Change, Expected)> = vec![
+    let cases: Vec<(&str, Tag, Change, Expected)> = vec![
         (
             "a key on two networks, and a message lands on both",
+            Tag::BundleInconsistent,
             |records| {
                 records.wallets[2]
                     .networks
@@ -92,11 +93,13 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of two wallets on two networks",
+            Tag::BundleListedTwice,
             |records| records.wallets.push(wallet("sol-dev", vec![key(1)], &[LOCAL])),
             |error| matches!(error, RegistryError::Records(RecordError::SharedKey { .. })),
         ),
         (
             "a key of another curve",
+            Tag::BundleInconsistent,
             |records| records.wallets[2].keys = vec![super::key(&[0x48; 32])],
             |error| {
                 matches!(
@@ -110,6 +113,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a mint in another spelling",
+            Tag::BundleBadAddress,
             |records| records.assets[1] = asset(&format!("{MAINNET}/token:1{USDC}"), "USDC", 6),
             |error| {
                 matches!(
@@ -120,6 +124,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "another native asset",
+            Tag::BundleBadValue,
             |records| records.assets[1] = asset(&format!("{MAINNET}/slip44:60"), "ETH", 18),
             |error| {
                 matches!(
@@ -130,17 +135,18 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "other decimals of the native asset",
+            Tag::BundleInconsistent,
             |records| records.assets[1] = asset(&format!("{MAINNET}/slip44:501"), "SOL", 8),
             |error| matches!(error, RegistryError::NativeAssetDiffers { decimals: 9, .. }),
         ),
     ];
     assert!(records().registry().is_ok());
-    for (name, change, is_expected) in cases {
+    for (name, tag, change, is_expected) in cases {
         let mut records = records();
         change(&mut records);
         let error = records.registry().unwrap_err();
         assert!(is_expected(&error), "{name}: {error:?}");
-        assert_eq!(error.tag(), Tag::BundleMalformed);
+        assert_eq!(error.tag(), tag, "{name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_types::{GenesisHash, PrincipalId, StatementNonce};
+use countersign_types::{GenesisHash, PrincipalId, StatementNonce, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -108,6 +108,7 @@ impl Genesis {
             GenesisError::Admins(first.unwrap_or(RosterError {
                 path: "admins".to_owned(),
                 problem: "unknown".to_owned(),
+                tag: Tag::BundleMalformed,
             }))
         })?;
         if roster.key(&ed25519_fingerprint(&log_key)).is_some() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_types::PrincipalId;
+use countersign_types::{PrincipalId, Tag};
 
 /// The most members of a quorum or group.
 pub const MAX_QUORUM_MEMBERS: usize = 64;
@@ -27,6 +27,18 @@ pub enum QuorumError {
     /// A member twice.
     #[error("`{0}` is listed twice")]
     Repeated(PrincipalId),
+}
+
+impl QuorumError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Zero => Tag::BundleEmptyQuorum,
+            Self::Unreachable { .. } => Tag::BundleUnreachableQuorum,
+            Self::TooManyMembers(_) => Tag::BundleTooMany,
+            Self::Repeated(_) => Tag::BundleListedTwice,
+        }
+    }
 }
 
 /// `k` of `n` distinct people.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_types::{ChainId, Currency, Duration, GroupId, PrincipalId, TenantId};
+use countersign_types::{ChainId, Currency, Duration, GroupId, PrincipalId, Tag, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, KeyError, KeyRecord, PriceSourceRecord, PriceSources, Quorum, QuorumError, quorum::unique};
@@ -152,6 +152,8 @@ pub struct RosterError {
     pub path: String,
     /// What.
     pub problem: String,
+    /// The stable tag.
+    pub tag: Tag,
 }
 
 /// Where a verifier looks keys up.
@@ -177,10 +179,11 @@ pub struct Roster {
     price_sources: BTreeMap<Currency, PriceSources>,
 }
 
-fn wrong(path: impl Into<String>, problem: impl ToString) -> RosterError {
+fn wrong(path: impl Into<String>, tag: Tag, problem: impl ToString) -> RosterError {
     RosterError {
         path: path.into(),
         problem: problem.to_string(),
+        tag,
     }
 }
 
@@ -212,7 +215,7 @@ impl Roster {
         ] {
             if count > max {
                 let problem = format!("{count} {path}; at most {max} are accepted");
-                return Err(vec![wrong(path, problem)]);
+                return Err(vec![wrong(path, Tag::BundleTooMany, problem)]);
             }
         }
         let mut build = Build::default();
@@ -349,8 +352,11 @@ impl Build {
         for (n, person) in file.people.iter().enumerate() {
             let path = format!("people[{n}]");
             if !self.people.insert(person.id.clone()) {
-                self.errors
-                    .push(wrong(format!("{path}.id"), format!("`{}` is listed twice", person.id)));
+                self.errors.push(wrong(
+                    format!("{path}.id"),
+                    Tag::BundleListedTwice,
+                    format!("`{}` is listed twice", person.id),
+                ));
             }
             self.keys(&path, &person.id, &person.keys, true);
         }
@@ -358,13 +364,17 @@ impl Build {
             let path = format!("services[{n}]");
             let is_taken = self.people.contains(&service.id) || self.operators.contains_key(&service.id);
             if is_taken {
-                self.errors
-                    .push(wrong(format!("{path}.id"), format!("`{}` is listed twice", service.id)));
+                self.errors.push(wrong(
+                    format!("{path}.id"),
+                    Tag::BundleListedTwice,
+                    format!("`{}` is listed twice", service.id),
+                ));
             }
             let operators = self.people_of(&format!("{path}.operators"), &service.operators);
             if operators.as_ref().is_some_and(BTreeSet::is_empty) {
                 self.errors.push(wrong(
                     format!("{path}.operators"),
+                    Tag::BundleMissingValue,
                     "a service names the people who operate it",
                 ));
             }
@@ -377,24 +387,29 @@ impl Build {
         if !(1..=MAX_KEYS).contains(&keys.len()) {
             self.errors.push(wrong(
                 format!("{path}.keys"),
+                Tag::BundleBadValue,
                 format!("`{owner}` needs 1 to {MAX_KEYS} keys"),
             ));
         }
         for (n, text) in keys.iter().enumerate() {
-            if let Err(problem) = self.key(owner, text, is_person) {
-                self.errors.push(wrong(format!("{path}.keys[{n}]"), problem));
+            if let Err((tag, problem)) = self.key(owner, text, is_person) {
+                self.errors.push(wrong(format!("{path}.keys[{n}]"), tag, problem));
             }
         }
     }
 
-    fn key(&mut self, owner: &PrincipalId, text: &str, is_person: bool) -> Result<(), String> {
-        let record = KeyRecord::parse(text).map_err(|error: KeyError| error.to_string())?;
+    fn key(&mut self, owner: &PrincipalId, text: &str, is_person: bool) -> Result<(), (Tag, String)> {
+        let bad = |problem: String| (Tag::BundleBadValue, problem);
+        let record = KeyRecord::parse(text).map_err(|error: KeyError| bad(error.to_string()))?;
         if is_person && matches!(record, KeyRecord::Ed25519(_)) {
-            return Err("people sign with ssh keys; plain ed25519 is for services".to_owned());
+            return Err(bad(
+                "people sign with ssh keys; plain ed25519 is for services".to_owned()
+            ));
         }
         let fingerprint = record.fingerprint();
         if let Some((first, _)) = self.keys.get(&fingerprint) {
-            return Err(format!("this key already belongs to `{first}`"));
+            let problem = format!("this key already belongs to `{first}`");
+            return Err((Tag::BundleListedTwice, problem));
         }
         self.keys.insert(fingerprint, (owner.clone(), record));
         Ok(())
@@ -406,6 +421,7 @@ impl Build {
             if members.as_ref().is_some_and(BTreeSet::is_empty) {
                 self.errors.push(wrong(
                     format!("groups[{n}].members"),
+                    Tag::BundleEmptyGroup,
                     format!("group `{}` has no people", group.id),
                 ));
             }
@@ -416,6 +432,7 @@ impl Build {
             {
                 self.errors.push(wrong(
                     format!("groups[{n}].id"),
+                    Tag::BundleListedTwice,
                     format!("`{}` is listed twice", group.id),
                 ));
             }
@@ -429,6 +446,7 @@ impl Build {
                 if !self.people.contains(id) && !self.operators.contains_key(id) {
                     self.errors.push(wrong(
                         format!("{path}.principals[{m}]"),
+                        Tag::BundleUnknownName,
                         format!("`{id}` is not in the roster"),
                     ));
                 }
@@ -442,6 +460,7 @@ impl Build {
             {
                 self.errors.push(wrong(
                     format!("{path}.tenant"),
+                    Tag::BundleListedTwice,
                     format!("`{}` is listed twice", record.tenant),
                 ));
             }
@@ -451,12 +470,13 @@ impl Build {
     fn admins(&mut self, record: &AdminsRecord) -> Option<Quorum> {
         if record.time_lock.is_some_and(|time_lock| time_lock > MAX_TIME_LOCK) {
             let problem = format!("a time-lock is at most {MAX_TIME_LOCK}: nobody could correct it for that long");
-            self.errors.push(wrong("admins.time-lock", problem));
+            self.errors
+                .push(wrong("admins.time-lock", Tag::BundleBadValue, problem));
         }
         let members = self.people_of("admins.members", &record.members)?;
         let admins = Quorum::new(record.threshold, members);
         admins
-            .map_err(|error| self.errors.push(wrong("admins.threshold", error)))
+            .map_err(|error| self.errors.push(wrong("admins.threshold", error.tag(), error)))
             .ok()
     }
 
@@ -468,7 +488,8 @@ impl Build {
             };
             if self.observers.insert(record.network.clone(), quorum).is_some() {
                 let problem = format!("`{}` is listed twice", record.network);
-                self.errors.push(wrong(format!("{path}.network"), problem));
+                self.errors
+                    .push(wrong(format!("{path}.network"), Tag::BundleListedTwice, problem));
             }
         }
     }
@@ -486,7 +507,8 @@ impl Build {
             };
             if self.price_sources.insert(record.currency, sources).is_some() {
                 let problem = format!("`{}` is listed twice", record.currency);
-                self.errors.push(wrong(format!("{path}.currency"), problem));
+                self.errors
+                    .push(wrong(format!("{path}.currency"), Tag::BundleListedTwice, problem));
             }
         }
     }
@@ -498,7 +520,7 @@ impl Build {
         let members = self.note(&format!("{path}.members"), members)?;
         let quorum = Quorum::new(threshold, members);
         quorum
-            .map_err(|error| self.errors.push(wrong(format!("{path}.threshold"), error)))
+            .map_err(|error| self.errors.push(wrong(format!("{path}.threshold"), error.tag(), error)))
             .ok()
     }
 
@@ -509,18 +531,20 @@ impl Build {
             let path = format!("{path}.members[{m}]");
             let Some(operators) = self.operators.get(id).cloned() else {
                 let problem = format!("`{id}` is not a service of the roster");
-                self.errors.push(wrong(path, problem));
+                self.errors.push(wrong(path, Tag::BundleUnknownName, problem));
                 continue;
             };
             if let Some(problem) = self.asks_too(id) {
-                self.errors.push(wrong(path.clone(), problem));
+                self.errors
+                    .push(wrong(path.clone(), Tag::BundleConflictingDuties, problem));
             }
             for person in operators {
                 if let Some(other) = operated.insert(person.clone(), id.clone())
                     && other != *id
                 {
                     let problem = format!("`{person}` operates both `{other}` and `{id}`: they would be one voice");
-                    self.errors.push(wrong(path.clone(), problem));
+                    self.errors
+                        .push(wrong(path.clone(), Tag::BundleConflictingDuties, problem));
                 }
             }
         }
@@ -546,6 +570,7 @@ impl Build {
             if !self.people.contains(id) {
                 self.errors.push(wrong(
                     format!("{path}[{n}]"),
+                    Tag::BundleUnknownName,
                     format!("`{id}` is not a person of the roster"),
                 ));
             }
@@ -555,6 +580,7 @@ impl Build {
     }
 
     fn note(&mut self, path: &str, ids: Result<BTreeSet<PrincipalId>, QuorumError>) -> Option<BTreeSet<PrincipalId>> {
-        ids.map_err(|error| self.errors.push(wrong(path, error))).ok()
+        ids.map_err(|error| self.errors.push(wrong(path, error.tag(), error)))
+            .ok()
     }
 }

@@ -1,9 +1,9 @@
 //! Amounts as people write them: `12.5 ETH`.
 
 use countersign_policy::{Bounds, Ceiling, Currency, Limit, MONEY_DECIMALS, PRICE_DECIMALS, Window};
-use countersign_types::{Amount, AssetId, AssetRegistry, AssetSymbol, ChainId, Decimals};
+use countersign_types::{Amount, AssetId, AssetRegistry, AssetSymbol, ChainId, Decimals, Tag};
 
-use crate::{Bundle, error::Problem};
+use crate::{Bundle, problem::Problem};
 
 /// The bound that an amount means: that many of every asset with the symbol, on whatever network; or so much money.
 pub(crate) fn bounds(text: &str, assets: &AssetRegistry) -> Result<(AssetSymbol, Bounds), Problem> {
@@ -50,7 +50,10 @@ pub(crate) fn quantity(text: &str, network: &ChainId, assets: &AssetRegistry) ->
 
 /// A price of one whole unit: `2500.5 USD`, in 10⁻¹⁸ of the currency.
 pub(crate) fn money(text: &str) -> Result<(Currency, Amount), Problem> {
-    const BAD_PRICE: Problem = Problem::Empty("a price is written `2500 USD`: a number, one space, a currency");
+    const BAD_PRICE: Problem = Problem::Said(
+        Tag::BundleBadAmount,
+        "a price is written `2500 USD`: a number, one space, a currency",
+    );
     let (number, currency) = text.split_once(' ').ok_or(BAD_PRICE)?;
     let currency = currency.parse::<Currency>().map_err(|_| BAD_PRICE)?;
     let price = Decimals::new(PRICE_DECIMALS).and_then(|decimals| Amount::parse_decimal(number, decimals));
@@ -62,7 +65,8 @@ pub(crate) fn money(text: &str) -> Result<(Currency, Amount), Problem> {
 /// else would be compared all the same, and mean nothing that the author of a test could mean.
 pub(crate) fn spent(text: &str, limit: &Limit, network: &ChainId, bundle: &Bundle) -> Result<Amount, Problem> {
     if limit.meter().window == Window::Transaction {
-        return Err(Problem::Empty(
+        return Err(Problem::Said(
+            Tag::BundleBadValue,
             "the limit is of one transaction: it has added up nothing before",
         ));
     }
@@ -71,17 +75,23 @@ pub(crate) fn spent(text: &str, limit: &Limit, network: &ChainId, bundle: &Bundl
         Ceiling::Amounts(counted) => {
             let (asset, amount) = quantity(text, network, assets)?;
             let other = "the limit counts another asset: write what it has added up in its own";
-            counted.bound(&asset).map(|_| amount).ok_or(Problem::Empty(other))
+            counted
+                .bound(&asset)
+                .map(|_| amount)
+                .ok_or(Problem::Said(Tag::BundleBadAmount, other))
         }
         Ceiling::Money(currency, _) => {
             let (_, bounds) = bounds(text, assets)?;
             let mut money = bounds.money().filter(|(other, _)| other == currency);
             let other = "the limit counts money in its currency: write what it has added up as `700 USD`";
-            money.next().map(|(_, money)| money).ok_or(Problem::Empty(other))
+            money
+                .next()
+                .map(|(_, money)| money)
+                .ok_or(Problem::Said(Tag::BundleBadAmount, other))
         }
         Ceiling::Count(_) | Ceiling::NewDestinations(_) => {
             let other = "the limit counts transactions or destinations: write how many, as `\"3\"`";
-            text.parse().map_err(|_| Problem::Empty(other))
+            text.parse().map_err(|_| Problem::Said(Tag::BundleBadAmount, other))
         }
     }
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_chains::Network;
 use countersign_policy::Currency;
 use countersign_types::{
-    AssetId, AssetQuirk, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError,
+    AssetId, AssetQuirk, AssetRecord, AssetRegistry, AssetSymbol, ChainId, Decimals, RegistryError, Tag,
 };
 use serde::Deserialize;
 
 use crate::{
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -60,7 +61,10 @@ pub(crate) fn priced(doc: &Doc<'_, AssetsFile>, found: &mut Found) -> PricedAsse
             }
         }
         if raw.priced_in.as_ref().is_some_and(Vec::is_empty) {
-            let problem = Problem::Empty("`priced-in` names no currency: name one, or leave it out");
+            let problem = Problem::Said(
+                Tag::BundleMissingValue,
+                "`priced-in` names no currency: name one, or leave it out",
+            );
             found.push(doc.value(&format!("assets[{n}].priced-in"), problem));
         }
     }
@@ -177,5 +181,5 @@ fn duplicate(doc: &Doc<'_, AssetsFile>, error: &RegistryError) -> crate::LoadErr
         | RegistryError::EmptyWallet(_) => false,
     };
     let n = doc.raw.assets.iter().rposition(is_at_fault).unwrap_or_default();
-    doc.value(&format!("assets[{n}].id"), Problem::Registry(error.to_string()))
+    doc.value(&format!("assets[{n}].id"), Problem::from(error))
 }

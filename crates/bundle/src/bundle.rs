@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use countersign_approval::Roster;
 use countersign_chains::{LOOKALIKE_END_CHARS, Network, Registry, evm::Descriptor};
 use countersign_policy::{DestinationLists, Policy, analysis::Invariant};
-use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, RuleId, WalletId};
+use countersign_types::{BundleDigest, ChainId, Destination, Duration, ListId, PolicyDigest, RuleId, Tag, WalletId};
 
 use crate::{
     LoadError, LoadErrors, MANIFEST_PATH, Manifest, ManifestError, Problem,
@@ -361,7 +361,7 @@ fn load_registry<'a>(
             found.push(LoadError::new(
                 MANIFEST_PATH,
                 TOP,
-                Problem::Empty("the bundle has no networks/*.yaml"),
+                Problem::Said(Tag::BundleMissingValue, "the bundle has no networks/*.yaml"),
             ));
         }
         return Err(found.fail());

@@ -12,7 +12,7 @@ use countersign_policy::{
 };
 use countersign_types::{AgesFrom, AssetId, ChainId, EffectKind, Tier, WalletRecord};
 
-use crate::error::Problem;
+use crate::problem::Problem;
 
 /// The kinds of effect by which an asset leaves, or may be taken, for good.
 const OUTFLOWS: [EffectKind; 2] = [EffectKind::Transfer, EffectKind::Allowance];

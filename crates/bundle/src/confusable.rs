@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Problem;
+use crate::problem::Problem;
 
 /// What looks alike in the fonts of terminals, each written as the last of its row.
 const LOOKALIKES: [(&str, &str); 9] = [

@@ -7,16 +7,17 @@ use std::{
 
 use countersign_chains::Registry;
 use countersign_policy::{DestinationList, DestinationLists};
-use countersign_types::{Destination, ListId};
+use countersign_types::{Destination, ListId, Tag};
 use serde::Deserialize;
 
 use crate::{
     LoadError,
     assets::unknown_network,
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
     manifest::is_list,
     places::TOP,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -120,7 +121,10 @@ fn certify_named(files: &BTreeMap<String, Vec<u8>>, doc: &Doc<'_, DestinationsFi
         errors.push(doc.value(&format!("lists[{n}].file"), problem));
     }
     for path in files.keys().filter(|path| is_list(path) && !named.contains(path)) {
-        let problem = Problem::Empty("no list names this file: name it as `file`, or remove it");
+        let problem = Problem::Said(
+            Tag::BundleInconsistent,
+            "no list names this file: name it as `file`, or remove it",
+        );
         errors.push(LoadError::new(path, TOP, problem));
     }
 }

@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use countersign_types::KeyTable;
+use countersign_types::{KeyTable, Tag};
 
 use crate::{
-    LoadError,
-    error::{Found, Problem},
-    manifest::is_key_table,
-    places::TOP,
-    wallets::WalletsFile,
-    yaml::Doc,
+    LoadError, error::Found, manifest::is_key_table, places::TOP, problem::Problem, wallets::WalletsFile, yaml::Doc,
 };
 
 /// Reads every key table.
@@ -50,7 +45,10 @@ pub(crate) fn certify_named(files: &BTreeMap<String, Vec<u8>>, doc: &Doc<'_, Wal
     }
     for path in files.keys().filter(|path| is_key_table(path)) {
         if !named.contains_key(path) {
-            let problem = Problem::Empty("no wallet names this key table: name it as `key-table`, or remove it");
+            let problem = Problem::Said(
+                Tag::BundleInconsistent,
+                "no wallet names this key table: name it as `key-table`, or remove it",
+            );
             found.push(LoadError::new(path, TOP, problem));
         }
     }

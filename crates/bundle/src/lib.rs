@@ -37,6 +37,7 @@ mod manifest;
 mod networks;
 mod places;
 mod policy;
+mod problem;
 mod reach;
 mod registry_error;
 mod roster;
@@ -48,10 +49,11 @@ mod yaml;
 pub use bundle::{Bundle, DestinationEntry, KnownDestination, KnownFrom};
 pub use cases::{BreakerCase, Case, Verdict};
 pub use change::{Change, Class, Finding, classify};
-pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS, Problem};
+pub use error::{LoadError, LoadErrors, MAX_LOAD_ERRORS};
 pub use lints::{Lint, LintKind, Lints, Severity};
 pub use manifest::{
     Component, FORMAT, MANIFEST_PATH, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_KEY_TABLE_BYTES, Manifest,
     ManifestError, ManifestFile,
 };
+pub use problem::Problem;
 pub use write::{write_roster, write_wallets};

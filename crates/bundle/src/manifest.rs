@@ -128,9 +128,8 @@ impl ManifestError {
             | Self::Version
             | Self::UnknownFile(_)
             | Self::Component(_)
-            | Self::MissingFile(_)
-            | Self::TooManyFiles(_)
-            | Self::TooLarge(_) => Tag::BundleMalformed,
+            | Self::MissingFile(_) => Tag::BundleMalformed,
+            Self::TooManyFiles(_) | Self::TooLarge(_) => Tag::BundleTooMany,
         }
     }
 }

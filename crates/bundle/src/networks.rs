@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use countersign_chains::Network;
 use countersign_policy::Currency;
-use countersign_types::ChainId;
+use countersign_types::{ChainId, Tag};
 
 use crate::{
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -69,7 +70,7 @@ fn family(network: &Network) -> &'static str {
 fn certify_numbers(doc: &Doc<'_, Network>, found: &mut Found) {
     for path in NUMBERS.map(|field| format!("{}.{field}", family(&doc.raw))) {
         if doc.places.is_number(&path) == Some(false) {
-            found.push(doc.value(&path, Problem::Yaml(yaml::PLAIN_NUMBER.to_owned())));
+            found.push(doc.value(&path, Problem::Yaml(Tag::BundleBadValue, yaml::PLAIN_NUMBER.to_owned())));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use crate::error::Problem;
+use crate::problem::Problem;
 
 /// Line and column, from 1.
 pub(crate) type Place = (u32, u32);
@@ -131,6 +131,14 @@ impl Places {
         })
     }
 
+    /// How many of a quorum: at least one, for a quorum of nobody would be fulfilled.
+    pub(crate) fn seats(&self, path: &str, value: u64, max: u64) -> Result<u64, Problem> {
+        if value == 0 {
+            return Err(Problem::NoSeats { max });
+        }
+        self.number(path, value, (1, max))
+    }
+
     /// A whole number in plain decimal digits.
     pub(crate) fn number(&self, path: &str, value: u64, (min, max): (u64, u64)) -> Result<u64, Problem> {
         let is_plain = self.plain.get(path).is_some_and(|text| *text == value.to_string());
@@ -217,5 +225,8 @@ tilde: ~
             places.number("quoted", 10, (1, 10)),
             Err(Problem::BadNumber { min: 1, max: 10 })
         );
+        assert_eq!(places.seats("count", 10, 10), Ok(10));
+        assert_eq!(places.seats("count", 0, 10), Err(Problem::NoSeats { max: 10 }));
+        assert_eq!(places.seats("count", 10, 9), Err(Problem::BadNumber { min: 1, max: 9 }));
     }
 }

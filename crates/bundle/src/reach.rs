@@ -9,9 +9,10 @@ use countersign_types::{GroupId, PrincipalId, RuleId, WalletRecord};
 
 use crate::{
     LoadError,
-    error::{Found, Problem},
+    error::Found,
     places::TOP,
     policy::Loaded,
+    problem::Problem,
     wallets::{WalletsFile, place_of},
     yaml::Doc,
 };

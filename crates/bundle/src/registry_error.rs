@@ -10,9 +10,21 @@ use crate::{
     yaml::Doc,
 };
 
+impl From<&RegistryError> for Problem {
+    fn from(error: &RegistryError) -> Self {
+        Self::Registry(error.tag(), error.to_string())
+    }
+}
+
+impl From<&RecordError> for Problem {
+    fn from(error: &RecordError) -> Self {
+        Self::Registry(error.tag(), error.to_string())
+    }
+}
+
 /// The error at the wallet or the asset that it names.
 pub(crate) fn locate(error: &RegistryError, wallets: &Doc<'_, WalletsFile>, assets: &Doc<'_, AssetsFile>) -> LoadError {
-    let problem = Problem::Registry(error.to_string());
+    let problem = Problem::from(error);
     match (wallet(error), asset(error)) {
         (Some(id), _) => wallets.value(&place_of(wallets, Some(id)), problem),
         (None, Some(id)) => {

@@ -8,7 +8,8 @@ use countersign_types::ChainId;
 
 use crate::{
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -26,7 +27,7 @@ pub(crate) fn load(bytes: &[u8], networks: Option<&BTreeMap<ChainId, Network>>, 
         Ok(roster) => Some(roster),
         Err(errors) => {
             for error in errors {
-                found.push(doc.value(&error.path, Problem::Roster(error.problem)));
+                found.push(doc.value(&error.path, Problem::Roster(error.tag, error.problem)));
             }
             None
         }
@@ -73,7 +74,7 @@ fn certify_thresholds(doc: &Doc<'_, RosterFile>, found: &mut Found) -> Option<()
     let sources = sources.map(|(n, record)| (format!("price-sources[{n}].threshold"), record.threshold));
     let admins = ("admins.threshold".to_owned(), doc.raw.admins.threshold);
     for (path, threshold) in std::iter::once(admins).chain(observers).chain(sources) {
-        if let Err(problem) = doc.places.number(&path, u64::from(threshold), (1, 64)) {
+        if let Err(problem) = doc.places.seats(&path, u64::from(threshold), 64) {
             found.push(doc.value(&path, problem));
             return None;
         }

@@ -13,8 +13,9 @@ use crate::{
     LoadError,
     assets::unknown_network,
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
     key_tables,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -240,7 +241,7 @@ fn at_fault(doc: &Doc<'_, WalletsFile>, error: &RegistryError) -> LoadError {
         RegistryError::RepeatedKey { wallet, .. } => Some(wallet),
         RegistryError::DuplicateAsset(_) | RegistryError::AmbiguousSymbol { .. } => None,
     };
-    doc.value(&place_of(doc, wallet), Problem::Registry(error.to_string()))
+    doc.value(&place_of(doc, wallet), Problem::from(error))
 }
 
 /// The path of a wallet's id.

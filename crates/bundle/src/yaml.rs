@@ -1,12 +1,14 @@
 //! The strict reader. Everything that YAML leaves open is closed here, in one place.
 
+use countersign_types::Tag;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, RenderOptions, SnippetMode, UserMessageFormatter};
 
 use crate::{
     MAX_FILE_BYTES,
-    error::{Found, LoadError, Problem},
+    error::{Found, LoadError},
     places::{Place, Places, TOP},
+    problem::Problem,
 };
 
 /// The deepest nesting that a bundle file needs is 6.
@@ -122,7 +124,31 @@ fn locate(file: &str, error: &serde_saphyr::Error) -> LoadError {
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
         (number(location.line()), number(location.column()))
     });
-    LoadError::new(file, place, Problem::Yaml(message(error)))
+    LoadError::new(file, place, Problem::Yaml(tag(error), message(error)))
+}
+
+/// What is wrong: with the YAML, with a key, or with a value.
+fn tag(error: &serde_saphyr::Error) -> Tag {
+    use serde_saphyr::Error;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is large, foreign and open: the rest is YAML that is not accepted"
+    )]
+    match error {
+        Error::SerdeUnknownField { .. } => Tag::BundleUnknownField,
+        Error::DuplicateMappingKey { .. } => Tag::BundleDuplicateKey,
+        Error::SerdeMissingField { .. } => Tag::BundleMissingValue,
+        Error::QuotingRequired { .. }
+        | Error::InvalidScalar { .. }
+        | Error::InvalidBooleanStrict { .. }
+        | Error::Unexpected { .. }
+        | Error::SerdeInvalidType { .. }
+        | Error::SerdeInvalidValue { .. }
+        | Error::SerdeInvalidLength { .. }
+        | Error::SerdeUnknownVariant { .. }
+        | Error::Message { .. } => Tag::BundleBadValue,
+        _ => Tag::BundleBadYaml,
+    }
 }
 
 /// What stands where something of another form is wanted: the reader names forms by its own events.

@@ -322,8 +322,7 @@ pub(crate) fn next_manifest(others: &BTreeMap<String, Vec<u8>>, in_force: Option
 }
 
 fn loaded(contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
-    Bundle::load(contents)
-        .map_err(|errors| Failure::refused(errors.tag(), format!("the bundle does not load:\n{errors}")))
+    Bundle::load(contents).map_err(|errors| Failure::does_not_load("the bundle does not load", &errors))
 }
 
 /// What the environment refuses is refused before anybody signs it.
@@ -334,7 +333,7 @@ fn certify_environment(trust: &Trust, bundle: &Bundle) -> Result<()> {
     };
     bundle
         .check_environment(is_production)
-        .map_err(|errors| Failure::refused(errors.tag(), format!("the genesis refuses the bundle:\n{errors}")))
+        .map_err(|errors| Failure::does_not_load("the genesis refuses the bundle", &errors))
 }
 
 /// The files of a version that was in force.

@@ -101,7 +101,7 @@ pub(crate) fn load(folder: &Path) -> Result<Bundle> {
 /// Loads what was read from a folder.
 pub(crate) fn load_contents(folder: &Path, contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
     Bundle::load(contents)
-        .map_err(|errors| Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display())))
+        .map_err(|errors| Failure::does_not_load(format!("`{}` does not load", folder.display()), &errors))
 }
 
 /// Loads the environment's own copy, with which initiators draft and ask: their certificates fetch none from the signer.

@@ -2,8 +2,10 @@
 
 use std::{fmt, path::Path, process::ExitCode};
 
+use countersign_bundle::{LoadError, LoadErrors};
 use countersign_client::ClientError;
 use countersign_types::{Class, Tag};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::output::harmless;
@@ -80,6 +82,31 @@ pub(crate) struct Failure {
     tag: Option<Tag>,
     message: String,
     advice: Option<String>,
+    errors: Vec<Mistake>,
+}
+
+/// One mistake of a bundle that does not load: `{"file","line","column","tag","message","advice"}`, for editors and pipelines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Mistake {
+    file: String,
+    line: u32,
+    column: u32,
+    tag: Tag,
+    message: String,
+    advice: Option<&'static str>,
+}
+
+impl From<&LoadError> for Mistake {
+    fn from(error: &LoadError) -> Self {
+        Self {
+            file: error.file().to_owned(),
+            line: error.line(),
+            column: error.column(),
+            tag: error.tag(),
+            message: error.problem().to_string(),
+            advice: what_to_do(error.tag()),
+        }
+    }
 }
 
 impl Failure {
@@ -89,6 +116,7 @@ impl Failure {
             tag,
             message: message.to_string(),
             advice: None,
+            errors: Vec::new(),
         }
     }
 
@@ -105,6 +133,19 @@ impl Failure {
     /// Refused here, whatever a server says; nothing was signed.
     pub(crate) fn refused(tag: Tag, message: impl fmt::Display) -> Self {
         Self::new(Exit::Refused, Some(tag), message)
+    }
+
+    /// A bundle, or tests of one, that do not load. Where all mistakes are of one kind, what to do is what to do about that.
+    pub(crate) fn does_not_load(what: impl fmt::Display, errors: &LoadErrors) -> Self {
+        let mut failure = Self::refused(errors.tag(), format!("{what}:\n{errors}"));
+        failure.errors = errors.iter().map(Mistake::from).collect();
+        let of_first = failure.errors.first().map(|first| (first.tag, first.advice));
+        if let Some((tag, Some(advice))) = of_first
+            && failure.errors.iter().all(|other| other.tag == tag)
+        {
+            return failure.advise(advice);
+        }
+        failure
     }
 
     /// Does not verify against the pinned trust root.
@@ -193,14 +234,18 @@ impl Failure {
         self.advice.as_deref().or_else(|| what_to_do(self.tag?))
     }
 
-    /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`
+    /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`, and `errors` where something does not load.
     pub(crate) fn to_json(&self) -> Value {
-        json!({ "error": {
+        let mut error = json!({
             "tag": self.tag,
             "message": self.message,
             "advice": self.advice(),
             "exit": self.exit.number(),
-        }})
+        });
+        if let (Some(error), false) = (error.as_object_mut(), self.errors.is_empty()) {
+            error.insert("errors".to_owned(), json!(self.errors));
+        }
+        json!({ "error": error })
     }
 }
 

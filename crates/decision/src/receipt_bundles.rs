@@ -253,7 +253,10 @@ mod tests {
         bundles[1].lists.values_mut().for_each(|step| drop(step.added.pop()));
         let files = unpack(&bundles).unwrap();
         let errors = countersign_bundle::Bundle::load(&files[1]).unwrap_err().to_string();
-        assert!(errors.starts_with("lists/customers.list:1:1: the file has"), "{errors}");
+        assert!(
+            errors.starts_with("lists/customers.list:1:1: bundle/digest-mismatch: the file has"),
+            "{errors}"
+        );
     }
 
     /// Many bundles of few words are a lot of bytes when they are whole.

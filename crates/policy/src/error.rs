@@ -108,7 +108,21 @@ pub enum PolicyError {
 impl PolicyError {
     /// The stable tag.
     pub fn tag(&self) -> Tag {
-        Tag::BundleMalformed
+        match self {
+            Self::DuplicateRule { .. } | Self::RepeatedCondition { .. } => Tag::BundleListedTwice,
+            Self::TooManyRules { .. } => Tag::BundleTooMany,
+            Self::ZeroBound { .. } => Tag::BundleZeroBound,
+            Self::EmptyCondition { .. }
+            | Self::MisplacedCondition { .. }
+            | Self::PermitWithoutEffects { .. }
+            | Self::ForbidWithoutCondition { .. }
+            | Self::EmptyRequire { .. }
+            | Self::BreakerWithoutFreeze { .. }
+            | Self::BadTrip { .. }
+            | Self::MixedUnits { .. }
+            | Self::UselessSoft { .. }
+            | Self::CountByAsset { .. } => Tag::BundleBadRule,
+        }
     }
 
     /// The rule, where one is at fault.

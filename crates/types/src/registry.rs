@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use crate::{Amount, AssetId, AssetSymbol, ChainId, Decimals, KeyId, WalletId};
+use crate::{Amount, AssetId, AssetSymbol, ChainId, Decimals, KeyId, Tag, WalletId};
 
 /// Why records do not make a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,20 @@ pub enum RegistryError {
     /// A wallet without a key or without a network.
     #[error("wallet `{0}` needs at least one key and one network")]
     EmptyWallet(WalletId),
+}
+
+impl RegistryError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::DuplicateAsset(_)
+            | Self::AmbiguousSymbol { .. }
+            | Self::DuplicateWallet(_)
+            | Self::SharedKey { .. }
+            | Self::RepeatedKey { .. } => Tag::BundleListedTwice,
+            Self::EmptyWallet(_) => Tag::BundleMissingValue,
+        }
+    }
 }
 
 /// How a token's contract strays from what people expect of a transfer. For displays: effects and limits count what was

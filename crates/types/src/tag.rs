@@ -167,7 +167,29 @@ tags! {
     ApprovalSamePerson = "approval/same-person", Denied, "the person already fills a seat";
 
     // Bundles and governance.
-    BundleMalformed = "bundle/malformed", Malformed, "a file of the bundle does not load";
+    BundleMalformed = "bundle/malformed", Malformed, "the bundle does not load: the message has a line for each mistake, with a tag of its own";
+    BundleBadText = "bundle/bad-text", Malformed, "a file is not UTF-8, or has a character that nobody sees";
+    BundleBadYaml = "bundle/bad-yaml", Malformed, "a file is not YAML, or uses of YAML what is not accepted";
+    BundleUnknownField = "bundle/unknown-field", Malformed, "a key that has no meaning where it stands";
+    BundleDuplicateKey = "bundle/duplicate-key", Malformed, "one mapping has a key twice";
+    BundleMissingValue = "bundle/missing-value", Malformed, "a key that must be there is not, or has nothing behind it";
+    BundleBadValue = "bundle/bad-value", Malformed, "a value is not of the form that is read there";
+    BundleBadAmount = "bundle/bad-amount", Malformed, "an amount is not of its form, has more digits than its asset, or is in another unit than it must be";
+    BundleZeroBound = "bundle/zero-bound", Malformed, "a limit or a maximum of nothing";
+    BundleUnknownName = "bundle/unknown-name", Malformed, "nothing in the bundle has the name";
+    BundleListedTwice = "bundle/listed-twice", Malformed, "what may stand once stands twice";
+    BundleConfusableName = "bundle/confusable-name", Malformed, "a reader would take the name for another one of the bundle";
+    BundleTooMany = "bundle/too-many", Malformed, "more of something, or more bytes, than are accepted";
+    BundleBadAddress = "bundle/bad-address", Malformed, "an address is not canonical on its network, fails its checksum, or can never be paid";
+    BundleBadRule = "bundle/bad-rule", Malformed, "a rule contradicts itself, or could never do what it is for";
+    BundleEmptyQuorum = "bundle/empty-quorum", Malformed, "a quorum of nobody";
+    BundleEmptyGroup = "bundle/empty-group", Malformed, "a group without people";
+    BundleUnreachableQuorum = "bundle/unreachable-quorum", Malformed, "a quorum that the people who count can never fill";
+    BundleUnreachableWallet = "bundle/unreachable-wallet", Malformed, "a wallet that no permit can reach";
+    BundleConflictingDuties = "bundle/conflicting-duties", Malformed, "somebody would have two duties that only two may have";
+    BundleNoPriceSource = "bundle/no-price-source", Malformed, "a rule is in money that nobody quotes for what it concerns";
+    BundleInconsistent = "bundle/inconsistent", Malformed, "two places of the bundle contradict each other";
+    BundleUnsafe = "bundle/unsafe", Malformed, "a production genesis refuses the bundle, which a development one takes";
     BundleDigestMismatch = "bundle/digest-mismatch", Denied, "the files are not those of the manifest or of the activation";
     BundleQuorumShort = "bundle/quorum-short", Denied, "too few admins of the bundle in force signed the activation";
     BundleVersionNotNext = "bundle/version-not-next", Denied, "the version is not the one after the bundle in force";

@@ -75,7 +75,7 @@ fn broken_bundles_are_refused_with_file_line_and_column() {
         let expected = format!("{file}:{}", place(&broken, where_));
         let message = error["message"].as_str().unwrap();
         assert!(
-            message.contains(&format!("{expected}: ")),
+            message.contains(&format!("{expected}: bundle/")),
             "{expected} is not in: {message}"
         );
         fs::write(&path, whole).unwrap();

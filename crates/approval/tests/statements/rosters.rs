@@ -1,7 +1,7 @@
 //! One valid roster, one change, the exact path.
 
 use countersign_approval::*;
-use countersign_types::{Currency, Duration, GroupId};
+use countersign_types::{Currency, Duration, GroupId, Tag};
 
 use crate::{soft::*, support::*};
 
@@ -287,6 +287,34 @@ fn delays_are_what_the_file_says() {
 }
 
 /// Two services with different operators quote; who initiates or shares an operator does not.
+/// What is wrong is told apart by a stable tag: one vector for each kind.
+#[test]
+fn each_kind_of_mistake_has_its_tag() {
+    type Change = fn(&mut RosterFile);
+    let table: [(Tag, Change); 10] = [
+        (Tag::BundleListedTwice, |f| {
+            f.people[0].keys[1] = f.people[0].keys[0].clone()
+        }),
+        (Tag::BundleListedTwice, |f| {
+            f.groups[0].members = ids(&["alice", "alice"])
+        }),
+        (Tag::BundleBadValue, |f| f.people[1].keys.clear()),
+        (Tag::BundleBadValue, |f| f.people[1].keys[0] = bob_plain()),
+        (Tag::BundleUnknownName, |f| f.officers = ids(&["nobody"])),
+        (Tag::BundleEmptyGroup, |f| f.groups[0].members.clear()),
+        (Tag::BundleEmptyQuorum, |f| f.admins.threshold = 0),
+        (Tag::BundleUnreachableQuorum, |f| f.admins.threshold = 9),
+        (Tag::BundleMissingValue, |f| f.services[0].operators.clear()),
+        (Tag::BundleTooMany, |f| f.people = crowd(1_025)),
+    ];
+    for (tag, change) in table {
+        let mut file = roster_file();
+        change(&mut file);
+        let found = Roster::new(file).unwrap_err();
+        assert!(found.iter().any(|error| error.tag == tag), "{tag}: {found:?}");
+    }
+}
+
 #[test]
 fn price_sources_are_independent_of_each_other_and_of_initiators() {
     let quoting = |change: &dyn Fn(&mut RosterFile)| {
@@ -357,11 +385,11 @@ fn price_sources_are_independent_of_each_other_and_of_initiators() {
         }),
     ];
     for (path, problem, change) in table {
-        let expected = RosterError {
-            path: path.to_owned(),
-            problem: problem.to_owned(),
-        };
-        assert_eq!(quoting(&change), Err(vec![expected]));
+        let errors = quoting(&change).unwrap_err();
+        let found: Vec<_> = errors.iter().map(|error| (&*error.path, &*error.problem)).collect();
+        let is_conflict = problem.contains("operates") || problem.contains("initiates");
+        assert_eq!(errors[0].tag == Tag::BundleConflictingDuties, is_conflict, "{problem}");
+        assert_eq!(found, [(path, problem)]);
     }
 }
 

@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use countersign_policy::{Breaker, Trip};
 
 use super::{CasesFile, document, twice};
-use crate::{
-    Bundle, LoadErrors,
-    error::{Found, Problem},
-    policy::read_trip,
-};
+use crate::{Bundle, LoadErrors, error::Found, policy::read_trip, problem::Problem};
 
 /// A test of breakers.
 #[derive(Debug, Clone)]

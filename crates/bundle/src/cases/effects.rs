@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use countersign_types::{
-    Amount, AssetId, AuthorityScope, ChainId, CodeChangeKind, Destination, Effect, OpaqueKind, PrincipalId, WalletId,
+    Amount, AssetId, AuthorityScope, ChainId, CodeChangeKind, Destination, Effect, OpaqueKind, PrincipalId, Tag,
+    WalletId,
 };
 
 use super::{At, CaseEffect, field, raw::RawEffect};
 use crate::{
     Bundle,
     amount::quantity,
-    error::Problem,
     policy::{selector, word_value},
+    problem::Problem,
 };
 
 /// What every effect of one test is read with.
@@ -90,7 +91,7 @@ impl OneEffect<'_> {
         let set = flags.iter().filter(|flag| **flag == Some(true)).count();
         let is_false = flags.contains(&Some(false));
         if named.saturating_add(set) != 1 || is_false {
-            return Err((self.path.to_owned(), Problem::Empty(FORMS)));
+            return Err((self.path.to_owned(), Problem::Said(Tag::BundleBadValue, FORMS)));
         }
         match (&raw.transfer, &raw.internal, &raw.fee, &raw.allowance) {
             (Some(text), ..) => self.transfer(text),
@@ -125,7 +126,7 @@ impl OneEffect<'_> {
             None => Ok(()),
             Some((name, _)) => Err((
                 self.place(name),
-                Problem::Empty("this kind of effect has no such field"),
+                Problem::Said(Tag::BundleUnknownField, "this kind of effect has no such field"),
             )),
         }
     }
@@ -156,7 +157,12 @@ impl OneEffect<'_> {
 
     fn internal(&self, text: &str) -> Result<Effect, At> {
         let (asset, amount) = self.amount("internal", text)?;
-        let missing = || (self.path.to_owned(), Problem::Empty("the effect needs `wallet`"));
+        let missing = || {
+            (
+                self.path.to_owned(),
+                Problem::Said(Tag::BundleMissingValue, "the effect needs `wallet`"),
+            )
+        };
         let wallet = self.raw.wallet.as_ref().ok_or_else(missing)?;
         let wallet: WalletId = field(&self.place("wallet"), wallet.parse())?;
         let own = self
@@ -164,7 +170,12 @@ impl OneEffect<'_> {
             .bundle
             .registry()
             .wallet_destination(self.effects.network, &wallet);
-        let absent = || (self.place("wallet"), Problem::Empty("no such wallet on the network"));
+        let absent = || {
+            (
+                self.place("wallet"),
+                Problem::Said(Tag::BundleUnknownName, "no such wallet on the network"),
+            )
+        };
         Ok(Effect::Internal {
             asset,
             amount,
@@ -219,13 +230,22 @@ impl OneEffect<'_> {
         let registry = self.effects.bundle.registry();
         let mut wallets = registry.wallets().iter();
         let own = wallets.find_map(|wallet| registry.wallet_destination(self.effects.network, &wallet.id));
-        let missing = || (self.path.to_owned(), Problem::Empty("no wallet is on the network"));
+        let missing = || {
+            (
+                self.path.to_owned(),
+                Problem::Said(Tag::BundleUnknownName, "no wallet is on the network"),
+            )
+        };
         own.or_else(|| holder.cloned()).ok_or_else(missing)
     }
 
     fn to(&self) -> Result<Destination, At> {
-        self.maybe_to()?
-            .ok_or_else(|| (self.path.to_owned(), Problem::Empty("the effect needs `to`")))
+        self.maybe_to()?.ok_or_else(|| {
+            (
+                self.path.to_owned(),
+                Problem::Said(Tag::BundleMissingValue, "the effect needs `to`"),
+            )
+        })
     }
 
     fn maybe_to(&self) -> Result<Option<Destination>, At> {

@@ -10,7 +10,7 @@ use countersign_policy::{
     Outcome, Price, Prices, Usage, evaluate,
 };
 use countersign_types::{
-    Amount, AttributeName, AttributeValue, ChainId, Duration, Effect, PrincipalId, RuleId, SubjectId, TenantId,
+    Amount, AttributeName, AttributeValue, ChainId, Duration, Effect, PrincipalId, RuleId, SubjectId, Tag, TenantId,
     Timestamp, UtcSeconds, WalletId,
 };
 
@@ -22,8 +22,9 @@ use crate::{
     Bundle, LoadErrors,
     amount::money,
     assets::unknown_network,
-    error::{Found, Problem},
+    error::Found,
     policy::RawAttestation,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -111,7 +112,7 @@ impl Case {
             return Err(found.fail());
         };
         if doc.raw.tests.is_empty() {
-            found.push(doc.value("tests", Problem::Empty("the file has no tests")));
+            found.push(doc.value("tests", Problem::Said(Tag::BundleMissingValue, "the file has no tests")));
         }
         let (mut cases, mut names) = (Vec::new(), BTreeSet::new());
         for (n, raw) in doc.raw.tests.iter().enumerate() {
@@ -435,7 +436,10 @@ fn expected(raw: &RawExpect, bundle: &Bundle) -> Result<Expected, At> {
             Ok(Expected::Deny(reasons.iter().cloned().collect()))
         }
         (_, _) => {
-            let problem = Problem::Empty("`expect` needs `allow` with seats (`{}` for none), or `deny` with tags");
+            let problem = Problem::Said(
+                Tag::BundleMissingValue,
+                "`expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
+            );
             Err(("expect".to_owned(), problem))
         }
     }

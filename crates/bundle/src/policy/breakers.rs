@@ -10,7 +10,7 @@ use super::{
     limits::listed_twice,
     raw::{RawBreaker, RawTrip},
 };
-use crate::{error::Problem, places::Places};
+use crate::{places::Places, problem::Problem};
 
 /// The largest count: what is never reached protects nobody.
 const MAX_COUNT: u64 = 1_000_000;

@@ -13,7 +13,8 @@ use countersign_policy::{
     Selectors, Subjects, Tiers, To, Wallets,
 };
 use countersign_types::{
-    AssetId, AssetSymbol, ChainId, Duration, EffectKind, GroupId, ListId, PrincipalId, Selector, SubjectId, WalletId,
+    AssetId, AssetSymbol, ChainId, Duration, EffectKind, GroupId, ListId, PrincipalId, Selector, SubjectId, Tag,
+    WalletId,
 };
 use data_encoding::HEXLOWER;
 
@@ -21,10 +22,12 @@ use super::raw::{RawBounds, RawTo, Selection};
 use crate::{
     LoadError, amount,
     assets::{PricedAssets, unknown_network},
-    error::Problem,
+    problem::Problem,
     wallets::tier,
     yaml::Doc,
 };
+
+const NO_AGE: &str = "no entry is younger than 0s, and all are that old: write an age, such as `24h`";
 
 /// Everything that a policy may name.
 pub(crate) struct Names<'a> {
@@ -107,7 +110,10 @@ impl<T> Reader<'_, T> {
 
     fn to(&mut self, path: &str, raw: &RawTo) -> Option<Condition> {
         let names = self.names;
-        let duration = |text: &String| Ok(text.parse::<Duration>()?);
+        let age = |text: &String| match text.parse::<Duration>()? {
+            Duration::ZERO => Err(Problem::Said(Tag::BundleBadRule, NO_AGE)),
+            age => Ok(age),
+        };
         let at = |field: &str| format!("{path}.{field}");
         let forms = [
             raw.list.as_ref().map(|text| ("list", names.list(text).map(To::List))),
@@ -116,10 +122,10 @@ impl<T> Reader<'_, T> {
                 .map(|text| ("address-book", names.service(text).map(To::AddressBook))),
             raw.entry_under
                 .as_ref()
-                .map(|text| ("entry-under", duration(text).map(To::EntryUnder))),
+                .map(|text| ("entry-under", age(text).map(To::EntryUnder))),
             raw.entry_over
                 .as_ref()
-                .map(|text| ("entry-over", duration(text).map(To::EntryOver))),
+                .map(|text| ("entry-over", age(text).map(To::EntryOver))),
             raw.unknown
                 .map(|is_so| ("unknown", is_so.then_some(To::Unlisted).ok_or(Problem::BadTo))),
             raw.first_seen

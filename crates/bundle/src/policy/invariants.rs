@@ -10,7 +10,7 @@ use super::{
     limits::Asked,
     raw::{RawInvariant, RawObligations, RawThen},
 };
-use crate::error::Problem;
+use crate::problem::Problem;
 
 impl Rules<'_> {
     pub(super) fn invariant(&mut self, path: &str, raw: &RawInvariant) -> Option<Invariant> {

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_policy::{
     AttestationKind, Bounds, Ceiling, Condition, Limit, MAX_WINDOWS, Meter, Obligations, ScopeBy, Window, WindowError,
 };
-use countersign_types::{Duration, PrincipalId};
+use countersign_types::{Duration, PrincipalId, Tag};
 
 use super::{
     Rules,
     raw::{RawAttestation, RawLimit, RawObligations},
 };
-use crate::error::Problem;
+use crate::problem::Problem;
 
+const COUNT_OF_ONE: &str =
+    "a transaction counts as one, which no `count` is under: write a window over time, such as `24h`";
 /// The largest count: a limit of more transactions than this in 90 days limits nothing.
 const MAX_COUNT: u64 = 1_000_000_000;
 /// The longest time-lock: the approvals that complete the quorum must be valid still when it is over.
@@ -81,7 +83,13 @@ impl Rules<'_> {
                     .certify_prices(path, conditions, bounds.money().map(|(currency, _)| currency));
                 Some(ceiling(bounds))
             }
-            (None, Some(count), None) => self.count(&format!("{path}.count"), count).map(Ceiling::Count),
+            (None, Some(count), None) => {
+                if read_window(raw) == Ok(Window::Transaction) {
+                    let problem = Problem::Said(Tag::BundleBadRule, COUNT_OF_ONE);
+                    self.fail(&format!("{path}.window"), problem);
+                }
+                self.count(&format!("{path}.count"), count).map(Ceiling::Count)
+            }
             (None, None, Some(count)) => {
                 let count = self.count(&format!("{path}.new-destinations"), count);
                 count.map(Ceiling::NewDestinations)
@@ -94,6 +102,10 @@ impl Rules<'_> {
     }
 
     fn count(&mut self, path: &str, count: u64) -> Option<u32> {
+        if count == 0 {
+            self.fail(path, Problem::NoCount { max: MAX_COUNT });
+            return None;
+        }
         let count = self.reader.doc.places.number(path, count, (1, MAX_COUNT));
         let count = count.map_err(|problem| self.fail(path, problem)).ok()?;
         u32::try_from(count).ok()
@@ -125,11 +137,17 @@ impl Rules<'_> {
 
     pub(super) fn obligations(&mut self, path: &str, asked: &Asked<'_>) -> Obligations {
         if asked.approvals.is_some_and(BTreeMap::is_empty) {
-            let problem = Problem::Empty("`approvals` asks nobody: name a group, or leave it out");
+            let problem = Problem::Said(
+                Tag::BundleEmptyQuorum,
+                "`approvals` asks nobody: name a group, or leave it out",
+            );
             self.fail(&format!("{path}.approvals"), problem);
         }
         if asked.attestations.is_some_and(Vec::is_empty) {
-            let problem = Problem::Empty("`attestations` asks for none: name one, or leave it out");
+            let problem = Problem::Said(
+                Tag::BundleBadRule,
+                "`attestations` asks for none: name one, or leave it out",
+            );
             self.fail(&format!("{path}.attestations"), problem);
         }
         let approvals = asked

@@ -26,8 +26,9 @@ use self::{
 };
 use crate::{
     confusable::Looks,
-    error::{Found, Problem},
+    error::Found,
     places::Place,
+    problem::Problem,
     yaml::{self, Doc},
 };
 
@@ -225,7 +226,7 @@ impl Rules<'_> {
     fn seats(&mut self, path: &str, group: &str, seats: u64) -> Option<(GroupId, Seats)> {
         let at = format!("{path}.approvals.{group}");
         let id = self.reader.names.group(group);
-        let count = self.reader.doc.places.number(&at, seats, (1, MAX_SEATS));
+        let count = self.reader.doc.places.seats(&at, seats, MAX_SEATS);
         let id = id
             .map_err(|problem| self.reader.errors.push(self.reader.doc.key(&at, problem)))
             .ok()?;

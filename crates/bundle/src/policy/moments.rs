@@ -10,7 +10,7 @@ use super::{
     conditions::Reader,
     raw::{RawHours, RawWord},
 };
-use crate::error::Problem;
+use crate::problem::Problem;
 
 impl<T> Reader<'_, T> {
     pub(super) fn hours(&mut self, path: &str, raw: &RawHours) -> Option<Condition> {

@@ -8,7 +8,7 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::error::Problem;
+use crate::problem::Problem;
 
 /// The whole file.
 #[derive(Deserialize)]

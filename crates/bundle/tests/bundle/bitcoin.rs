@@ -152,56 +152,56 @@ fn one_change_and_its_report() {
     let cases = [
         (
             wallets("[p2wpkh, p2tr]", "[p2wpkh, p2pk]"),
-            "wallets.yaml:13:77: `p2pk` is no form of output: use",
+            "wallets.yaml:13:77: bundle/bad-value: `p2pk` is no form of output: use",
         ),
         (
             wallets("[p2wpkh, p2tr]", "[p2wpkh, p2wpkh]"),
-            "wallets.yaml:13:77: form `p2wpkh` is listed twice",
+            "wallets.yaml:13:77: bundle/listed-twice: form `p2wpkh` is listed twice",
         ),
         (
             wallets("[p2wpkh, p2tr]", "[]"),
-            "wallets.yaml:8:9: wallet `btc-hot`: `forms` names no form",
+            "wallets.yaml:8:9: bundle/inconsistent: wallet `btc-hot`: `forms` names no form",
         ),
         (
             wallets(chain, "\"eip155:31337\", forms: [p2wpkh, p2tr]"),
-            "wallets.yaml:8:9: wallet `btc-hot`: network `eip155:31337` has no output scripts",
+            "wallets.yaml:8:9: bundle/inconsistent: wallet `btc-hot`: network `eip155:31337` has no output scripts",
         ),
         (
             wallets("keys/btc-hot.keys", "keys/btc-cold.keys"),
-            "keys/btc-hot.keys:1:1: no wallet names this key table: name it as `key-table`, or remove it\n\
-             wallets.yaml:11:16: unknown key table `keys/btc-cold.keys`: the bundle has no such file in `keys/`",
+            "keys/btc-hot.keys:1:1: bundle/inconsistent: no wallet names this key table: name it as `key-table`, or remove it\n\
+             wallets.yaml:11:16: bundle/unknown-name: unknown key table `keys/btc-cold.keys`: the bundle has no such file in `keys/`",
         ),
         (
             wallets("keys/btc-hot.keys", "policy.yaml"),
-            "keys/btc-hot.keys:1:1: no wallet names this key table: name it as `key-table`, or remove it\n\
-             wallets.yaml:11:16: unknown key table `policy.yaml`: the bundle has no such file in `keys/`",
+            "keys/btc-hot.keys:1:1: bundle/inconsistent: no wallet names this key table: name it as `key-table`, or remove it\n\
+             wallets.yaml:11:16: bundle/unknown-name: unknown key table `policy.yaml`: the bundle has no such file in `keys/`",
         ),
         (
             seal(unlisted),
-            "keys/other.keys:1:1: no wallet names this key table: name it",
+            "keys/other.keys:1:1: bundle/inconsistent: no wallet names this key table: name it",
         ),
-        (seal(twice), "wallets.yaml:14:9: key `"),
+        (seal(twice), "wallets.yaml:14:9: bundle/listed-twice: key `"),
         (
             with_table(table(&[FOUR, FIVE])),
-            "keys/btc-hot.keys:1:1: key 1 is not above the one before it",
+            "keys/btc-hot.keys:1:1: bundle/bad-value: key 1 is not above the one before it",
         ),
         (
             with_table(vec![]),
-            "keys/btc-hot.keys:1:1: a key table is one or more compressed public keys",
+            "keys/btc-hot.keys:1:1: bundle/bad-value: a key table is one or more compressed public keys",
         ),
         (
             with_table(vec![2; MAX_KEY_TABLE_BYTES + 1]),
-            "keys/btc-hot.keys:1:1: 66000001 bytes; at most 16777216 in one file (66000000 in a key table, 104000000 in a list)",
+            "keys/btc-hot.keys:1:1: bundle/too-many: 66000001 bytes; at most 16777216 in one file (66000000 in a key table, 104000000 in a list)",
         ),
         (
             with_table([vec![2], vec![4; 32]].concat()),
-            "wallets.yaml:8:9: wallet `btc-hot`: key `sha256:",
+            "wallets.yaml:8:9: bundle/inconsistent: wallet `btc-hot`: key `sha256:",
         ),
         (
             with_table(record(
                 "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
             )),
-            "wallets.yaml:8:9: key `sha256:",
+            "wallets.yaml:8:9: bundle/listed-twice: key `sha256:",
         ),
     ];
     for (files, expected) in cases {

@@ -56,14 +56,14 @@ fn what_loosens_waits() {
     let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string()).unwrap();
     assert!(bundle.check_environment(false).is_ok());
     let errors = bundle.check_environment(true).map_err(|errors| errors.to_string());
-    let expected = "roster.yaml:1:1: a production genesis needs a time-lock on what loosens: write `admins: { threshold: \u{2026}, \
+    let expected = "roster.yaml:1:1: bundle/unsafe: a production genesis needs a time-lock on what loosens: write `admins: { threshold: \u{2026}, \
                     members: [\u{2026}], time-lock: 24h }`";
     assert_eq!(errors, Err(expected.to_owned()));
 }
 
 fn uncapped(kind: &str, asset: &str) -> Result<(), String> {
     Err(format!(
-        "policy.yaml:1:1: a production genesis needs a limit over a window on every {kind} that a permit lets out, and `{asset}` of \
+        "policy.yaml:1:1: bundle/unsafe: a production genesis needs a limit over a window on every {kind} that a permit lets out, and `{asset}` of \
          wallet `eth-hot` has none: add one whose `scope` has nothing but asset, wallet, network and tier, and whose \
          conditions leave nothing of it out"
     ))
@@ -77,7 +77,7 @@ const ETH_DAY: &str = "id: eth-day, effects: [transfer], assets: [ETH], scope: [
 fn a_policy_with_every_cap_is_accepted() {
     assert_eq!(production(&[]), Ok(()));
     let dollars = "id: eth-day, effects: [transfer], scope: [tier, network, asset], window: 24h, hard: \"500000 USD\"";
-    let said = "roster.yaml:1:1: a production genesis needs price sources in USD with a threshold of at least 2: one alone makes no price";
+    let said = "roster.yaml:1:1: bundle/unsafe: a production genesis needs price sources in USD with a threshold of at least 2: one alone makes no price";
     assert_eq!(
         production(&[(ETH_DAY, dollars)]),
         Err(said.to_owned()),
@@ -153,7 +153,7 @@ fn a_cold_wallet_pays_own_wallets_only() {
 
 fn pays(kind: &str) -> String {
     format!(
-        "policy.yaml:1:1: a permit lets cold wallet `eth-hot` out by an effect of kind `{kind}`: cold wallets pay own wallets only; \
+        "policy.yaml:1:1: bundle/unsafe: a permit lets cold wallet `eth-hot` out by an effect of kind `{kind}`: cold wallets pay own wallets only; \
          name the permit's `wallets`"
     )
 }
@@ -214,7 +214,7 @@ fn charges_age_once_and_for_a_reason() {
         let bundle = Bundle::load(&seal(files)).map_err(|errors| errors.to_string())?;
         bundle.check_environment(true).map_err(|errors| errors.to_string())
     };
-    let never = "wallets.yaml:1:1: nobody observes network `eip155:31337`, so what wallet `eth-hot` spends there would count in every \
+    let never = "wallets.yaml:1:1: bundle/unsafe: nobody observes network `eip155:31337`, so what wallet `eth-hot` spends there would count in every \
                  window for ever: name observers in roster.yaml, or write `ages-from: signature`";
     assert_eq!(production(" }", ""), Err(never.to_owned()));
     assert_eq!(production(", ages-from: mined }", ""), Err(never.to_owned()));

@@ -71,27 +71,27 @@ fn mistakes_are_told_with_their_place() {
         (
             "schema: countersign.policy-tests/1",
             "schema: x",
-            "tests/policy.yaml:2:9: `schema` must be `countersign.policy-tests/1`",
+            "tests/policy.yaml:2:9: bundle/bad-value: `schema` must be `countersign.policy-tests/1`",
         ),
         (
             "\"8.1 ETH\"",
             "\"8.1 BTC\"",
-            "tests/policy.yaml:38:21: unknown asset `BTC`: assets.yaml has no asset with this symbol",
+            "tests/policy.yaml:38:21: bundle/unknown-name: unknown asset `BTC`: assets.yaml has no asset with this symbol",
         ),
         (
             "opaque: true,",
             "opaque: false,",
-            "tests/policy.yaml:56:9: an effect is exactly one of `transfer`, `internal`, `fee`, `allowance`, `call`, `opaque: true`, `authority-change: true`, `code-change: true`, `delayed-authorization: true` and `personal-message: true`",
+            "tests/policy.yaml:56:9: bundle/bad-value: an effect is exactly one of `transfer`, `internal`, `fee`, `allowance`, `call`, `opaque: true`, `authority-change: true`, `code-change: true`, `delayed-authorization: true` and `personal-message: true`",
         ),
         (
             "{ allow: {} }",
             "{}",
-            "tests/policy.yaml:12:13: `expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
+            "tests/policy.yaml:12:13: bundle/missing-value: `expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
         ),
         (
             "{ allow: {} }",
             "{ permit: {} }",
-            "tests/policy.yaml:12:15: unknown field `permit`, expected one of allow, time-lock, attestations, deny",
+            "tests/policy.yaml:12:15: bundle/unknown-field: unknown field `permit`, expected one of allow, time-lock, attestations, deny",
         ),
     ];
     for (from, to, expected) in table {
@@ -124,25 +124,37 @@ fn a_test_speaks_of_what_there_is() {
         (
             "initiator: payout-service",
             "initiator: alice",
-            "5:16: unknown initiator `alice`: roster.yaml does not list it",
+            "5:16: bundle/unknown-name: unknown initiator `alice`: roster.yaml does not list it",
         ),
-        ("tenant: demo", "tenant: demos", "6:13: unknown tenant `demos`"),
-        ("wallet: eth-hot", "wallet: eth-hott", "7:13: unknown wallet `eth-hott`"),
-        ("eip155:31337\"\n", "eip155:1\"\n", "8:14: unknown network `eip155:1`"),
+        (
+            "tenant: demo",
+            "tenant: demos",
+            "6:13: bundle/unknown-name: unknown tenant `demos`",
+        ),
+        (
+            "wallet: eth-hot",
+            "wallet: eth-hott",
+            "7:13: bundle/unknown-name: unknown wallet `eth-hott`",
+        ),
+        (
+            "eip155:31337\"\n",
+            "eip155:1\"\n",
+            "8:14: bundle/unknown-name: unknown network `eip155:1`",
+        ),
         (
             to,
             "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
-            "10:36: `eip155:31337:0x70997970c51812dc3a010c7d01b50e0d17dc79c8`: the address does not carry",
+            "10:36: bundle/bad-address: `eip155:31337:0x70997970c51812dc3a010c7d01b50e0d17dc79c8`: the address does not carry",
         ),
         (
             to,
             "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf",
-            "10:36: `eip155:31337:0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf`: the address is wallet `eth-hot`",
+            "10:36: bundle/bad-address: `eip155:31337:0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf`: the address is wallet `eth-hot`",
         ),
         (
             "eip155:31337:0x",
             "eip155:1:0x",
-            "10:36: `eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8`: the address is of another network",
+            "10:36: bundle/bad-address: `eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8`: the address is of another network",
         ),
         (
             "subject: customer-1",
@@ -162,49 +174,53 @@ fn a_test_speaks_of_what_there_is() {
         (
             "fee: \"0.001 ETH\"",
             "fee: \"0.001 ETH\", subject: customer-1",
-            "11:38: this kind of effect has no such field",
+            "11:38: bundle/unknown-field: this kind of effect has no such field",
         ),
         (
             "    effects:\n",
             &spent("eth-per-transaction: \"1 ETH\""),
-            "9:35: the limit is of one transaction",
+            "9:35: bundle/bad-value: the limit is of one transaction",
         ),
         (
             "    effects:\n",
             &spent("day: \"1 DEMO\""),
-            "9:19: the limit counts another asset",
+            "9:19: bundle/bad-amount: the limit counts another asset",
         ),
         ("    effects:\n", &spent("day: \"500 USD\""), "9:19: "),
-        ("    effects:\n", &spent("day: \"5\""), "9:19: an amount is written"),
+        (
+            "    effects:\n",
+            &spent("day: \"5\""),
+            "9:19: bundle/bad-amount: an amount is written",
+        ),
         (
             "    effects:\n",
             &prices("ETH: \"2500\""),
-            "9:20: a price is written `2500 USD`: a number, one space, a currency",
+            "9:20: bundle/bad-amount: a price is written `2500 USD`: a number, one space, a currency",
         ),
         (
             "    effects:\n",
             &prices("ETH: \"2500 DEMO\""),
-            "9:20: a price is written `2500 USD`: a number, one space, a currency",
+            "9:20: bundle/bad-amount: a price is written `2500 USD`: a number, one space, a currency",
         ),
         (
             "    effects:\n",
             &prices("ETHER: \"2500 USD\""),
-            "9:22: unknown asset `ETHER`: assets.yaml has no asset with this symbol",
+            "9:22: bundle/unknown-name: unknown asset `ETHER`: assets.yaml has no asset with this symbol",
         ),
         (
             "    effects:\n",
             &spent("dollars: \"5 ETH\""),
-            "9:23: the limit counts money in its currency",
+            "9:23: bundle/bad-amount: the limit counts money in its currency",
         ),
         (
             "    effects:\n",
             &spent("dollars: \"5 EUR\""),
-            "9:23: the limit counts money in its currency",
+            "9:23: bundle/bad-amount: the limit counts money in its currency",
         ),
         (
             "    effects:\n",
             &spent("rate: \"5 ETH\""),
-            "9:20: the limit counts transactions",
+            "9:20: bundle/bad-amount: the limit counts transactions",
         ),
         (
             "{ allow: {} }",
@@ -219,7 +235,7 @@ fn a_test_speaks_of_what_there_is() {
         (
             "{ allow: {} }",
             "{ deny: [permit/uncovered], time-lock: 1m }",
-            "12:13: `expect` needs",
+            "12:13: bundle/missing-value: `expect` needs",
         ),
     ] {
         let text = first.replacen(from, to, 1);
@@ -236,7 +252,10 @@ fn a_test_speaks_of_what_there_is() {
         .map(drop)
         .unwrap_err()
         .to_string();
-    assert_eq!(errors, "t:13:11: test `a small payment needs nobody` is listed twice");
+    assert_eq!(
+        errors,
+        "t:13:11: bundle/listed-twice: test `a small payment needs nobody` is listed twice"
+    );
     // What the analysis makes up stands for any that no rule names.
     let stranger = first
         .replace(to, "stranger-1")

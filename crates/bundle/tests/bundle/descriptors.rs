@@ -82,11 +82,11 @@ fn a_descriptor_that_does_not_load_is_told() {
     };
     assert_eq!(
         changed("\"Send\"", "null"),
-        "descriptors/demo.json:4:82: line 4, column 82 is not JSON of objects, arrays, strings, whole numbers up to 64 bits, true and false"
+        "descriptors/demo.json:4:82: bundle/bad-value: line 4, column 82 is not JSON of objects, arrays, strings, whole numbers up to 64 bits, true and false"
     );
     assert_eq!(
         changed("\"addressName\"", "\"nftname\""),
-        "descriptors/demo.json:1:1: `descriptor.display.formats.transfer(address to,uint256 value).fields.format` is missing, or not what ERC-7730 has there"
+        "descriptors/demo.json:1:1: bundle/bad-value: `descriptor.display.formats.transfer(address to,uint256 value).fields.format` is missing, or not what ERC-7730 has there"
     );
     for path in [
         "descriptors/Demo.json",

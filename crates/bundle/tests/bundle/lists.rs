@@ -82,12 +82,12 @@ fn one_change_and_its_report() {
     let both = format!("{BY_FILE}    entries: []\n");
     let unknown = |path: &str| {
         format!(
-            "destinations.yaml:3:11: unknown list file `{path}`: the bundle has no such file in `lists/`\n\
-             {LIST}:1:1: no list names this file: name it as `file`, or remove it"
+            "destinations.yaml:3:11: bundle/unknown-name: unknown list file `{path}`: the bundle has no such file in `lists/`\n\
+             {LIST}:1:1: bundle/inconsistent: no list names this file: name it as `file`, or remove it"
         )
     };
-    let either = "destinations.yaml:2:5: a list needs exactly one of `entries` and `file`";
-    let unnamed = format!("{LIST}:1:1: no list names this file: name it as `file`, or remove it");
+    let either = "destinations.yaml:2:5: bundle/bad-rule: a list needs exactly one of `entries` and `file`";
+    let unnamed = format!("{LIST}:1:1: bundle/inconsistent: no list names this file: name it as `file`, or remove it");
     let cases = [
         (
             yaml(&BY_FILE.replace("customers.list", "clients.list")),
@@ -96,55 +96,59 @@ fn one_change_and_its_report() {
         (yaml(&BY_FILE.replace(LIST, "policy.yaml")), unknown("policy.yaml")),
         (
             yaml(&twice),
-            "destinations.yaml:5:11: list file `lists/customers.list` is listed twice".to_owned(),
+            "destinations.yaml:5:11: bundle/listed-twice: list file `lists/customers.list` is listed twice".to_owned(),
         ),
         (yaml(neither), format!("{either}\n{unnamed}")),
         (yaml(&both), either.to_owned()),
         (
             list(&lines(&[TWO, ONE])),
             format!(
-                "{LIST}:2:1: `{ONE}` is not above the line before it: lines ascend by their bytes, as `LC_ALL=C sort -u` puts them"
+                "{LIST}:2:1: bundle/bad-value: `{ONE}` is not above the line before it: lines ascend by their bytes, as `LC_ALL=C sort -u` puts them"
             ),
         ),
         (
             list(&lines(&[ONE, ONE])),
-            format!("{LIST}:2:1: `{ONE}` is listed twice"),
+            format!("{LIST}:2:1: bundle/listed-twice: `{ONE}` is listed twice"),
         ),
         (
             list(&format!("{ONE}\n{TWO}")),
-            format!("{LIST}:2:1: the last line has no line end: every line ends with LF, or the file may be cut off"),
+            format!(
+                "{LIST}:2:1: bundle/bad-value: the last line has no line end: every line ends with LF, or the file may be cut off"
+            ),
         ),
         (
             list(&lines(&["# customers", ONE])),
             format!(
-                "{LIST}:1:1: `# customers`: a destination is written `chain:address` (CAIP-10), for example `eip155:1:0x…`"
+                "{LIST}:1:1: bundle/bad-address: `# customers`: a destination is written `chain:address` (CAIP-10), for example `eip155:1:0x…`"
             ),
         ),
         (
             list(&lines(&[&ONE.to_lowercase(), TWO])),
             format!(
-                "{LIST}:1:1: `{}`: the address does not carry its EIP-55 checksum",
+                "{LIST}:1:1: bundle/bad-address: `{}`: the address does not carry its EIP-55 checksum",
                 ONE.to_lowercase()
             ),
         ),
         (
             list(&lines(&["eip155:1:0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", TWO])),
-            format!("{LIST}:1:1: unknown network `eip155:1`: no file in networks/ has this chain"),
+            format!("{LIST}:1:1: bundle/unknown-name: unknown network `eip155:1`: no file in networks/ has this chain"),
         ),
         (
             list(&lines(&[ONE, OWN])),
-            format!("{LIST}:2:1: the address is wallet `eth-hot` of this bundle: use `to: {{ own: [eth-hot] }}`"),
+            format!(
+                "{LIST}:2:1: bundle/inconsistent: the address is wallet `eth-hot` of this bundle: use `to: {{ own: [eth-hot] }}`"
+            ),
         ),
         (
             list(&lines(&["eip155:31337:0x0000000000000000000000000000000000000001"])),
             format!(
-                "{LIST}:1:1: `eip155:31337:0x0000000000000000000000000000000000000001`: the address is a precompiled contract: whatever is sent there is lost"
+                "{LIST}:1:1: bundle/bad-address: `eip155:31337:0x0000000000000000000000000000000000000001`: the address is a precompiled contract: whatever is sent there is lost"
             ),
         ),
         (
             by_file(BY_FILE, vec![b'a'; MAX_LIST_BYTES + 1]),
             format!(
-                "{LIST}:1:1: 104000001 bytes; at most 16777216 in one file (66000000 in a key table, 104000000 in a list) and \
+                "{LIST}:1:1: bundle/too-many: 104000001 bytes; at most 16777216 in one file (66000000 in a key table, 104000000 in a list) and \
                  134217728 in all are accepted"
             ),
         ),

@@ -20,67 +20,67 @@ fn a_forged_manifest_is_told() {
         (
             "countersign.bundle/1",
             "countersign.bundle/2",
-            "manifest.json:1:1: `format` must be `countersign.bundle/1`, not `countersign.bundle/2`",
+            "manifest.json:1:1: bundle/malformed: `format` must be `countersign.bundle/1`, not `countersign.bundle/2`",
         ),
         (
             "cs-eval/1",
             "cs-eval/2",
-            "manifest.json:1:1: `semantics` must be `cs-eval/1`, not `cs-eval/2`: this version evaluates nothing else",
+            "manifest.json:1:1: bundle/malformed: `semantics` must be `cs-eval/1`, not `cs-eval/2`: this version evaluates nothing else",
         ),
         (
             "\"version\": 1",
             "\"version\": 0",
-            "manifest.json:1:1: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"version\": 1",
             "\"version\": 2",
-            "manifest.json:1:1: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"previous\": null",
             previous.as_str(),
-            "manifest.json:1:1: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"version\": 1",
             "\"version\": 1.0",
-            "manifest.json:3:16: invalid type: floating point `1.0`, expected u64",
+            "manifest.json:3:16: bundle/malformed: invalid type: floating point `1.0`, expected u64",
         ),
         (
             "\"version\": 1",
             "\"version\": 1, \"version\": 1",
-            "manifest.json:3:25: duplicate field `version`",
+            "manifest.json:3:25: bundle/malformed: duplicate field `version`",
         ),
         (
             "\"version\": 1",
             "\"version\": 1, \"extra\": 1",
-            "manifest.json:3:23: unknown field `extra`, expected one of `format`, `version`, `previous`, `semantics`, `files`",
+            "manifest.json:3:23: bundle/malformed: unknown field `extra`, expected one of `format`, `version`, `previous`, `semantics`, `files`",
         ),
         (
             "\"version\": 1",
             "\"version\":  1",
-            "manifest.json:1:1: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
+            "manifest.json:1:1: bundle/malformed: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
         (
             "\"component\": \"data\"",
             "\"component\": \"policy\"",
-            "manifest.json:1:1: `destinations.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: bundle/malformed: `destinations.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "\"component\": \"policy\"",
             "\"component\": \"data\"",
-            "manifest.json:1:1: `assets.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: bundle/malformed: `assets.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "networks/dev.yaml",
             "networks/../dev.yaml",
-            "manifest.json:1:1: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys`, `lists/<name>.list` or `descriptors/<name>.json`",
+            "manifest.json:1:1: bundle/malformed: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys`, `lists/<name>.list` or `descriptors/<name>.json`",
         ),
         (
             "\"assets.yaml\"",
             "\"networks/a.yaml\"",
-            "manifest.json:1:1: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
+            "manifest.json:1:1: bundle/malformed: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
     ];
     for (from, to, expected) in table {
@@ -109,22 +109,22 @@ fn files_that_are_not_the_manifests_are_told_together() {
     assert_eq!(
         messages[0],
         format!(
-            "assets.yaml:1:1: the file has {} bytes, and the manifest says {size}",
+            "assets.yaml:1:1: bundle/digest-mismatch: the file has {} bytes, and the manifest says {size}",
             size + 1
         )
     );
     assert_eq!(
         messages[1],
-        "networks/other.yaml:1:1: the manifest does not name this file"
+        "networks/other.yaml:1:1: bundle/digest-mismatch: the manifest does not name this file"
     );
     assert!(
-        messages[2].starts_with("policy.yaml:1:1: the file's digest is sha256:"),
+        messages[2].starts_with("policy.yaml:1:1: bundle/digest-mismatch: the file's digest is sha256:"),
         "{}",
         messages[2]
     );
     assert_eq!(
         messages[3],
-        "wallets.yaml:1:1: the manifest names this file, and it is not there"
+        "wallets.yaml:1:1: bundle/digest-mismatch: the manifest names this file, and it is not there"
     );
     assert!(found.iter().all(|(_, tag)| *tag == Tag::BundleDigestMismatch));
 }
@@ -135,7 +135,7 @@ fn a_bundle_needs_its_files() {
     files.remove(MANIFEST_PATH);
     assert_eq!(
         errors(&files).to_string(),
-        "manifest.json:1:1: the bundle has no `manifest.json`"
+        "manifest.json:1:1: bundle/malformed: the bundle has no `manifest.json`"
     );
     for path in [
         "assets.yaml",
@@ -153,7 +153,10 @@ fn a_bundle_needs_its_files() {
     }
     files.remove("networks/dev.yaml");
     let report = errors(&seal(files)).to_string();
-    assert_eq!(report, "manifest.json:1:1: the bundle has no networks/*.yaml");
+    assert_eq!(
+        report,
+        "manifest.json:1:1: bundle/missing-value: the bundle has no networks/*.yaml"
+    );
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn numbers_and_sizes_are_bounded() {
     files.insert("policy.yaml".to_owned(), vec![b'#'; len]);
     let report = errors(&seal(files)).to_string();
     assert!(
-        report.starts_with(&format!("policy.yaml:1:1: {len} bytes; at most ")),
+        report.starts_with(&format!("policy.yaml:1:1: bundle/too-many: {len} bytes; at most ")),
         "{report}"
     );
 }

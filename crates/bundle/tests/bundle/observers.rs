@@ -35,37 +35,37 @@ fn observers_load_and_each_mutation_is_told() {
         (
             "network: \"eip155:31337\"",
             "network: \"eip155:1\"",
-            "roster.yaml:32:16: unknown network `eip155:1`: no file in networks/ has this chain",
+            "roster.yaml:32:16: bundle/unknown-name: unknown network `eip155:1`: no file in networks/ has this chain",
         ),
         (
             "threshold: 2, members: [node",
             "threshold: 0, members: [node",
-            "roster.yaml:32:43: write a whole number from 1 to 64 in plain decimal digits",
+            "roster.yaml:32:43: bundle/empty-quorum: a quorum of 0 is nobody: write a whole number from 1 to 64",
         ),
         (
             "threshold: 2, members: [node",
             "threshold: 3, members: [node",
-            "roster.yaml:32:43: a threshold of 3 can never be reached by 2 members",
+            "roster.yaml:32:43: bundle/unreachable-quorum: a threshold of 3 can never be reached by 2 members",
         ),
         (
             "operators: [bob]",
             "operators: [alice]",
-            "roster.yaml:32:64: `alice` operates both `node-a` and `node-b`: they would be one voice",
+            "roster.yaml:32:64: bundle/conflicting-duties: `alice` operates both `node-a` and `node-b`: they would be one voice",
         ),
         (
             "[node-a, node-b]",
             "[node-a, carol]",
-            "roster.yaml:32:64: `carol` is not a service of the roster",
+            "roster.yaml:32:64: bundle/unknown-name: `carol` is not a service of the roster",
         ),
         (
             "[node-a, node-b]",
             "[node-a, payout-service]",
-            "roster.yaml:32:64: `payout-service` initiates withdrawals: what it says of them proves nothing",
+            "roster.yaml:32:64: bundle/conflicting-duties: `payout-service` initiates withdrawals: what it says of them proves nothing",
         ),
         (
             "operators: [bob]",
             "operators: [dave]",
-            "roster.yaml:32:64: `dave` operates `node-b` and is behind the initiator `payout-service`: name a service whose \
+            "roster.yaml:32:64: bundle/conflicting-duties: `dave` operates `node-b` and is behind the initiator `payout-service`: name a service whose \
              people ask for no withdrawals",
         ),
     ] {

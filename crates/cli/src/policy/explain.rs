@@ -104,7 +104,7 @@ fn of_tests(folder: &Path, tests: &Path, name: Option<&str>) -> Result<Vec<One>>
     let (bundle, _) = load(folder)?;
     let file = tests.display().to_string();
     let cases = Case::load(&file, &files::read(tests)?, &bundle);
-    let cases = cases.map_err(|errors| Failure::refused(errors.tag(), format!("`{file}` does not load:\n{errors}")))?;
+    let cases = cases.map_err(|errors| Failure::does_not_load(format!("`{file}` does not load"), &errors))?;
     let wanted = cases.iter().filter(|case| name.is_none_or(|name| name == case.name()));
     let one = |case: &Case| One {
         name: case.name().to_owned(),

@@ -75,7 +75,7 @@ fn load(folder: &Path) -> Result<(Bundle, bool)> {
         contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
     }
     let bundle = Bundle::load(&contents).map_err(|errors| {
-        let failure = Failure::refused(errors.tag(), format!("`{}` does not load:\n{errors}", folder.display()));
+        let failure = Failure::does_not_load(format!("`{}` does not load", folder.display()), &errors);
         if errors.tag() != Tag::BundleDigestMismatch {
             return failure;
         }

@@ -54,8 +54,7 @@ impl Test {
         for path in &paths {
             let name = path.display().to_string();
             let bytes = files::read(path)?;
-            let refused =
-                |errors: LoadErrors| Failure::refused(errors.tag(), format!("`{name}` does not load:\n{errors}"));
+            let refused = |errors: LoadErrors| Failure::does_not_load(format!("`{name}` does not load"), &errors);
             let cases = Case::load(&name, &bytes, &bundle).map_err(refused)?;
             let breakers = BreakerCase::load(&name, &bytes, &bundle).map_err(refused)?;
             count = count.saturating_add(cases.len()).saturating_add(breakers.len());

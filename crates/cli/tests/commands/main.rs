@@ -369,39 +369,46 @@ fn a_bundle_that_does_not_load_names_file_line_and_column() {
             "policy.yaml",
             "wallets: [eth-hot]",
             "wallets: [eth-hto]",
-            "policy.yaml:",
+            "bundle/unknown-name",
         ),
         (
             "policy.yaml",
             "window: transaction",
             "window: transaction, window: transaction",
-            "policy.yaml:",
+            "bundle/duplicate-key",
         ),
-        ("roster.yaml", "threshold: 2", "threshold: 4", "roster.yaml:"),
-        ("assets.yaml", "decimals: 6", "decimals: 99", "assets.yaml:"),
+        (
+            "roster.yaml",
+            "threshold: 2",
+            "threshold: 4",
+            "bundle/unreachable-quorum",
+        ),
+        ("assets.yaml", "decimals: 6", "decimals: 99", "bundle/bad-value"),
     ];
-    for (file, from, to, place) in table {
+    for (file, from, to, tag) in table {
         let bundle = dev_bundle();
         let changed = fs::read_to_string(bundle.path().join(file)).unwrap().replace(from, to);
         assert!(changed.contains(to), "{file} has no `{from}`");
         fs::write(bundle.path().join(file), changed).unwrap();
         let dir = bundle.path().to_str().unwrap();
-        assert_fails(&["policy", "check", dir], 5, &["bundle/malformed", place]);
+        assert_fails(
+            &["policy", "check", dir],
+            5,
+            &["bundle/malformed", &format!("{file}:"), tag],
+        );
         let output = run(&["--output", "json", "policy", "check", dir]);
         let error = &json(&output.stderr)["error"];
         assert_eq!((&error["tag"], &error["exit"]), (&"bundle/malformed".into(), &5.into()));
+        // Each mistake stands by itself, under a tag of its own, and is the line that people read.
+        let mistake = &error["errors"][0];
+        assert_eq!((&mistake["tag"], &mistake["file"]), (&tag.into(), &file.into()));
+        let (at, column) = (mistake["line"].as_u64().unwrap(), mistake["column"].as_u64().unwrap());
+        assert!(at > 0 && column > 0, "{mistake}");
+        let what = mistake["message"].as_str().unwrap();
+        let line = format!("{file}:{at}:{column}: {tag}: {what}");
         let message = error["message"].as_str().unwrap();
-        let line = message
-            .lines()
-            .find(|line| line.starts_with(place))
-            .unwrap_or_else(|| panic!("{message}"));
-        let numbers: Vec<_> = line.split(':').skip(1).take(2).map(str::parse::<u32>).collect();
-        assert!(
-            numbers
-                .iter()
-                .all(|number| number.as_ref().is_ok_and(|number| *number > 0)),
-            "{line}"
-        );
+        assert!(message.lines().any(|other| other == line), "{message}");
+        assert_eq!(error["advice"], mistake["advice"], "all are of one kind");
     }
 }
 
