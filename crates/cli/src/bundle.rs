@@ -32,7 +32,7 @@ use crate::{
     environment::{Environment, Layout},
     failure::{Failure, Result},
     output::{Output, harmless},
-    policy::{Simulated, outcome, simulate},
+    policy::{Effort, Simulated, outcome, simulate},
     trust::Trust,
 };
 
@@ -83,12 +83,14 @@ impl Asking {
     }
 }
 
-/// What is decided again under the candidate.
+/// What is decided again under the candidate, and how long withdrawals are looked for that it is looser for.
 #[derive(Debug, Args)]
 struct Looking {
     /// Also decide again what was signed, and list what would end otherwise: exported logs (`audit export --receipts`) or receipts.
     #[arg(long, value_name = "EXPORT")]
     past: Vec<PathBuf>,
+    #[command(flatten)]
+    effort: Effort,
 }
 
 impl Looking {
@@ -141,9 +143,9 @@ impl Witness {
 }
 
 impl Differences {
-    fn of(old: &Bundle, new: &Bundle) -> Self {
+    fn of(old: &Bundle, new: &Bundle, budget: Budget) -> Self {
         let change = classify(old, new);
-        let looser = compare(&old.setting(), &new.setting(), Budget::DEFAULT);
+        let looser = compare(&old.setting(), &new.setting(), budget);
         Self {
             class: change.class(),
             findings: change.findings().to_vec(),
@@ -184,7 +186,10 @@ impl fmt::Display for Differences {
             )?;
         }
         if self.ran_out {
-            write!(f, "\nthe search for withdrawals ran out of steps: there may be more")?;
+            write!(
+                f,
+                "\nthe search for withdrawals ran out of steps: there may be more; `bundle diff` looks longer with `--steps`"
+            )?;
         }
         if let Some(past) = &self.past {
             let text = past.to_string();
@@ -233,8 +238,8 @@ impl fmt::Display for Quorum {
 }
 
 impl Proposal {
-    fn of(in_force: &Bundle, next: &Bundle) -> Self {
-        let differences = Differences::of(in_force, next);
+    fn of(in_force: &Bundle, next: &Bundle, budget: Budget) -> Self {
+        let differences = Differences::of(in_force, next, budget);
         let needs = Needs {
             officer: differences.class.is_pure_tightening(),
             admins: in_force.roster().admins().threshold(),

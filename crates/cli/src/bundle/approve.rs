@@ -17,7 +17,7 @@ use crate::{
     environment::Layout,
     failure::{Failure, Result},
     output::Output,
-    policy,
+    policy::{self, Effort},
     signing::{Draft, Signed, SigningOptions},
     trust::{self, Trust},
 };
@@ -45,6 +45,8 @@ pub(crate) struct Approve {
     not_before: Option<UtcSeconds>,
     #[command(flatten)]
     signing: SigningOptions,
+    #[command(flatten)]
+    effort: Effort,
 }
 
 /// The result: the proposal, `"statement"` and `"first_seen_at"`.
@@ -67,6 +69,7 @@ impl fmt::Display for Approved {
 
 impl Approve {
     pub(super) async fn run(self, output: Output) -> Result<()> {
+        let budget = self.effort.budget();
         let (layout, trust) = self.asking.trust().await?;
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_manifest(&self.files, &next)?;
@@ -75,10 +78,10 @@ impl Approve {
             let first = activate::Next { bundle: next, contents };
             return self.first(&layout, &trust, first, output).await;
         };
-        let proposal = Proposal::of(in_force, &next);
+        let proposal = Proposal::of(in_force, &next, budget);
         // A tightening breaks no invariant, and an officer in an incident does not wait for a proof.
         if !proposal.differences.class.is_pure_tightening() {
-            policy::certify(&next)?;
+            policy::certify(&next, budget)?;
         }
         // Before the key is used: what is signed is what was read.
         output.progress(&proposal);
@@ -105,7 +108,7 @@ impl Approve {
     /// Nobody is in the signer's roster before the first one, so it goes there whole: it comes into force with the last signature that
     /// the genesis asks for, and until then the answer is how many there are.
     async fn first(&self, layout: &Layout, trust: &Trust, first: activate::Next, output: Output) -> Result<()> {
-        policy::certify(&first.bundle)?;
+        policy::certify(&first.bundle, self.effort.budget())?;
         output.progress(First::of(&trust.genesis, &first.bundle));
         let draft = self.draft(trust, &first.bundle);
         let envelope = match self.signing.sign(layout, &self.asking.person, draft)? {

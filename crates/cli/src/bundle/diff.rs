@@ -41,15 +41,20 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(super) async fn run(self, output: Output) -> Result<()> {
+        let budget = self.looking.effort.budget();
         let (mut differences, next, genesis) = match (self.from, self.dir, self.person) {
             (Some(from), None, None) => {
                 let next = first(&self.files)?;
-                (Differences::of(&first(&from)?, &next), next, None)
+                (Differences::of(&first(&from)?, &next, budget), next, None)
             }
             (None, Some(dir), Some(person)) => {
                 let (layout, trust) = Asking { dir, person }.trust().await?;
                 let (next, _) = read_next(&self.files, &trust)?;
-                (Differences::of(trust.active()?, &next), next, Some(layout.genesis()))
+                (
+                    Differences::of(trust.active()?, &next, budget),
+                    next,
+                    Some(layout.genesis()),
+                )
             }
             (_, _, _) => {
                 let message =

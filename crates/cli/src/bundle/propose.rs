@@ -30,14 +30,15 @@ impl Propose {
         let (layout, trust) = self.asking.trust().await?;
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
-        policy::certify(&next)?;
+        let budget = self.looking.effort.budget();
+        policy::certify(&next, budget)?;
         if let Some(manifest) = contents.get(MANIFEST_PATH) {
             files::write(&self.files.join(MANIFEST_PATH), manifest)?;
         }
         let Some(in_force) = trust.in_force() else {
             return output.report(&First::of(&trust.genesis, &next));
         };
-        let mut proposal = Proposal::of(in_force, &next);
+        let mut proposal = Proposal::of(in_force, &next, budget);
         proposal.differences.past = self.looking.back(&next, &layout.genesis(), output)?;
         output.report(&proposal)
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use countersign_policy::analysis::Budget;
 
 use super::{Asking, Proposal, certify_environment, files_of, next_version};
 use crate::{
@@ -37,6 +38,6 @@ impl Rollback {
         certify_environment(&trust, &next)?;
         files::create_folder(&self.files)?;
         bundle_files::write(&self.files, &contents)?;
-        output.report(&Proposal::of(trust.active()?, &next))
+        output.report(&Proposal::of(trust.active()?, &next, Budget::DEFAULT))
     }
 }

@@ -14,11 +14,12 @@ use countersign_bundle::{Bundle, MANIFEST_PATH, Manifest, Severity};
 use countersign_policy::analysis::Budget;
 use countersign_types::Tag;
 
-use self::{analysed::Judged, check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
 pub(crate) use self::{
+    analysed::Effort,
     explain::outcome,
     simulate::{Simulated, simulate},
 };
+use self::{analysed::Judged, check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
 use crate::{
     bundle_files,
     failure::{Exit, Failure, Result},
@@ -48,8 +49,7 @@ impl Policy {
 }
 
 /// What must not be proposed: a lint that is an error, an invariant that is not proven.
-pub(crate) fn certify(bundle: &Bundle) -> Result<()> {
-    let budget = Budget::DEFAULT;
+pub(crate) fn certify(bundle: &Bundle, budget: Budget) -> Result<()> {
     let lints = bundle.lint(budget).findings;
     let lints = lints
         .iter()
