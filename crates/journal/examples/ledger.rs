@@ -1,5 +1,5 @@
 //! Reservations against one limit in a second: the journal, with everything that an authorization writes and then its signature,
-//! beside a bare loop that does nothing but hold a running sum against a limit. `cargo xtask bench ledger [--seconds N]`.
+//! beside a bare loop that does nothing but hold a running sum against a limit. `cargo xtask bench ledger [--seconds N] [--submitters N]`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -44,6 +44,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
+/// Submitters that nobody named another number of.
 const SUBMITTERS: u64 = 16;
 /// Reservations of one transaction, where the bare loop batches.
 const BATCH: u64 = 16;
@@ -52,6 +53,32 @@ const COUNTERS: u64 = 100;
 /// Runs of each contender.
 const ROUNDS: usize = 5;
 const WINDOW_MILLIS: i64 = 86_400_000;
+
+/// How long a contender runs, and for how many at once.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    length: Duration,
+    submitters: u64,
+}
+
+impl Effort {
+    /// `--seconds N` and `--submitters N`, in any order.
+    fn of(arguments: &[String]) -> Self {
+        let (mut seconds, mut submitters) = (2, SUBMITTERS);
+        for pair in arguments.chunks(2) {
+            let number = |text: &String| text.parse().expect("a whole number");
+            match pair {
+                [flag, value] if flag == "--seconds" => seconds = number(value),
+                [flag, value] if flag == "--submitters" => submitters = number(value),
+                _ => panic!("`cargo xtask bench ledger` takes `--seconds N` and `--submitters N`"),
+            }
+        }
+        Self {
+            length: Duration::from_secs(seconds),
+            submitters,
+        }
+    }
+}
 
 struct LogKey(SigningKey, VerifierKey);
 
@@ -211,7 +238,7 @@ async fn reserve(journal: &SqlJournal, name: String, counter: CounterId) {
     propose(journal, reads, decide).await.unwrap();
 }
 
-async fn journal(database: Database, folder: &Path, work: Work, length: Duration) -> f64 {
+async fn journal(database: Database, folder: &Path, work: Work, effort: Effort) -> f64 {
     let config = JournalConfig {
         database,
         anchor_path: folder.join(format!("anchor-{work:?}")),
@@ -237,10 +264,10 @@ async fn journal(database: Database, folder: &Path, work: Work, length: Duration
     propose(&journal, Reads::default(), activate).await.unwrap();
     let (journal, done, start) = (Arc::new(journal), Arc::new(AtomicU64::new(0)), Instant::now());
     // Each is a task of its own, as a call of the signer is.
-    let submitters = (0..SUBMITTERS).map(|submitter| {
+    let submitters = (0..effort.submitters).map(|submitter| {
         let (journal, done) = (Arc::clone(&journal), Arc::clone(&done));
         tokio::spawn(async move {
-            while start.elapsed() < length {
+            while start.elapsed() < effort.length {
                 let number = done.fetch_add(1, Ordering::Relaxed);
                 let name = format!("{submitter}-{number}");
                 let counter = CounterId::of(&work.counter(number).to_be_bytes());
@@ -358,7 +385,7 @@ macro_rules! bare {
     }};
 }
 
-async fn bare_sqlite(folder: &Path, work: Work, batch: u64, length: Duration) -> f64 {
+async fn bare_sqlite(folder: &Path, work: Work, batch: u64, effort: Effort) -> f64 {
     let mut connection: SqliteConnection = SqliteConnectOptions::new()
         .filename(folder.join(format!("bare-{work:?}-{batch}.sqlite")))
         .create_if_missing(true)
@@ -370,14 +397,14 @@ async fn bare_sqlite(folder: &Path, work: Work, batch: u64, length: Duration) ->
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
     let numbers = Numbers::default();
     let (mut done, start) = (0, Instant::now());
-    while start.elapsed() < length {
+    while start.elapsed() < effort.length {
         bare!(connection, "BEGIN IMMEDIATE", "", (work, batch, numbers));
         done += batch;
     }
     rate(done, start)
 }
 
-async fn bare_postgres(work: Work, batch: u64, length: Duration) -> f64 {
+async fn bare_postgres(work: Work, batch: u64, effort: Effort) -> f64 {
     let url = cluster::new_url();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(BARE_SCHEMA).execute(&mut connection).await.unwrap();
@@ -385,12 +412,12 @@ async fn bare_postgres(work: Work, batch: u64, length: Duration) -> f64 {
     let start = Instant::now();
     let client = async |_: u64| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        while start.elapsed() < length {
+        while start.elapsed() < effort.length {
             bare!(connection, "BEGIN", " FOR UPDATE", (work, batch, numbers));
             done.fetch_add(batch, Ordering::Relaxed);
         }
     };
-    join_all((0..SUBMITTERS).map(client)).await;
+    join_all((0..effort.submitters).map(client)).await;
     rate(done.load(Ordering::Relaxed), start)
 }
 
@@ -398,20 +425,20 @@ async fn bare_postgres(work: Work, batch: u64, length: Duration) -> f64 {
 type Rates = [[f64; 3]; 2];
 
 /// Runs all contenders, in turns, so that a disturbance hits all alike.
-async fn round(work: Work, length: Duration) -> Rates {
+async fn round(work: Work, effort: Effort) -> Rates {
     let [sqlite, postgres] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let file = Database::Sqlite(sqlite.path().join("journal.sqlite"));
     let server = Database::Postgres(PostgresUrl::parse(&cluster::new_url()).unwrap());
     [
         [
-            journal(file, sqlite.path(), work, length).await,
-            bare_sqlite(sqlite.path(), work, 1, length).await,
-            bare_sqlite(sqlite.path(), work, BATCH, length).await,
+            journal(file, sqlite.path(), work, effort).await,
+            bare_sqlite(sqlite.path(), work, 1, effort).await,
+            bare_sqlite(sqlite.path(), work, BATCH, effort).await,
         ],
         [
-            journal(server, postgres.path(), work, length).await,
-            bare_postgres(work, 1, length).await,
-            bare_postgres(work, BATCH, length).await,
+            journal(server, postgres.path(), work, effort).await,
+            bare_postgres(work, 1, effort).await,
+            bare_postgres(work, BATCH, effort).await,
         ],
     ]
 }
@@ -437,11 +464,7 @@ fn report(what: &str, rounds: &[Rates]) {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let seconds = match arguments.as_slice() {
-        [] => 2,
-        [flag, seconds] if flag == "--seconds" => seconds.parse().expect("a number of seconds"),
-        _ => panic!("`cargo xtask bench ledger` takes only --seconds N"),
-    };
+    let effort = Effort::of(&arguments);
     let works = [
         ("reserve, one counter", Work::Reserve),
         ("reserve, 100 counters", Work::Spread),
@@ -451,10 +474,11 @@ async fn main() {
     for number in 1..=ROUNDS {
         eprintln!("round {number} of {ROUNDS}");
         for ((_, work), rounds) in works.iter().zip(&mut rounds) {
-            rounds.push(round(*work, Duration::from_secs(seconds)).await);
+            rounds.push(round(*work, effort).await);
         }
     }
-    println!("medians of {ROUNDS} rounds of {seconds} s, {SUBMITTERS} submitters");
+    let Effort { length, submitters } = effort;
+    println!("medians of {ROUNDS} rounds of {length:?}, {submitters} submitters");
     println!("| database | work | journal/s | bare, 1 a commit | ratio | bare, {BATCH} a commit | ratio |");
     println!("|---|---|---|---|---|---|---|");
     for ((what, _), rounds) in works.iter().zip(&rounds) {
