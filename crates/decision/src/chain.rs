@@ -313,8 +313,12 @@ impl Candidate {
         let mut nearest = None;
         for wanted in moments {
             for is_entitled in [Self::is_entitled_officer, Self::is_admin] {
+                // Of each their first: what is said again adds nothing, and a chain takes so many statements only.
+                let mut spoken = BTreeSet::new();
                 let of_one_mind = |(verified, _): &&(Verified, Timestamp)| {
-                    moment(verified) == wanted && is_entitled(self, verified.signer())
+                    moment(verified) == wanted
+                        && is_entitled(self, verified.signer())
+                        && spoken.insert(verified.signer().clone())
                 };
                 let chosen: Vec<_> = said.iter().filter(of_one_mind).cloned().collect();
                 match self.conclude(&chosen, now) {

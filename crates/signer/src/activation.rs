@@ -19,14 +19,21 @@ use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDiges
 
 use crate::{
     Activated, JournalError, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
-    changes::Changes, entries::Moves, past, pipeline::MAX_ROUNDS, prepare::room, propose, words::heard,
+    changes::Changes,
+    entries::Moves,
+    past,
+    pipeline::MAX_ROUNDS,
+    prepare::room,
+    propose,
+    words::{heard, of_kinds},
 };
 
 /// The most bundles that one person may sign for behind the bundle in force: alternatives that are discussed, not a way to fill the log.
 pub(crate) const MAX_PROPOSALS: usize = 16;
 
 /// What the journal files statements about a bundle under. Subjects are digests of one length, each over text that names its
-/// kind, so a bundle's is never that of a request.
+/// kind, so a bundle's is that of no request; but approvals name withdrawals that nobody has seen yet, and so any digest: what is read
+/// under it is told apart by its kind.
 pub(crate) fn subject(bundle: BundleDigest) -> RequestDigest {
     RequestDigest::from_bytes(*bundle.as_bytes())
 }
@@ -431,8 +438,10 @@ impl Round {
     /// Everything that is said about the bundle since it was last vetoed, as it is once this is journaled.
     fn pool(&self, now: Timestamp) -> Result<Vec<SeenStatement>, SignerError> {
         let vetoed = self.last_veto()?.map_or(0, |(at, _)| at.saturating_add(1));
-        let said = self.said.iter().skip(vetoed).map(|statement| SeenStatement {
-            envelope: statement.envelope.clone(),
+        let said = self.said.iter().skip(vetoed).cloned().collect();
+        let said = of_kinds(said, &[Kind::Activation])?.into_iter();
+        let said = said.map(|statement| SeenStatement {
+            envelope: statement.envelope,
             first_seen_at: statement.first_seen_at,
         });
         let handed = self.handed.iter().map(|verified| SeenStatement {

@@ -180,10 +180,12 @@ impl<'a> Admission<'a> {
         (total >= MAX_ATTESTATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
     }
 
-    /// How many statements the signer of one has made about the withdrawal, those of this call included.
+    /// How many statements the signer of one has made about the withdrawal, or about another that it names where that is more, those
+    /// of this call included. Whoever brings it with one withdrawal has it filed under all.
     fn said(&self, verified: &Verified, admitted: &Admitted<'_>) -> u64 {
-        let voice = (self.prepared.decoded.digest, verified.signer().clone());
-        let journaled = self.view.voices.get(&voice).copied().unwrap_or(0);
+        let voices = self.prepared.voices(verified).into_iter();
+        let journaled = voices.filter_map(|voice| self.view.voices.get(&voice).copied());
+        let journaled = journaled.max().unwrap_or_default();
         let here = admitted
             .statements
             .iter()

@@ -7,7 +7,7 @@ use countersign_types::{ParsedTransaction, Timestamp};
 
 use crate::{
     LedgerView,
-    breakers::{Adds, Tripped, heard, rejections},
+    breakers::{Adds, Tripped, Trips, frozen, heard, rejections},
     ruling::{Bench, signed_attempt},
     watch::{ForeignSpend, unclaimed},
 };
@@ -15,7 +15,7 @@ use crate::{
 /// What is to be frozen and marked.
 #[derive(Default)]
 pub(crate) struct Alarm {
-    pub(crate) tripped: Vec<Tripped>,
+    pub(crate) trips: Trips,
     /// Names to be marked as rejections.
     pub(crate) rejections: BTreeSet<String>,
 }
@@ -37,7 +37,11 @@ impl Bench {
         // What was said of the payment, and has run out by now, is no attack on what takes its place.
         let heard = match decision.cancels {
             true => BTreeSet::new(),
-            false => heard(prepared.bundle.roster(), statements, decision),
+            false => {
+                let attempts = record.iter().flat_map(|record| &record.attempts);
+                let is_signed = attempts.into_iter().any(|attempt| attempt.signed.is_some());
+                heard(prepared.bundle.roster(), statements, is_signed, now)
+            }
         };
         // Marks that are there already are not made again: asking again writes nothing.
         let known = view.marks.get(&rejections(prepared.suspect().withdrawal));
@@ -47,9 +51,9 @@ impl Bench {
             rejections: rejections.clone(),
             paid: (is_authorized && !is_signed).then(|| prepared.paid()),
         };
-        let mut tripped = prepared.suspect().tripped(view, &adds, now);
-        tripped.extend(self.foreign_spends(view, decision));
-        Alarm { tripped, rejections }
+        let mut trips = prepared.suspect().tripped((view, now), &adds, &mut frozen(view));
+        trips.freezes.extend(self.foreign_spends(view, decision));
+        Alarm { trips, rejections }
     }
 
     /// What a quorum saw somebody else spend of what the bytes use up freezes, whoever brought the observations. The keys of

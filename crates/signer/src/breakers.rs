@@ -4,18 +4,20 @@
 
 use std::collections::BTreeSet;
 
-use countersign_approval::{FreezeScope, Kind, Request, Roster};
+use countersign_approval::{FreezeScope, Kind, Request, Roster, Verified};
 use countersign_bundle::Bundle;
-use countersign_decision::{Decision, EntryError, FreezeCause, FreezeFact, Seen};
+use countersign_decision::{EntryError, FreezeCause, FreezeFact, Seen};
 use countersign_policy::{Breaker, Frozen, Policy, Trip};
 use countersign_types::{
-    Destination, Effect, FreezeId, ParsedTransaction, PrincipalId, Tag, Timestamp, WalletId, WithdrawalId,
+    Destination, Effect, FreezeId, ParsedTransaction, PrincipalId, Timestamp, WalletId, WithdrawalId,
 };
 
 use crate::{LedgerView, TallyQuery, Write, changes::Changes, freezes::freeze_now, watch::ForeignSpend};
 
 /// What networks with authorized payments are marked under.
 const NETWORKS: &str = "networks";
+/// What the freezes are marked under that a breaker would have made of a scope that was frozen already.
+const COVERED: &str = "tripped while frozen";
 
 /// What rejections of a withdrawal, and approvals that ran out, are marked under.
 pub(crate) fn rejections(withdrawal: WithdrawalId) -> String {
@@ -42,6 +44,33 @@ pub(crate) struct Adds {
     pub(crate) rejections: BTreeSet<String>,
     /// Whom an authorization pays; `None` where nothing is authorized.
     pub(crate) paid: Option<Vec<String>>,
+}
+
+/// What breakers ask for.
+#[derive(Default)]
+pub(crate) struct Trips {
+    /// What is to be frozen.
+    pub(crate) freezes: Vec<Tripped>,
+    /// What would have been: the scope is frozen already, and nothing ends that yet.
+    covered: Vec<FreezeId>,
+}
+
+impl Trips {
+    /// What is not frozen for a withdrawal now is not frozen for it later: it tripped once.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = Write> {
+        let mark = |(topic, name)| Write::Mark { topic, name };
+        self.covered.iter().map(covered).map(mark)
+    }
+}
+
+fn covered(freeze: &FreezeId) -> (String, String) {
+    (COVERED.to_owned(), freeze.to_string())
+}
+
+/// The scopes that are frozen with nothing on its way to end it.
+pub(crate) fn frozen(view: &LedgerView) -> BTreeSet<FreezeScope> {
+    let stays = view.freezes.iter().filter(|freeze| freeze.thaws_at.is_none());
+    stays.map(|freeze| freeze.scope.clone()).collect()
 }
 
 /// A freeze that nobody signed: a breaker asks for it, or a foreign spend does.
@@ -77,24 +106,31 @@ pub(crate) fn is_voice(roster: &Roster, person: &PrincipalId) -> bool {
     !roster.groups_of(person).is_empty()
 }
 
-/// Who rejects among the statements about a withdrawal, and whose approvals the decision found to have run out. Journaled ones
-/// count as well: they may have come with another withdrawal, or with what became of an attempt, where no breaker was asked.
-pub(crate) fn heard(roster: &Roster, statements: &[Seen], decision: &Decision) -> BTreeSet<String> {
+/// Who rejects among the statements about a withdrawal, and whose approvals have run out before anything was signed. Journaled ones
+/// count as well: they may have come with another withdrawal, or with what became of an attempt, where no breaker was asked. So does
+/// what a decision never looks at, because something else denies.
+pub(crate) fn heard(roster: &Roster, statements: &[Seen], is_signed: bool, now: Timestamp) -> BTreeSet<String> {
     let verified = statements.iter().filter_map(|seen| seen.verified.as_ref().ok());
-    let rejecting = verified
-        .filter(|verified| verified.envelope().kind() == Kind::Rejection && is_voice(roster, verified.signer()))
-        .map(|verified| verified.signer().to_string());
-    let considered = decision.entry.statements.iter();
-    let expired: BTreeSet<_> = considered
-        .filter(|one| one.discounted == Some(Tag::StatementExpired))
-        .map(|one| one.statement)
-        .collect();
-    let ran_out = statements.iter().filter(|seen| expired.contains(&seen.digest));
-    let ran_out = ran_out.filter_map(|seen| seen.verified.as_ref().ok());
-    let ran_out = ran_out.filter(|verified| verified.envelope().kind() == Kind::Approval);
-    rejecting
-        .chain(ran_out.map(|verified| format!("expired {}", verified.signer())))
-        .collect()
+    let voices = verified.filter(|verified| is_voice(roster, verified.signer()));
+    let name = |verified: &Verified| match verified.envelope().kind() {
+        Kind::Rejection => Some(verified.signer().to_string()),
+        Kind::Approval => {
+            let has_run_out = verified.statement().header.validity.is_expired(now);
+            (has_run_out && !is_signed).then(|| format!("expired {}", verified.signer()))
+        }
+        Kind::Request
+        | Kind::Cancel
+        | Kind::Replace
+        | Kind::Activation
+        | Kind::Veto
+        | Kind::Freeze
+        | Kind::Thaw
+        | Kind::Observation
+        | Kind::Price
+        | Kind::Screening
+        | Kind::AddressBook => None,
+    };
+    voices.filter_map(name).collect()
 }
 
 /// Whom an authorized transaction pays; nobody, where it takes the place of a payment.
@@ -123,6 +159,11 @@ impl Suspect<'_> {
     pub(crate) fn possible(&self) -> Vec<FreezeId> {
         let possible = self.policy().breakers().flat_map(|breaker| self.freezes(breaker));
         possible.map(|one| one.cause.freeze(&one.scope)).collect()
+    }
+
+    /// Those that were left out because their scope was frozen.
+    pub(crate) fn covered(&self) -> Vec<(String, String)> {
+        self.possible().iter().map(covered).collect()
     }
 
     /// What the breakers' windows hold.
@@ -164,18 +205,30 @@ impl Suspect<'_> {
         names.into_iter().map(mark).collect()
     }
 
-    /// The freezes that the breakers ask for now and that were not made before.
-    pub(crate) fn tripped(&self, view: &LedgerView, adds: &Adds, now: Timestamp) -> Vec<Tripped> {
+    /// The freezes that the breakers ask for now and did not before. One of a scope that is in `frozen` stops nothing more, and thousands of
+    /// them would have to be thawed one by one; what is to be frozen is in it from now on.
+    pub(crate) fn tripped(
+        &self,
+        (view, now): (&LedgerView, Timestamp),
+        adds: &Adds,
+        frozen: &mut BTreeSet<FreezeScope>,
+    ) -> Trips {
         let reached = |breaker: &&Breaker| {
             let trip = breaker.trip();
             trip.is_reached(self.count(trip, view, adds, now))
         };
         let breakers = self.policy().breakers().filter(reached);
-        let is_new = |one: &Tripped| !view.made.contains(&one.cause.freeze(&one.scope));
-        breakers
-            .flat_map(|breaker| self.freezes(breaker))
-            .filter(is_new)
-            .collect()
+        let is_new = |freeze: &FreezeId| !view.made.contains(freeze) && !view.marked.contains_key(&covered(freeze));
+        let mut trips = Trips::default();
+        for one in breakers.flat_map(|breaker| self.freezes(breaker)) {
+            let freeze = one.cause.freeze(&one.scope);
+            match is_new(&freeze) {
+                true if frozen.insert(one.scope.clone()) => trips.freezes.push(one),
+                true => trips.covered.push(freeze),
+                false => {}
+            }
+        }
+        trips
     }
 
     fn freezes(&self, breaker: &Breaker) -> Vec<Tripped> {

@@ -188,7 +188,8 @@ pub(crate) fn officer_freeze(
             reason: "it is no freeze",
         });
     };
-    if view.freezes.len() >= MAX_FREEZES {
+    // One more than decisions tell apart freezes everything, and so is taken: whoever is told that everything is frozen has to be told the truth.
+    if view.freezes.len() > MAX_FREEZES {
         return Err(SignerError::TooManyFreezes(view.freezes.len()));
     }
     let cause = FreezeCause::Statement {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Freeze, Genesis, ScreeningResult, Verified, verify};
+use countersign_approval::{Body, Envelope, Freeze, Genesis, Kind, ScreeningResult, Verified, verify};
 use countersign_audit::{KeyName, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    Acknowledgement, ActivatedBundle, MAX_FREEZES, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement,
+    Acknowledgement, ActivatedBundle, Entry, MAX_FREEZES, ProvenEntry, ReceiptError, ReceiptFile, ReceiptStatement,
     SeenStatement, SignedFile, matter,
 };
 use countersign_types::{BundleDigest, FreezeId, GenesisHash, Tag, Timestamp, WithdrawalId};
@@ -20,7 +20,7 @@ use crate::{
     prepare::{about, room_for, subjects},
     propose,
     watch::{Rejecting, Reporting},
-    words::{Matter, replaces, word},
+    words::{Matter, of_kinds, replaces, word},
 };
 
 /// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
@@ -106,7 +106,7 @@ impl Signer {
             Body::Veto(veto) => {
                 activation::certify_veto(verified, veto, bundle)?;
                 let said = self.journal.statements(activation::subject(veto.bundle)).await?;
-                match said.is_empty() {
+                match of_kinds(said, &[Kind::Activation])?.is_empty() {
                     true => Err(SignerError::NotWaiting(veto.bundle)),
                     false => Ok(Effect::Heard),
                 }
@@ -190,7 +190,8 @@ impl Signer {
     pub async fn vetoes(&self, behind: &[BundleDigest]) -> Result<Vec<JournaledStatement>, SignerError> {
         let mut vetoes = Vec::new();
         for digest in behind {
-            vetoes.extend(self.journal.statements(activation::vetoes_behind(*digest)).await?);
+            let said = self.journal.statements(activation::vetoes_behind(*digest)).await?;
+            vetoes.extend(of_kinds(said, &[Kind::Veto])?);
         }
         Ok(vetoes)
     }
@@ -205,7 +206,8 @@ impl Signer {
         let (_, named, _) = self.read_in_force(reads, activation::named).await?;
         let mut said = Vec::new();
         for bundle in named? {
-            said.extend(self.journal.statements(activation::subject(bundle)).await?);
+            let about = self.journal.statements(activation::subject(bundle)).await?;
+            said.extend(of_kinds(about, &[Kind::Activation, Kind::Veto])?);
         }
         Ok(said)
     }
@@ -446,6 +448,25 @@ fn seen(statement: JournaledStatement) -> SeenStatement {
     }
 }
 
+/// Whether an entry says something of the withdrawal or of a bundle. Who approves or rejects the name of a bundle as a withdrawal's
+/// makes no receipt longer.
+fn is_of_receipt(bytes: &[u8], withdrawal: WithdrawalId) -> bool {
+    match Entry::parse(bytes) {
+        Ok(Entry::Statement(entry)) => entry.withdrawals.is_empty() || entry.withdrawals.contains(&withdrawal),
+        Ok(
+            Entry::Genesis(_)
+            | Entry::Activation(_)
+            | Entry::Request(_)
+            | Entry::Decision(_)
+            | Entry::Signature(_)
+            | Entry::Freeze(_)
+            | Entry::Thaw(_),
+        )
+        // Verification says what is wrong with it.
+        | Err(_) => true,
+    }
+}
+
 fn write_receipt(
     withdrawal: WithdrawalId,
     genesis: Vec<u8>,
@@ -479,6 +500,7 @@ fn write_receipt(
         entries: history
             .entries
             .into_iter()
+            .filter(|entry| is_of_receipt(&entry.bytes, withdrawal))
             .map(|entry| ProvenEntry {
                 index: entry.index,
                 bytes: entry.bytes,

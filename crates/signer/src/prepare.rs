@@ -151,14 +151,7 @@ impl Prepared {
             nonces: statements
                 .map(|verified| (verified.signer().clone(), verified.statement().header.nonce))
                 .collect(),
-            voices: self
-                .fresh
-                .iter()
-                .map(|verified| verified.signer())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .map(|signer| (self.decoded.digest, signer.clone()))
-                .collect(),
+            voices: self.fresh.iter().flat_map(|verified| self.voices(verified)).collect(),
             usage: self.usage_queries(),
             spends_since: None,
             sequences: self
@@ -171,7 +164,7 @@ impl Prepared {
             marks: vec![breakers::rejections(suspect.withdrawal)],
             made: self.possible_freezes(),
             tallies: suspect.tallies(),
-            marked: suspect.marked(&self.paid()),
+            marked: [suspect.marked(&self.paid()), suspect.covered()].concat(),
             matters: self.matters().into_iter().collect(),
             lists: entries::having(self.bundle.destinations(), &self.destinations()),
             destinations: self.destinations().into_iter().cloned().collect(),
@@ -180,6 +173,16 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Where a statement is filed, and who says it there: under this withdrawal, and under every other that it names.
+    pub(crate) fn voices(&self, verified: &Verified) -> Vec<(RequestDigest, PrincipalId)> {
+        let places = std::iter::once(self.decoded.digest).chain(about(verified));
+        let places: BTreeSet<RequestDigest> = places.collect();
+        places
+            .into_iter()
+            .map(|place| (place, verified.signer().clone()))
+            .collect()
+    }
+
     /// From when on what it spends ages.
     pub(crate) fn ages_from(&self) -> AgesFrom {
         ages_from(&self.bundle, &self.request)

@@ -129,9 +129,11 @@ impl Bench {
             }
         }
         let alarm = self.alarm((view, now), &statements, &decision);
-        if !alarm.tripped.is_empty() {
+        if !alarm.trips.freezes.is_empty() {
             // What tips a breaker is stopped by it.
-            ledger.freezes.extend(alarm.tripped.iter().map(|one| one.fact(now)));
+            ledger
+                .freezes
+                .extend(alarm.trips.freezes.iter().map(|one| one.fact(now)));
             decision = hearing.decide(&ledger);
         }
         if let Some((attempt, signed)) = hearing.signed(&decision) {
@@ -225,7 +227,8 @@ impl Bench {
         ledger.advance(&admitted);
         let suspect = self.prepared.suspect();
         ledger.writes.extend(suspect.rejection_marks(alarm.rejections));
-        for one in alarm.tripped {
+        ledger.writes.extend(alarm.trips.marks());
+        for one in alarm.trips.freezes {
             one.freeze(now, &mut ledger)?;
         }
         let ended = record.and_then(|record| record.ended);

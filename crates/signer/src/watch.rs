@@ -15,7 +15,7 @@ use countersign_types::{
 
 use crate::{
     JournalError, LedgerView, Reads, Signer, SignerError, Verdict, WithdrawalHistory, Write,
-    breakers::{Adds, Suspect, is_voice, rejections},
+    breakers::{Adds, Suspect, frozen, is_voice, rejections},
     changes::Changes,
     freezes::freeze_now,
     prepare::subjects,
@@ -65,6 +65,8 @@ impl Rejecting {
                 .map(|withdrawal| rejections(*withdrawal))
                 .collect(),
             made: self.suspects().flat_map(|suspect| suspect.possible()).collect(),
+            marked: self.suspects().flat_map(|suspect| suspect.covered()).collect(),
+            freezes: true,
             ..reads
         }
     }
@@ -99,8 +101,11 @@ impl Rejecting {
             rejections: BTreeSet::from([person.to_string()]),
             paid: None,
         };
+        let mut frozen = frozen(view);
         for suspect in self.suspects() {
-            for tripped in suspect.tripped(view, &adds, now) {
+            let trips = suspect.tripped((view, now), &adds, &mut frozen);
+            changes.writes.extend(trips.marks());
+            for tripped in trips.freezes {
                 tripped.freeze(now, changes)?;
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Attestation, Body, BookState, Envelope, ScreeningResult, StatementError, Verified};
+use countersign_approval::{Attestation, Body, BookState, Envelope, Kind, ScreeningResult, StatementError, Verified};
 use countersign_decision::{Seen, matter};
 use countersign_types::{PrincipalId, StatementDigest, Timestamp};
 
@@ -70,6 +70,21 @@ pub(crate) fn standing(
         is_last.then_some((seen.digest, since))
     };
     statements.iter().filter_map(stands).collect()
+}
+
+/// Those of one or another kind. Statements are filed under names of one length, whatever has the name, and a person may approve
+/// or reject any name as a withdrawal's, a bundle's among them.
+pub(crate) fn of_kinds(
+    said: Vec<JournaledStatement>,
+    kinds: &[Kind],
+) -> Result<Vec<JournaledStatement>, StatementError> {
+    let mut kept = Vec::new();
+    for statement in said {
+        if kinds.contains(&Envelope::parse(&statement.envelope)?.kind()) {
+            kept.push(statement);
+        }
+    }
+    Ok(kept)
 }
 
 /// What is journaled, each with the statement as it verifies now: whoever left the roster, or changed the key, says nothing any more.

@@ -3,13 +3,15 @@
 use crate::support;
 
 use countersign_approval::{
-    Body, Envelope, Observation, ObservedFact, ObservedOutcome, ObserverRecord, Rejection, RejectionItem,
+    Approval, ApprovalItem, Body, Envelope, Header, Observation, ObservedFact, ObservedOutcome, ObserverRecord,
+    Rejection, RejectionItem,
 };
 use countersign_audit::VerifierKey;
+use countersign_bundle::Bundle;
 use countersign_decision::testing::{Ask, CUSTOMER, bundle_files, roster, sealed, solana, withdrawal};
 use countersign_decision::{Entry, FreezeCause, FreezeList, ListedFreeze};
 use countersign_signer::SignerError;
-use countersign_types::{ConflictKey, Tag};
+use countersign_types::{ConflictKey, Duration, Tag, Validity};
 use support::{Rig, assert_denied, assert_pending, assert_signed};
 
 const SECOND: &str = "eip155:31337:0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
@@ -394,6 +396,112 @@ async fn a_rejection_beside_a_settlement_trips() {
     let answer = rig.authorize(&ask, &request, &[&a, &b, &rejection]).await.unwrap();
     assert_denied(&answer, Tag::FreezeActive);
     rig.assert_frozen("wallet eth-hot", "breaker rejected").await;
+}
+
+/// What is frozen already is not frozen again for each lineage, or a flood that somebody rejects would have to be thawed freeze by
+/// freeze. A lineage that tripped meanwhile trips no more when the freeze is over.
+#[tokio::test]
+async fn one_freeze_of_a_scope_is_enough() {
+    let breaker = "{ id: rejected, when: { rejections-on-lineage: 1 }, freeze: [initiator, wallet, tenant] }";
+    for is_together in [true, false] {
+        let rig = with_breaker(breaker).await;
+        let asks = [0_u64, 1, 2].map(|number| Ask {
+            nonce: number,
+            reference: format!("ask-{number}"),
+            ..Ask::default()
+        });
+        let mut requests = Vec::new();
+        for ask in &asks {
+            let request = rig.world.request(ask);
+            let answer = rig.authorize(ask, &request, &[]).await.unwrap();
+            assert_pending(&answer, Tag::ApprovalMissing);
+            requests.push(request);
+        }
+        let item = |request: &Envelope| RejectionItem {
+            withdrawal: withdrawal(request),
+            reason: "none of them".to_owned(),
+        };
+        let items: Vec<RejectionItem> = requests.iter().map(item).collect();
+        let batches: Vec<Vec<RejectionItem>> = match is_together {
+            true => vec![items],
+            false => items.into_iter().map(|item| vec![item]).collect(),
+        };
+        for items in batches {
+            let rejection = rig.world.sign("carol", Body::Rejection(Rejection { items }));
+            rig.say(&rejection).await.unwrap();
+        }
+        assert_eq!(rig.freezes().await.len(), 3, "one of each scope");
+        rig.thaw_everything().await;
+        for (ask, request) in asks.iter().zip(&requests) {
+            rig.authorize(ask, request, &[]).await.unwrap();
+        }
+        assert_eq!(rig.freezes().await, [], "each tripped once");
+        let ask = small("fresh");
+        let request = rig.world.request(&ask);
+        assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    }
+}
+
+impl Rig {
+    /// An approval that runs out a minute after the world began.
+    async fn short(&self, person: &str, request: &Envelope, ask: &Ask) -> Envelope {
+        let (bundles, _) = self.signer.bundles(0).await.unwrap();
+        let in_force = Bundle::load(&bundles.last().unwrap().files).unwrap();
+        let header = self.world.header();
+        let issued_at = header.validity.issued_at();
+        let expires_at = issued_at.to_timestamp().after(Duration::from_secs(60)).to_seconds();
+        let validity = Validity::new(issued_at, expires_at).unwrap();
+        let item = ApprovalItem {
+            policy: in_force.policy_digest(),
+            ..self.world.item(request, ask)
+        };
+        let body = Body::Approval(Approval { items: vec![item] });
+        self.world.sign_with(person, Header { validity, ..header }, body)
+    }
+}
+
+/// Approvals that ran out before anything was signed trip, whatever a decision looks at; those of strangers do not, and none does once they were of
+/// use.
+#[tokio::test]
+async fn approvals_that_ran_out_count_as_rejections() {
+    let ask = Ask::default();
+    for (people, trips) in [(["bob", "carol"], true), (["payout-service", "carol"], false)] {
+        for is_denied in [false, true] {
+            let rig = with_breaker(TWICE).await;
+            let request = rig.world.request(&ask);
+            for person in people {
+                let approval = rig.short(person, &request, &ask).await;
+                rig.say(&approval).await.unwrap();
+            }
+            // The decision does not get as far as the approvals where something else denies.
+            if is_denied {
+                rig.say(&rig.world.freeze("dave", "network eip155:31337"))
+                    .await
+                    .unwrap();
+            }
+            rig.advance(61);
+            rig.authorize(&ask, &request, &[]).await.unwrap();
+            let freezes = rig.freezes().await;
+            let tripped = freezes
+                .iter()
+                .any(|one| one.cause.starts_with("breaker rejected-twice"));
+            assert_eq!(tripped, trips, "{people:?} {is_denied} {freezes:?}");
+        }
+    }
+    let rig = with_breaker(TWICE).await;
+    let request = rig.world.request(&ask);
+    let approvals = [
+        rig.short("bob", &request, &ask).await,
+        rig.short("carol", &request, &ask).await,
+    ];
+    assert_signed(
+        &rig.authorize(&ask, &request, &[&approvals[0], &approvals[1]])
+            .await
+            .unwrap(),
+    );
+    rig.advance(61);
+    assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    assert_eq!(rig.freezes().await, []);
 }
 
 /// One rejection of two withdrawals, brought with the first: it counts for the second, too.

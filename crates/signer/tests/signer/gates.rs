@@ -4,7 +4,7 @@ use crate::support;
 
 use std::sync::atomic::Ordering;
 
-use countersign_approval::{Body, Envelope};
+use countersign_approval::{Approval, ApprovalItem, Body, Envelope};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::{Ask, WALLET_KEY, bundle_files, roster, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
@@ -306,8 +306,7 @@ async fn without_carol(rig: &Rig, ask: &Ask, request: &Envelope) -> [Envelope; 2
     item.policy = Bundle::load(&files).unwrap().policy_digest();
     let approve = |person| {
         let items = vec![item.clone()];
-        rig.world
-            .sign(person, Body::Approval(countersign_approval::Approval { items }))
+        rig.world.sign(person, Body::Approval(Approval { items }))
     };
     ["alice", "bob"].map(approve)
 }
@@ -453,6 +452,35 @@ async fn a_person_has_only_so_many_voices() {
         &rig.authorize(&ask, &request, &[]).await.unwrap(),
         Tag::ApprovalRejected,
     );
+}
+
+/// A statement of several withdrawals is filed under each, whichever brings it: nobody fills one through others.
+#[tokio::test]
+async fn other_withdrawals_are_no_way_around_the_room_for_voices() {
+    let rig = Rig::new().await;
+    let victim = rig.world.request(&Ask {
+        reference: "victim".to_owned(),
+        ..Ask::default()
+    });
+    let victim = withdrawal(&victim);
+    for number in 0..5_u64 {
+        let ask = Ask {
+            reference: format!("other-{number}"),
+            nonce: number,
+            ..Ask::default()
+        };
+        let request = rig.world.request(&ask);
+        let mut items = vec![rig.world.item(&request, &ask)];
+        let elsewhere = ApprovalItem {
+            withdrawal: victim,
+            ..items[0].clone()
+        };
+        items.push(elsewhere);
+        let approval = rig.world.sign("carol", Body::Approval(Approval { items }));
+        let answer = rig.authorize(&ask, &request, &[&approval]).await.unwrap();
+        let is_full = tags(&answer).contains(&Tag::MessageTooLarge);
+        assert_eq!(is_full, number == 4, "{number}: {answer:?}");
+    }
 }
 
 /// A request whose nonce its signer has used: never allowed, never journaled.

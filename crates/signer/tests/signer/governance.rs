@@ -5,12 +5,12 @@ use crate::support;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use countersign_approval::{Activation, Body, Veto};
+use countersign_approval::{Activation, Body, Rejection, RejectionItem, Veto};
 use countersign_bundle::{Bundle, Class};
 use countersign_decision::testing::{Ask, bundle_files, sealed, withdrawal};
 use countersign_decision::{ActivationEntry, Authority, Entry, Outlook, Proposal, Receipt, SeenStatement};
 use countersign_signer::{LedgerView, Reads, Verdict, Write, propose};
-use countersign_types::{Duration, Tag, Timestamp};
+use countersign_types::{BundleDigest, Duration, RequestDigest, Tag, Timestamp, WithdrawalId};
 use support::Rig;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -208,7 +208,7 @@ async fn only_those_who_count_speak_about_the_bundle_that_comes_next() {
     };
     assert_eq!(say("payout-service", &looser).await, Err(Tag::StatementNotPermitted));
     assert_eq!(say("alice", &first).await, Err(Tag::BundleVersionNotNext));
-    let elsewhere = sealed(2, Some(countersign_types::BundleDigest::of(b"other")), looser.clone());
+    let elsewhere = sealed(2, Some(BundleDigest::of(b"other")), looser.clone());
     assert_eq!(say("alice", &elsewhere).await, Err(Tag::BundlePreviousMismatch));
     for _ in 0..4 {
         assert_eq!(say("alice", &looser).await, Ok(()));
@@ -399,6 +399,67 @@ async fn what_waits_is_listed_until_something_is_in_force() {
     rig.advance(1);
     assert_eq!(rig.activate(&[], other.clone()).await.unwrap().version, 2);
     assert_eq!(rig.pending(&other).await, []);
+}
+
+/// A person may reject any 32 bytes as a withdrawal's, a bundle's digest among them, or that of what is filed behind one. It is said of
+/// no bundle: it stops none, hides none, and is no veto.
+#[tokio::test]
+async fn what_is_said_of_a_withdrawal_is_said_of_no_bundle() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    let digest = |files: &Files| Bundle::load(files).unwrap().digest();
+    let named = |bundle: BundleDigest| WithdrawalId::of(RequestDigest::from_bytes(*bundle.as_bytes()));
+    let behind = format!("countersign vetoes behind {}\n", digest(&first));
+    let names = [
+        named(digest(&looser)),
+        named(digest(&first)),
+        WithdrawalId::of(RequestDigest::of(behind.as_bytes())),
+    ];
+    let reject = async |person: &str| {
+        let item = |withdrawal| RejectionItem {
+            withdrawal,
+            reason: "nobody asked for it".to_owned(),
+        };
+        let items = names.map(item).to_vec();
+        let rejection = rig.world.sign(person, Body::Rejection(Rejection { items }));
+        rig.signer.record_statement(&rejection.to_bytes()).await.unwrap();
+    };
+    reject("carol").await;
+    assert_eq!(rig.veto("dave", &looser, &first).await, Err(Tag::BundleNotWaiting));
+    assert_eq!(rig.held(&["alice", "bob"], &looser).await, Tag::BundleTimeLocked);
+    // Also an admin's, and behind what the quorum said.
+    reject("alice").await;
+    assert_eq!(rig.signer.vetoes(&[digest(&first)]).await.unwrap().len(), 0);
+    let pending = rig.pending(&first).await;
+    assert_eq!(pending.len(), 1);
+    assert_eq!((pending[0].words.len(), pending[0].missing), (2, 0));
+    rig.advance(LOCK_SECS);
+    let rig = rig.restart().await;
+    assert_eq!(rig.activate(&[], looser).await.unwrap().version, 2);
+    // Nor is it in receipts, which carry what is said of bundles: two words and an activation for each, and three entries of the withdrawal.
+    let ask = Ask {
+        amount: 50_000_000_000_000_000,
+        ..Ask::default()
+    };
+    let request = rig.world.request(&ask);
+    rig.authorize(&ask, &request, &[]).await.unwrap();
+    let receipt = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    let receipt = Receipt::verify(&receipt, &rig.world.genesis_bytes).unwrap();
+    assert_eq!(receipt.entries, 9);
+}
+
+/// An admin who says the same again is one voice, and what puts a bundle in force has each voice once.
+#[tokio::test]
+async fn who_says_it_again_is_in_a_step_once() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    for admin in ["alice", "alice", "bob", "alice", "bob"] {
+        rig.propose(admin, &looser).await.unwrap();
+    }
+    rig.advance(LOCK_SECS);
+    assert_eq!(rig.activate(&[], looser).await.unwrap().version, 2);
+    let (bundles, _) = rig.signer.bundles(1).await.unwrap();
+    assert_eq!(bundles[0].statements.len(), 2);
 }
 
 #[tokio::test]
