@@ -123,7 +123,7 @@ pub struct CounterUsage {
     /// By window: what was charged after [`Window::last_outside`], and live and pending charges of any age, those of the
     /// lineage in question included.
     pub windows: BTreeMap<Window, Amount>,
-    /// What this lineage has already been charged; part of each sum above.
+    /// What this lineage has already been charged; part of each sum above whose window it has not left.
     pub lineage: Amount,
 }
 
@@ -205,10 +205,11 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// POLICY.md step 6: only what goes beyond the lineage's largest charge so far is added. `None` is over 256 bits.
+    /// POLICY.md step 6: only what goes beyond the lineage's largest charge so far is added. `None` is over 256 bits. What the lineage was
+    /// charged may have aged and left the window, and with it the sum; the attempt at hand has not.
     pub(crate) fn after(self, charge: Amount) -> Option<Amount> {
         let increment = charge.checked_sub(self.lineage).unwrap_or_default();
-        self.before.checked_add(increment)
+        self.before.checked_add(increment).map(|after| after.max(charge))
     }
 }
 
@@ -315,7 +316,16 @@ mod tests {
 
     #[test]
     fn a_replacement_adds_only_what_goes_beyond_its_lineage() {
-        for (sum, lineage, after) in [(0, 0, 10), (5, 0, 15), (8, 8, 10), (30, 10, 30), (30, 12, 30)] {
+        for (sum, lineage, after) in [
+            (0, 0, 10),
+            (5, 0, 15),
+            (8, 8, 10),
+            (30, 10, 30),
+            (30, 12, 30),
+            // What the lineage was charged has left the window.
+            (0, 10, 10),
+            (0, 12, 10),
+        ] {
             let (charge, usage, window) = usage(sum, lineage);
             assert_eq!(
                 usage.after(&charge, &window),
