@@ -195,7 +195,7 @@ mod tests {
         AmountMax, Outcome,
         analysis::testing::{
             Bundle, amount_over, effects, forbid, limit, permit, require, short, to_list, total_max, total_over,
-            transfers, treasury, unlisted, withdrawal, witness,
+            transfers, treasury, unlisted, withdrawal, witness, worth_at_most,
         },
         testing::{asset, bounds, one_of, rule, transfer},
     };
@@ -296,6 +296,21 @@ mod tests {
             let invariant = Invariant::new(rule("inv"), when, then).unwrap();
             assert!(!invariant.is_kept(Some(evaluation)) && may_match(&bundle.setting(), invariant.when(), found));
         }
+    }
+
+    /// Nothing at all has a worth as soon as there is a price, and is within every bound in money.
+    #[test]
+    fn a_payment_of_nothing_is_looked_at_with_a_price() {
+        let bundle = Bundle::new(PolicyParts {
+            permits: vec![permit("p", vec![to_list("customers"), worth_at_most(1_000)])],
+            requires: vec![require("r", vec![amount_over(0)], treasury(2))],
+            ..PolicyParts::default()
+        });
+        let asks = Promise::Asks(treasury(2));
+        assert_eq!(bundle.prove(vec![amount_over(0)], asks.clone()), Conclusion::Holds);
+        let conclusion = bundle.prove(vec![transfers()], asks);
+        let (found, _) = witness(&conclusion);
+        assert!(short(found).starts_with("transfer 0 ETH to a"), "{}", short(found));
     }
 
     /// No list of assets has it, and no limit of another asset counts a move.

@@ -11,9 +11,9 @@ use super::{
     regions::{Rule, Visitor, Walk},
 };
 use crate::{
-    AmountOver, Ceiling, Condition, Conditions, Currency, DestinationList, DestinationLists, Effects, Evaluation,
-    Forbid, Limit, Meter, Obligations, Permit, Policy, PolicyParts, Prices, Require, RuleKind, ScopeBy, To, TotalMax,
-    TotalOver,
+    AmountMax, AmountOver, Ceiling, Condition, Conditions, Currency, DestinationList, DestinationLists, Effects,
+    Evaluation, Forbid, Limit, Meter, Obligations, Permit, Policy, PolicyParts, Prices, Require, RuleKind, ScopeBy, To,
+    TotalMax, TotalOver,
     testing::{CHAIN, asset, bounds, destination, obligations, registry, rule, usd},
 };
 
@@ -193,6 +193,10 @@ pub(super) fn total_max(bound: u64) -> Condition {
 
 pub(super) fn worth_over(dollars: u64) -> Condition {
     Condition::TotalOver(TotalOver(bounds(&[]).with_money(Currency::Usd, usd(dollars))))
+}
+
+pub(super) fn worth_at_most(dollars: u64) -> Condition {
+    Condition::AmountMax(AmountMax(bounds(&[]).with_money(Currency::Usd, usd(dollars))))
 }
 
 /// A permit of transfers of ETH.

@@ -237,6 +237,10 @@ impl Walk<'_> {
     /// The price at which an amount is worth so much.
     fn price(&self, asset: &AssetId, amount: Amount, worth: Amount) -> Option<Price> {
         let record = self.settings.iter().find_map(|setting| setting.assets.asset(asset))?;
+        // Nothing is worth nothing at any price, and with one its worth is known.
+        if amount == Amount::ZERO {
+            return Some(Price::from_atto(Amount::ZERO));
+        }
         let digits = u8::from(record.decimals).checked_add(PRICE_DECIMALS.checked_sub(MONEY_DECIMALS)?)?;
         let scaled = worth.checked_mul(power_of_ten(digits)?)?;
         // Rounded down: the value rounds up again, and must not pass the worth.
