@@ -13,6 +13,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) withdrawal: WithdrawalId,
     pub(crate) initiator: &'a PrincipalId,
     pub(crate) roster: &'a Roster,
+    /// The roster at first sight.
+    first: &'a Roster,
 }
 
 /// Whether somebody may cancel what an initiator asked for, or let it cost more.
@@ -32,12 +34,16 @@ impl<'a> Asking<'a> {
             withdrawal,
             initiator: case.verified.signer(),
             roster: case.active.roster(),
+            first: case.first.roster(),
         }
     }
 
-    /// Whether somebody initiated the withdrawal, or is among the people who operate the service that did.
+    /// Whether somebody initiated the withdrawal, or is among the people who operate the service that did, or who did when it was first
+    /// seen: another duty meanwhile makes nobody a second person.
     pub(crate) fn is_initiating(&self, person: &PrincipalId) -> bool {
-        is_initiating(person, self.initiator, self.roster)
+        [self.roster, self.first]
+            .into_iter()
+            .any(|roster| is_initiating(person, self.initiator, roster))
     }
 
     /// A statement that was valid at its first sight, is about the withdrawal, and is by its initiator or an officer.

@@ -132,7 +132,11 @@ impl<'a> Witnesses<'a> {
                     ScreeningResult::Fail => seen.first_seen_at,
                 };
                 self.standing(verified, seen, at)?;
-                self.certify_past(signer, screening.screened_at.to_timestamp())?;
+                // A clock that is ahead makes what speaks against a payment no later than it was seen.
+                match screening.result {
+                    ScreeningResult::Pass => self.certify_past(signer, screening.screened_at.to_timestamp())?,
+                    ScreeningResult::Fail => {}
+                }
                 Ok(Some(Word::Screening(signer, screening)))
             }
             Attestation::AddressBook(entry) => {

@@ -317,6 +317,13 @@ fn what_failed_stays_failed_until_it_is_looked_at_again() {
     let mut fixture = attested();
     screen(&mut fixture, |s| s.result = ScreeningResult::Fail);
     assert_eq!(open_tags(&fixture.decide()), [Tag::AttestationFailed]);
+    // So does one whose service's clock is ahead.
+    let mut fixture = attested();
+    let ahead = later(fixture.now, 7_200_000).to_seconds();
+    screen(&mut fixture, |s| {
+        (s.result, s.screened_at) = (ScreeningResult::Fail, ahead)
+    });
+    assert_eq!(open_tags(&fixture.decide()), [Tag::AttestationFailed]);
     let mut fixture = attested();
     screen(&mut fixture, |s| (s.result, s.sequence) = (ScreeningResult::Fail, 2));
     screen(&mut fixture, |s| s.sequence = 3);

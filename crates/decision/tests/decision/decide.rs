@@ -413,6 +413,24 @@ fn membership_is_as_of_signing() {
     }
 }
 
+/// Dave operates the service when it asks, and sits in the treasury when it is decided: he would approve what he asked for.
+#[test]
+fn who_operated_the_initiator_is_no_second_person() {
+    let mut roster = World::new().roster();
+    roster.services[0].operators = vec!["carol".parse().unwrap()];
+    roster.groups[0].members = ["alice", "bob", "dave"].map(|name| name.parse().unwrap()).to_vec();
+    let active = Bundle::load(&sealed(1, None, bundle_files(&roster))).unwrap();
+    let mut f = Fixture::new();
+    f.active = active.clone();
+    f.approve(&["alice", "bob"]);
+    assert_allowed(&f.decide());
+    f.approve(&["alice", "dave"]);
+    assert_pending("dave", &f.decide(), &[Tag::ApprovalMissing, Tag::ApprovalByInitiator]);
+    // He never was, under the roster of either moment.
+    f.first = active;
+    assert_allowed(&f.decide());
+}
+
 #[test]
 fn a_rejection_by_a_member_ends_it_finally() {
     let mut fixture = Fixture::new();
