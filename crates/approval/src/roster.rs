@@ -253,6 +253,10 @@ impl Roster {
         self.groups.get(id)
     }
     /// The groups that a principal is a member of.
+    pub fn groups(&self) -> impl Iterator<Item = (&GroupId, &BTreeSet<PrincipalId>)> {
+        self.groups.iter()
+    }
+    /// The groups that somebody is a member of.
     pub fn groups_of(&self, id: &PrincipalId) -> BTreeSet<GroupId> {
         let of = |(group, members): (&GroupId, &BTreeSet<PrincipalId>)| members.contains(id).then(|| group.clone());
         self.groups.iter().filter_map(of).collect()

@@ -203,7 +203,9 @@ impl Signer {
         if active.map(|active| active.digest) != previous.as_deref().map(Bundle::digest) {
             return Ok(None);
         }
-        let has_past = previous.is_some() && past::is_asked(bundle);
+        let has_past = previous
+            .as_deref()
+            .is_some_and(|previous| past::is_asked(previous, bundle));
         let none = DestinationLists::default();
         let lists = previous.as_deref().map_or(&none, Bundle::destinations);
         let mut round = Round {
