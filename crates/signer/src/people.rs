@@ -20,7 +20,7 @@ use crate::{
     prepare::{about, room_for, subjects},
     propose,
     watch::{Rejecting, Reporting},
-    words::{Matter, of_kinds, replaces, word},
+    words::{Matter, is_last, of_kinds, replaces, word},
 };
 
 /// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
@@ -405,6 +405,10 @@ impl Intake {
     fn make_up(&self, view: &LedgerView, now: Timestamp, first_seen_at: Timestamp) -> Result<Intaken, SignerError> {
         let signer = self.verified.signer();
         let mut changes = Changes::default();
+        // Whoever repeats what a service has said otherwise since would believe that it is its word.
+        if matter(&self.verified).is_some() && !is_last(&self.verified, |about| view.matters.get(about).copied()) {
+            return Err(SignerError::Superseded(signer.clone()));
+        }
         match &self.effect {
             // These are journaled with all that they do.
             Effect::Heard | Effect::EndsLater | Effect::Proposes(_) | Effect::Thaws(_) => {}

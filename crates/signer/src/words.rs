@@ -38,6 +38,15 @@ pub(crate) fn replaces(verified: &Verified, known: impl Fn(&Matter) -> Option<La
     })
 }
 
+/// Whether a journaled statement is what its service says now, or something later that says as much.
+pub(crate) fn is_last(verified: &Verified, known: impl Fn(&Matter) -> Option<LastWord>) -> bool {
+    let Some((matter, sequence)) = matter(verified) else {
+        return false;
+    };
+    let known = known(&(verified.signer().clone(), matter));
+    known.is_some_and(|known| sequence >= known.sequence && (known.since.is_some() || is_removal(verified)))
+}
+
 /// What a service says from now on by a statement that [`replaces`] its last word; `None` where that says as much.
 pub(crate) fn word(
     verified: &Verified,
@@ -63,11 +72,10 @@ pub(crate) fn standing(
 ) -> BTreeMap<StatementDigest, Timestamp> {
     let stands = |seen: &Seen| {
         let verified = seen.verified.as_ref().ok()?;
-        let (about, sequence) = matter(verified)?;
+        let (about, _) = matter(verified)?;
         let last = known(&(verified.signer().clone(), about))?;
-        let is_last = sequence >= last.sequence && (last.since.is_some() || is_removal(verified));
         let since = last.since.unwrap_or(seen.first_seen_at);
-        is_last.then_some((seen.digest, since))
+        is_last(verified, &known).then_some((seen.digest, since))
     };
     statements.iter().filter_map(stands).collect()
 }

@@ -175,11 +175,15 @@ async fn a_removal_needs_no_orchestrator_and_cannot_be_undone_by_replay() {
             "{reasons:?}"
         );
     }
+    // It is acknowledged again as long as it is the book's last word.
+    rig.signer.record_statement(&removal).await.unwrap();
     // The removal outlives its own expiry, and a later entry begins anew.
     rig.advance(60);
     let again = entry(&rig, 5);
     let answer = say(&rig, &ask, &request, &[&a, &b, &passed, &again]).await;
     assert_signed(&answer);
+    let refused = rig.signer.record_statement(&removal).await.unwrap_err();
+    assert!(matches!(refused, SignerError::Superseded(_)), "{refused}");
     let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
     let ledger = Receipt::verify(&bytes, &rig.world.genesis_bytes)
         .unwrap()
