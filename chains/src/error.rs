@@ -28,6 +28,30 @@ pub enum AccountError {
     SharedAddress(WalletId),
 }
 
+impl AccountError {
+    /// The stable tag.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Evm(
+                evm::AccountError::NotOneKey(_) | evm::AccountError::WrongCurve(_) | evm::AccountError::NotAPoint(_),
+            )
+            | Self::Solana(
+                solana::AccountError::NotOneKey(_)
+                | solana::AccountError::WrongCurve(_)
+                | solana::AccountError::NotAPoint(_),
+            )
+            | Self::Bitcoin(
+                bitcoin::AccountError::WrongCurve(_)
+                | bitcoin::AccountError::NotAPoint(_)
+                | bitcoin::AccountError::FormNotOnNetwork(_),
+            ) => Tag::BundleBadValue,
+            Self::Bitcoin(bitcoin::AccountError::NoKey | bitcoin::AccountError::NoForm) => Tag::BundleMissingValue,
+            Self::Bitcoin(bitcoin::AccountError::DuplicateKey(_)) => Tag::BundleListedTwice,
+            Self::NotTheOnlyNetwork(_) | Self::NoScripts(_) | Self::SharedAddress(_) => Tag::BundleInconsistent,
+        }
+    }
+}
+
 /// Why an own address cannot be written, or an asset of a family other than EVM is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -100,7 +124,8 @@ impl RegistryError {
         match self {
             Self::DuplicateNetwork(_) => Tag::BundleListedTwice,
             Self::UnknownWalletNetwork { .. } | Self::UnknownAssetNetwork(_) => Tag::BundleUnknownName,
-            Self::NativeAssetDiffers { .. } | Self::Account { .. } => Tag::BundleInconsistent,
+            Self::NativeAssetDiffers { .. } => Tag::BundleInconsistent,
+            Self::Account { error, .. } => error.tag(),
             Self::Asset(evm::AssetError::UnknownKind(_))
             | Self::Address(
                 AddressError::BitcoinAsset(_) | AddressError::SolanaAsset(solana::AssetError::UnknownKind(_)),

@@ -205,7 +205,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "two keys",
-            Tag::BundleInconsistent,
+            Tag::BundleBadValue,
             |records| records.wallets[0].keys.push(PublicKey::Ed25519([1; 32])),
             |error| {
                 matches!(
@@ -219,7 +219,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of another curve",
-            Tag::BundleInconsistent,
+            Tag::BundleBadValue,
             |records| records.wallets[0].keys = vec![PublicKey::Ed25519([1; 32])],
             |error| {
                 matches!(
@@ -233,7 +233,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key off the curve",
-            Tag::BundleInconsistent,
+            Tag::BundleBadValue,
             |records| records.wallets[0].keys = vec![PublicKey::Secp256k1([4; 33])],
             |error| {
                 matches!(

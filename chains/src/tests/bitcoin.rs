@@ -128,7 +128,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of another curve",
-            Tag::BundleInconsistent,
+            Tag::BundleBadValue,
             |records| records.wallets[0].keys = vec![PublicKey::Ed25519([1; 32])],
             |error| {
                 let refused = account(error);
@@ -151,7 +151,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "no form at all",
-            Tag::BundleInconsistent,
+            Tag::BundleMissingValue,
             |records| use_forms(&mut records.wallets[0], &[]),
             |error| {
                 matches!(

@@ -99,7 +99,7 @@ fn one_change_of_the_records_and_its_error() {
         ),
         (
             "a key of another curve",
-            Tag::BundleInconsistent,
+            Tag::BundleBadValue,
             |records| records.wallets[2].keys = vec![super::key(&[0x48; 32])],
             |error| {
                 matches!(

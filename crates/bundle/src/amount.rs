@@ -91,7 +91,7 @@ pub(crate) fn spent(text: &str, limit: &Limit, network: &ChainId, bundle: &Bundl
         }
         Ceiling::Count(_) | Ceiling::NewDestinations(_) => {
             let other = "the limit counts transactions or destinations: write how many, as `\"3\"`";
-            text.parse().map_err(|_| Problem::Said(Tag::BundleBadAmount, other))
+            text.parse().map_err(|_| Problem::Said(Tag::BundleBadValue, other))
         }
     }
 }

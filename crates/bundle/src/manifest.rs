@@ -120,15 +120,14 @@ impl ManifestError {
             Self::AbsentFile | Self::UnlistedFile | Self::Size { .. } | Self::Digest { .. } => {
                 Tag::BundleDigestMismatch
             }
-            Self::Missing
-            | Self::Json { .. }
+            Self::Missing | Self::MissingFile(_) => Tag::BundleMissingValue,
+            Self::UnknownFile(_) => Tag::BundleUnknownName,
+            Self::Json { .. }
             | Self::NotCanonical
             | Self::Format(_)
             | Self::Semantics(_)
             | Self::Version
-            | Self::UnknownFile(_)
-            | Self::Component(_)
-            | Self::MissingFile(_) => Tag::BundleMalformed,
+            | Self::Component(_) => Tag::BundleBadValue,
             Self::TooManyFiles(_) | Self::TooLarge(_) => Tag::BundleTooMany,
         }
     }

@@ -352,6 +352,8 @@ impl Problem {
             Self::Rule(error) => error.tag(),
             Self::Yaml(tag, _) | Self::Said(tag, _) | Self::Roster(tag, _) | Self::Registry(tag, _) => *tag,
             Self::List(error) => of_list(error),
+            Self::KeyTable(KeyTableError::TooManyKeys(_))
+            | Self::Descriptor(DescriptorError::TooLarge { .. } | DescriptorError::Count { .. }) => Tag::BundleTooMany,
             Self::HiddenCharacter(_) | Self::NotUtf8 => Tag::BundleBadText,
             Self::Tagged => Tag::BundleBadYaml,
             Self::NoValue(_) => Tag::BundleMissingValue,

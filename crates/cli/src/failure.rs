@@ -83,6 +83,8 @@ pub(crate) struct Failure {
     message: String,
     advice: Option<String>,
     errors: Vec<Mistake>,
+    /// How many mistakes there are beside those.
+    left_out: usize,
 }
 
 /// One mistake of a bundle that does not load: `{"file","line","column","tag","message","advice"}`, for editors and pipelines.
@@ -117,6 +119,7 @@ impl Failure {
             message: message.to_string(),
             advice: None,
             errors: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -139,6 +142,7 @@ impl Failure {
     pub(crate) fn does_not_load(what: impl fmt::Display, errors: &LoadErrors) -> Self {
         let mut failure = Self::refused(errors.tag(), format!("{what}:\n{errors}"));
         failure.errors = errors.iter().map(Mistake::from).collect();
+        failure.left_out = errors.left_out();
         let of_first = failure.errors.first().map(|first| (first.tag, first.advice));
         if let Some((tag, Some(advice))) = of_first
             && failure.errors.iter().all(|other| other.tag == tag)
@@ -234,7 +238,7 @@ impl Failure {
         self.advice.as_deref().or_else(|| what_to_do(self.tag?))
     }
 
-    /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`, and `errors` where something does not load.
+    /// `{"error":{"tag":…,"message":…,"advice":…,"exit":…}}`, and `errors` and `left_out` where something does not load.
     pub(crate) fn to_json(&self) -> Value {
         let mut error = json!({
             "tag": self.tag,
@@ -244,6 +248,7 @@ impl Failure {
         });
         if let (Some(error), false) = (error.as_object_mut(), self.errors.is_empty()) {
             error.insert("errors".to_owned(), json!(self.errors));
+            error.insert("left_out".to_owned(), json!(self.left_out));
         }
         json!({ "error": error })
     }

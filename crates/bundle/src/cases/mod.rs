@@ -437,7 +437,7 @@ fn expected(raw: &RawExpect, bundle: &Bundle) -> Result<Expected, At> {
         }
         (_, _) => {
             let problem = Problem::Said(
-                Tag::BundleMissingValue,
+                Tag::BundleBadValue,
                 "`expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
             );
             Err(("expect".to_owned(), problem))

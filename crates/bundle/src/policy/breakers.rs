@@ -14,6 +14,8 @@ use crate::{places::Places, problem::Problem};
 
 /// The largest count: what is never reached protects nobody.
 const MAX_COUNT: u64 = 1_000_000;
+/// As many marks of a withdrawal as a decision reads.
+const MAX_REJECTIONS: u64 = 64;
 
 impl Rules<'_> {
     pub(super) fn breaker(&mut self, path: &str, raw: &RawBreaker) -> Option<Breaker> {
@@ -43,7 +45,12 @@ pub(crate) fn read_trip(path: &str, raw: &RawTrip, places: &Places) -> Result<Tr
     let within = within.map_err(|error| (format!("{path}.within"), error.into()))?;
     let count = |name: &str, number: u64| {
         let path = format!("{path}.{name}");
-        let count = places.number(&path, number, (1, MAX_COUNT));
+        let max = if name == "rejections-on-lineage" {
+            MAX_REJECTIONS
+        } else {
+            MAX_COUNT
+        };
+        let count = places.number(&path, number, (1, max));
         let count = count.and_then(|count| u32::try_from(count).map_err(|_| Problem::BadBreaker));
         count.map_err(|problem| (path, problem))
     };

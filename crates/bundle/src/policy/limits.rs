@@ -13,8 +13,7 @@ use super::{
 };
 use crate::problem::Problem;
 
-const COUNT_OF_ONE: &str =
-    "a transaction counts as one, which no `count` is under: write a window over time, such as `24h`";
+const COUNT_OF_ONE: &str = "one transaction is never over a `count`: write a window over time, such as `24h`";
 /// The largest count: a limit of more transactions than this in 90 days limits nothing.
 const MAX_COUNT: u64 = 1_000_000_000;
 /// The longest time-lock: the approvals that complete the quorum must be valid still when it is over.

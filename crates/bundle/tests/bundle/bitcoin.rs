@@ -160,7 +160,7 @@ fn one_change_and_its_report() {
         ),
         (
             wallets("[p2wpkh, p2tr]", "[]"),
-            "wallets.yaml:8:9: bundle/inconsistent: wallet `btc-hot`: `forms` names no form",
+            "wallets.yaml:8:9: bundle/missing-value: wallet `btc-hot`: `forms` names no form",
         ),
         (
             wallets(chain, "\"eip155:31337\", forms: [p2wpkh, p2tr]"),
@@ -195,7 +195,7 @@ fn one_change_and_its_report() {
         ),
         (
             with_table([vec![2], vec![4; 32]].concat()),
-            "wallets.yaml:8:9: bundle/inconsistent: wallet `btc-hot`: key `sha256:",
+            "wallets.yaml:8:9: bundle/bad-value: wallet `btc-hot`: key `sha256:",
         ),
         (
             with_table(record(

@@ -44,6 +44,16 @@ fn each_mutation_is_told() {
         (
             "rejections-on-lineage: 2",
             "rejections-on-lineage: 0",
+            "write a whole number from 1 to 64",
+        ),
+        (
+            "rejections-on-lineage: 2",
+            "rejections-on-lineage: 65",
+            "write a whole number from 1 to 64",
+        ),
+        (
+            "new-destinations: 20, within: 1h",
+            "new-destinations: 0, within: 1h",
             "write a whole number from 1 to 1000000",
         ),
         (

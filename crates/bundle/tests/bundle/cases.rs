@@ -86,7 +86,7 @@ fn mistakes_are_told_with_their_place() {
         (
             "{ allow: {} }",
             "{}",
-            "tests/policy.yaml:12:13: bundle/missing-value: `expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
+            "tests/policy.yaml:12:13: bundle/bad-value: `expect` needs `allow` with seats (`{}` for none), or `deny` with tags",
         ),
         (
             "{ allow: {} }",
@@ -220,7 +220,7 @@ fn a_test_speaks_of_what_there_is() {
         (
             "    effects:\n",
             &spent("rate: \"5 ETH\""),
-            "9:20: bundle/bad-amount: the limit counts transactions",
+            "9:20: bundle/bad-value: the limit counts transactions",
         ),
         (
             "{ allow: {} }",
@@ -235,7 +235,7 @@ fn a_test_speaks_of_what_there_is() {
         (
             "{ allow: {} }",
             "{ deny: [permit/uncovered], time-lock: 1m }",
-            "12:13: bundle/missing-value: `expect` needs",
+            "12:13: bundle/bad-value: `expect` needs",
         ),
     ] {
         let text = first.replacen(from, to, 1);

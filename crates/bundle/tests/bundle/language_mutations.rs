@@ -66,7 +66,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "assets: [ETH], scope: [], window: transaction, hard: \"8 ETH\"",
         "assets: [ETH], scope: [], window: transaction, count: 3",
-        "policy.yaml:27:87: bundle/bad-rule: a transaction counts as one, which no `count` is under: write a window over time, such as `24h`",
+        "policy.yaml:27:87: bundle/bad-rule: one transaction is never over a `count`: write a window over time, such as `24h`",
     ),
     (
         "policy.yaml",

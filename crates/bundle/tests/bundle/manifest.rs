@@ -20,67 +20,67 @@ fn a_forged_manifest_is_told() {
         (
             "countersign.bundle/1",
             "countersign.bundle/2",
-            "manifest.json:1:1: bundle/malformed: `format` must be `countersign.bundle/1`, not `countersign.bundle/2`",
+            "manifest.json:1:1: bundle/bad-value: `format` must be `countersign.bundle/1`, not `countersign.bundle/2`",
         ),
         (
             "cs-eval/1",
             "cs-eval/2",
-            "manifest.json:1:1: bundle/malformed: `semantics` must be `cs-eval/1`, not `cs-eval/2`: this version evaluates nothing else",
+            "manifest.json:1:1: bundle/bad-value: `semantics` must be `cs-eval/1`, not `cs-eval/2`: this version evaluates nothing else",
         ),
         (
             "\"version\": 1",
             "\"version\": 0",
-            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/bad-value: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"version\": 1",
             "\"version\": 2",
-            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/bad-value: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"previous\": null",
             previous.as_str(),
-            "manifest.json:1:1: bundle/malformed: versions count from 1, and all but the first name the `previous` bundle",
+            "manifest.json:1:1: bundle/bad-value: versions count from 1, and all but the first name the `previous` bundle",
         ),
         (
             "\"version\": 1",
             "\"version\": 1.0",
-            "manifest.json:3:16: bundle/malformed: invalid type: floating point `1.0`, expected u64",
+            "manifest.json:3:16: bundle/bad-value: invalid type: floating point `1.0`, expected u64",
         ),
         (
             "\"version\": 1",
             "\"version\": 1, \"version\": 1",
-            "manifest.json:3:25: bundle/malformed: duplicate field `version`",
+            "manifest.json:3:25: bundle/bad-value: duplicate field `version`",
         ),
         (
             "\"version\": 1",
             "\"version\": 1, \"extra\": 1",
-            "manifest.json:3:23: bundle/malformed: unknown field `extra`, expected one of `format`, `version`, `previous`, `semantics`, `files`",
+            "manifest.json:3:23: bundle/bad-value: unknown field `extra`, expected one of `format`, `version`, `previous`, `semantics`, `files`",
         ),
         (
             "\"version\": 1",
             "\"version\":  1",
-            "manifest.json:1:1: bundle/malformed: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
+            "manifest.json:1:1: bundle/bad-value: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
         (
             "\"component\": \"data\"",
             "\"component\": \"policy\"",
-            "manifest.json:1:1: bundle/malformed: `destinations.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: bundle/bad-value: `destinations.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "\"component\": \"policy\"",
             "\"component\": \"data\"",
-            "manifest.json:1:1: bundle/malformed: `assets.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
+            "manifest.json:1:1: bundle/bad-value: `assets.yaml` has the wrong `component`: destinations.yaml, lists and descriptors are `data`, every other file is `policy`",
         ),
         (
             "networks/dev.yaml",
             "networks/../dev.yaml",
-            "manifest.json:1:1: bundle/malformed: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys`, `lists/<name>.list` or `descriptors/<name>.json`",
+            "manifest.json:1:1: bundle/unknown-name: `networks/../dev.yaml` is not a file of a bundle: expected `assets.yaml`, `destinations.yaml`, `policy.yaml`, `roster.yaml`, `wallets.yaml`, `networks/<name>.yaml`, `keys/<name>.keys`, `lists/<name>.list` or `descriptors/<name>.json`",
         ),
         (
             "\"assets.yaml\"",
             "\"networks/a.yaml\"",
-            "manifest.json:1:1: bundle/malformed: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
+            "manifest.json:1:1: bundle/bad-value: the manifest is not in its canonical form (docs/policy.md): the same content in other bytes has another digest",
         ),
     ];
     for (from, to, expected) in table {
@@ -135,7 +135,7 @@ fn a_bundle_needs_its_files() {
     files.remove(MANIFEST_PATH);
     assert_eq!(
         errors(&files).to_string(),
-        "manifest.json:1:1: bundle/malformed: the bundle has no `manifest.json`"
+        "manifest.json:1:1: bundle/missing-value: the bundle has no `manifest.json`"
     );
     for path in [
         "assets.yaml",
