@@ -167,6 +167,14 @@ impl<'a> Admission<'a> {
     fn attestation_refusal(&self, verified: &Verified, admitted: &Admitted<'_>) -> Option<Reason> {
         let (signer, kind) = (verified.signer(), verified.envelope().kind());
         let prepared = self.prepared;
+        // What never makes a price takes no room from what does.
+        if let Body::Price(quote) = &verified.statement().body {
+            let sources = prepared.bundle.roster().price_sources(quote.currency);
+            if !sources.is_some_and(|sources| sources.quorum().members().contains(signer)) {
+                let message = format!("`{signer}` is not a price source in {}", quote.currency);
+                return Some(Reason::new(Tag::StatementNotPermitted, message));
+            }
+        }
         if !is_wanted(verified, self.wants, &prepared.request, prepared.reading.parsed().ok()) {
             let message = format!("a statement of kind `{kind}` by `{signer}` says nothing that the withdrawal needs");
             return Some(Reason::new(Tag::AttestationIrrelevant, message));

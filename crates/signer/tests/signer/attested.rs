@@ -144,6 +144,21 @@ async fn a_screening_of_another_withdrawal_does_not_count() {
     assert_pending(&answer, Tag::AttestationIrrelevant);
 }
 
+/// Who is no price source has no quote journaled: it would take room from those that count, for good.
+#[tokio::test]
+async fn a_quote_of_no_price_source_takes_no_room() {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    let [a, b] = quotes(&rig, 1);
+    let (book, passed) = (entry(&rig, 3), screening(&rig, &request, |_| {}));
+    let strange = rig.world.quote(DESK, 1, "2500", now(&rig));
+    let all = [&alice, &bob, &book, &passed, &a, &b, &strange];
+    assert_signed(&say(&rig, &ask, &request, &all).await);
+    assert_eq!(logged(&rig, Kind::Price).await, 2);
+}
+
 #[tokio::test]
 async fn a_removal_needs_no_orchestrator_and_cannot_be_undone_by_replay() {
     let rig = Rig::attested(POLICY).await;
