@@ -323,7 +323,7 @@ fn next_version(
 pub(crate) fn next_manifest(others: &BTreeMap<String, Vec<u8>>, in_force: Option<&Bundle>) -> Result<Manifest> {
     let version = in_force.map_or(0, Bundle::version).saturating_add(1);
     let manifest = Manifest::build(version, in_force.map(Bundle::digest), others);
-    manifest.map_err(|error| Failure::refused(error.tag(), error))
+    manifest.map_err(|error| Failure::no_manifest("the bundle does not load", &error))
 }
 
 fn loaded(contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path, process::ExitCode};
 
-use countersign_bundle::{LoadError, LoadErrors};
+use countersign_bundle::{LoadError, LoadErrors, ManifestError};
 use countersign_client::ClientError;
 use countersign_types::{Class, Tag};
 use serde::Serialize;
@@ -150,6 +150,11 @@ impl Failure {
             return failure.advise(advice);
         }
         failure
+    }
+
+    /// Files that no manifest can be made for: the whole, and what is wrong under its own tag.
+    pub(crate) fn no_manifest(what: impl fmt::Display, error: &ManifestError) -> Self {
+        Self::refused(Tag::BundleMalformed, format!("{what}: {}: {error}", error.tag()))
     }
 
     /// Does not verify against the pinned trust root.

@@ -79,7 +79,9 @@ impl Diff {
 fn first(folder: &std::path::Path) -> Result<countersign_bundle::Bundle> {
     let mut contents = bundle_files::read(folder)?;
     contents.remove(MANIFEST_PATH);
-    let manifest = Manifest::build(1, None, &contents).map_err(|error| Failure::refused(error.tag(), error))?;
+    let manifest = Manifest::build(1, None, &contents);
+    let manifest =
+        manifest.map_err(|error| Failure::no_manifest(format!("`{}` does not load", folder.display()), &error))?;
     contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
     loaded(&contents)
 }

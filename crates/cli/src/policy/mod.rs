@@ -70,8 +70,8 @@ fn load(folder: &Path) -> Result<(Bundle, bool)> {
     let has_manifest = contents.contains_key(MANIFEST_PATH);
     if !has_manifest {
         let manifest = Manifest::build(1, None, &contents);
-        let manifest = manifest
-            .map_err(|error| Failure::refused(error.tag(), format!("`{}` does not load: {error}", folder.display())))?;
+        let manifest =
+            manifest.map_err(|error| Failure::no_manifest(format!("`{}` does not load", folder.display()), &error))?;
         contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
     }
     let bundle = Bundle::load(&contents).map_err(|errors| {

@@ -419,7 +419,7 @@ fn a_file_that_a_manifest_does_not_name_is_another_thing_than_a_broken_one() {
     assert_fails(
         &["policy", "check", bundle.path().to_str().unwrap()],
         5,
-        &["bundle/malformed", "extra.yaml"],
+        &["bundle/malformed", "bundle/unknown-name: `extra.yaml`"],
     );
 }
 
