@@ -102,6 +102,22 @@ impl<'a> Witnesses<'a> {
                 Ok(None) | Err(_) => {}
             }
         }
+        // No statement of today's rosters replaces it: the journal says that nothing does.
+        for lost in &self.ledger.failed {
+            let about = (
+                lost.check,
+                lost.by.clone(),
+                lost.destination.clone(),
+                lost.asset.clone(),
+            );
+            let finding = Finding {
+                sequence: 0,
+                result: ScreeningResult::Fail,
+                amount: Amount::ZERO,
+                at: self.now,
+            };
+            attested.screenings.insert(about, finding);
+        }
         attested.prices = self.prices(quotes);
         attested.books = entries.into_iter().map(|(key, said)| known(key, said)).collect();
         attested
@@ -543,6 +559,15 @@ pub fn is_wanted(verified: &Verified, wants: &Wants, request: &Request, parsed: 
     }
 }
 
+/// What a screening is about, as [`matter`] names it.
+pub fn screening_matter(
+    (check, withdrawal): (AttestationKind, WithdrawalId),
+    destination: &Destination,
+    asset: &AssetId,
+) -> String {
+    format!("screening {check} {withdrawal} {destination} {asset}")
+}
+
 /// What an attestation is about, as the journal keeps its order: an attestation never stands behind a later one of the same
 /// service on the same matter. `None` for other statements.
 pub fn matter(verified: &Verified) -> Option<(String, u64)> {
@@ -556,8 +581,8 @@ pub fn matter(verified: &Verified) -> Option<(String, u64)> {
                 asset,
                 ..
             } = screening;
-            let matter = format!("screening {check} {withdrawal} {destination} {asset}");
-            (matter, screening.sequence)
+            let about = (*check, *withdrawal);
+            (screening_matter(about, destination, asset), screening.sequence)
         }
         Attestation::AddressBook(entry) => {
             let (tenant, subject) = (&entry.tenant, &entry.subject);

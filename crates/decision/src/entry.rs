@@ -9,9 +9,9 @@ use countersign_approval::{Kind, Verified};
 use countersign_bundle::Class;
 use countersign_policy::Usage;
 use countersign_types::{
-    Amount, AuthorizationId, BundleDigest, ConflictKey, Destination, EffectsDigest, EntryDigest, GenesisHash, GroupId,
-    PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId, StatementDigest, Tag, Timestamp,
-    TransactionDigest, WithdrawalId,
+    Amount, AssetId, AttestationKind, AuthorizationId, BundleDigest, ConflictKey, Destination, EffectsDigest,
+    EntryDigest, GenesisHash, GroupId, PayloadDigest, PaymentReference, PrincipalId, RequestDigest, RuleId,
+    StatementDigest, Tag, Timestamp, TransactionDigest, WithdrawalId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -312,9 +312,26 @@ pub struct LedgerFacts {
     /// that is not here does not count.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub standing: BTreeMap<StatementDigest, Timestamp>,
+    /// Screenings that failed, that no later word of their service has replaced, and whose statements verify no more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub failed: BTreeSet<FailedScreening>,
     /// What the journal knows of destinations; nothing is known where no policy asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destinations: Option<DestinationsRecord>,
+}
+
+/// A screening that failed under another roster: its service has other keys since, or has left.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedScreening {
+    /// What was looked at.
+    pub check: AttestationKind,
+    /// Who said so.
+    pub by: PrincipalId,
+    /// Where the payment would go.
+    pub destination: Destination,
+    /// The asset.
+    pub asset: AssetId,
 }
 
 /// What the journal knows of the destinations of the bytes.

@@ -49,7 +49,7 @@ pub mod testing;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementError};
 pub use asking::may_take_back;
-pub use attested::{MAX_ATTESTATIONS, is_wanted, matter};
+pub use attested::{MAX_ATTESTATIONS, is_wanted, matter, screening_matter};
 pub use cancel::{pays_nobody, takes_the_place};
 pub use case::{Case, Decision, Outcome, Seen};
 pub use chain::{
@@ -58,7 +58,8 @@ pub use chain::{
 pub use decide::{ATTEMPTS_PER_CANCEL, MAX_ATTEMPTS, MAX_CANCEL_ATTEMPTS, MAX_OBSERVATIONS, MAX_STATEMENTS, decide};
 pub use entry::{
     ActivationEntry, AttemptFact, AuthorizationRecord, ConsideredStatement, DecisionEntry, DestinationsRecord, Entry,
-    EntryError, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry, StatementEntry,
+    EntryError, FailedScreening, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry,
+    StatementEntry,
 };
 pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry, stopped_by};
 pub use freeze_list::{FreezeList, ListedFreeze};

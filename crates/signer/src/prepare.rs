@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, ScreeningResult, StatementError,
-    Verified, verify,
+    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, Screening, ScreeningResult, Statement,
+    StatementError, Verified, verify,
 };
 use countersign_bundle::Bundle;
-use countersign_decision::{Observatory, Reading, Reason, Seen, matter, usage_queries};
+use countersign_decision::{
+    FailedScreening, Observatory, Reading, Reason, Seen, matter, screening_matter, usage_queries,
+};
 use countersign_policy::UsageQuery;
 use countersign_types::{
     AgesFrom, ChainFacts, ChainId, ConflictKey, Destination, Effect, FreezeId, GenesisHash, ParsedTransaction,
@@ -16,7 +18,7 @@ use countersign_types::{
 };
 
 use crate::{
-    JournalError, JournaledStatement, LedgerView, Reads, SignerError, activation,
+    JournalError, JournaledStatement, LastWord, LedgerView, Reads, SignerError, activation,
     breakers::{self, Suspect},
     entries::{self, Noted},
     freezes,
@@ -24,6 +26,9 @@ use crate::{
     watch::{ForeignSpend, unclaimed},
     words::Matter,
 };
+
+/// The most lost screenings that an entry names: one of them is enough.
+const MAX_FAILED: usize = 16;
 
 /// What a preparation starts from.
 pub(crate) struct Ingredients {
@@ -53,6 +58,8 @@ pub(crate) struct Prepared {
     pub(crate) reading: Reading,
     /// Journaled earlier, in the order of first sight.
     pub(crate) journaled: Vec<Seen>,
+    /// Those of them that say that a screening failed, and that do not verify under the roster in force.
+    lost: Vec<Screening>,
     /// How many of them are observations.
     pub(crate) observations: usize,
     /// How many of them are attestations.
@@ -78,10 +85,11 @@ impl Prepared {
             .into());
         };
         let request = request.as_ref().clone();
-        let mut journaled = Vec::new();
+        let (mut journaled, mut lost) = (Vec::new(), Vec::new());
         let (mut observations, mut attestations) = (0_usize, 0_usize);
         for statement in from.journaled {
-            let (seen, kind) = seen(statement, &from.bundle)?;
+            let (seen, kind, failed) = seen(statement, &from.bundle)?;
+            lost.extend(failed);
             observations = observations.saturating_add(usize::from(kind == Kind::Observation));
             attestations = attestations.saturating_add(usize::from(is_attestation(kind)));
             journaled.push(seen);
@@ -108,6 +116,7 @@ impl Prepared {
             request,
             decoded: from.decoded,
             journaled,
+            lost,
             observations,
             attestations,
             fresh,
@@ -243,7 +252,41 @@ impl Prepared {
 
     /// What attestations are about, journaled or not.
     fn matters(&self) -> BTreeSet<Matter> {
-        self.said().filter_map(whose_matter).collect()
+        let lost = self.lost().map(|(matter, _)| matter);
+        self.said().filter_map(whose_matter).chain(lost).collect()
+    }
+
+    /// Every screening that some service whom rules ask may have failed, by a statement that verifies no more. Whose statement it was, only the
+    /// services' last words say.
+    fn lost(&self) -> impl Iterator<Item = (Matter, FailedScreening)> {
+        let bundles = std::iter::once(&self.bundle).chain(&self.first);
+        let attesters: BTreeSet<&PrincipalId> = bundles.flat_map(|bundle| &bundle.policy().wants().attesters).collect();
+        let of_service = |screening: &Screening, by: &PrincipalId| {
+            let Screening {
+                check,
+                withdrawal,
+                destination,
+                asset,
+                ..
+            } = screening;
+            let matter = screening_matter((*check, *withdrawal), destination, asset);
+            let failed = FailedScreening {
+                check: *check,
+                by: by.clone(),
+                destination: destination.clone(),
+                asset: asset.clone(),
+            };
+            ((by.clone(), matter), failed)
+        };
+        let each = self.lost.iter();
+        each.flat_map(move |screening| attesters.clone().into_iter().map(move |by| of_service(screening, by)))
+    }
+
+    /// The screenings that failed by such statements, and that their services have said nothing else about since.
+    pub(crate) fn failed(&self, last: impl Fn(&Matter) -> Option<LastWord>) -> BTreeSet<FailedScreening> {
+        let stands = |matter: &Matter| last(matter).is_some_and(|word| word.since.is_none());
+        let failed = self.lost().filter(|(matter, _)| stands(matter));
+        failed.map(|(_, failed)| failed).take(MAX_FAILED).collect()
     }
 
     /// The entries of address books that are attested for it, journaled or not.
@@ -363,7 +406,8 @@ fn not_first(verified: &Verified) -> Reason {
     Reason::new(Tag::StatementNonceReused, message)
 }
 
-fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind), SignerError> {
+/// A journaled statement as it verifies now, its kind, and what it says where it is a failed screening that does not.
+fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind, Option<Screening>), SignerError> {
     let damaged = |error: StatementError| JournalError::Damaged(format!("a journaled statement: {error}"));
     let envelope = Envelope::parse(&statement.envelope).map_err(damaged)?;
     let seen = Seen {
@@ -372,7 +416,23 @@ fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind), 
         verified: verify(&envelope, bundle.roster()),
         first_seen_at: statement.first_seen_at,
     };
-    Ok((seen, envelope.kind()))
+    let lost = match &seen.verified {
+        Ok(_) => None,
+        Err(_) => failed_screening(&envelope).map_err(damaged)?,
+    };
+    Ok((seen, envelope.kind(), lost))
+}
+
+/// What a statement says, where it says that a screening failed.
+fn failed_screening(envelope: &Envelope) -> Result<Option<Screening>, StatementError> {
+    if envelope.kind() != Kind::Screening {
+        return Ok(None);
+    }
+    let statement = Statement::parse(envelope.kind(), envelope.payload())?;
+    let Body::Screening(screening) = statement.body else {
+        return Ok(None);
+    };
+    Ok((screening.result == ScreeningResult::Fail).then_some(screening))
 }
 
 /// A statement that may be journaled for this withdrawal: it verifies, and it is about it.

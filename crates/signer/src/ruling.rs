@@ -98,6 +98,7 @@ impl Bench {
         let admitted = admission.admit();
         let statements = self.statements(view, &admitted, now);
         ledger.standing = standing(&statements, |matter| admitted.last_word(view, matter));
+        ledger.failed = prepared.failed(|matter| admitted.last_word(view, matter));
         ledger.destinations = (wants.history || wants.ages).then(|| DestinationsRecord {
             paid: view.paid.clone(),
             listed: prepared.listed(view),
@@ -454,7 +455,9 @@ impl Hearing<'_> {
             return signed_attempt(record, &self.bench.prepared);
         }
         let has_ended = ending(decision).is_some() || record.ended.is_some();
-        if has_ended || has_failed(decision) || !decision.entry.ledger.freezes.is_empty() {
+        let ledger = &decision.entry.ledger;
+        // What failed by a statement that verifies no more needs no decision that gets as far as asking for it.
+        if has_ended || has_failed(decision) || !ledger.failed.is_empty() || !ledger.freezes.is_empty() {
             return None;
         }
         let (attempt, signed) = signed_attempt(record, &self.bench.prepared)?;
@@ -534,6 +537,7 @@ fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
         usage: view.usage.clone(),
         freezes: view.freezes.iter().map(freeze_fact).collect(),
         standing: BTreeMap::new(),
+        failed: BTreeSet::new(),
         destinations: None,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_approval::{Attestation, Body, BookState, Envelope, Kind, ScreeningResult, StatementError, Verified};
+use countersign_approval::{Attestation, BookState, Envelope, Kind, ScreeningResult, StatementError, Verified};
 use countersign_decision::{Seen, matter};
 use countersign_types::{PrincipalId, StatementDigest, Timestamp};
 
@@ -12,9 +12,13 @@ use crate::{JournaledStatement, LastWord};
 /// A service and what it speaks about.
 pub(crate) type Matter = (PrincipalId, String);
 
-/// Whether a statement says that something is not so (any more).
+/// Whether a statement says that something is not so (any more). The last word keeps it: it stands when its statement verifies no more.
 fn is_removal(verified: &Verified) -> bool {
-    matches!(&verified.statement().body, Body::AddressBook(entry) if entry.entry == BookState::Removed)
+    match verified.statement().body.attestation() {
+        Some(Attestation::AddressBook(entry)) => entry.entry == BookState::Removed,
+        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Fail,
+        Some(Attestation::Price(_)) | None => false,
+    }
 }
 
 /// Whether a statement counts only together with the decision that it allows. Quotes and passed screenings go stale and come

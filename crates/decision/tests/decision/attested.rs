@@ -6,7 +6,7 @@ use countersign_approval::{Body, Envelope, Screening, ScreeningResult};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
 use countersign_decision::testing::{Ask, STRANGER, World, sealed};
-use countersign_decision::{Decision, DestinationsRecord, Outcome};
+use countersign_decision::{Decision, DestinationsRecord, FailedScreening, Outcome};
 use countersign_types::{Amount, AttestationKind, StatementDigest, Tag, Timestamp, Validity};
 use support::{Fixture, assert_allowed, assert_pending, later, tags};
 
@@ -328,6 +328,25 @@ fn what_failed_stays_failed_until_it_is_looked_at_again() {
     screen(&mut fixture, |s| (s.result, s.sequence) = (ScreeningResult::Fail, 2));
     screen(&mut fixture, |s| s.sequence = 3);
     assert_allowed(&fixture.decide());
+}
+
+/// By a statement that verifies no more, where the journal says that its service has said nothing else since.
+#[test]
+fn what_failed_under_another_key_denies_what_it_is_about_alone() {
+    let failed = |by: &str, asset: &str| {
+        let mut fixture = attested();
+        fixture.ledger.failed.insert(FailedScreening {
+            check: AttestationKind::Sanctions,
+            by: by.parse().unwrap(),
+            destination: countersign_decision::testing::CUSTOMER.parse().unwrap(),
+            asset: asset.parse().unwrap(),
+        });
+        fixture.decide()
+    };
+    let (eth, demo) = (countersign_decision::testing::ETH, countersign_decision::testing::DEMO);
+    assert_eq!(open_tags(&failed(DESK, eth)), [Tag::AttestationFailed]);
+    assert_allowed(&failed(DESK, demo));
+    assert_allowed(&failed(SOURCES[0], eth));
 }
 
 /// Whoever chooses the moment chooses what is asked: here the screening, until another withdrawal has paid the customer.

@@ -10,7 +10,7 @@ use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_fi
 use countersign_decision::testing::{Ask, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
-use countersign_types::{Currency, Tag, Timestamp};
+use countersign_types::{AttestationKind, Currency, Tag, Timestamp};
 use support::faults::Fault;
 use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, tags};
 
@@ -428,7 +428,14 @@ async fn what_is_said_against_a_payment_names_it_as_its_bytes_do() {
 /// stale by then, so that no decision gets as far as asking what was said.
 #[tokio::test]
 async fn a_no_is_heard_where_prices_are_missing() {
-    for (is_screening, wait) in [(false, 301), (true, 301), (true, 0)] {
+    // The last one's service has another key when it is asked again.
+    for (is_screening, wait, is_rotated) in [
+        (false, 301, false),
+        (true, 301, false),
+        (true, 0, false),
+        (true, 301, true),
+        (true, 0, true),
+    ] {
         let mut crashes = 0;
         for point in 0.. {
             let rig = Rig::attested(POLICY).await;
@@ -457,6 +464,9 @@ async fn a_no_is_heard_where_prices_are_missing() {
                 false => rig.world.rejection("carol", &request),
             };
             rig.signer.record_statement(&no.to_bytes()).await.unwrap();
+            if is_rotated {
+                rotate(&rig).await;
+            }
             rig.advance(wait);
             let answer = say(&rig, &ask, &request, &[]).await;
             assert!(!matches!(answer, Answer::Signed { .. }), "point {point}: {answer:?}");
@@ -468,6 +478,37 @@ async fn a_no_is_heard_where_prices_are_missing() {
         }
         assert!(crashes >= 10, "{crashes}");
     }
+}
+
+/// Gives the screening service another key (RFC 8032, test 1).
+async fn rotate(rig: &Rig) {
+    let mut roster = rig.world.roster();
+    let desk = roster.services.iter_mut().find(|service| service.id.as_str() == DESK);
+    desk.unwrap().keys = vec!["ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".to_owned()];
+    let in_force = Bundle::load(&rig.world.files).unwrap();
+    let next = sealed(2, Some(in_force.digest()), attested_files(&roster, POLICY));
+    rig.activate(&["alice", "bob"], next).await.unwrap();
+}
+
+/// What a service found against a payment stands when its statement verifies no more, until the service says otherwise.
+#[tokio::test]
+async fn a_failed_screening_outlives_the_key_that_signed_it() {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    drop(say(&rig, &ask, &request, &[]).await);
+    let failed = screening(&rig, &request, |s| (s.result, s.sequence) = (ScreeningResult::Fail, 2));
+    rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
+    rotate(&rig).await;
+    drop(say(&rig, &ask, &request, &[]).await);
+    let log = rig.signer.entries(0, 256).await.unwrap();
+    let decisions = log.iter().filter_map(|bytes| match Entry::parse(bytes).unwrap() {
+        Entry::Decision(decision) => Some(decision.ledger.failed),
+        _ => None,
+    });
+    let failed = decisions.last().unwrap();
+    let said: Vec<_> = failed.iter().map(|failed| (failed.by.as_str(), failed.check)).collect();
+    assert_eq!(said, [(DESK, AttestationKind::Sanctions)]);
 }
 
 /// A limit in money that comes later begins with what was spent, at the price of then.
