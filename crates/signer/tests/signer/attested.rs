@@ -502,11 +502,11 @@ async fn a_failed_screening_outlives_the_key_that_signed_it() {
     rotate(&rig).await;
     drop(say(&rig, &ask, &request, &[]).await);
     let log = rig.signer.entries(0, 256).await.unwrap();
-    let decisions = log.iter().filter_map(|bytes| match Entry::parse(bytes).unwrap() {
+    let mut decisions = log.iter().rev().filter_map(|bytes| match Entry::parse(bytes).unwrap() {
         Entry::Decision(decision) => Some(decision.ledger.failed),
         _ => None,
     });
-    let failed = decisions.last().unwrap();
+    let failed = decisions.next().unwrap();
     let said: Vec<_> = failed.iter().map(|failed| (failed.by.as_str(), failed.check)).collect();
     assert_eq!(said, [(DESK, AttestationKind::Sanctions)]);
 }
