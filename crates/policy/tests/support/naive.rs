@@ -289,7 +289,9 @@ fn after(charge: Amount, window: &Window, world: &World) -> Option<Amount> {
     } else {
         Amount::ZERO
     };
-    more.checked_add(held.into())
+    let sum = more.checked_add(held.into())?;
+    // The window may have let go of what the lineage was charged; the attempt itself is in it.
+    if charge > sum { Some(charge) } else { Some(sum) }
 }
 
 fn selected<'s>(conditions: &Conditions, seen: &[&'s Item], world: &World) -> Vec<&'s Item> {
