@@ -39,8 +39,8 @@ impl Bench {
             true => BTreeSet::new(),
             false => {
                 let attempts = record.iter().flat_map(|record| &record.attempts);
-                let is_signed = attempts.into_iter().any(|attempt| attempt.signed.is_some());
-                heard(prepared.bundle.roster(), statements, is_signed, now)
+                let was_signed = attempts.into_iter().any(|attempt| attempt.signed.is_some());
+                heard(prepared.bundle.roster(), statements, was_signed, now)
             }
         };
         // Marks that are there already are not made again: asking again writes nothing.

@@ -282,11 +282,20 @@ impl Prepared {
         each.flat_map(move |screening| attesters.clone().into_iter().map(move |by| of_service(screening, by)))
     }
 
-    /// The screenings that failed by such statements, and that their services have said nothing else about since.
+    /// The screenings that failed by such statements, of what the bytes pay, and that their services have said nothing else about since. What
+    /// is about something else must not take the place of these; bytes that are not understood may pay anything.
     pub(crate) fn failed(&self, last: impl Fn(&Matter) -> Option<LastWord>) -> BTreeSet<FailedScreening> {
         let stands = |matter: &Matter| last(matter).is_some_and(|word| word.since.is_none());
+        let is_of = |effect: &Effect, failed: &FailedScreening| {
+            effect.destination() == Some(&failed.destination) && effect.asset() == Some(&failed.asset)
+        };
+        let parsed = self.reading.parsed().ok();
+        let is_paid = |failed: &FailedScreening| {
+            parsed.is_none_or(|parsed| parsed.effects().iter().any(|effect| is_of(effect, failed)))
+        };
         let failed = self.lost().filter(|(matter, _)| stands(matter));
-        failed.map(|(_, failed)| failed).take(MAX_FAILED).collect()
+        let failed = failed.map(|(_, failed)| failed).filter(is_paid);
+        failed.take(MAX_FAILED).collect()
     }
 
     /// The entries of address books that are attested for it, journaled or not.

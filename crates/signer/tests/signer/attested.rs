@@ -499,6 +499,12 @@ async fn a_failed_screening_outlives_the_key_that_signed_it() {
     drop(say(&rig, &ask, &request, &[]).await);
     let failed = screening(&rig, &request, |s| (s.result, s.sequence) = (ScreeningResult::Fail, 2));
     rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
+    // What is about nothing that is paid takes no place among what is named.
+    let other = screening(&rig, &request, |s| {
+        s.result = ScreeningResult::Fail;
+        s.asset = countersign_decision::testing::DEMO.parse().unwrap();
+    });
+    rig.signer.record_statement(&other.to_bytes()).await.unwrap();
     rotate(&rig).await;
     drop(say(&rig, &ask, &request, &[]).await);
     let log = rig.signer.entries(0, 256).await.unwrap();
