@@ -327,6 +327,11 @@ impl Roster {
     pub fn price_sources(&self, currency: Currency) -> Option<&PriceSources> {
         self.price_sources.get(&currency)
     }
+    /// The sources of prices in a currency that this service is one of; `None` where it is not.
+    pub fn price_sources_with(&self, currency: Currency, service: &PrincipalId) -> Option<&PriceSources> {
+        let sources = self.price_sources(currency);
+        sources.filter(|sources| sources.quorum().members().contains(service))
+    }
     /// The fingerprints of every key.
     pub fn fingerprints(&self) -> impl Iterator<Item = (&Fingerprint, &PrincipalId)> {
         self.keys.iter().map(|(fingerprint, (owner, _))| (fingerprint, owner))

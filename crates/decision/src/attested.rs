@@ -173,8 +173,7 @@ impl<'a> Witnesses<'a> {
 
     fn hear_quote(&self, verified: &'a Verified, quote: &'a Quote, seen: &Seen) -> Result<Option<Word<'a>>, Reason> {
         let source = verified.signer();
-        let sources = self.roster.price_sources(quote.currency);
-        let Some(sources) = sources.filter(|sources| sources.quorum().members().contains(source)) else {
+        let Some(sources) = self.roster.price_sources_with(quote.currency, source) else {
             let message = format!("`{source}` is not a price source in {}", quote.currency);
             return Err(Reason::new(Tag::StatementNotPermitted, message));
         };

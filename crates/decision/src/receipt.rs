@@ -17,7 +17,7 @@ use countersign_types::{
 
 use crate::{
     ActivatedBundle, ActivationEntry, BundleChain, Case, Decision, DecisionEntry, Entry, Observatory, Reading,
-    ReceiptError, Seen, SeenStatement, SignatureEntry, Spend, decide, receipt_attempts,
+    ReceiptError, Seen, SeenStatement, SignatureEntry, Spend, decide, outdated, receipt_attempts,
     receipt_bundles::unpack,
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
@@ -121,7 +121,7 @@ impl Verifier {
         let last = last_decision(&entries);
         let recomputed = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => {
-                verify_considered(&entries, allowed)?;
+                self.verify_considered(&chain, &entries, allowed)?;
                 verify_in_force(&entries, allowed)?;
                 Some(self.recompute(&chain, allowed, &unsigned.0)?)
             }
@@ -338,6 +338,34 @@ impl Verifier {
         Ok(Recomputed { decision, reading })
     }
 
+    /// Every statement that the log has before a decision that allowed was considered by it, or spoke for the payment until another of
+    /// them replaced it: a rejection is not overlooked.
+    fn verify_considered(
+        &self,
+        chain: &BundleChain,
+        entries: &[Entry],
+        allowed: &DecisionEntry,
+    ) -> Result<(), ReceiptError> {
+        let considered: BTreeSet<_> = allowed.statements.iter().map(|seen| seen.statement).collect();
+        let before: BTreeSet<_> = entries
+            .iter()
+            .take_while(|entry| as_decision(entry) != Some(allowed))
+            .filter_map(|entry| as_statement_about(entry, allowed.withdrawal))
+            .collect();
+        let mut verified = Vec::new();
+        for statement in &self.json.statements {
+            let envelope = Envelope::parse(&statement.envelope.0).map_err(|error| broken(error.to_string()))?;
+            let roster = chain.bundle(allowed.bundle).map(|bundle| bundle.roster());
+            let said = roster.filter(|_| before.contains(&envelope.statement_digest()));
+            verified.extend(said.and_then(|roster| verify(&envelope, roster).ok()));
+        }
+        let outdated = outdated(verified.iter());
+        match before.difference(&considered).find(|one| !outdated.contains(one)) {
+            None => Ok(()),
+            Some(one) => Err(broken(format!("the decision did not consider statement {one}"))),
+        }
+    }
+
     /// The statements that the logged decision considered, in its order.
     fn considered(&self, active: &Bundle, logged: &DecisionEntry) -> Result<Vec<Seen>, ReceiptError> {
         let mut envelopes = BTreeMap::new();
@@ -458,24 +486,6 @@ fn raw_signature(scheme: Scheme, bytes: &[u8]) -> Option<RawSignature> {
     })
 }
 
-/// Every statement that the log has before a decision that allowed was considered by it: a rejection is not overlooked.
-fn verify_considered(entries: &[Entry], allowed: &DecisionEntry) -> Result<(), ReceiptError> {
-    let considered: BTreeSet<_> = allowed.statements.iter().map(|seen| seen.statement).collect();
-    let before = entries.iter().take_while(|entry| as_decision(entry) != Some(allowed));
-    for entry in before {
-        if let Entry::Statement(entry) = entry
-            && entry.withdrawals.contains(&allowed.withdrawal)
-            && !considered.contains(&entry.statement)
-        {
-            return Err(broken(format!(
-                "the decision did not consider statement {}",
-                entry.statement
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// The bundle in force at a place of the log.
 fn in_force_at(entries: &[Entry], is_here: impl Fn(&Entry) -> bool) -> Option<BundleDigest> {
     let activated = |entry: &Entry| match entry {
@@ -558,6 +568,19 @@ fn as_decision(entry: &Entry) -> Option<&DecisionEntry> {
         | Entry::Activation(_)
         | Entry::Request(_)
         | Entry::Statement(_)
+        | Entry::Signature(_)
+        | Entry::Freeze(_)
+        | Entry::Thaw(_) => None,
+    }
+}
+
+fn as_statement_about(entry: &Entry, withdrawal: WithdrawalId) -> Option<StatementDigest> {
+    match entry {
+        Entry::Statement(entry) => entry.withdrawals.contains(&withdrawal).then_some(entry.statement),
+        Entry::Genesis(_)
+        | Entry::Activation(_)
+        | Entry::Request(_)
+        | Entry::Decision(_)
         | Entry::Signature(_)
         | Entry::Freeze(_)
         | Entry::Thaw(_) => None,

@@ -9,6 +9,10 @@ use countersign_types::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 
+mod word;
+
+pub(crate) use word::Word;
+
 /// Most withdrawals that one statement may name.
 pub const MAX_ITEMS: usize = 100;
 
@@ -356,7 +360,7 @@ mod tests {
     use super::*;
 
     /// The layout that `countersign-approval` writes.
-    fn payload(kind: &str, body: Value) -> Value {
+    pub(super) fn payload(kind: &str, body: Value) -> Value {
         json!({
             "kind": kind, "deployment": format!("sha256:{}", "00".repeat(32)), "epoch": 0, "nonce": "00".repeat(16),
             "issued_at": "2025-12-31T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z", "body": body
@@ -371,7 +375,7 @@ mod tests {
         payload("request", body)
     }
 
-    fn envelope(kind: &str, payload: &Value) -> Vec<u8> {
+    pub(super) fn envelope(kind: &str, payload: &Value) -> Vec<u8> {
         let payload = BASE64_STANDARD.encode(payload.to_string());
         let envelope = json!({
             "payloadType": format!("application/vnd.countersign.{kind}.v1+json"), "payload": payload,
@@ -540,6 +544,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(RequestAdvice::parse(&bytes));
+            drop(Word::parse(&bytes));
             drop(StatementAdvice::parse_decision(&bytes));
             drop(StatementAdvice::parse_cancel(&bytes));
             drop(StatementAdvice::parse_cancel_of_signed(&bytes));

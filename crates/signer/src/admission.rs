@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Body, Kind, Observation, StatementError, Verified};
 use countersign_decision::{
-    AttemptFact, MAX_ATTESTATIONS, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about, is_wanted,
+    AttemptFact, MAX_ATTESTATIONS, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about, is_passing, is_wanted,
 };
 use countersign_policy::Wants;
 use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp};
 
 use crate::{
     LastWord, LedgerView, SignerError,
-    prepare::{Prepared, is_attestation, room_for, sequence},
+    prepare::{Prepared, is_attestation, room_for, sequence, whose_matter},
+    spoken::{MAX_SPOKEN, later_by},
     words::{Matter, replaces, word},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) sequences: BTreeMap<(PrincipalId, ChainId), u64>,
     /// What services say from now on.
     pub(crate) words: BTreeMap<Matter, LastWord>,
+    /// The highest number of those attestations that count from now on.
+    latest: BTreeMap<Matter, u64>,
     nonces: BTreeSet<(PrincipalId, StatementNonce)>,
 }
 
@@ -49,6 +52,11 @@ impl Admitted<'_> {
     fn attestations(&self) -> usize {
         let is_one = |verified: &&&Verified| is_attestation(verified.envelope().kind());
         self.statements.iter().filter(is_one).count()
+    }
+
+    /// The number of what a service says on a matter among these, if it does.
+    pub(crate) fn later(&self, matter: &Matter) -> Option<u64> {
+        self.latest.get(matter).copied()
     }
 
     /// What a service says last on a matter once these count.
@@ -71,6 +79,10 @@ impl<'a> Admission<'a> {
             }
             admitted.nonces.insert(nonce_of(verified));
             admitted.statements.push(verified);
+            if let Some((about, sequence)) = whose_matter(verified) {
+                let latest = admitted.latest.entry(about).or_insert(sequence);
+                *latest = sequence.max(*latest);
+            }
             if let Some((source, sequence)) = sequence(verified)
                 && self.view.sequences.get(&source).is_none_or(|known| *known < sequence)
             {
@@ -94,7 +106,8 @@ impl<'a> Admission<'a> {
             let message = format!("`{signer}` used a nonce twice, or signed what somebody else had signed before");
             return Some(Reason::new(Tag::StatementNonceReused, message));
         }
-        if self.said(verified, admitted) >= room_for(verified) {
+        let (said, standing) = self.said(verified, admitted);
+        if standing >= room_for(verified) || (is_passing(verified) && said >= MAX_SPOKEN) {
             let message = SignerError::TooTalkative(verified.signer().clone()).to_string();
             return Some(Reason::new(Tag::MessageTooLarge, message));
         }
@@ -115,7 +128,7 @@ impl<'a> Admission<'a> {
     }
 
     fn approval_refusal(&self, admitted: &Admitted<'_>) -> Option<Reason> {
-        let others = self.prepared.observations.saturating_add(self.prepared.attestations);
+        let others = self.prepared.observations.saturating_add(self.prepared.spoken.total());
         let journaled = self.prepared.journaled.len().saturating_sub(others);
         let others = admitted
             .count(Kind::Observation)
@@ -169,8 +182,8 @@ impl<'a> Admission<'a> {
         let prepared = self.prepared;
         // What never makes a price takes no room from what does.
         if let Body::Price(quote) = &verified.statement().body {
-            let sources = prepared.bundle.roster().price_sources(quote.currency);
-            if !sources.is_some_and(|sources| sources.quorum().members().contains(signer)) {
+            let roster = prepared.bundle.roster();
+            if roster.price_sources_with(quote.currency, signer).is_none() {
                 let message = format!("`{signer}` is not a price source in {}", quote.currency);
                 return Some(Reason::new(Tag::StatementNotPermitted, message));
             }
@@ -183,23 +196,38 @@ impl<'a> Admission<'a> {
             let message = format!("`{signer}` has said something later than a statement of kind `{kind}`");
             return Some(Reason::new(Tag::AttestationSuperseded, message));
         }
-        let total = prepared.attestations.saturating_add(admitted.attestations());
+        let standing = prepared.spoken.standing(later_with(verified, admitted));
+        let total = standing.saturating_add(admitted.attestations());
         let message = format!("at most {MAX_ATTESTATIONS} attestations count");
         (total >= MAX_ATTESTATIONS).then(|| Reason::new(Tag::MessageTooLarge, message))
     }
 
     /// How many statements the signer of one has made about the withdrawal, or about another that it names where that is more, those
-    /// of this call included. Whoever brings it with one withdrawal has it filed under all.
-    fn said(&self, verified: &Verified, admitted: &Admitted<'_>) -> u64 {
-        let voices = self.prepared.voices(verified).into_iter();
-        let journaled = voices.filter_map(|voice| self.view.voices.get(&voice).copied());
-        let journaled = journaled.max().unwrap_or_default();
-        let here = admitted
-            .statements
-            .iter()
-            .filter(|other| other.signer() == verified.signer());
-        journaled.saturating_add(u64::try_from(here.count()).unwrap_or(u64::MAX))
+    /// of this call included; and how many of them take room. Whoever brings it with one withdrawal has it filed under all.
+    fn said(&self, verified: &Verified, admitted: &Admitted<'_>) -> (u64, u64) {
+        let signer = verified.signer();
+        let over = self.prepared.spoken.over_of(signer, later_with(verified, admitted));
+        let here = admitted.statements.iter().filter(|other| other.signer() == signer);
+        let here = u64::try_from(here.count()).unwrap_or(u64::MAX);
+        let (mut said, mut standing) = (0, 0);
+        for voice in self.prepared.voices(verified) {
+            let journaled = self.view.voices.get(&voice).copied().unwrap_or_default();
+            let over = if voice.0 == self.prepared.decoded.digest {
+                over
+            } else {
+                0
+            };
+            said = journaled.max(said);
+            standing = journaled.saturating_sub(over).max(standing);
+        }
+        (said.saturating_add(here), standing.saturating_add(here))
     }
+}
+
+/// The number of what a service says on a matter once one more statement counts.
+fn later_with(verified: &Verified, admitted: &Admitted<'_>) -> impl Fn(&Matter) -> Option<u64> {
+    let own = later_by(verified);
+    move |about| admitted.later(about).max(own(about))
 }
 
 /// Whether a statement is journaled as its signer's, or may be: its nonce is not used, and nobody else signed the same text.

@@ -41,6 +41,7 @@ mod records;
 mod release;
 mod ruling;
 mod signature;
+mod spoken;
 mod stored;
 mod submission;
 mod watch;

@@ -19,8 +19,9 @@ use crate::{
     pipeline::MAX_ROUNDS,
     prepare::{about, room_for, subjects},
     propose,
+    spoken::{Spoken, later_by},
     watch::{Rejecting, Reporting},
-    words::{Matter, is_last, of_kinds, replaces, word},
+    words::{Matter, heard, is_last, of_kinds, replaces, word},
 };
 
 /// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
@@ -108,7 +109,9 @@ impl Signer {
                 let said = self.journal.statements(activation::subject(veto.bundle)).await?;
                 match of_kinds(said, &[Kind::Activation])?.is_empty() {
                     true => Err(SignerError::NotWaiting(veto.bundle)),
-                    false => Ok(Effect::Heard),
+                    false => Ok(Effect::Vetoes {
+                        admins: bundle.roster().admins().members().len(),
+                    }),
                 }
             }
             Body::Observation(observation) => {
@@ -121,10 +124,11 @@ impl Signer {
                 if !is_asset || !is_destination(bundle, &screening.destination) {
                     return Err(refuse(OTHER_LETTERS));
                 }
-                let is_asked = bundle.policy().wants().attesters.contains(verified.signer());
-                is_asked
-                    .then_some(Effect::Heard)
-                    .ok_or_else(|| refuse("no rule asks for its attestations"))
+                if !bundle.policy().wants().attesters.contains(verified.signer()) {
+                    return Err(refuse("no rule asks for its attestations"));
+                }
+                let over = self.replaced(bundle, verified, screening.withdrawal).await?;
+                Ok(Effect::Fails { over })
             }
             Body::AddressBook(entry) => {
                 if !is_destination(bundle, &entry.destination) {
@@ -139,6 +143,20 @@ impl Signer {
                 Err(refuse("a quote, or a screening that passed, comes with its withdrawal"))
             }
         }
+    }
+
+    /// How many statements of a service about a withdrawal take no room, because it has replaced them or does so by this one.
+    async fn replaced(
+        &self,
+        bundle: &Bundle,
+        verified: &Verified,
+        withdrawal: WithdrawalId,
+    ) -> Result<u64, SignerError> {
+        let said = self.journal.statements(withdrawal.request()).await?;
+        let said = heard(&said, |envelope| verify(envelope, bundle.roster()))?;
+        let verifying = said.iter().filter_map(|(_, verified)| verified.as_ref());
+        let spoken = Spoken::of(verifying, said.len());
+        Ok(spoken.over_of(verified.signer(), later_by(verified)))
     }
 
     /// What somebody may say about a withdrawal as its initiator, as one of the people who operate it, or as an officer.
@@ -273,6 +291,10 @@ struct Intake {
 enum Effect {
     /// Decisions count it.
     Heard,
+    /// Decisions count it as a failed screening. So many statements of its service take no room; more may since.
+    Fails { over: u64 },
+    /// It stops a bundle. So many admins may sign others, which have to be stopped too.
+    Vetoes { admins: usize },
     /// It ends a withdrawal that has a record.
     Ends(WithdrawalId),
     /// It ends a withdrawal that has none: decisions count it, from the first one on.
@@ -290,14 +312,36 @@ enum Effect {
 }
 
 impl Effect {
+    /// How many statements of its signer leave room for one that does this.
+    fn room_for(&self, verified: &Verified) -> u64 {
+        let room = room_for(verified);
+        match self {
+            Self::Fails { over } => room.saturating_add(*over),
+            Self::Vetoes { admins } => room.saturating_mul(u64::try_from(*admins).unwrap_or(u64::MAX)),
+            Self::Heard
+            | Self::Ends(_)
+            | Self::EndsLater
+            | Self::Rejects(_)
+            | Self::Reports(_)
+            | Self::Proposes(_)
+            | Self::Freezes
+            | Self::Thaws(_) => room,
+        }
+    }
+
     /// Whether it is about a withdrawal that had no record when that was looked up.
     fn is_ahead(&self) -> bool {
         match self {
             Self::EndsLater => true,
             Self::Rejects(rejecting) => rejecting.is_ahead(),
-            Self::Heard | Self::Ends(_) | Self::Reports(_) | Self::Proposes(_) | Self::Freezes | Self::Thaws(_) => {
-                false
-            }
+            Self::Heard
+            | Self::Fails { .. }
+            | Self::Vetoes { .. }
+            | Self::Ends(_)
+            | Self::Reports(_)
+            | Self::Proposes(_)
+            | Self::Freezes
+            | Self::Thaws(_) => false,
         }
     }
 }
@@ -333,7 +377,7 @@ impl Intake {
             ..Reads::default()
         };
         match &self.effect {
-            Effect::Heard | Effect::EndsLater | Effect::Freezes => reads,
+            Effect::Heard | Effect::Fails { .. } | Effect::Vetoes { .. } | Effect::EndsLater | Effect::Freezes => reads,
             Effect::Proposes(proposing) => Reads {
                 marks: vec![proposing.topic()],
                 ..reads
@@ -370,7 +414,7 @@ impl Intake {
         if view.nonce_owners.contains_key(&nonce) {
             return Err(SignerError::NonceReused(nonce.0));
         }
-        let room = room_for(verified);
+        let room = self.effect.room_for(verified);
         if view.voices.values().any(|said| *said >= room) {
             return Err(SignerError::TooTalkative(nonce.0));
         }
@@ -382,7 +426,7 @@ impl Intake {
         changes.statement(verified, subjects(verified), now)?;
         changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
-            Effect::Heard | Effect::EndsLater => {}
+            Effect::Heard | Effect::Fails { .. } | Effect::Vetoes { .. } | Effect::EndsLater => {}
             Effect::Proposes(proposing) => proposing.count(view, &mut changes)?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
@@ -411,7 +455,12 @@ impl Intake {
         }
         match &self.effect {
             // These are journaled with all that they do.
-            Effect::Heard | Effect::EndsLater | Effect::Proposes(_) | Effect::Thaws(_) => {}
+            Effect::Heard
+            | Effect::Fails { .. }
+            | Effect::Vetoes { .. }
+            | Effect::EndsLater
+            | Effect::Proposes(_)
+            | Effect::Thaws(_) => {}
             Effect::Freezes => certify_frozen(view, Freeze::id(self.verified.digest()))?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(signer, view, now, &mut changes)?,

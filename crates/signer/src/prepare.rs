@@ -22,6 +22,7 @@ use crate::{
     breakers::{self, Suspect},
     entries::{self, Noted},
     freezes,
+    spoken::Spoken,
     submission::Decoded,
     watch::{ForeignSpend, unclaimed},
     words::Matter,
@@ -62,8 +63,8 @@ pub(crate) struct Prepared {
     lost: Vec<Screening>,
     /// How many of them are observations.
     pub(crate) observations: usize,
-    /// How many of them are attestations.
-    pub(crate) attestations: usize,
+    /// What of them services have said.
+    pub(crate) spoken: Spoken,
     /// Verified and about this withdrawal, not journaled about it yet; each observer's in its order. Whether an
     /// observation is about it is the journal's to say.
     pub(crate) fresh: Vec<Verified>,
@@ -94,6 +95,8 @@ impl Prepared {
             attestations = attestations.saturating_add(usize::from(is_attestation(kind)));
             journaled.push(seen);
         }
+        let verifying = journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
+        let spoken = Spoken::of(verifying, attestations);
         let (fresh, ignored) = sort_statements(&from.decoded, &from.bundle, &journaled);
         let guessed = || {
             let observatory = Observatory {
@@ -118,7 +121,7 @@ impl Prepared {
             journaled,
             lost,
             observations,
-            attestations,
+            spoken,
             fresh,
             ignored,
             left_over: from.left_over,
@@ -253,7 +256,8 @@ impl Prepared {
     /// What attestations are about, journaled or not.
     fn matters(&self) -> BTreeSet<Matter> {
         let lost = self.lost().map(|(matter, _)| matter);
-        self.said().filter_map(whose_matter).chain(lost).collect()
+        let said = self.said().filter_map(whose_matter).map(|(about, _)| about);
+        said.chain(lost).collect()
     }
 
     /// Every screening that some service whom rules ask may have failed, by a statement that verifies no more. Whose statement it was, only the
@@ -306,7 +310,7 @@ impl Prepared {
                 Some(Attestation::AddressBook(_)) => true,
                 Some(Attestation::Price(_) | Attestation::Screening(_)) | None => false,
             });
-        of_books.filter_map(whose_matter).collect()
+        of_books.filter_map(whose_matter).map(|(about, _)| about).collect()
     }
 
     /// What was said about it and verifies, journaled or not.
@@ -332,10 +336,10 @@ impl Prepared {
     }
 }
 
-/// What an attestation is about, and who makes it. `None` for other statements.
-fn whose_matter(verified: &Verified) -> Option<Matter> {
-    let (matter, _) = matter(verified)?;
-    Some((verified.signer().clone(), matter))
+/// What an attestation is about and who makes it, and its number. `None` for other statements.
+pub(crate) fn whose_matter(verified: &Verified) -> Option<(Matter, u64)> {
+    let (matter, sequence) = matter(verified)?;
+    Some(((verified.signer().clone(), matter), sequence))
 }
 
 /// Whether a statement is one service's word about one matter.
@@ -490,7 +494,8 @@ pub(crate) fn room(kind: Kind) -> u64 {
         // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
         Kind::Price => 16,
         Kind::Screening | Kind::AddressBook => 48,
-        // Once for every time that a quorum of admins can sign a successor of the bundle in force (`MAX_PROPOSALS`, four words each).
+        // For each admin: once for every word of hers for a successor of the bundle in force (`MAX_PROPOSALS`, four words each), so that no
+        // quorum wears an officer out.
         Kind::Veto => 64,
         // An admin thaws a freeze once at a time, and again after that word has expired.
         Kind::Thaw => 64,

@@ -7,7 +7,7 @@ use countersign_approval::Verified;
 use countersign_bundle::Bundle;
 use countersign_decision::{
     AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
-    Outcome, Reading, Reason, Seen, decide, takes_the_place,
+    Outcome, Reading, Reason, Seen, decide, is_passing, takes_the_place,
 };
 use countersign_types::{
     BundleDigest, ChainFacts, ConflictKey, Destination, Duration, GenesisHash, RequestDigest, Tag, Timestamp,
@@ -24,7 +24,7 @@ use crate::{
     left_over::LeftOver,
     prepare::{Prepared, first_sight, subjects},
     release::{has_failed, is_unheard},
-    words::{Matter, is_passing, standing},
+    words::{Matter, standing},
 };
 
 /// The most decisions of one withdrawal in the log, those that authorize or end it aside.
@@ -166,13 +166,21 @@ impl Bench {
         Ok(found)
     }
 
-    /// Every statement about the withdrawal: the journaled ones, and the admitted ones as they will be journaled.
+    /// Every statement about the withdrawal: the journaled ones, and the admitted ones as they will be journaled. Without what spoke for
+    /// the payment and was replaced since.
     fn statements(&self, view: &LedgerView, admitted: &Admitted<'_>, now: Timestamp) -> Vec<Seen> {
         let fresh = admitted.statements.iter().map(|verified| {
             let known = view.statements.get(&verified.digest());
             first_sight(verified, known.copied().unwrap_or(now))
         });
-        self.prepared.journaled.iter().cloned().chain(fresh).collect()
+        let journaled = self.prepared.journaled.iter();
+        let journaled = journaled.filter(|seen| {
+            !self
+                .prepared
+                .spoken
+                .is_over(&seen.digest, |about| admitted.later(about))
+        });
+        journaled.cloned().chain(fresh).collect()
     }
 
     /// The facts that the statements attest, unless the bytes were read with them. Which observations count is known only

@@ -21,16 +21,6 @@ fn is_removal(verified: &Verified) -> bool {
     }
 }
 
-/// Whether a statement counts only together with the decision that it allows. Quotes and passed screenings go stale and come
-/// again while people think: they are journaled once they were of use. What speaks against a payment is journaled at once.
-pub(crate) fn is_passing(verified: &Verified) -> bool {
-    match verified.statement().body.attestation() {
-        Some(Attestation::Price(_)) => true,
-        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Pass,
-        Some(Attestation::AddressBook(_)) | None => false,
-    }
-}
-
 /// Whether a statement is at least as late as what its service said last. Of two with one number the removal stands.
 pub(crate) fn replaces(verified: &Verified, known: impl Fn(&Matter) -> Option<LastWord>) -> bool {
     let Some((matter, sequence)) = matter(verified) else {

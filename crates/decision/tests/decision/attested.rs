@@ -2,11 +2,13 @@
 
 use crate::support;
 
-use countersign_approval::{Body, Envelope, Screening, ScreeningResult};
+use std::collections::BTreeSet;
+
+use countersign_approval::{Body, Envelope, Screening, ScreeningResult, verify};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
 use countersign_decision::testing::{Ask, STRANGER, World, sealed};
-use countersign_decision::{Decision, DestinationsRecord, FailedScreening, Outcome};
+use countersign_decision::{Decision, DestinationsRecord, FailedScreening, Outcome, outdated};
 use countersign_types::{Amount, AttestationKind, StatementDigest, Tag, Timestamp, Validity};
 use support::{Fixture, assert_allowed, assert_pending, later, tags};
 
@@ -431,7 +433,7 @@ fn an_address_book_knows_the_customer_and_the_destination() {
         let mut header = f.world.header();
         header.validity = Validity::new(header.validity.issued_at(), f.now.to_seconds()).unwrap();
         let envelope = f.world.book_entry(&Ask::default(), 3, Some(f.world.issued_at));
-        let statement = countersign_approval::verify(&envelope, f.active.roster()).unwrap();
+        let statement = verify(&envelope, f.active.roster()).unwrap();
         Some(f.world.sign_with(DESK, header, statement.statement().body.clone()))
     });
     assert_eq!(open_tags(&fixture.decide()), uncovered);
@@ -594,5 +596,71 @@ fn a_list_entry_has_the_age_that_the_journal_knows() {
     ];
     for (rule, record, is_allowed) in table {
         assert_eq!(decide(rule, record.clone()), is_allowed, "{rule} {record:?}");
+    }
+}
+
+/// What spoke for the payment and was replaced by a later number of the same service on the same matter, and nothing else.
+#[test]
+fn what_a_later_word_replaces() {
+    let fixture = bare(POLICY);
+    let (world, ask) = (&fixture.world, Ask::default());
+    let at = world.issued_at;
+    let screened = |sequence: u64, result: ScreeningResult| {
+        let body = world.screening_body(&fixture.request, &ask, at);
+        let body = Screening {
+            sequence,
+            result,
+            ..body
+        };
+        world.sign(DESK, Body::Screening(body))
+    };
+    let elsewhere = |sequence: u64| {
+        let body = world.screening_body(&fixture.request, &ask, at);
+        let body = Screening {
+            sequence,
+            destination: STRANGER.parse().unwrap(),
+            ..body
+        };
+        world.sign(DESK, Body::Screening(body))
+    };
+    let priced = |source: &str, sequence: u64, price: &str| world.quote(source, sequence, price, at);
+    let entered = |sequence: u64| world.book_entry(&ask, sequence, Some(at));
+    let (pass, fail) = (ScreeningResult::Pass, ScreeningResult::Fail);
+    let [a, b, _] = SOURCES;
+    // How many of the first ones are replaced.
+    let table: [(&str, Vec<Envelope>, usize); 10] = [
+        ("alone", vec![priced(a, 7, "2500")], 0),
+        ("by a later number", vec![priced(a, 7, "2500"), priced(a, 8, "2500")], 1),
+        (
+            "by two",
+            vec![priced(a, 7, "1"), priced(a, 8, "2"), priced(a, 9, "3")],
+            2,
+        ),
+        (
+            "not by the same number",
+            vec![priced(a, 7, "2500"), priced(a, 7, "2600")],
+            0,
+        ),
+        (
+            "nor by another source",
+            vec![priced(a, 7, "2500"), priced(b, 8, "2500")],
+            0,
+        ),
+        ("a pass by a pass", vec![screened(1, pass), screened(2, pass)], 1),
+        ("a pass by a fail", vec![screened(1, pass), screened(2, fail)], 1),
+        ("never a fail", vec![screened(1, fail), screened(2, pass)], 0),
+        (
+            "nor by what is about another payment",
+            vec![screened(1, pass), elsewhere(2)],
+            0,
+        ),
+        ("nor an entry of a book", vec![entered(1), entered(2)], 0),
+    ];
+    let roster = fixture.active.roster();
+    for (what, said, replaced) in table {
+        let verified: Vec<_> = said.iter().map(|envelope| verify(envelope, roster).unwrap()).collect();
+        let expected: BTreeSet<_> = said[..replaced].iter().map(Envelope::statement_digest).collect();
+        assert_eq!(outdated(verified.iter()), expected, "{what}");
+        assert_eq!(outdated(verified.iter().rev()), expected, "{what}, the other way round");
     }
 }

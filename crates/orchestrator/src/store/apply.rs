@@ -238,12 +238,25 @@ impl<'c> Batch<'c> {
         Ok(true)
     }
 
-    /// Whether a statement may be filed under a withdrawal.
+    /// The withdrawal, where a statement may be filed under it.
     async fn admit(&mut self, id: &WithdrawalId, event: Event, new: &NewStatement) -> Result<Current, StoreError> {
         let current = self.current(id).await?;
         let current = current.filter(|current| new.scope.covers(&current.tenant));
-        let current = current.ok_or(StoreError::NotFound)?;
+        let mut current = current.ok_or(StoreError::NotFound)?;
         current.after(event)?;
+        let mut has_room = self.has_room(&current, new).await?;
+        if !has_room && self.make_room(&current, new).await? {
+            current = self.current_at(current.seq).await?;
+            has_room = self.has_room(&current, new).await?;
+        }
+        if has_room {
+            Ok(current)
+        } else {
+            Err(StoreError::TooManyStatements)
+        }
+    }
+
+    async fn has_room(&mut self, current: &Current, new: &NewStatement) -> Result<bool, StoreError> {
         let of_one = sqlx::query_scalar(
             "SELECT COUNT(*) FROM withdrawal_statements JOIN statements ON seq = statement \
              WHERE withdrawal = ? AND submitted_by = ?",
@@ -259,16 +272,12 @@ impl<'c> Batch<'c> {
             || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
         let has_room = match new.advice.kind {
             StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel | StatementKind::Replace => true,
-            StatementKind::Observation => self.has_room_for_observation(&current, new).await?,
+            StatementKind::Observation => self.has_room_for_observation(current, new).await?,
             StatementKind::Price | StatementKind::Screening | StatementKind::AddressBook => {
-                self.has_room_for_attestation(&current, new).await?
+                self.has_room_for_attestation(current, new).await?
             }
         };
-        if full || !has_room {
-            Err(StoreError::TooManyStatements)
-        } else {
-            Ok(current)
-        }
+        Ok(has_room && !full)
     }
 
     async fn insert_statement(&mut self, new: &NewStatement) -> Result<i64, StoreError> {

@@ -11,6 +11,7 @@ use super::{
 
 mod cancelling;
 mod replacing;
+mod room;
 
 struct Fixture {
     store: Store,

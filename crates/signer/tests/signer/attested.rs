@@ -8,7 +8,7 @@ use countersign_approval::{Body, Envelope, Kind, Quote, Screening, ScreeningResu
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
 use countersign_decision::testing::{Ask, sealed, withdrawal};
-use countersign_decision::{Entry, Receipt};
+use countersign_decision::{Entry, MAX_ATTEMPTS, Receipt};
 use countersign_signer::{Answer, SignerError};
 use countersign_types::{AttestationKind, Currency, Tag, Timestamp};
 use support::faults::Fault;
@@ -561,4 +561,53 @@ async fn there_is_room_for_a_failed_screening() {
     assert_eq!(logged(&rig, Kind::AddressBook).await, 48);
     let failed = screening(&rig, &request, |s| s.result = ScreeningResult::Fail);
     rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
+}
+
+/// However often a lineage is bumped, each time with what services say by then: there is room for what the next attempt needs, for the
+/// quotes of the one that takes its place, and for a no.
+#[tokio::test]
+async fn what_was_replaced_takes_no_room() {
+    const OWN: &str =
+        "  - id: own\n    effects: [internal]\n    total: { max: { USD: \"50000 USD\" } }\n  - id: network-fees\n";
+    let rig = Rig::attested(&POLICY.replace("  - id: network-fees\n", OWN)).await;
+    let ask = Ask {
+        is_template: true,
+        ..order(0)
+    };
+    let request = rig.world.request(&ask);
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    drop(say(&rig, &ask, &request, &[&alice, &bob, &entry(&rig, 3)]).await);
+    let attempts = u64::from(MAX_ATTEMPTS);
+    for n in 1..=attempts {
+        let bumped = Ask {
+            max_fee_per_gas: 20_000_000_000 + u128::from(n),
+            ..ask.clone()
+        };
+        let [a, b] = quotes(&rig, n);
+        let passed = screening(&rig, &request, |s| s.sequence = n);
+        assert_signed(&say(&rig, &bumped, &request, &[&a, &b, &passed]).await);
+    }
+    // Two people, the book, two quotes and one screening, whatever was said before.
+    let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    let receipt = Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
+    assert_eq!(receipt.decision.unwrap().statements.len(), 6);
+    assert_eq!(receipt.others.len(), 63);
+    let failed = screening(&rig, &request, |s| {
+        (s.result, s.sequence) = (ScreeningResult::Fail, attempts + 1);
+    });
+    rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
+    let cancel = rig.world.cancel_for("payout-service", &request, 10_000_000_000_000_000);
+    let to_itself = Ask {
+        amount: 0,
+        destination: rig.world.wallet_address().to_string(),
+        max_fee_per_gas: 40_000_000_000,
+        ..ask.clone()
+    };
+    let rig = rig.restart().await;
+    rig.advance(301);
+    assert_pending(&say(&rig, &to_itself, &request, &[&cancel]).await, Tag::PriceMissing);
+    let [a, b] = quotes(&rig, attempts + 1);
+    assert_signed(&say(&rig, &to_itself, &request, &[&a, &b]).await);
+    let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
+    Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
 }

@@ -475,6 +475,18 @@ async fn a_veto_stops_one_bundle_and_no_other() {
     assert_eq!(rig.activate(&[], other).await.unwrap().version, 2);
 }
 
+/// Three admins can sign for 16 bundles each, four times each: however they go about it, an officer has a word against every quorum.
+#[tokio::test]
+async fn no_quorum_wears_an_officer_out() {
+    let (rig, first) = locked().await;
+    let looser = next(&first, "9 ETH");
+    assert_eq!(rig.held(&["alice"], &looser).await, Tag::BundleQuorumShort);
+    for n in 1..=3 * 16 * 4 {
+        assert_eq!(rig.veto("dave", &looser, &first).await, Ok(()), "{n}");
+    }
+    assert_eq!(rig.veto("dave", &looser, &first).await, Err(Tag::MessageTooLarge));
+}
+
 #[tokio::test]
 async fn one_admin_names_so_many_bundles_only() {
     let (rig, first) = locked().await;
