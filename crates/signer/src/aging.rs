@@ -10,7 +10,8 @@ use crate::{AttemptRecord, SpendStage, WithdrawalRecord, Write};
 /// The writes that observers' word about attempts asks for. Nothing is given back while an attempt of the lineage may still
 /// land, or did: replacements count once, at their largest, from when it is known which of them it was. Where what landed
 /// `cancels` it took the place of them, and nothing was paid. Nor is given back what ended by a `foreign` spend: it may be the
-/// attempt itself under another id (who mines a P2PKH input may rewrite its signature).
+/// attempt itself under another id (who mines a P2PKH input may rewrite its signature). Where none of ours is known to have landed, that
+/// counts beside whatever the lineage signs later, which may be paid as well; of several attempts each, though one of them can have landed.
 pub(crate) fn settlements(
     record: &WithdrawalRecord,
     fates: &BTreeMap<u32, Fate>,
@@ -38,6 +39,7 @@ pub(crate) fn settlements(
             Fate::Dead if (!has_settled || is_cancelled) && !is_foreign(attempt) => {
                 Some(Write::Released { request, number })
             }
+            Fate::Dead if !has_settled => Some(Write::Failed { request, number }),
             Fate::Settled | Fate::Dead => Some(Write::Aged { request, number }),
             Fate::Live => None,
         }
@@ -76,5 +78,83 @@ fn is_outstanding(attempt: &AttemptRecord) -> bool {
     match attempt.spend {
         Some(SpendStage::Outstanding) => true,
         Some(SpendStage::Aged | SpendStage::Failed | SpendStage::Released) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_types::{Amount, AuthorizationId, BundleDigest, Tag, TransactionDigest};
+
+    use super::*;
+
+    fn key(number: u32) -> ConflictKey {
+        ConflictKey::Outpoint {
+            chain: "bip122:000000000019d6689c085ae165831e93".parse().unwrap(),
+            txid: [1; 32],
+            index: number,
+        }
+    }
+
+    /// Two outstanding attempts: both spend output 0, and each an output with its number.
+    fn record(ended: Option<Tag>) -> WithdrawalRecord {
+        let at = Timestamp::from_unix_millis(0);
+        let attempt = |number| AttemptRecord {
+            number,
+            transaction: TransactionDigest::of(&[]),
+            unsigned: Vec::new(),
+            conflict_keys: vec![key(0), key(number)],
+            fee_max: Amount::ZERO,
+            authorization: AuthorizationId::of(&[]),
+            authorized_at: at,
+            sign_by: at,
+            signed: None,
+            spend: Some(SpendStage::Outstanding),
+        };
+        WithdrawalRecord {
+            request: RequestDigest::of(&[]),
+            first_seen_at: at,
+            first_bundle: BundleDigest::of(&[]),
+            ended,
+            last_decision: None,
+            decisions: 0,
+            attempts: vec![attempt(1), attempt(2)],
+        }
+    }
+
+    #[test]
+    fn what_became_of_two_attempts_is_what_is_written() {
+        const CANCELLED: Option<Tag> = Some(Tag::WithdrawalCancelled);
+        use Fate::{Dead, Failed, Live, Settled};
+        /// Fates, outputs that a stranger spent, whether the withdrawal ended and the second attempt cancels; the writes.
+        type Case = ([Fate; 2], &'static [u32], Option<Tag>, &'static str);
+        let table: [Case; 12] = [
+            ([Live, Live], &[], None, ""),
+            ([Settled, Live], &[], None, "aged 1"),
+            ([Settled, Dead], &[], None, "aged 1, aged 2"),
+            ([Dead, Dead], &[], None, "released 1, released 2"),
+            ([Dead, Live], &[], None, ""),
+            ([Failed, Dead], &[], None, "failed 1, released 2"),
+            // One that ended by a stranger's spend counts by itself; the other ended by something else.
+            ([Dead, Dead], &[1], None, "failed 1, released 2"),
+            ([Dead, Dead], &[0], None, "failed 1, failed 2"),
+            ([Dead, Live], &[1], None, ""),
+            // What is known to have landed is what was paid, whatever else spends.
+            ([Settled, Dead], &[2], None, "aged 1, aged 2"),
+            ([Dead, Settled], &[], CANCELLED, "released 1, aged 2"),
+            ([Dead, Settled], &[1], CANCELLED, "aged 1, aged 2"),
+        ];
+        for (fates, foreign, ended, expected) in table {
+            let fates: BTreeMap<u32, Fate> = (1..).zip(fates).collect();
+            let spent = foreign.iter().map(|number| (key(*number), "stranger".to_owned()));
+            let writes = settlements(&record(ended), &fates, &spent.collect(), |attempt| attempt.number == 2);
+            let written = writes.iter().map(|write| match write {
+                Write::Aged { number, .. } => format!("aged {number}"),
+                Write::Failed { number, .. } => format!("failed {number}"),
+                Write::Released { number, .. } => format!("released {number}"),
+                other => panic!("{other:?}"),
+            });
+            let written: Vec<String> = written.collect();
+            assert_eq!(written.join(", "), expected, "{fates:?} {foreign:?} {ended:?}");
+        }
     }
 }

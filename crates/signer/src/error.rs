@@ -97,6 +97,20 @@ pub enum SignerError {
     /// What an attempt spends cannot be kept, or a new limit cannot count it.
     #[error(transparent)]
     Spend(#[from] SpendError),
+    /// A new limit cannot count what an attempt spends.
+    #[error(
+        "{source}: attempt {attempt} of {withdrawal}, authorized at {authorized_at}; it stands in the way until the limit's window has let go of it"
+    )]
+    Past {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
+        /// The attempt.
+        attempt: u32,
+        /// When it was authorized first.
+        authorized_at: Timestamp,
+        /// Why not.
+        source: SpendError,
+    },
     /// An acknowledgement could not be made.
     #[error(transparent)]
     Acknowledgement(#[from] AcknowledgementError),
@@ -153,6 +167,7 @@ impl SignerError {
             Self::Assemble(error) => error.tag(),
             Self::Entry(_) => Tag::MessageTooLarge,
             Self::Spend(error) => error.tag(),
+            Self::Past { source, .. } => source.tag(),
             Self::Acknowledgement(error) => error.tag(),
             Self::Receipt(error) => error.tag(),
             Self::AuthorizationExpired(_) => Tag::AuthorizationExpired,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use countersign_bundle::Bundle;
 use countersign_decision::{Past, Spend};
 use countersign_policy::{Charge, MAX_ROLLING, Window};
-use countersign_types::{Amount, CounterId, Tier, Timestamp, WalletId};
+use countersign_types::{Amount, CounterId, Tier, Timestamp, WalletId, WithdrawalId};
 
 use crate::{LateCharge, LedgerView, SignerError, SpendRecord};
 
@@ -68,6 +68,12 @@ fn late_charges_of(
         aged_at: record.aged_at,
         now,
     };
+    let named = |source| SignerError::Past {
+        withdrawal: WithdrawalId::of(record.request),
+        attempt: record.number,
+        authorized_at: record.charged_at,
+        source,
+    };
     let spend = Spend::parse(&record.facts)?;
     // What the bundle in force counts was charged when it was authorized, or when that bundle came into force. What that one
     // could not say is asked of the new one.
@@ -77,7 +83,8 @@ fn late_charges_of(
     // A counter that stays may count more of a spend: a list has got an entry that a batch paid beside others, an asset has other
     // decimals.
     let is_more = |charge: &Charge| counted.get(&charge.counter).is_none_or(|held| *held < charge.amount);
-    let late = spend.charges(bundle, past)?.into_iter().filter(is_more);
+    let late = spend.charges(bundle, past).map_err(named)?;
+    let late = late.into_iter().filter(is_more);
     let late = late.map(|charge| LateCharge {
         request: record.request,
         number: record.number,

@@ -141,8 +141,8 @@ pub enum Write {
         /// The attempt.
         number: u32,
     },
-    /// An attempt landed and did nothing but pay its fee. Its charges age, and a later attempt of the lineage is charged in
-    /// full beside them: what it pays was not paid.
+    /// An attempt landed and did nothing but pay its fee, or ended by a spend that is none of the lineage's. Its charges age, and a later
+    /// attempt of the lineage is charged in full beside them: what that pays was not paid, or is paid once more.
     Failed {
         /// The withdrawal.
         request: RequestDigest,

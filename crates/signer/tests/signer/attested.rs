@@ -611,3 +611,46 @@ async fn what_was_replaced_takes_no_room() {
     let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
     Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
 }
+
+/// What was paid before anything looked at its worth is unknown to the first limit in money, and a bundle between them is the way.
+#[tokio::test]
+async fn the_first_limit_in_money_takes_two_steps() {
+    const WORTH: &str = "    total: { max: { USD: \"50000 USD\" } }\n";
+    const TIER: &str = "  - id: tier-1\n    when: { effects: [transfer], total: { over: { USD: \"1000 USD\" } } }\n    approvals: { treasury: 2 }\n";
+    const LIMIT: &str =
+        "limits:\n  - { id: usd-hour, effects: [transfer], scope: [], window: 1h, hard: \"3500 USD\" }\n";
+    let files = |policy: &str| {
+        let mut files = attested_files(&attested_roster(), policy);
+        let wallets = String::from_utf8(files["wallets.yaml"].clone()).unwrap();
+        let aging = wallets.replace("first-nonce: 0 }", "first-nonce: 0, ages-from: signature }");
+        assert_ne!(aging, wallets);
+        files.insert("wallets.yaml".to_owned(), aging.into_bytes());
+        files
+    };
+    let plain = POLICY.replace(WORTH, "").replace(TIER, "");
+    let looking = POLICY.replace(WORTH, "");
+    let limited = looking.replace("limits: []\n", LIMIT);
+    let mut rig = Rig::attested(&plain).await;
+    let mut paid = Vec::new();
+    for (version, policy) in (2..).zip([&plain, &looking]) {
+        let next = sealed(version, Some(rig.world.bundle().digest()), files(policy));
+        rig.activate(&["alice", "bob"], next.clone()).await.unwrap();
+        rig.world.files = next;
+        let ask = order(version - 2);
+        let request = rig.world.request(&ask);
+        paid.push(withdrawal(&request));
+        let [alice, bob] = approvals(&rig, &request, &ask);
+        let [a, b] = quotes(&rig, version);
+        let (book, passed) = (entry(&rig, version), screening(&rig, &request, |_| {}));
+        assert_signed(&say(&rig, &ask, &request, &[&alice, &bob, &a, &b, &passed, &book]).await);
+    }
+    let next = sealed(4, Some(rig.world.bundle().digest()), files(&limited));
+    let early = rig.activate(&["alice", "bob"], next.clone()).await.unwrap_err();
+    assert_eq!(early.tag(), Tag::LimitPastUnknown);
+    assert!(
+        early.to_string().contains(&format!("attempt 1 of {}", paid[0])),
+        "{early}"
+    );
+    rig.advance(3_600);
+    assert_eq!(rig.activate(&["alice", "bob"], next).await.unwrap().version, 4);
+}

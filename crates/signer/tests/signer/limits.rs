@@ -11,6 +11,7 @@ use countersign_decision::{
     testing::{
         Ask, World, sealed,
         solana::{NETWORK, NONCE_VALUE, SolanaAsk, WALLET_SEED, customer, nonce_account, nonce_fact, thief},
+        withdrawal,
     },
 };
 use countersign_signer::{Answer, Journal as _, Submission};
@@ -269,10 +270,15 @@ fn batch_of(payments: &[([u8; 32], u64)]) -> Vec<u8> {
 async fn a_limit_that_cannot_say_what_was_spent_is_not_activated() {
     let mut rig = Rig::limited(&[]).await;
     let strangers = "id: strangers, effects: [transfer], scope: [], window: 24h, new-destinations: 5";
-    assert_signed(&rig.pay(0, 1).await);
+    let ask = ask(0, 1);
+    let request = rig.world.request(&ask);
+    assert_signed(&rig.authorize(&ask, &request, &[]).await.unwrap());
+    let paid = withdrawal(&request);
     let refused = rig.limit(&[strangers]).await.unwrap_err();
     assert_eq!(refused.tag(), Tag::LimitPastUnknown);
-    assert!(refused.to_string().contains("`strangers`"), "{refused}");
+    for named in ["`strangers`".to_owned(), format!("attempt 1 of {paid}")] {
+        assert!(refused.to_string().contains(&named), "{refused}");
+    }
     // The bundle before is still in force.
     assert_signed(&rig.pay(1, 1).await);
     // Where nothing was spent, nothing is unknown.
