@@ -190,10 +190,12 @@ impl Spend {
         Ok(spend)
     }
 
-    /// What the limits over windows of a bundle count of it, as of the moment it was charged. A limit that cannot say, while
-    /// its window still holds the spend, is an error: it would forget what was spent.
+    /// What the limits over windows of a bundle count of it, as of the moments at which it was authorized: the larger charge of both. A
+    /// limit that cannot say, while its window still holds the spend, is an error: it would forget what was spent.
     pub fn charges(&self, bundle: &Bundle, past: Past) -> Result<Vec<Charge>, SpendError> {
-        past.charges(&self.evaluate(bundle, past.charged_at)?)
+        let moments = BTreeSet::from([past.charged_at, past.authorized_at]);
+        let evaluations = moments.into_iter().map(|at| self.evaluate(bundle, at));
+        past.charges(&evaluations.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// What the limits over windows of a bundle would have counted of it, and those of them that cannot say.
@@ -243,6 +245,8 @@ impl Spend {
 pub struct Past {
     /// When it was charged first.
     pub charged_at: Timestamp,
+    /// When it was authorized last: the same bytes again, perhaps at an hour at which more is counted.
+    pub authorized_at: Timestamp,
     /// When it began to age; until then every window holds it.
     pub aged_at: Option<Timestamp>,
     /// The signer's clock.
@@ -250,10 +254,11 @@ pub struct Past {
 }
 
 impl Past {
-    fn charges(self, evaluation: &Evaluation) -> Result<Vec<Charge>, SpendError> {
-        let mut unknown = evaluation.limits.iter().filter(|limit| limit.charge.is_none());
+    fn charges(self, evaluations: &[Evaluation]) -> Result<Vec<Charge>, SpendError> {
+        let limits = evaluations.iter().flat_map(|evaluation| &evaluation.limits);
+        let mut unknown = limits.filter(|limit| limit.charge.is_none());
         match unknown.find(|limit| limit.window.as_ref().is_some_and(|window| self.is_within(window))) {
-            None => Ok(charges([evaluation])),
+            None => Ok(charges(evaluations)),
             Some(limit) => Err(SpendError::UnknownCharge {
                 rule: limit.rule.clone(),
             }),

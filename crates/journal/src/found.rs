@@ -233,6 +233,7 @@ fn spend(row: &Row) -> Result<SpendRecord, StepError> {
         number: attempt_number(row)?,
         facts: row.bytes("facts")?.to_vec(),
         charged_at: column_time(row, "charged_at")?,
+        authorized_at: column_time(row, "authorized_at")?,
         aged_at: row.optional_number("aged_at")?.map(Timestamp::from_unix_millis),
     })
 }

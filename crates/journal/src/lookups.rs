@@ -484,7 +484,7 @@ fn push_spends(sql: &mut Sql, needs: &Needs) {
     let Some(since) = needs.spends_since else {
         return;
     };
-    let spends = "request, number, facts, charged_at, aged_at FROM spends CROSS JOIN attempts \
+    let spends = "request, number, facts, charged_at, authorized_at, aged_at FROM spends CROSS JOIN attempts \
                   WHERE attempts.seq = attempt AND released_at IS NULL \
                   AND (aged_at IS NULL OR aged_at > ";
     select(sql, Kind::Spend, spends);

@@ -65,6 +65,7 @@ fn late_charges_of(
 ) -> Result<Vec<LateCharge>, SignerError> {
     let past = Past {
         charged_at: record.charged_at,
+        authorized_at: record.authorized_at,
         aged_at: record.aged_at,
         now,
     };

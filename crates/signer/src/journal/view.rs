@@ -181,6 +181,8 @@ pub struct SpendRecord {
     pub facts: Vec<u8>,
     /// When it was charged first.
     pub charged_at: Timestamp,
+    /// When it was authorized last.
+    pub authorized_at: Timestamp,
     /// When it began to age; until then it counts in every window.
     pub aged_at: Option<Timestamp>,
 }

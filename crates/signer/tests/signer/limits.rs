@@ -14,10 +14,10 @@ use countersign_decision::{
         withdrawal,
     },
 };
-use countersign_signer::{Answer, Journal as _, Submission};
+use countersign_signer::{Answer, Journal as _, SignerError, Submission};
 use countersign_types::{ConflictKey, Destination, Tag, TransactionDigest, WithdrawalId};
 use ed25519_dalek::SigningKey;
-use support::{Rig, assert_denied, assert_pending, assert_signed, tags};
+use support::{Mood, Rig, assert_denied, assert_pending, assert_signed, tags};
 
 /// A hundredth of an ether.
 const CENT: u128 = 10_000_000_000_000_000;
@@ -284,6 +284,25 @@ async fn a_limit_that_cannot_say_what_was_spent_is_not_activated() {
     // Where nothing was spent, nothing is unknown.
     let mut fresh = Rig::limited(&[]).await;
     fresh.limit(&[strangers]).await.unwrap();
+}
+
+/// The token failed at midnight, and the same bytes were authorized again and signed at two o'clock: a limit for the small hours counts them.
+#[tokio::test]
+async fn a_later_limit_counts_an_attempt_at_the_hour_of_its_last_authorization() {
+    let small_hours = r#"id: small-hours, effects: [transfer], assets: [ETH], hours: { zone: UTC, days: [mon], from: "01:00", to: "03:00" }, scope: [], window: 24h, hard: "0.12 ETH""#;
+    let mut rig = Rig::limited(&[]).await;
+    let first = ask(0, 10);
+    let request = rig.world.request(&first);
+    rig.set_mood(Mood::Fails);
+    let failed = rig.authorize(&first, &request, &[]).await;
+    assert!(matches!(failed, Err(SignerError::Backend(_))), "{failed:?}");
+    rig.set_mood(Mood::Signs);
+    rig.advance(2 * 3_600);
+    assert_signed(&rig.authorize(&first, &request, &[]).await.unwrap());
+    rig.limit(&[small_hours]).await.unwrap();
+    let over = rig.pay(1, 3).await;
+    assert!(message(&over).contains("0.13 ETH against 0.12 ETH"), "{over:?}");
+    assert_signed(&rig.pay(1, 2).await);
 }
 
 /// POLICY.md step 9: the limits at first sight hold as well, with what was spent under later bundles that keep them.
