@@ -5,16 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{
-    Attestation, BookEntry, BookState, Header, Payment, Quote, Request, Roster, Screening, ScreeningResult, Verified,
+    Attestation, BookEntry, BookState, Header, Quote, Roster, Screening, ScreeningResult, Verified,
 };
 use countersign_bundle::Bundle;
-use countersign_policy::{DestinationFacts, Evaluation, Price, Prices, Wants};
+use countersign_policy::{DestinationFacts, Evaluation, Prices};
 use countersign_types::{
     Amount, AssetId, AttestationKind, Currency, Destination, Duration, Effect, GenesisHash, ParsedTransaction,
     PrincipalId, SubjectId, Tag, TenantId, Timestamp, WithdrawalId,
 };
 
-use crate::{LedgerFacts, Reason, Seen, review::timeless};
+use crate::{
+    LedgerFacts, Reason, Seen,
+    prices::{Quotations, Quoted, Quotes, agreed},
+    review::timeless,
+};
 
 /// The most attestations that are considered for one withdrawal: a batch of 30 payments, each screened and in a book. Services
 /// have no share of the people's statements.
@@ -228,30 +232,6 @@ impl<'a> Witnesses<'a> {
         };
         Prices::new(quotes.into_iter().filter_map(price).collect())
     }
-}
-
-/// What sources quote now, each with its number.
-type Quotes<'a> = BTreeMap<Quoted<'a>, Quotations<'a>>;
-type Quoted<'a> = (&'a AssetId, Currency);
-type Quotations<'a> = BTreeMap<&'a PrincipalId, (u64, Price)>;
-
-/// The highest quote that enough others stand close below: a source that is far off, high or low, is not heard, and no one of
-/// them can lower the price.
-fn agreed(mut quoted: Vec<Price>, threshold: usize, spread: u32) -> Option<Price> {
-    const WHOLE: u32 = 10_000;
-    quoted.sort_unstable();
-    let factor = |basis_points: u32| Amount::from_base_units(u64::from(basis_points));
-    let is_close = |low: Price, high: Price| {
-        let bound = low.atto().checked_mul(factor(WHOLE.saturating_add(spread)));
-        let high = high.atto().checked_mul(factor(WHOLE));
-        high.zip(bound).is_some_and(|(high, bound)| high <= bound)
-    };
-    let groups = quoted.windows(threshold.max(1)).rev();
-    let mut agreeing = groups.filter_map(|group| {
-        let (low, high) = (group.first()?, group.last()?);
-        is_close(*low, *high).then_some(*high)
-    });
-    agreeing.next()
 }
 
 /// A service's latest word on one entry; of two with one number, the removal.
@@ -530,105 +510,5 @@ fn ask<'o>(
         let (age, about) = asked.entry((kind, by.clone())).or_insert((max_age, BTreeSet::new()));
         *age = max_age.min(*age);
         about.extend(effects);
-    }
-}
-
-/// Whether an attestation says something that the policies of a withdrawal look at.
-pub fn is_wanted(verified: &Verified, wants: &Wants, request: &Request, parsed: Option<&ParsedTransaction>) -> bool {
-    let signer = verified.signer();
-    let effects = parsed.map(ParsedTransaction::effects).unwrap_or_default();
-    let Some(attestation) = verified.statement().body.attestation() else {
-        return false;
-    };
-    match attestation {
-        Attestation::Price(quote) => {
-            wants.currencies.contains(&quote.currency)
-                && effects.iter().any(|effect| effect.asset() == Some(&quote.asset))
-        }
-        Attestation::Screening(screening) => {
-            let pays = |effect: &Effect| effect.destination() == Some(&screening.destination);
-            wants.attesters.contains(signer) && effects.iter().any(pays)
-        }
-        Attestation::AddressBook(entry) => {
-            let pays = |payment: &Payment| {
-                payment.subject.as_ref() == Some(&entry.subject) && payment.destination == entry.destination
-            };
-            wants.books.contains(signer) && entry.tenant == request.tenant && request.payments.iter().any(pays)
-        }
-    }
-}
-
-/// What a screening is about, as [`matter`] names it.
-pub fn screening_matter(
-    (check, withdrawal): (AttestationKind, WithdrawalId),
-    destination: &Destination,
-    asset: &AssetId,
-) -> String {
-    format!("screening {check} {withdrawal} {destination} {asset}")
-}
-
-/// What an attestation is about, as the journal keeps its order: an attestation never stands behind a later one of the same
-/// service on the same matter. `None` for other statements.
-pub fn matter(verified: &Verified) -> Option<(String, u64)> {
-    Some(match verified.statement().body.attestation()? {
-        Attestation::Price(quote) => (format!("price {} {}", quote.asset, quote.currency), quote.sequence),
-        Attestation::Screening(screening) => {
-            let Screening {
-                check,
-                withdrawal,
-                destination,
-                asset,
-                ..
-            } = screening;
-            let about = (*check, *withdrawal);
-            (screening_matter(about, destination, asset), screening.sequence)
-        }
-        Attestation::AddressBook(entry) => {
-            let (tenant, subject) = (&entry.tenant, &entry.subject);
-            let matter = format!("address-book {tenant} {subject} {}", entry.destination);
-            (matter, entry.sequence)
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_price_is_the_highest_that_enough_sources_are_close_to() {
-        let price = |quoted: &[u64], threshold, spread| {
-            let quoted = quoted.iter().map(|atto| Price::from_atto((*atto).into())).collect();
-            agreed(quoted, threshold, spread).map(|price| price.atto().to_string())
-        };
-        let table: [(&[u64], usize, u32, Option<&str>); 12] = [
-            (&[], 1, 200, None),
-            (&[1_000], 1, 0, Some("1000")),
-            (&[1_000], 2, 200, None),
-            (&[1_000, 1_020], 2, 200, Some("1020")),
-            (&[1_000, 1_021], 2, 200, None),
-            (&[1_020, 1_000], 2, 200, Some("1020")),
-            (&[1_000, 1_000], 2, 0, Some("1000")),
-            // One far off is not heard, wherever it is.
-            (&[1_000, 1_010, 5_000], 2, 200, Some("1010")),
-            (&[1, 1_000, 1_010], 2, 200, Some("1010")),
-            (&[1_000, 1_015, 1_030], 2, 200, Some("1030")),
-            (&[1_000, 1_015, 1_030], 3, 200, None),
-            // Two pairs: the dearer one.
-            (&[1_000, 1_001, 2_000, 2_001], 2, 200, Some("2001")),
-        ];
-        for (quoted, threshold, spread, expected) in table {
-            assert_eq!(
-                price(quoted, threshold, spread).as_deref(),
-                expected,
-                "{quoted:?} {threshold}"
-            );
-        }
-        let huge = vec![Price::from_atto(Amount::MAX); 2];
-        assert_eq!(
-            agreed(huge, 2, 200),
-            None,
-            "what cannot be compared agrees with nothing"
-        );
     }
 }

@@ -23,8 +23,8 @@ use crate::{
     entries::Moves,
     past,
     pipeline::MAX_ROUNDS,
-    prepare::room,
     propose,
+    room::room,
     words::{heard, of_kinds},
 };
 

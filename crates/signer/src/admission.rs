@@ -11,8 +11,9 @@ use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, 
 
 use crate::{
     LastWord, LedgerView, SignerError,
-    prepare::{Prepared, is_attestation, room_for, sequence, whose_matter},
-    spoken::{MAX_SPOKEN, later_by},
+    prepare::Prepared,
+    room::{MAX_SPOKEN, later_by, room_for},
+    statements::{is_attestation, sequence, whose_matter},
     words::{Matter, replaces, word},
 };
 

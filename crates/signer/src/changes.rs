@@ -6,7 +6,7 @@ use countersign_approval::Verified;
 use countersign_decision::{Entry, EntryError, StatementEntry};
 use countersign_types::{Timestamp, WithdrawalId};
 
-use crate::{LastWord, LogEntry, Write, admission::Admitted, prepare::about, words::Matter};
+use crate::{LastWord, LogEntry, Write, admission::Admitted, statements::about, words::Matter};
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) entries: Vec<LogEntry>,

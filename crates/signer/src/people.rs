@@ -17,9 +17,9 @@ use crate::{
     changes::Changes,
     freezes::{Thawing, certify_freeze, is_destination, officer_freeze},
     pipeline::MAX_ROUNDS,
-    prepare::{about, room_for, subjects},
     propose,
-    spoken::{Spoken, later_by},
+    room::{Spoken, later_by, room_for},
+    statements::{about, subjects},
     watch::{Rejecting, Reporting},
     words::{Matter, heard, is_last, of_kinds, replaces, word},
 };

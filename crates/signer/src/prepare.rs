@@ -4,25 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_approval::{
-    Attestation, Body, BookState, Envelope, Freeze, Kind, ObservedFact, Request, Screening, ScreeningResult, Statement,
-    StatementError, Verified, verify,
+    Attestation, Body, Kind, ObservedFact, Request, Screening, StatementError, Verified, verify,
 };
 use countersign_bundle::Bundle;
-use countersign_decision::{
-    FailedScreening, Observatory, Reading, Reason, Seen, matter, screening_matter, usage_queries,
-};
+use countersign_decision::{FailedScreening, Observatory, Reading, Reason, Seen, screening_matter, usage_queries};
 use countersign_policy::UsageQuery;
 use countersign_types::{
-    AgesFrom, ChainFacts, ChainId, ConflictKey, Destination, Effect, FreezeId, GenesisHash, ParsedTransaction,
-    PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId,
+    AgesFrom, ChainFacts, ConflictKey, Destination, Effect, FreezeId, GenesisHash, ParsedTransaction, PrincipalId,
+    RequestDigest, Timestamp, WithdrawalId,
 };
 
 use crate::{
-    JournalError, JournaledStatement, LastWord, LedgerView, Reads, SignerError, activation,
+    JournaledStatement, LastWord, LedgerView, Reads, SignerError,
     breakers::{self, Suspect},
     entries::{self, Noted},
-    freezes,
-    spoken::Spoken,
+    room::Spoken,
+    statements::{about, first_sight, is_attestation, seen, sequence, sort_statements, whose_matter},
     submission::Decoded,
     watch::{ForeignSpend, unclaimed},
     words::Matter,
@@ -336,232 +333,9 @@ impl Prepared {
     }
 }
 
-/// What an attestation is about and who makes it, and its number. `None` for other statements.
-pub(crate) fn whose_matter(verified: &Verified) -> Option<(Matter, u64)> {
-    let (matter, sequence) = matter(verified)?;
-    Some(((verified.signer().clone(), matter), sequence))
-}
-
-/// Whether a statement is one service's word about one matter.
-pub(crate) fn is_attestation(kind: Kind) -> bool {
-    match kind {
-        Kind::Price | Kind::Screening | Kind::AddressBook => true,
-        Kind::Request
-        | Kind::Approval
-        | Kind::Rejection
-        | Kind::Cancel
-        | Kind::Activation
-        | Kind::Observation
-        | Kind::Freeze
-        | Kind::Thaw
-        | Kind::Veto
-        | Kind::Replace => false,
-    }
-}
-
 /// From when on what a request spends ages. A wallet that the bundle lacks signs nothing.
 pub(crate) fn ages_from(bundle: &Bundle, request: &Request) -> AgesFrom {
     let wallet = bundle.registry().wallets().wallet(&request.wallet);
     let site = wallet.and_then(|wallet| wallet.networks.get(&request.network));
     site.map_or(AgesFrom::Mined, |site| site.ages_from)
-}
-
-/// An observer on a network, and where it is in its order. `None` for other statements.
-pub(crate) fn sequence(verified: &Verified) -> Option<((PrincipalId, ChainId), u64)> {
-    let Body::Observation(observation) = &verified.statement().body else {
-        return None;
-    };
-    let source = (verified.signer().clone(), observation.network.clone());
-    Some((source, observation.sequence))
-}
-
-/// A statement as it is seen when it is journaled now.
-pub(crate) fn first_sight(verified: &Verified, now: Timestamp) -> Seen {
-    Seen {
-        digest: verified.digest(),
-        verified: Ok(verified.clone()),
-        first_seen_at: now,
-    }
-}
-
-/// Splits what was handed in: known already, fresh, or to be ignored.
-fn sort_statements(decoded: &Decoded, bundle: &Bundle, journaled: &[Seen]) -> (Vec<Verified>, Vec<Reason>) {
-    let withdrawal = WithdrawalId::of(decoded.digest);
-    let signer = |seen: &Seen| Some(seen.verified.as_ref().ok()?.signer().clone());
-    let known = journaled.iter().map(|seen| (seen.digest, signer(seen)));
-    let mut known: BTreeMap<StatementDigest, Option<PrincipalId>> = known.collect();
-    let (mut fresh, mut ignored) = (Vec::new(), Vec::new());
-    for envelope in &decoded.statements {
-        match certify(envelope.as_ref(), bundle, withdrawal) {
-            Ok(verified) => match known.get(&verified.digest()) {
-                None => {
-                    known.insert(verified.digest(), Some(verified.signer().clone()));
-                    fresh.push(verified);
-                }
-                Some(first) if first.as_ref() == Some(verified.signer()) => {}
-                Some(_) => ignored.push(not_first(&verified)),
-            },
-            Err(reason) => ignored.push(reason),
-        }
-    }
-    // An observer's statements in its own order, whatever order they came in; people's keep theirs. Of attestations the latest
-    // first: what it replaces is not admitted beside it.
-    fresh.sort_by_key(|verified| {
-        let observed = sequence(verified).map(|(_, sequence)| sequence);
-        observed.or(matter(verified).map(|(_, sequence)| u64::MAX.saturating_sub(sequence)))
-    });
-    (fresh, ignored)
-}
-
-/// Why a statement is ignored whose very text somebody else signed before. A digest names a text, not who signed it.
-fn not_first(verified: &Verified) -> Reason {
-    let message = SignerError::NotFirst(verified.signer().clone()).to_string();
-    Reason::new(Tag::StatementNonceReused, message)
-}
-
-/// A journaled statement as it verifies now, its kind, and what it says where it is a failed screening that does not.
-fn seen(statement: JournaledStatement, bundle: &Bundle) -> Result<(Seen, Kind, Option<Screening>), SignerError> {
-    let damaged = |error: StatementError| JournalError::Damaged(format!("a journaled statement: {error}"));
-    let envelope = Envelope::parse(&statement.envelope).map_err(damaged)?;
-    let seen = Seen {
-        digest: envelope.statement_digest(),
-        // A signer who has left the roster since does not count any more, and the decision says so.
-        verified: verify(&envelope, bundle.roster()),
-        first_seen_at: statement.first_seen_at,
-    };
-    let lost = match &seen.verified {
-        Ok(_) => None,
-        Err(_) => failed_screening(&envelope).map_err(damaged)?,
-    };
-    Ok((seen, envelope.kind(), lost))
-}
-
-/// What a statement says, where it says that a screening failed.
-fn failed_screening(envelope: &Envelope) -> Result<Option<Screening>, StatementError> {
-    if envelope.kind() != Kind::Screening {
-        return Ok(None);
-    }
-    let statement = Statement::parse(envelope.kind(), envelope.payload())?;
-    let Body::Screening(screening) = statement.body else {
-        return Ok(None);
-    };
-    Ok((screening.result == ScreeningResult::Fail).then_some(screening))
-}
-
-/// A statement that may be journaled for this withdrawal: it verifies, and it is about it.
-fn certify(
-    envelope: Result<&Envelope, &StatementError>,
-    bundle: &Bundle,
-    withdrawal: WithdrawalId,
-) -> Result<Verified, Reason> {
-    let refused = |error: &StatementError| Reason::new(error.tag(), error.to_string());
-    let verified = verify(envelope.map_err(refused)?, bundle.roster()).map_err(|error| refused(&error))?;
-    if names_none(verified.envelope().kind()) || subjects(&verified).contains(&withdrawal) {
-        return Ok(verified);
-    }
-    let message = format!("a statement of `{}` is not about {withdrawal}", verified.signer());
-    Err(Reason::new(Tag::ApprovalOtherWithdrawal, message))
-}
-
-/// Whether statements of the kind name no withdrawal, and are about those that need what they say.
-fn names_none(kind: Kind) -> bool {
-    match kind {
-        Kind::Observation | Kind::Price | Kind::AddressBook => true,
-        Kind::Request
-        | Kind::Approval
-        | Kind::Rejection
-        | Kind::Cancel
-        | Kind::Activation
-        | Kind::Screening
-        | Kind::Freeze
-        | Kind::Thaw
-        | Kind::Veto
-        | Kind::Replace => false,
-    }
-}
-
-/// How many statements of one person about one withdrawal leave room for another of this kind. One person cannot make a
-/// decision's entry outgrow the log, and whoever has approved too often can still reject and cancel.
-pub(crate) fn room(kind: Kind) -> u64 {
-    match kind {
-        Kind::Approval | Kind::Activation => 4,
-        Kind::Rejection => 8,
-        Kind::Cancel => 12,
-        // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
-        Kind::Observation => 16,
-        // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
-        Kind::Replace => 12,
-        // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
-        Kind::Price => 16,
-        Kind::Screening | Kind::AddressBook => 48,
-        // For each admin: once for every word of hers for a successor of the bundle in force (`MAX_PROPOSALS`, four words each), so that no
-        // quorum wears an officer out.
-        Kind::Veto => 64,
-        // An admin thaws a freeze once at a time, and again after that word has expired.
-        Kind::Thaw => 64,
-        // Both are filed under names of their own.
-        Kind::Request | Kind::Freeze => 0,
-    }
-}
-
-/// How many statements of its signer leave room for this one. What a service says against a payment has room of its own, behind
-/// everything that whoever collects attestations can have journaled before.
-pub(crate) fn room_for(verified: &Verified) -> u64 {
-    let is_against = match verified.statement().body.attestation() {
-        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Fail,
-        Some(Attestation::AddressBook(entry)) => entry.entry == BookState::Removed,
-        Some(Attestation::Price(_)) | None => false,
-    };
-    let room = room(verified.envelope().kind());
-    match is_against {
-        true => room.saturating_add(16),
-        false => room,
-    }
-}
-
-/// What the journal files a statement under: the withdrawals that it names, the bundle that it would put in force or stop, or the
-/// freeze that it makes or thaws.
-pub(crate) fn about(verified: &Verified) -> Vec<RequestDigest> {
-    match &verified.statement().body {
-        Body::Activation(activation) => vec![activation::subject(activation.bundle)],
-        Body::Veto(veto) => vec![
-            activation::subject(veto.bundle),
-            activation::vetoes_behind(veto.previous),
-        ],
-        Body::Freeze(_) => vec![freezes::subject(Freeze::id(verified.digest()))],
-        Body::Thaw(thaw) => vec![freezes::subject(thaw.freeze)],
-        Body::Request(_)
-        | Body::Approval(_)
-        | Body::Rejection(_)
-        | Body::Cancel(_)
-        | Body::Observation(_)
-        | Body::Replace(_)
-        | Body::Price(_)
-        | Body::Screening(_)
-        | Body::AddressBook(_) => subjects(verified).iter().map(WithdrawalId::request).collect(),
-    }
-}
-
-/// The withdrawals that a statement names. An observation names none: it is about those that need what it says.
-pub(crate) fn subjects(verified: &Verified) -> Vec<WithdrawalId> {
-    match &verified.statement().body {
-        Body::Request(_) => verified
-            .envelope()
-            .request_digest()
-            .map(WithdrawalId::of)
-            .into_iter()
-            .collect(),
-        Body::Approval(approval) => approval.items.iter().map(|item| item.withdrawal).collect(),
-        Body::Rejection(rejection) => rejection.items.iter().map(|item| item.withdrawal).collect(),
-        Body::Cancel(cancel) => vec![cancel.withdrawal],
-        Body::Replace(replace) => vec![replace.withdrawal],
-        Body::Screening(screening) => vec![screening.withdrawal],
-        Body::Activation(_)
-        | Body::Observation(_)
-        | Body::Freeze(_)
-        | Body::Thaw(_)
-        | Body::Veto(_)
-        | Body::Price(_)
-        | Body::AddressBook(_) => Vec::new(),
-    }
 }

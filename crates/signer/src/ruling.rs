@@ -1,18 +1,15 @@
 //! The decision inside the journal's transaction: a pure function of what was prepared, the ledger and the clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_approval::Verified;
 use countersign_bundle::Bundle;
 use countersign_decision::{
-    AttemptFact, AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory,
-    Outcome, Reading, Reason, Seen, decide, is_passing, takes_the_place,
+    AuthorizationRecord, Case, Decision, DestinationsRecord, Entry, EntryError, LedgerFacts, Observatory, Outcome,
+    Reading, Reason, Seen, decide, is_passing, takes_the_place,
 };
-use countersign_types::{
-    BundleDigest, ChainFacts, ConflictKey, Destination, Duration, GenesisHash, RequestDigest, Tag, Timestamp,
-    WithdrawalId,
-};
+use countersign_types::{BundleDigest, ChainFacts, ConflictKey, Duration, GenesisHash, Tag, Timestamp, WithdrawalId};
 
 use crate::{
     Answer, AttemptRecord, Basis, LedgerView, LogEntry, SignedAttempt, SignerError, Verdict, WithdrawalRecord, Write,
@@ -20,17 +17,16 @@ use crate::{
     aging::{of_ended, settlements},
     alarm::Alarm,
     changes::Changes,
-    freezes::freeze_fact,
+    facts::ledger_facts,
     left_over::LeftOver,
-    prepare::{Prepared, first_sight, subjects},
+    prepare::Prepared,
     release::{has_failed, is_unheard},
+    statements::{first_sight, subjects},
     words::{Matter, standing},
 };
 
 /// The most decisions of one withdrawal in the log, those that authorize or end it aside.
 pub(crate) const MAX_LOGGED_DECISIONS: u64 = 256;
-/// The most owners of payments, and of conflict keys, that an entry names: one of them is enough for a no.
-const MAX_OWNERS: usize = 32;
 
 /// Why it is ruled again, on something else.
 pub(crate) enum Again {
@@ -505,96 +501,6 @@ pub(crate) fn signed_attempt(record: &WithdrawalRecord, prepared: &Prepared) -> 
     let mut attempts = record.attempts.iter();
     let attempt = attempts.find(|attempt| attempt.transaction == prepared.decoded.transaction)?;
     Some((attempt.number, attempt.signed.clone()?))
-}
-
-/// The view, reduced to what the decision and its auditors need.
-fn ledger_facts(view: &LedgerView, prepared: &Prepared) -> LedgerFacts {
-    let request = prepared.decoded.digest;
-    let record = view.withdrawal.as_ref();
-    let attempts = record.map(|record| record.attempts.as_slice()).unwrap_or_default();
-    // Not of what other attempts leave over, which was looked up beside it.
-    let used_up = prepared.used_up();
-    let owner = |key| Some((key, *view.conflict_owners.get(key)?));
-    let of_bytes: BTreeMap<&ConflictKey, RequestDigest> = used_up.iter().filter_map(owner).collect();
-    let accounts: BTreeSet<&Destination> = used_up.iter().filter_map(account).collect();
-    LedgerFacts {
-        epoch: view.epoch,
-        reference_owner: view.reference_owner.filter(|owner| *owner != request),
-        payment_owners: view
-            .payment_owners
-            .iter()
-            .filter(|(_, owner)| **owner != request)
-            .take(MAX_OWNERS)
-            .map(|((_, payment), owner)| (payment.clone(), *owner))
-            .collect(),
-        conflict_owners: of_bytes
-            .iter()
-            .filter(|(_, owner)| **owner != request)
-            .take(MAX_OWNERS)
-            .map(|(key, owner)| (key.to_string(), *owner))
-            .collect(),
-        next_nonces: view
-            .next_nonces
-            .iter()
-            .filter(|(account, _)| accounts.contains(account))
-            .map(|(account, next)| (account.clone(), *next))
-            .collect(),
-        own_nonces: own_nonces(&of_bytes, request),
-        ended: record.and_then(|record| record.ended),
-        attempts: attempt_facts(attempts, used_up),
-        usage: view.usage.clone(),
-        freezes: view.freezes.iter().map(freeze_fact).collect(),
-        standing: BTreeMap::new(),
-        failed: BTreeSet::new(),
-        destinations: None,
-    }
-}
-
-/// The account of a nonce.
-fn account(key: &ConflictKey) -> Option<&Destination> {
-    match key {
-        ConflictKey::AccountNonce { account, .. } => Some(account),
-        ConflictKey::Outpoint { .. } | ConflictKey::NonceAccount { .. } => None,
-    }
-}
-
-/// The nonces of the bytes that the withdrawal itself has claimed.
-fn own_nonces(of_bytes: &BTreeMap<&ConflictKey, RequestDigest>, request: RequestDigest) -> Vec<String> {
-    let own = of_bytes
-        .iter()
-        .filter(|(key, owner)| account(key).is_some() && **owner == request);
-    own.take(MAX_OWNERS).map(|(key, _)| key.to_string()).collect()
-}
-
-/// An attempt keeps the anchor of the one before it, where that is among its keys: it was authorized because it does, or
-/// because every earlier one was provably dead. Beside bytes that lack it, an outpoint that both spend stands for it: that excludes as
-/// well, and whether an anchor is on any chain nobody can tell.
-fn attempt_facts(attempts: &[AttemptRecord], used_up: &[ConflictKey]) -> Vec<AttemptFact> {
-    let used_up: BTreeSet<&ConflictKey> = used_up.iter().collect();
-    let is_shared_outpoint = |key: &&ConflictKey| is_outpoint(key) && used_up.contains(key);
-    let mut anchor: Option<&ConflictKey> = None;
-    let mut facts = Vec::new();
-    for attempt in attempts {
-        let keys = &attempt.conflict_keys;
-        anchor = anchor.filter(|anchor| keys.contains(anchor)).or(keys.first());
-        let kept = anchor.filter(|anchor| used_up.contains(anchor));
-        let shared = kept.or_else(|| keys.iter().find(is_shared_outpoint));
-        facts.push(AttemptFact {
-            number: attempt.number,
-            transaction: attempt.transaction,
-            anchor: shared.or(anchor).cloned(),
-            txid: attempt.signed.as_ref().map(|signed| signed.transaction.txid.clone()),
-        });
-    }
-    facts
-}
-
-/// One of several nonces of a transaction excludes less: the chain passes over an authorization (EIP-7702) whose nonce is used.
-fn is_outpoint(key: &ConflictKey) -> bool {
-    match key {
-        ConflictKey::Outpoint { .. } => true,
-        ConflictKey::AccountNonce { .. } | ConflictKey::NonceAccount { .. } => false,
-    }
 }
 
 /// The answer to a decision that does not sign. Ignored statements are named, so that nobody wonders.

@@ -18,8 +18,8 @@ use crate::{
     breakers::{Adds, Suspect, frozen, is_voice, rejections},
     changes::Changes,
     freezes::freeze_now,
-    prepare::subjects,
     propose,
+    statements::subjects,
 };
 
 /// A withdrawal that the journal knows.

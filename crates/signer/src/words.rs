@@ -13,7 +13,7 @@ use crate::{JournaledStatement, LastWord};
 pub(crate) type Matter = (PrincipalId, String);
 
 /// Whether a statement says that something is not so (any more). The last word keeps it: it stands when its statement verifies no more.
-fn is_removal(verified: &Verified) -> bool {
+pub(crate) fn is_removal(verified: &Verified) -> bool {
     match verified.statement().body.attestation() {
         Some(Attestation::AddressBook(entry)) => entry.entry == BookState::Removed,
         Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Fail,

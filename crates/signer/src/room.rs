@@ -1,13 +1,50 @@
-//! What services have said about a withdrawal so far, and how much of it takes room: what spoke for the payment and was replaced since
-//! takes none, or a lineage would run out of room for what its next attempt needs.
+//! How much each may say about one withdrawal. What spoke for the payment and was replaced since takes no room, or a lineage would run out
+//! of it for what its next attempt needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::Verified;
+use countersign_approval::{Kind, Verified};
 use countersign_decision::{is_passing, outdated};
 use countersign_types::{PrincipalId, StatementDigest};
 
-use crate::{prepare::whose_matter, words::Matter};
+use crate::{
+    statements::whose_matter,
+    words::{Matter, is_removal},
+};
+
+/// How many statements of one person about one withdrawal leave room for another of this kind. One person cannot make a
+/// decision's entry outgrow the log, and whoever has approved too often can still reject and cancel.
+pub(crate) fn room(kind: Kind) -> u64 {
+    match kind {
+        Kind::Approval | Kind::Activation => 4,
+        Kind::Rejection => 8,
+        Kind::Cancel => 12,
+        // Of `MAX_OBSERVATIONS` for all observers: one alone does not use them up.
+        Kind::Observation => 16,
+        // As for cancels: whoever has approved too often can still raise a ceiling, and nobody does so without end.
+        Kind::Replace => 12,
+        // Of `MAX_ATTESTATIONS` for all services: the payments of a batch, and quotes that went stale while it waited.
+        Kind::Price => 16,
+        Kind::Screening | Kind::AddressBook => 48,
+        // For each admin: once for every word of hers for a successor of the bundle in force (`MAX_PROPOSALS`, four words each), so that no
+        // quorum wears an officer out.
+        Kind::Veto => 64,
+        // An admin thaws a freeze once at a time, and again after that word has expired.
+        Kind::Thaw => 64,
+        // Both are filed under names of their own.
+        Kind::Request | Kind::Freeze => 0,
+    }
+}
+
+/// How many statements of its signer leave room for this one. What a service says against a payment has room of its own, behind
+/// everything that whoever collects attestations can have journaled before.
+pub(crate) fn room_for(verified: &Verified) -> u64 {
+    let room = room(verified.envelope().kind());
+    match is_removal(verified) {
+        true => room.saturating_add(16),
+        false => room,
+    }
+}
 
 /// The most statements of one service that are journaled for a withdrawal, those included that it replaced since. A lineage has so many
 /// attempts, and a service so many statements that stand at a time.
