@@ -75,5 +75,5 @@ pub use receipt::Receipt;
 pub use receipt_error::ReceiptError;
 pub use receipt_file::{MAX_RECEIPT_BYTES, ProvenEntry, ReceiptFile, ReceiptStatement, SignedFile};
 pub use replay::{Backtest, Change, Replay};
-pub use said::{is_passing, is_wanted, matter, outdated, screening_matter};
+pub use said::{is_passing, is_wanted, matter, outdated, screening_matter, speaks_for, spoke_for};
 pub use spend::{MAX_SPEND_BYTES, Past, Spend, SpendError};

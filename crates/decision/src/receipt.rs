@@ -25,6 +25,7 @@ use crate::{
     },
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
+    said::spoke_for,
 };
 
 /// A receipt that verified: what an auditor may rely on.
@@ -125,8 +126,8 @@ impl Verifier {
         let last = last_decision(&entries);
         let recomputed = match (&self.json.unsigned_transaction, self.shown_decision(&entries)) {
             (Some(unsigned), Some(allowed)) => {
-                self.verify_considered(&chain, &entries, allowed)?;
                 verify_in_force(&entries, allowed)?;
+                self.verify_considered(&chain, &entries, allowed)?;
                 Some(self.recompute(&chain, allowed, &unsigned.0)?)
             }
             (None, None) if last_allowed(&entries, |_| true).is_none() => None,
@@ -342,8 +343,8 @@ impl Verifier {
         Ok(Recomputed { decision, reading })
     }
 
-    /// Every statement that the log has before a decision that allowed was considered by it, or spoke for the payment until another of
-    /// them replaced it: a rejection is not overlooked.
+    /// Every statement that the log has before a decision that allowed was considered by it, or spoke for the payment and is over: another of
+    /// them replaced it, or it verifies no more. A rejection is not overlooked.
     fn verify_considered(
         &self,
         chain: &BundleChain,
@@ -356,15 +357,21 @@ impl Verifier {
             .take_while(|entry| as_decision(entry) != Some(allowed))
             .filter_map(|entry| as_statement_about(entry, allowed.withdrawal))
             .collect();
-        let mut verified = Vec::new();
+        let active = chain.bundle(allowed.bundle);
+        let active = active.ok_or_else(|| broken("the decision's bundle is not in the chain"))?;
+        let (mut verified, mut over) = (Vec::new(), BTreeSet::new());
         for statement in &self.json.statements {
             let envelope = Envelope::parse(&statement.envelope.0).map_err(|error| broken(error.to_string()))?;
-            let roster = chain.bundle(allowed.bundle).map(|bundle| bundle.roster());
-            let said = roster.filter(|_| before.contains(&envelope.statement_digest()));
-            verified.extend(said.and_then(|roster| verify(&envelope, roster).ok()));
+            let digest = envelope.statement_digest();
+            if before.contains(&digest) {
+                match verify(&envelope, active.roster()) {
+                    Ok(said) => verified.push(said),
+                    Err(_) => over.extend(spoke_for(&envelope).then_some(digest)),
+                }
+            }
         }
-        let outdated = outdated(verified.iter());
-        match before.difference(&considered).find(|one| !outdated.contains(one)) {
+        over.extend(outdated(verified.iter()));
+        match before.difference(&considered).find(|one| !over.contains(one)) {
             None => Ok(()),
             Some(one) => Err(broken(format!("the decision did not consider statement {one}"))),
         }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_approval::{Attestation, Payment, Request, Screening, ScreeningResult, Verified};
+use countersign_approval::{
+    Attestation, Body, BookState, Envelope, Payment, Request, Screening, ScreeningResult, Statement, Verified,
+};
 use countersign_policy::Wants;
 use countersign_types::{
     AssetId, AttestationKind, Destination, Effect, ParsedTransaction, PrincipalId, StatementDigest, WithdrawalId,
@@ -79,6 +81,27 @@ pub fn is_passing(verified: &Verified) -> bool {
     }
 }
 
+/// Whether a statement is a service's word for a payment. What it replaces by a later number counts for nothing.
+pub fn speaks_for(verified: &Verified) -> bool {
+    is_for(&verified.statement().body)
+}
+
+/// The same of a journaled statement that verifies no more, because its service has other keys or has left: it was verified when it was
+/// journaled, and counts for nothing now.
+pub fn spoke_for(envelope: &Envelope) -> bool {
+    let statement = Statement::parse(envelope.kind(), envelope.payload());
+    statement.is_ok_and(|statement| is_for(&statement.body))
+}
+
+fn is_for(body: &Body) -> bool {
+    match body.attestation() {
+        Some(Attestation::Price(_)) => true,
+        Some(Attestation::Screening(screening)) => screening.result == ScreeningResult::Pass,
+        Some(Attestation::AddressBook(entry)) => entry.entry != BookState::Removed,
+        None => false,
+    }
+}
+
 /// Those of the statements that spoke for a payment, and whose service has said something with a later number on the same matter in
 /// another of them. No decision counts them, whatever the journal holds besides; of two with one number both stay.
 pub fn outdated<'a>(statements: impl Iterator<Item = &'a Verified> + Clone) -> BTreeSet<StatementDigest> {
@@ -90,7 +113,7 @@ pub fn outdated<'a>(statements: impl Iterator<Item = &'a Verified> + Clone) -> B
         }
     }
     let is_replaced = |verified: &&Verified| {
-        let said = matter(verified).filter(|_| is_passing(verified));
+        let said = matter(verified).filter(|_| speaks_for(verified));
         said.is_some_and(|(about, sequence)| {
             last.get(&(verified.signer(), about))
                 .is_some_and(|last| sequence < *last)

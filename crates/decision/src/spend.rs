@@ -190,8 +190,8 @@ impl Spend {
         Ok(spend)
     }
 
-    /// What the limits over windows of a bundle count of it, as of the moments at which it was authorized: the larger charge of both. A
-    /// limit that cannot say, while its window still holds the spend, is an error: it would forget what was spent.
+    /// What the limits over windows of a bundle count of it, at the hours of both moments at which it was authorized: the larger charge. Its
+    /// facts, prices among them, are those of the last one. A limit that cannot say, while its window still holds the spend, is an error: it would forget what was spent.
     pub fn charges(&self, bundle: &Bundle, past: Past) -> Result<Vec<Charge>, SpendError> {
         let moments = BTreeSet::from([past.charged_at, past.authorized_at]);
         let evaluations = moments.into_iter().map(|at| self.evaluate(bundle, at));

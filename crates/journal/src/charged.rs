@@ -1,8 +1,8 @@
 //! What one lineage has been charged on one counter, and how that stands in the counter's two sums.
 //!
 //! At most one attempt of a lineage can confirm, so a lineage counts once, at its largest charge: what has aged is in
-//! `cum` at the moment it aged, the rest is in `pend` and counts in every window. An attempt that landed and failed is
-//! beside that: the lineage may pay after all.
+//! `cum` at the moment it aged, the rest is in `pend` and counts in every window. An attempt that landed and failed, or ended by a foreign
+//! spend, is beside that: the lineage may pay after all, or once more.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ pub(crate) enum Stage {
     Outstanding,
     /// Leaves windows as time passes.
     Aged(Timestamp),
-    /// Landed and did nothing but pay its fee: leaves windows as time passes, beside what later attempts of its lineage are
-    /// charged.
+    /// Landed and did nothing but pay its fee, or ended by a foreign spend: leaves windows as time passes, beside what later attempts of its
+    /// lineage are charged.
     Failed(Timestamp),
     /// Given back.
     Released,
@@ -86,7 +86,7 @@ impl Charged {
         self.largest(|stage| matches!(stage, Stage::Outstanding | Stage::Aged(_)))
     }
 
-    /// What failed attempts were charged: each of them was another transaction that landed.
+    /// What such attempts were charged: each that landed was another transaction, and which of several a foreign spend was nobody can tell.
     fn failed(&self) -> Option<Amount> {
         let failed = self.0.values().filter(|(_, stage)| matches!(stage, Stage::Failed(_)));
         failed

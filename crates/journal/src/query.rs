@@ -45,7 +45,7 @@ pub(crate) async fn statements(
     request: RequestDigest,
 ) -> Result<Vec<JournaledStatement>, StepError> {
     let mut sql = Sql::new(
-        "SELECT envelope, first_seen_at FROM statement_subjects JOIN statements USING (seq) \
+        "SELECT envelope, signer, first_seen_at FROM statement_subjects JOIN statements USING (seq) \
          WHERE digest NOT IN (SELECT statement FROM withdrawals WHERE withdrawals.request = statement_subjects.request) \
          AND request = ",
     );
@@ -57,6 +57,7 @@ pub(crate) async fn statements(
 fn journaled(row: &Row) -> Result<JournaledStatement, StepError> {
     Ok(JournaledStatement {
         envelope: row.bytes("envelope")?.to_vec(),
+        signer: parsed(row, "signer", "signer")?,
         first_seen_at: column_time(row, "first_seen_at")?,
     })
 }
@@ -169,7 +170,7 @@ async fn load_files(link: &mut Link<'_>, version: i64) -> Result<BTreeMap<String
 
 async fn load_activations(link: &mut Link<'_>, version: i64) -> Result<Vec<JournaledStatement>, StepError> {
     let mut sql = Sql::new(
-        "SELECT envelope, first_seen_at FROM bundle_statements JOIN statements ON digest = statement WHERE version = ",
+        "SELECT envelope, signer, first_seen_at FROM bundle_statements JOIN statements ON digest = statement WHERE version = ",
     );
     sql.bind(version).push(" ORDER BY position");
     let rows = link.rows(sql).await?;
@@ -202,7 +203,7 @@ pub(crate) async fn history(
         return Ok(None);
     };
     let mut sql = Sql::new(
-        "SELECT envelope, statements.first_seen_at FROM withdrawals JOIN statements ON digest = statement WHERE request = ",
+        "SELECT envelope, signer, statements.first_seen_at FROM withdrawals JOIN statements ON digest = statement WHERE request = ",
     );
     sql.bind(request.as_bytes());
     let row = link.row(sql).await?;

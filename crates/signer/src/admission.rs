@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_approval::{Body, Kind, Observation, StatementError, Verified};
 use countersign_decision::{
-    AttemptFact, MAX_ATTESTATIONS, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about, is_passing, is_wanted,
+    AttemptFact, MAX_ATTESTATIONS, MAX_OBSERVATIONS, MAX_STATEMENTS, Reason, is_about, is_wanted, speaks_for,
 };
 use countersign_policy::Wants;
 use countersign_types::{ChainId, GenesisHash, PrincipalId, StatementNonce, Tag, Timestamp};
@@ -108,7 +108,7 @@ impl<'a> Admission<'a> {
             return Some(Reason::new(Tag::StatementNonceReused, message));
         }
         let (said, standing) = self.said(verified, admitted);
-        if standing >= room_for(verified) || (is_passing(verified) && said >= MAX_SPOKEN) {
+        if standing >= room_for(verified) || (speaks_for(verified) && said >= MAX_SPOKEN) {
             let message = SignerError::TooTalkative(verified.signer().clone()).to_string();
             return Some(Reason::new(Tag::MessageTooLarge, message));
         }

@@ -168,6 +168,8 @@ impl Page {
 pub struct JournaledStatement {
     /// The envelope.
     pub envelope: Vec<u8>,
+    /// Who signed it, by the roster of then.
+    pub signer: PrincipalId,
     /// The signer's clock at first sight.
     pub first_seen_at: Timestamp,
 }

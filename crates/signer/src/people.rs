@@ -19,9 +19,9 @@ use crate::{
     pipeline::MAX_ROUNDS,
     propose,
     room::{Spoken, later_by, room_for},
-    statements::{about, subjects},
+    statements::{about, heard_now, subjects},
     watch::{Rejecting, Reporting},
-    words::{Matter, heard, is_last, of_kinds, replaces, word},
+    words::{Matter, is_last, of_kinds, replaces, word},
 };
 
 /// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
@@ -153,9 +153,8 @@ impl Signer {
         withdrawal: WithdrawalId,
     ) -> Result<u64, SignerError> {
         let said = self.journal.statements(withdrawal.request()).await?;
-        let said = heard(&said, |envelope| verify(envelope, bundle.roster()))?;
-        let verifying = said.iter().filter_map(|(_, verified)| verified.as_ref());
-        let spoken = Spoken::of(verifying, said.len());
+        let heard = said.into_iter().map(|statement| heard_now(statement, bundle));
+        let spoken = Spoken::of(&heard.collect::<Result<Vec<_>, _>>()?);
         Ok(spoken.over_of(verified.signer(), later_by(verified)))
     }
 

@@ -19,7 +19,7 @@ use crate::{
     breakers::{self, Suspect},
     entries::{self, Noted},
     room::Spoken,
-    statements::{about, first_sight, is_attestation, seen, sequence, sort_statements, whose_matter},
+    statements::{about, first_sight, heard_now, sequence, sort_statements, whose_matter},
     submission::Decoded,
     watch::{ForeignSpend, unclaimed},
     words::Matter,
@@ -83,17 +83,15 @@ impl Prepared {
             .into());
         };
         let request = request.as_ref().clone();
-        let (mut journaled, mut lost) = (Vec::new(), Vec::new());
-        let (mut observations, mut attestations) = (0_usize, 0_usize);
-        for statement in from.journaled {
-            let (seen, kind, failed) = seen(statement, &from.bundle)?;
-            lost.extend(failed);
-            observations = observations.saturating_add(usize::from(kind == Kind::Observation));
-            attestations = attestations.saturating_add(usize::from(is_attestation(kind)));
-            journaled.push(seen);
-        }
-        let verifying = journaled.iter().filter_map(|seen| seen.verified.as_ref().ok());
-        let spoken = Spoken::of(verifying, attestations);
+        let heard = from
+            .journaled
+            .into_iter()
+            .map(|statement| heard_now(statement, &from.bundle));
+        let heard = heard.collect::<Result<Vec<_>, _>>()?;
+        let spoken = Spoken::of(&heard);
+        let observations = heard.iter().filter(|heard| heard.kind == Kind::Observation).count();
+        let lost = heard.iter().filter_map(|heard| heard.lost.clone()).collect();
+        let journaled: Vec<Seen> = heard.into_iter().map(|heard| heard.seen).collect();
         let (fresh, ignored) = sort_statements(&from.decoded, &from.bundle, &journaled);
         let guessed = || {
             let observatory = Observatory {

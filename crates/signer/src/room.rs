@@ -1,14 +1,14 @@
 //! How much each may say about one withdrawal. What spoke for the payment and was replaced since takes no room, or a lineage would run out
 //! of it for what its next attempt needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use countersign_approval::{Kind, Verified};
-use countersign_decision::{is_passing, outdated};
+use countersign_decision::{outdated, speaks_for};
 use countersign_types::{PrincipalId, StatementDigest};
 
 use crate::{
-    statements::whose_matter,
+    statements::{Heard, is_attestation, whose_matter},
     words::{Matter, is_removal},
 };
 
@@ -46,34 +46,33 @@ pub(crate) fn room_for(verified: &Verified) -> u64 {
     }
 }
 
-/// The most statements of one service that are journaled for a withdrawal, those included that it replaced since. A lineage has so many
-/// attempts, and a service so many statements that stand at a time.
-pub(crate) const MAX_SPOKEN: u64 = 512;
+/// The most statements of one service that are journaled for a withdrawal while they speak for it, those included that it replaced since:
+/// a batch of 30 payments, each screened again for each of 64 attempts.
+pub(crate) const MAX_SPOKEN: u64 = 2_048;
 
 /// The attestations that are journaled for one withdrawal.
 #[derive(Debug, Default)]
 pub(crate) struct Spoken {
     /// How many there are.
     total: usize,
-    /// Those that speak for the payment and verify, each with its number.
+    /// Those that speak for the payment, each with its number and whose it is.
     passing: BTreeMap<StatementDigest, (Matter, u64)>,
-    /// Those of them that another one of these has replaced.
-    over: BTreeSet<StatementDigest>,
+    /// Those that spoke for it and are over, whose they are: another of these has replaced them, or they verify no more.
+    over: BTreeMap<StatementDigest, PrincipalId>,
 }
 
 impl Spoken {
-    /// Of those that verify; `total` counts the others, too.
-    pub(crate) fn of<'a>(verified: impl Iterator<Item = &'a Verified> + Clone, total: usize) -> Self {
-        let over = outdated(verified.clone());
-        let numbered = verified.filter(|verified| is_passing(verified));
-        let numbered = numbered.filter_map(|verified| {
-            let said = whose_matter(verified)?;
-            Some((verified.digest(), said))
-        });
+    pub(crate) fn of(heard: &[Heard]) -> Self {
+        let verified = heard.iter().filter_map(|heard| heard.seen.verified.as_ref().ok());
+        let outdated = outdated(verified.clone());
+        let numbered = verified.filter(|verified| speaks_for(verified) && !outdated.contains(&verified.digest()));
+        let numbered = numbered.filter_map(|verified| Some((verified.digest(), whose_matter(verified)?)));
+        let is_over = |heard: &&Heard| heard.has_lapsed || outdated.contains(&heard.seen.digest);
+        let over = heard.iter().filter(is_over);
         Self {
-            total,
+            total: heard.iter().filter(|heard| is_attestation(heard.kind)).count(),
             passing: numbered.collect(),
-            over,
+            over: over.map(|heard| (heard.seen.digest, heard.signer.clone())).collect(),
         }
     }
 
@@ -82,24 +81,29 @@ impl Spoken {
         self.total
     }
 
-    /// Whether one spoke for the payment and was replaced since: in the journal, or by what is said now with a `later` number.
+    /// Whether one spoke for the payment and is over: it was so in the journal, or is by what is said now with a `later` number.
     pub(crate) fn is_over(&self, digest: &StatementDigest, later: impl Fn(&Matter) -> Option<u64>) -> bool {
-        let is_replaced = |(about, sequence): &(Matter, u64)| later(about).is_some_and(|later| *sequence < later);
-        self.over.contains(digest) || self.passing.get(digest).is_some_and(is_replaced)
+        self.over.contains_key(digest) || self.passing.get(digest).is_some_and(|said| is_replaced(said, later))
     }
 
     /// How many take room.
     pub(crate) fn standing(&self, later: impl Fn(&Matter) -> Option<u64>) -> usize {
-        let over = self.passing.keys().filter(|digest| self.is_over(digest, &later));
-        self.total.saturating_sub(over.count())
+        let replaced = self.passing.values().filter(|said| is_replaced(said, &later));
+        let over = self.over.len().saturating_add(replaced.count());
+        self.total.saturating_sub(over)
     }
 
     /// How many of one service take none.
     pub(crate) fn over_of(&self, service: &PrincipalId, later: impl Fn(&Matter) -> Option<u64>) -> u64 {
-        let own = self.passing.iter().filter(|(_, ((by, _), _))| by == service);
-        let over = own.filter(|(digest, _)| self.is_over(digest, &later));
-        u64::try_from(over.count()).unwrap_or(u64::MAX)
+        let over = self.over.values().filter(|by| *by == service);
+        let own = self.passing.values().filter(|((by, _), _)| by == service);
+        let replaced = own.filter(|said| is_replaced(said, &later));
+        u64::try_from(over.count().saturating_add(replaced.count())).unwrap_or(u64::MAX)
     }
+}
+
+fn is_replaced((about, sequence): &(Matter, u64), later: impl Fn(&Matter) -> Option<u64>) -> bool {
+    later(about).is_some_and(|later| *sequence < later)
 }
 
 /// The number of what a statement says on a matter, where it is about that.

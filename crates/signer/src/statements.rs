@@ -6,7 +6,7 @@ use countersign_approval::{
     Body, Envelope, Freeze, Kind, Screening, ScreeningResult, Statement, StatementError, Verified, verify,
 };
 use countersign_bundle::Bundle;
-use countersign_decision::{Reason, Seen, matter};
+use countersign_decision::{Reason, Seen, matter, spoke_for};
 use countersign_types::{ChainId, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp, WithdrawalId};
 
 use crate::{JournalError, JournaledStatement, SignerError, activation, freezes, submission::Decoded, words::Matter};
@@ -87,24 +87,38 @@ fn not_first(verified: &Verified) -> Reason {
     Reason::new(Tag::StatementNonceReused, message)
 }
 
-/// A journaled statement as it verifies now, its kind, and what it says where it is a failed screening that does not.
-pub(crate) fn seen(
-    statement: JournaledStatement,
-    bundle: &Bundle,
-) -> Result<(Seen, Kind, Option<Screening>), SignerError> {
+/// A journaled statement as it is heard now.
+pub(crate) struct Heard {
+    pub(crate) seen: Seen,
+    pub(crate) kind: Kind,
+    /// Who signed it, also where that does not verify any more.
+    pub(crate) signer: PrincipalId,
+    /// What it says, where it is a failed screening that verifies no more.
+    pub(crate) lost: Option<Screening>,
+    /// Whether it spoke for the payment, and verifies no more.
+    pub(crate) has_lapsed: bool,
+}
+
+pub(crate) fn heard_now(statement: JournaledStatement, bundle: &Bundle) -> Result<Heard, SignerError> {
     let damaged = |error: StatementError| JournalError::Damaged(format!("a journaled statement: {error}"));
     let envelope = Envelope::parse(&statement.envelope).map_err(damaged)?;
-    let seen = Seen {
-        digest: envelope.statement_digest(),
-        // A signer who has left the roster since does not count any more, and the decision says so.
-        verified: verify(&envelope, bundle.roster()),
-        first_seen_at: statement.first_seen_at,
+    // A signer who has left the roster since does not count any more, and the decision says so.
+    let verified = verify(&envelope, bundle.roster());
+    let (lost, has_lapsed) = match &verified {
+        Ok(_) => (None, false),
+        Err(_) => (failed_screening(&envelope).map_err(damaged)?, spoke_for(&envelope)),
     };
-    let lost = match &seen.verified {
-        Ok(_) => None,
-        Err(_) => failed_screening(&envelope).map_err(damaged)?,
-    };
-    Ok((seen, envelope.kind(), lost))
+    Ok(Heard {
+        kind: envelope.kind(),
+        signer: statement.signer,
+        lost,
+        has_lapsed,
+        seen: Seen {
+            digest: envelope.statement_digest(),
+            verified,
+            first_seen_at: statement.first_seen_at,
+        },
+    })
 }
 
 /// What a statement says, where it says that a screening failed.

@@ -625,10 +625,11 @@ fn what_a_later_word_replaces() {
     };
     let priced = |source: &str, sequence: u64, price: &str| world.quote(source, sequence, price, at);
     let entered = |sequence: u64| world.book_entry(&ask, sequence, Some(at));
+    let removed = |sequence: u64| world.book_entry(&ask, sequence, None);
     let (pass, fail) = (ScreeningResult::Pass, ScreeningResult::Fail);
     let [a, b, _] = SOURCES;
     // How many of the first ones are replaced.
-    let table: [(&str, Vec<Envelope>, usize); 10] = [
+    let table: [(&str, Vec<Envelope>, usize); 12] = [
         ("alone", vec![priced(a, 7, "2500")], 0),
         ("by a later number", vec![priced(a, 7, "2500"), priced(a, 8, "2500")], 1),
         (
@@ -654,7 +655,9 @@ fn what_a_later_word_replaces() {
             vec![screened(1, pass), elsewhere(2)],
             0,
         ),
-        ("nor an entry of a book", vec![entered(1), entered(2)], 0),
+        ("an entry of a book by an entry", vec![entered(1), entered(2)], 1),
+        ("and by a removal", vec![entered(1), removed(2)], 1),
+        ("never a removal", vec![removed(1), entered(2)], 0),
     ];
     let roster = fixture.active.roster();
     for (what, said, replaced) in table {

@@ -94,6 +94,7 @@ async fn bundles_read_back(place: Place) {
         ]),
         statements: vec![JournaledStatement {
             envelope: envelope(&format!("activation-{version}")),
+            signer: signer(),
             first_seen_at: at(START + version as i64),
         }],
         activated_at: at(START + version as i64),
@@ -140,6 +141,7 @@ async fn the_life_of_a_withdrawal_reads_back(place: Place) {
     assert_eq!(view(&journal, of("b")).await.about, early_and_late[..1]);
     let journaled = |name, millis| JournaledStatement {
         envelope: envelope(name),
+        signer: signer(),
         first_seen_at: at(millis),
     };
     let both = [journaled("early", START), journaled("late", START + 2)];

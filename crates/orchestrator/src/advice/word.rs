@@ -1,6 +1,6 @@
-//! What a quote or a screening says it is about, unverified: a later one of the same service takes its place.
+//! What an attestation says it is about, unverified: a later one of the same service takes its place.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{AdviceError, Opened, Payload, StatementKind};
 
@@ -42,8 +42,24 @@ struct Screening {
     sequence: u64,
 }
 
+#[derive(Deserialize)]
+struct BookEntry {
+    tenant: String,
+    subject: String,
+    destination: String,
+    entry: BookState,
+    sequence: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BookState {
+    Registered(IgnoredAny),
+    Removed,
+}
+
 impl Word {
-    /// Reads a quote or a screening; `None` for what is replaced by nothing.
+    /// Reads an attestation; `None` for other statements.
     pub(crate) fn parse(envelope: &[u8]) -> Result<Option<Self>, AdviceError> {
         let opened = Opened::parse(envelope)?;
         let Some(kind) = StatementKind::parse(opened.kind()) else {
@@ -59,12 +75,20 @@ impl Word {
                 let about = vec![body.check, body.withdrawal, body.destination, body.asset];
                 (about, body.sequence, body.result == "pass")
             }
+            StatementKind::AddressBook => {
+                let Payload { body, .. } = opened.read::<BookEntry>(kind.as_str())?;
+                let is_passing = matches!(body.entry, BookState::Registered(_));
+                (
+                    vec![body.tenant, body.subject, body.destination],
+                    body.sequence,
+                    is_passing,
+                )
+            }
             StatementKind::Approval
             | StatementKind::Rejection
             | StatementKind::Cancel
             | StatementKind::Replace
-            | StatementKind::Observation
-            | StatementKind::AddressBook => return Ok(None),
+            | StatementKind::Observation => return Ok(None),
         };
         let signed: Signatures =
             serde_json::from_slice(envelope).map_err(|error| AdviceError::Envelope(error.to_string()))?;
@@ -108,7 +132,11 @@ mod tests {
             body[field] = value;
             body
         };
-        for (kind, body) in [("price", &quote), ("screening", &screening)] {
+        let entry = json!({
+            "tenant": "main", "subject": "s", "destination": "d", "entry": {"registered": {"at": "2026-01-01T00:00:00Z"}},
+            "sequence": 7
+        });
+        for (kind, body) in [("price", &quote), ("screening", &screening), ("address-book", &entry)] {
             let first = word(kind, body).unwrap();
             let is_replaced = |other: &Value| first.is_replaced_by(&word(kind, other).unwrap());
             assert!(is_replaced(&changed(body, "sequence", json!(8))), "{kind}");
@@ -116,7 +144,8 @@ mod tests {
             let later = changed(body, "sequence", json!(8));
             let matter: &[&str] = match kind {
                 "price" => &["asset", "currency"],
-                _ => &["check", "withdrawal", "destination", "asset"],
+                "screening" => &["check", "withdrawal", "destination", "asset"],
+                _ => &["tenant", "subject", "destination"],
             };
             for field in matter {
                 assert!(!is_replaced(&changed(&later, field, json!("other"))), "{kind}: {field}");
@@ -133,7 +162,13 @@ mod tests {
         };
         assert!(passed.is_replaced_by(&later), "by a no");
         assert!(!failed.is_replaced_by(&later), "no is said once");
-        assert_eq!(word("address-book", &json!({"sequence": 7})), None);
+        let removed = changed(&entry, "entry", json!("removed"));
+        let [entered, removed] = [entry, removed].map(|body| word("address-book", &body).unwrap());
+        let later = Word {
+            sequence: 8,
+            ..removed.clone()
+        };
+        assert!(entered.is_replaced_by(&later) && !removed.is_replaced_by(&later));
         assert_eq!(word("approval", &json!({"items": []})), None);
     }
 

@@ -6,7 +6,8 @@ use prost::Message as _;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Answer, MAX_STATEMENTS_OF_ONE, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake, digest_key, key, reads,
+    Answer, MAX_STATEMENTS_OF_ONE, NewStatement, NewWithdrawal, News, Outcome, StoreError, Wake, digest_key, key,
+    reads, room::Replaced,
 };
 use crate::{
     advice::StatementKind,
@@ -244,19 +245,26 @@ impl<'c> Batch<'c> {
         let current = current.filter(|current| new.scope.covers(&current.tenant));
         let mut current = current.ok_or(StoreError::NotFound)?;
         current.after(event)?;
-        let mut has_room = self.has_room(&current, new).await?;
-        if !has_room && self.make_room(&current, new).await? {
-            current = self.current_at(current.seq).await?;
-            has_room = self.has_room(&current, new).await?;
+        if self.has_room(&current, new, &[]).await? {
+            return Ok(current);
         }
-        if has_room {
-            Ok(current)
-        } else {
-            Err(StoreError::TooManyStatements)
+        // Nothing is taken away for what is refused all the same.
+        let replaced = self.replaced(&current, new).await?;
+        if replaced.is_empty() || !self.has_room(&current, new, &replaced).await? {
+            return Err(StoreError::TooManyStatements);
         }
+        self.unfile(&replaced, &current).await?;
+        current = self.current_at(current.seq).await?;
+        Ok(current)
     }
 
-    async fn has_room(&mut self, current: &Current, new: &NewStatement) -> Result<bool, StoreError> {
+    /// Whether there is room for one more once these are taken away.
+    async fn has_room(
+        &mut self,
+        current: &Current,
+        new: &NewStatement,
+        replaced: &[Replaced],
+    ) -> Result<bool, StoreError> {
         let of_one = sqlx::query_scalar(
             "SELECT COUNT(*) FROM withdrawal_statements JOIN statements ON seq = statement \
              WHERE withdrawal = ? AND submitted_by = ?",
@@ -266,15 +274,20 @@ impl<'c> Batch<'c> {
             .bind(&new.submitted_by)
             .fetch_one(&mut *self.connection)
             .await?;
-        let bytes = current.statement_bytes.saturating_add(size(&new.envelope));
-        let full = usize::try_from(current.statements).is_ok_and(|count| count >= MAX_STATEMENTS)
+        let freed = replaced.iter().map(|one| one.size).fold(0, i64::saturating_add);
+        let bytes = current
+            .statement_bytes
+            .saturating_add(size(&new.envelope))
+            .saturating_sub(freed);
+        let count = usize::try_from(current.statements).unwrap_or(usize::MAX);
+        let full = count.saturating_sub(replaced.len()) >= MAX_STATEMENTS
             || (of_one >= MAX_STATEMENTS_OF_ONE && !StatementKind::ATTESTED.contains(&new.advice.kind))
             || usize::try_from(bytes).is_ok_and(|bytes| bytes > MAX_STATEMENTS_TOTAL_BYTES);
         let has_room = match new.advice.kind {
             StatementKind::Approval | StatementKind::Rejection | StatementKind::Cancel | StatementKind::Replace => true,
             StatementKind::Observation => self.has_room_for_observation(current, new).await?,
             StatementKind::Price | StatementKind::Screening | StatementKind::AddressBook => {
-                self.has_room_for_attestation(current, new).await?
+                self.has_room_for_attestation(current, new, replaced).await?
             }
         };
         Ok(has_room && !full)
@@ -396,8 +409,16 @@ impl<'c> Batch<'c> {
     }
 
     pub(super) async fn find_statement(&mut self, new: &NewStatement) -> Result<Option<i64>, StoreError> {
-        let seq = sqlx::query_scalar("SELECT seq FROM statements WHERE digest = ? AND envelope = ?");
-        let seq = seq.bind(digest_key(&new.advice.digest)).bind(&new.envelope);
+        // Of an attestation everybody has their own copy: a later one of theirs takes its place, and nobody else's.
+        let is_own = StatementKind::ATTESTED.contains(&new.advice.kind);
+        let seq = sqlx::query_scalar(
+            "SELECT seq FROM statements WHERE digest = ? AND envelope = ? AND (NOT ? OR submitted_by = ?)",
+        );
+        let seq = seq
+            .bind(digest_key(&new.advice.digest))
+            .bind(&new.envelope)
+            .bind(is_own)
+            .bind(&new.submitted_by);
         Ok(seq.fetch_optional(&mut *self.connection).await?)
     }
 

@@ -39,6 +39,7 @@ impl Batch<'_> {
         &mut self,
         current: &Current,
         new: &NewStatement,
+        replaced: &[Replaced],
     ) -> Result<bool, StoreError> {
         let [price, screening, book] = StatementKind::ATTESTED.map(StatementKind::as_str);
         let count = sqlx::query_scalar(
@@ -52,59 +53,79 @@ impl Batch<'_> {
             .bind(book)
             .fetch_one(&mut *self.connection)
             .await?;
-        Ok(count < MAX_ATTESTATIONS && size(&new.envelope) <= MAX_ATTESTATION_BYTES)
+        let freed = u32::try_from(replaced.len()).unwrap_or(u32::MAX);
+        Ok(count.saturating_sub(freed) < MAX_ATTESTATIONS && size(&new.envelope) <= MAX_ATTESTATION_BYTES)
     }
 
-    /// Takes quotes and passed screenings away that the same caller has replaced since, or does now: a withdrawal that waits, or whose fee
-    /// is bumped, is quoted and screened again and again, and the signer has what it decided on. Whether anything was taken away.
-    pub(super) async fn make_room(&mut self, current: &Current, new: &NewStatement) -> Result<bool, StoreError> {
+    /// What spoke for the payment and the same caller has replaced since, or does by a new statement: a withdrawal that waits, or whose fee is
+    /// bumped, is quoted and screened again and again, and the signer has what it decided on.
+    pub(super) async fn replaced(
+        &mut self,
+        current: &Current,
+        new: &NewStatement,
+    ) -> Result<Vec<Replaced>, StoreError> {
         // What is of no such form is refused by the signer, and replaces nothing.
         let Ok(Some(latest)) = Word::parse(&new.envelope) else {
-            return Ok(false);
+            return Ok(Vec::new());
         };
-        let [price, screening, _] = StatementKind::ATTESTED.map(StatementKind::as_str);
+        let [price, screening, book] = StatementKind::ATTESTED.map(StatementKind::as_str);
         let filed = sqlx::query(
             "SELECT seq, envelope FROM withdrawal_statements JOIN statements ON seq = statement \
-             WHERE withdrawal = ? AND submitted_by = ? AND kind IN (?, ?)",
+             WHERE withdrawal = ? AND submitted_by = ? AND kind IN (?, ?, ?)",
         );
         let filed = filed
             .bind(current.seq)
             .bind(&new.submitted_by)
             .bind(price)
             .bind(screening)
+            .bind(book)
             .fetch_all(&mut *self.connection)
             .await?;
         let mut words = Vec::new();
         for row in &filed {
             let (seq, envelope): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
             if let Ok(Some(word)) = Word::parse(&envelope) {
-                words.push((seq, size(&envelope), word));
+                let size = size(&envelope);
+                words.push((Replaced { seq, size }, word));
             }
         }
-        let later = || words.iter().map(|(_, _, word)| word).chain([&latest]);
+        let later = || words.iter().map(|(_, word)| word).chain([&latest]);
         let replaced = words
             .iter()
-            .filter(|(_, _, word)| later().any(|later| word.is_replaced_by(later)));
-        let replaced: Vec<(i64, i64)> = replaced.map(|(seq, size, _)| (*seq, *size)).collect();
-        for (seq, size) in &replaced {
-            self.unfile(*seq, *size, current).await?;
-        }
-        Ok(!replaced.is_empty())
+            .filter(|(_, word)| later().any(|later| word.is_replaced_by(later)));
+        Ok(replaced.map(|(one, _)| *one).collect())
     }
 
-    async fn unfile(&mut self, statement: i64, size: i64, current: &Current) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM withdrawal_statements WHERE withdrawal = ? AND statement = ?")
-            .bind(current.seq)
-            .bind(statement)
+    /// Takes statements away from a withdrawal, and for good where no other one has them.
+    pub(super) async fn unfile(&mut self, replaced: &[Replaced], current: &Current) -> Result<(), StoreError> {
+        for Replaced { seq, size } in replaced {
+            sqlx::query("DELETE FROM withdrawal_statements WHERE withdrawal = ? AND statement = ?")
+                .bind(current.seq)
+                .bind(seq)
+                .execute(&mut *self.connection)
+                .await?;
+            sqlx::query(
+                "DELETE FROM statements WHERE seq = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM withdrawal_statements WHERE statement = ?1)",
+            )
+            .bind(seq)
             .execute(&mut *self.connection)
             .await?;
-        sqlx::query(
-            "UPDATE withdrawals SET statements = statements - 1, statement_bytes = statement_bytes - ? WHERE seq = ?",
-        )
-        .bind(size)
-        .bind(current.seq)
-        .execute(&mut *self.connection)
-        .await?;
+            sqlx::query(
+                "UPDATE withdrawals SET statements = statements - 1, statement_bytes = statement_bytes - ? WHERE seq = ?",
+            )
+            .bind(size)
+            .bind(current.seq)
+            .execute(&mut *self.connection)
+            .await?;
+        }
         Ok(())
     }
+}
+
+/// A filed statement that another one has replaced, and how many bytes it takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replaced {
+    seq: i64,
+    pub(super) size: i64,
 }

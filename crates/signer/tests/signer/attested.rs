@@ -8,7 +8,7 @@ use countersign_approval::{Body, Envelope, Kind, Quote, Screening, ScreeningResu
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
 use countersign_decision::testing::{Ask, sealed, withdrawal};
-use countersign_decision::{Entry, MAX_ATTEMPTS, Receipt};
+use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
 use countersign_types::{AttestationKind, Currency, Tag, Timestamp};
 use support::faults::Fault;
@@ -18,23 +18,23 @@ fn now(rig: &Rig) -> Timestamp {
     Timestamp::from_unix_millis(rig.clock.load(Ordering::SeqCst))
 }
 
-fn screening(rig: &Rig, request: &Envelope, change: impl FnOnce(&mut Screening)) -> Envelope {
+pub(crate) fn screening(rig: &Rig, request: &Envelope, change: impl FnOnce(&mut Screening)) -> Envelope {
     let mut body = rig.world.screening_body(request, &Ask::default(), rig.world.issued_at);
     change(&mut body);
     rig.world.sign(DESK, Body::Screening(body))
 }
 
 /// Two quotes of a number.
-fn quotes(rig: &Rig, sequence: u64) -> [Envelope; 2] {
+pub(crate) fn quotes(rig: &Rig, sequence: u64) -> [Envelope; 2] {
     [SOURCES[0], SOURCES[1]].map(|source| rig.world.quote(source, sequence, "2500", now(rig)))
 }
 
-fn entry(rig: &Rig, sequence: u64) -> Envelope {
+pub(crate) fn entry(rig: &Rig, sequence: u64) -> Envelope {
     rig.world
         .book_entry(&Ask::default(), sequence, Some(rig.world.issued_at))
 }
 
-fn order(n: u64) -> Ask {
+pub(crate) fn order(n: u64) -> Ask {
     Ask {
         reference: format!("order-{n}"),
         nonce: n,
@@ -42,16 +42,16 @@ fn order(n: u64) -> Ask {
     }
 }
 
-fn approvals(rig: &Rig, request: &Envelope, ask: &Ask) -> [Envelope; 2] {
+pub(crate) fn approvals(rig: &Rig, request: &Envelope, ask: &Ask) -> [Envelope; 2] {
     ["alice", "bob"].map(|person| rig.world.approval(person, request, ask))
 }
 
-async fn say(rig: &Rig, ask: &Ask, request: &Envelope, statements: &[&Envelope]) -> Answer {
+pub(crate) async fn say(rig: &Rig, ask: &Ask, request: &Envelope, statements: &[&Envelope]) -> Answer {
     rig.authorize(ask, request, statements).await.unwrap()
 }
 
 /// How many statements of a kind are in the log.
-async fn logged(rig: &Rig, kind: Kind) -> usize {
+pub(crate) async fn logged(rig: &Rig, kind: Kind) -> usize {
     let bytes = rig.signer.entries(0, 256).await.unwrap();
     let entries = bytes.iter().map(|entry| Entry::parse(entry).unwrap());
     entries
@@ -547,69 +547,6 @@ async fn a_later_limit_in_money_counts_what_was_spent_at_its_price() {
     assert_denied(&answer, Tag::LimitWindowExceeded);
     let [a, b] = quotes(3, "1000");
     assert_signed(&say(&rig, &ask, &request, &[&a, &b, &passed]).await);
-}
-
-/// However much of what a service says was journaled for a withdrawal: what it says against a payment finds room.
-#[tokio::test]
-async fn there_is_room_for_a_failed_screening() {
-    let rig = Rig::attested(POLICY).await;
-    let ask = order(0);
-    let request = rig.world.request(&ask);
-    for sequence in 1..=50 {
-        drop(say(&rig, &ask, &request, &[&entry(&rig, sequence)]).await);
-    }
-    assert_eq!(logged(&rig, Kind::AddressBook).await, 48);
-    let failed = screening(&rig, &request, |s| s.result = ScreeningResult::Fail);
-    rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
-}
-
-/// However often a lineage is bumped, each time with what services say by then: there is room for what the next attempt needs, for the
-/// quotes of the one that takes its place, and for a no.
-#[tokio::test]
-async fn what_was_replaced_takes_no_room() {
-    const OWN: &str =
-        "  - id: own\n    effects: [internal]\n    total: { max: { USD: \"50000 USD\" } }\n  - id: network-fees\n";
-    let rig = Rig::attested(&POLICY.replace("  - id: network-fees\n", OWN)).await;
-    let ask = Ask {
-        is_template: true,
-        ..order(0)
-    };
-    let request = rig.world.request(&ask);
-    let [alice, bob] = approvals(&rig, &request, &ask);
-    drop(say(&rig, &ask, &request, &[&alice, &bob, &entry(&rig, 3)]).await);
-    let attempts = u64::from(MAX_ATTEMPTS);
-    for n in 1..=attempts {
-        let bumped = Ask {
-            max_fee_per_gas: 20_000_000_000 + u128::from(n),
-            ..ask.clone()
-        };
-        let [a, b] = quotes(&rig, n);
-        let passed = screening(&rig, &request, |s| s.sequence = n);
-        assert_signed(&say(&rig, &bumped, &request, &[&a, &b, &passed]).await);
-    }
-    // Two people, the book, two quotes and one screening, whatever was said before.
-    let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
-    let receipt = Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
-    assert_eq!(receipt.decision.unwrap().statements.len(), 6);
-    assert_eq!(receipt.others.len(), 63);
-    let failed = screening(&rig, &request, |s| {
-        (s.result, s.sequence) = (ScreeningResult::Fail, attempts + 1);
-    });
-    rig.signer.record_statement(&failed.to_bytes()).await.unwrap();
-    let cancel = rig.world.cancel_for("payout-service", &request, 10_000_000_000_000_000);
-    let to_itself = Ask {
-        amount: 0,
-        destination: rig.world.wallet_address().to_string(),
-        max_fee_per_gas: 40_000_000_000,
-        ..ask.clone()
-    };
-    let rig = rig.restart().await;
-    rig.advance(301);
-    assert_pending(&say(&rig, &to_itself, &request, &[&cancel]).await, Tag::PriceMissing);
-    let [a, b] = quotes(&rig, attempts + 1);
-    assert_signed(&say(&rig, &to_itself, &request, &[&a, &b]).await);
-    let bytes = rig.signer.receipt(withdrawal(&request)).await.unwrap();
-    Receipt::verify(&bytes, &rig.world.genesis_bytes).unwrap();
 }
 
 /// What was paid before anything looked at its worth is unknown to the first limit in money, and a bundle between them is the way.

@@ -28,4 +28,5 @@ mod lists;
 mod observed;
 mod pipeline;
 mod replace;
+mod rooms;
 mod support;

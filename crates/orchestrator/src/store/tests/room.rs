@@ -55,6 +55,13 @@ async fn what_a_service_has_replaced_makes_room() {
     assert!(held.len() <= usize::try_from(MAX_ATTESTATIONS).unwrap());
     let fixture = reopen(fixture).await;
     assert_eq!(filed(&fixture).await, held);
+    let rows = sqlx::query_scalar("SELECT COUNT(*) FROM statements");
+    let rows: usize = rows
+        .fetch_one(&fixture.store.readers)
+        .await
+        .map(|rows: u32| rows as usize)
+        .unwrap();
+    assert_eq!(rows, held.len(), "what no withdrawal has is gone");
     // People have their share of the room: as many statements as if nothing had been taken away.
     let (people, each) = (10, MAX_STATEMENTS_OF_ONE);
     for (person, n) in (0..people).flat_map(|person| (0..each).map(move |n| (person, n))) {
@@ -86,7 +93,9 @@ async fn nobody_makes_room_of_what_another_has_brought() {
     }
     let before = filed(&fixture).await;
     // The same source's later word by another caller, and the word of a source that has said nothing yet.
-    for refused in [quote("thief", "node-1", 2), quote("desk", "node-x", 1)] {
+    let mut long = quote("desk", "node-1", 2);
+    long.envelope.resize(9 * 1024, b' ');
+    for refused in [quote("thief", "node-1", 2), quote("desk", "node-x", 1), long] {
         let error = fixture.store.add_statement(refused).await.unwrap_err();
         assert_eq!(error.tag(), Tag::MessageTooLarge, "{error}");
     }
@@ -98,4 +107,29 @@ async fn nobody_makes_room_of_what_another_has_brought() {
         (after.len(), after[..].last()),
         (before.len(), Some(&quote("desk", "node-1", 2).envelope))
     );
+}
+
+/// Who brings another's quote first does not become who may take it away.
+#[tokio::test]
+async fn a_copy_of_a_quote_is_whose_it_was_brought_by() {
+    let fixture = fixture().await;
+    for name in ["a", "b"] {
+        fixture.store.create(new(name)).await.unwrap();
+    }
+    let early = NewStatement {
+        advice: StatementAdvice {
+            withdrawals: vec![id_of("b")],
+            ..quote("thief", "node-1", 1).advice
+        },
+        ..quote("thief", "node-1", 1)
+    };
+    fixture.store.add_statement(early).await.unwrap();
+    fixture.store.add_statement(quote("desk", "node-1", 1)).await.unwrap();
+    for sequence in 2..=MAX_ATTESTATIONS {
+        let junk = quote("thief", &format!("node-{sequence}"), 1);
+        fixture.store.add_statement(junk).await.unwrap();
+    }
+    let refused = fixture.store.add_statement(quote("thief", "node-1", 2)).await;
+    assert_eq!(refused.unwrap_err().tag(), Tag::MessageTooLarge);
+    assert!(filed(&fixture).await.contains(&quote("desk", "node-1", 1).envelope));
 }

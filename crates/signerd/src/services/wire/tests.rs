@@ -210,6 +210,7 @@ fn stored(version: u64, size: usize) -> StoredBundle {
         files: BTreeMap::from([("manifest.json".to_owned(), vec![0; size])]),
         statements: vec![JournaledStatement {
             envelope: b"s".to_vec(),
+            signer: "alice".parse().unwrap(),
             first_seen_at: Timestamp::from_unix_millis(8),
         }],
         activated_at: Timestamp::from_unix_millis(9),
