@@ -3,34 +3,54 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::Args;
-use countersign_approval::{Activation, Body, Envelope, KeyDirectory, KeyRecord, Statement, seal};
+use countersign_approval::{Activation, Body, Envelope, Kind, Statement, seal};
 use countersign_bundle::{Bundle, MANIFEST_PATH};
 use countersign_client::{BundleFile, PeopleClient};
-use countersign_types::{Duration, GenesisHash, PrincipalId, Tag};
+use countersign_types::{Duration, GenesisHash, PrincipalId, Tag, Timestamp, UtcSeconds};
 use serde::Serialize;
 
 use crate::{
-    bundle::next_manifest,
+    bundle::{certify_next, next_manifest},
     bundle_files, clock, connect,
-    environment::{Environment, Layout, read_genesis},
+    environment::{Environment, Layout},
     failure::{Failure, Result},
     keys::SigningKey,
     output::Output,
+    owners::Owners,
+    policy::Effort,
     trust::Trust,
 };
 
 /// Time for the others to sign, and to activate once a time-lock has run out.
 const GRACE: Duration = Duration::from_secs(3 * 86_400);
 
-/// How long an activation statement counts: the bundle comes into force behind the time-lock of the one before.
-pub(crate) fn validity(in_force: Option<&Bundle>) -> Duration {
+/// How long an activation statement counts that is made now: the bundle comes into force behind the time-lock of the one before, and not
+/// before the moment that is wanted.
+pub(crate) fn validity(in_force: Option<&Bundle>, not_before: Option<UtcSeconds>, now: Timestamp) -> Result<Duration> {
     let time_lock = in_force.map(|bundle| bundle.roster().time_lock()).unwrap_or_default();
-    Duration::from_secs(GRACE.secs().saturating_add(time_lock.secs()))
+    let unlocked = now.after(time_lock);
+    let opens_at = match not_before.map(UtcSeconds::to_timestamp) {
+        Some(wanted) if wanted <= now => {
+            let why = format!("--not-before {wanted} is not to come: it is {now}");
+            return Err(Failure::usage(why).advise("leave it out for as soon as the time-lock allows"));
+        }
+        Some(wanted) => wanted.max(unlocked),
+        None => unlocked,
+    };
+    let validity = Duration::from_secs(now.until(opens_at).secs().saturating_add(GRACE.secs()));
+    if validity > Kind::Activation.max_validity() {
+        return Err(Failure::usage(format!(
+            "no statement counts until {opens_at}: at most {} from now",
+            Kind::Activation.max_validity()
+        )));
+    }
+    Ok(validity)
 }
 
 /// Activate a bundle at the signer: with what was approved before, and with the keys that are named here.
 ///
-/// Statements are journaled even where they do not suffice yet. What is missing is the answer then: more admins, or time
+/// With keys it shows what they sign, and refuses what `bundle propose` refuses, unless it only tightens. Statements are journaled even where they
+/// do not suffice yet. What is missing is the answer then: more admins, or time
 /// (exit 4); repeat the command without keys when the time-lock has run out. A bundle that is in force already stays so, and nothing is
 /// sent.
 ///
@@ -51,6 +71,8 @@ pub(crate) struct Activate {
     /// Whose certificate connects; the owner of the first key if not given.
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<PrincipalId>,
+    #[command(flatten)]
+    effort: Effort,
 }
 
 /// The result: `{"version","bundle","policy"}`.
@@ -80,16 +102,18 @@ impl Activate {
             files: layout.bundle(),
             keys: vec![layout.person_key(&person("alice")?), layout.person_key(&person("bob")?)],
             person: Some(person("alice")?),
+            effort: Effort::default(),
         })
     }
 
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let layout = Environment::open(&self.dir)?.layout();
-        output.report(&self.activate(&layout).await?)
+        output.report(&self.activate(&layout, Some(output)).await?)
     }
 
-    /// Signs, sends, and says "in force" once the verified chain ends in this bundle.
-    pub(crate) async fn activate(&self, layout: &Layout) -> Result<Activated> {
+    /// Signs, sends, and says "in force" once the verified chain ends in this bundle. What keys sign is held against its invariants and tests and
+    /// shown first; not the bundle that a new environment begins with, which nobody has edited.
+    pub(crate) async fn activate(&self, layout: &Layout, shown: Option<Output>) -> Result<Activated> {
         let keys = self
             .keys
             .iter()
@@ -105,7 +129,10 @@ impl Activate {
             // Somebody was faster, or an answer was lost.
             return next.keep(layout);
         }
-        let validity = validity(trust.in_force());
+        if let Some(output) = shown.filter(|_| !keys.is_empty()) {
+            certify_next(&trust, (&self.files, &next.bundle), self.effort.budget(), output)?;
+        }
+        let validity = validity(trust.in_force(), None, clock::now()?)?;
         let statements = statements(&next.bundle, (trust.genesis.hash(), validity), &keys)?;
         next.put_in_force(layout, &people, &statements).await
     }
@@ -115,9 +142,9 @@ impl Activate {
         if let Some(person) = &self.person {
             return Ok(person.clone());
         }
-        let record = keys.first().map(SigningKey::record);
-        let owner = record.and_then(|record| owner(layout, record));
-        owner.ok_or_else(|| {
+        let owners = Owners::of(layout);
+        let owner = keys.first().and_then(|key| owners.owner(key));
+        owner.cloned().ok_or_else(|| {
             Failure::usage("neither the bundle under `bundle/` nor the genesis lists the first key")
                 .advise("say whose certificate connects with `--as PERSON`")
         })
@@ -169,18 +196,6 @@ fn advised(failure: Failure) -> Failure {
         ),
         Some(_) | None => failure,
     }
-}
-
-fn owner(layout: &Layout, record: &KeyRecord) -> Option<PrincipalId> {
-    let fingerprint = record.fingerprint();
-    let bundle = bundle_files::load(&layout.bundle()).ok();
-    let listed = bundle.and_then(|bundle| bundle.roster().key(&fingerprint).map(|(owner, _)| owner.clone()));
-    listed.or_else(|| {
-        read_genesis(&layout.genesis())
-            .ok()?
-            .key(&fingerprint)
-            .map(|(owner, _)| owner.clone())
-    })
 }
 
 fn with_manifest(mut contents: BTreeMap<String, Vec<u8>>, trust: &Trust) -> Result<BTreeMap<String, Vec<u8>>> {

@@ -32,7 +32,7 @@ use crate::{
     environment::{Environment, Layout},
     failure::{Failure, Result},
     output::{Output, harmless},
-    policy::{Effort, Simulated, outcome, simulate},
+    policy::{self, Effort, Simulated, outcome, simulate},
     trust::Trust,
 };
 
@@ -203,7 +203,7 @@ impl fmt::Display for Differences {
 
 /// A bundle that follows the one in force: what [`Differences`] says, and `{"version","bundle","previous","needs":{…}}`.
 #[derive(Debug, Serialize)]
-struct Proposal {
+pub(crate) struct Proposal {
     version: u64,
     bundle: BundleDigest,
     previous: BundleDigest,
@@ -328,6 +328,28 @@ pub(crate) fn next_manifest(others: &BTreeMap<String, Vec<u8>>, in_force: Option
 
 fn loaded(contents: &BTreeMap<String, Vec<u8>>) -> Result<Bundle> {
     Bundle::load(contents).map_err(|errors| Failure::does_not_load("the bundle does not load", &errors))
+}
+
+/// Says what a bundle changes, before a key is used, and refuses what `propose` refuses, unless it only tightens: that breaks no invariant, and
+/// an officer in an incident does not wait for a proof. Nothing is compared where nothing is in force.
+pub(crate) fn certify_next(
+    trust: &Trust,
+    (folder, next): (&Path, &Bundle),
+    budget: Budget,
+    output: Output,
+) -> Result<Option<Proposal>> {
+    certify_environment(trust, next)?;
+    let Some(in_force) = trust.in_force() else {
+        policy::certify(folder, next, budget)?;
+        output.progress(First::of(&trust.genesis, next));
+        return Ok(None);
+    };
+    let proposal = Proposal::of(in_force, next, budget);
+    if !proposal.differences.class.is_pure_tightening() {
+        policy::certify(folder, next, budget)?;
+    }
+    output.progress(&proposal);
+    Ok(Some(proposal))
 }
 
 /// What the environment refuses is refused before anybody signs it.

@@ -87,9 +87,9 @@ pub(crate) struct Failure {
     left_out: usize,
 }
 
-/// One mistake of a bundle that does not load: `{"file","line","column","tag","message","advice"}`, for editors and pipelines.
+/// One mistake of a bundle: `{"file","line","column","tag","message","advice"}`, for editors and pipelines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Mistake {
+pub(crate) struct Mistake {
     file: String,
     line: u32,
     column: u32,
@@ -98,16 +98,28 @@ struct Mistake {
     advice: Option<&'static str>,
 }
 
+impl Mistake {
+    pub(crate) fn new(
+        file: impl Into<String>,
+        (line, column): (u32, u32),
+        tag: Tag,
+        message: impl fmt::Display,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            line,
+            column,
+            tag,
+            message: message.to_string(),
+            advice: what_to_do(tag),
+        }
+    }
+}
+
 impl From<&LoadError> for Mistake {
     fn from(error: &LoadError) -> Self {
-        Self {
-            file: error.file().to_owned(),
-            line: error.line(),
-            column: error.column(),
-            tag: error.tag(),
-            message: error.problem().to_string(),
-            advice: what_to_do(error.tag()),
-        }
+        let place = (error.line(), error.column());
+        Self::new(error.file(), place, error.tag(), error.problem())
     }
 }
 
@@ -136,6 +148,11 @@ impl Failure {
     /// Refused here, whatever a server says; nothing was signed.
     pub(crate) fn refused(tag: Tag, message: impl fmt::Display) -> Self {
         Self::new(Exit::Refused, Some(tag), message)
+    }
+
+    /// What a server would say as well: the exit code is that of the tag's class.
+    pub(crate) fn denied(tag: Tag, message: impl fmt::Display) -> Self {
+        Self::new(Exit::of(tag), Some(tag), message)
     }
 
     /// A bundle, or tests of one, that do not load. Where all mistakes are of one kind, what to do is what to do about that.
@@ -203,6 +220,13 @@ impl Failure {
             | ClientError::WrongKind { .. }
             | ClientError::NotDecided { .. } => failure,
         }
+    }
+
+    /// The same failure, with each mistake by itself for whoever reads the JSON.
+    #[must_use]
+    pub(crate) fn listing(mut self, errors: Vec<Mistake>) -> Self {
+        self.errors = errors;
+        self
     }
 
     /// What to do about it.

@@ -167,7 +167,7 @@ impl Steps {
         let arguments = signer::arguments("serve", &self.layout, &[]);
         let mut signer = self.children.serve(Program::Signer, &arguments)?;
         let activated = match signer.ready::<crate::connect::SignerReady>().await {
-            Ok(_) => Activate::first(&self.layout)?.activate(&self.layout).await,
+            Ok(_) => Activate::first(&self.layout)?.activate(&self.layout, None).await,
             Err(failure) => Err(failure),
         };
         let stopped = signer.stop().await;

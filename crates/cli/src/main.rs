@@ -41,6 +41,7 @@ mod keys;
 mod lookalikes;
 mod observe;
 mod output;
+mod owners;
 mod policy;
 mod process;
 mod receipt;

@@ -12,6 +12,7 @@ use crate::{
     failure::{Failure, Result},
     files,
     keys::SigningKey,
+    owners::Owners,
 };
 
 /// Which key signs, and where.
@@ -59,6 +60,7 @@ impl SigningOptions {
     pub(crate) fn sign(&self, layout: &Layout, person: &PrincipalId, draft: Draft) -> Result<Signed> {
         if let (Some(signature), Some(message)) = (&self.attach_signature, &self.message) {
             let envelope = attach(&files::read(message)?, &files::read_text(signature)?, &draft)?;
+            Owners::of(layout).certify_signed(person, &envelope)?;
             return Ok(Signed::Envelope(envelope));
         }
         let kind = draft.body.kind();
@@ -76,6 +78,7 @@ impl SigningOptions {
             });
         }
         let key = self.key(layout, person)?;
+        Owners::of(layout).certify(person, &key)?;
         seal(&statement, &key).map(Signed::Envelope).map_err(Failure::failed)
     }
 
@@ -130,7 +133,7 @@ fn attach(message: &[u8], armored: &str, draft: &Draft) -> Result<Envelope> {
     let statement = Statement::parse(kind, payload).map_err(|error| Failure::refused(error.tag(), error))?;
     if statement.body != draft.body || statement.header.deployment != draft.deployment {
         let why = "the message that was signed does not state what was decoded here now";
-        return Err(Failure::refused(Tag::ApprovalEffectsMismatch, why).advise("print and sign a new message"));
+        return Err(Failure::refused(Tag::StatementMalformed, why).advise("print and sign a new message"));
     }
     Envelope::from_ssh_signature(kind, payload.to_vec(), armored)
         .map_err(|error| Failure::refused(Tag::StatementBadSignature, error))
@@ -245,7 +248,7 @@ mod tests {
             .attach(message.clone(), signature.clone(), draft("yes"))
             .map(drop)
             .unwrap_err();
-        assert_eq!(failure.tag(), Some(Tag::ApprovalEffectsMismatch));
+        assert_eq!(failure.tag(), Some(Tag::StatementMalformed));
         let other_deployment = Draft {
             deployment: GenesisHash::of(b"other"),
             ..draft("no")

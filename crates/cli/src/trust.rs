@@ -99,7 +99,7 @@ impl Trust {
 
     /// The bundle in force.
     pub(crate) fn active(&self) -> Result<&Arc<Bundle>> {
-        let none = || Failure::refused(Tag::BundleNoneActive, "no bundle is activated");
+        let none = || Failure::denied(Tag::BundleNoneActive, "no bundle is activated");
         self.chain.active().ok_or_else(none)
     }
 

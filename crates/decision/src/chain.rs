@@ -42,19 +42,25 @@ pub enum ChainError {
     /// The quorum is not there.
     #[error(transparent)]
     Activation(#[from] ActivationError),
-    /// A statement takes effect later.
-    #[error("the activation takes effect at {0}, not before")]
+    /// Enough have signed, and named a moment that is still to come.
+    #[error("who signed wants it in force from {0}, not before")]
     NotBefore(Timestamp),
     /// The quorum is complete, and its time-lock runs.
     #[error("the quorum signed; the time-lock of the bundle in force runs until {0}")]
     TimeLocked(Timestamp),
     /// An officer stopped it.
-    #[error("`{officer}` vetoed the bundle at {at}; what was signed for it before does not count any more")]
+    #[error(
+        "`{officer}` vetoed the bundle at {at}; what was signed for it before does not count any more, and {found} of {required} admins signed it since"
+    )]
     Vetoed {
         /// The officer.
         officer: PrincipalId,
         /// When the signer journaled the veto.
         at: Timestamp,
+        /// Distinct admins since.
+        found: u32,
+        /// How many it takes.
+        required: u32,
     },
     /// Statements of one person would count as another's.
     #[error("the key {key} of `{person}` was `{before}`'s: a key stays its person's for good")]
@@ -84,8 +90,8 @@ impl ChainError {
             Self::PreviousMismatch => Tag::BundlePreviousMismatch,
             Self::Statement(error) => error.tag(),
             Self::Activation(error) => error.tag(),
-            Self::NotBefore(_) | Self::SeenLater(_) => Tag::StatementNotYetValid,
-            Self::TimeLocked(_) => Tag::BundleTimeLocked,
+            Self::SeenLater(_) => Tag::StatementNotYetValid,
+            Self::NotBefore(_) | Self::TimeLocked(_) => Tag::BundleTimeLocked,
             Self::Vetoed { .. } => Tag::BundleVetoed,
             Self::KeyReused { .. } => Tag::BundleKeyReused,
             Self::TooManyStatements(_) => Tag::MessageTooLarge,
@@ -361,12 +367,8 @@ impl Candidate {
     fn conclude(&self, statements: &[(Verified, Timestamp)], now: Timestamp) -> Result<Step, ChainError> {
         let verified: Vec<Verified> = statements.iter().map(|(verified, _)| verified.clone()).collect();
         let (digest, version, previous) = (self.bundle.digest(), self.bundle.version(), self.bundle.previous());
-        let not_before = certify_subject(&verified, digest, version, previous)?;
-        if let Some(not_before) = not_before.map(UtcSeconds::to_timestamp)
-            && now < not_before
-        {
-            return Err(ChainError::NotBefore(not_before));
-        }
+        let wanted = certify_subject(&verified, digest, version, previous)?;
+        let wanted = wanted.map_or(now, UtcSeconds::to_timestamp);
         let officers = statements
             .iter()
             .filter(|(verified, _)| self.is_officer(verified.signer()));
@@ -385,14 +387,18 @@ impl Candidate {
                 let said = statements.iter().map(|(verified, seen)| (verified.signer(), *seen));
                 let complete_at = complete_at(self.admins().threshold(), said).unwrap_or(now);
                 let time_lock = in_force.map_or(Duration::ZERO, |in_force| in_force.roster().time_lock());
-                let opens_at = complete_at.after(time_lock);
-                if now < opens_at {
-                    return Err(ChainError::TimeLocked(opens_at));
+                let unlocked_at = complete_at.after(time_lock);
+                if now < unlocked_at && wanted <= unlocked_at {
+                    return Err(ChainError::TimeLocked(unlocked_at));
                 }
                 let authority = in_force.map_or(Authority::Genesis, |_| Authority::Quorum);
                 (authority, complete_at)
             }
         };
+        // Behind the question whether enough have signed: whoever is told to wait has nobody to ask.
+        if now < wanted {
+            return Err(ChainError::NotBefore(wanted));
+        }
         Ok(Step {
             bundle: Arc::clone(&self.bundle),
             statements: verified,

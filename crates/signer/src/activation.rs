@@ -15,7 +15,7 @@ use countersign_decision::{
     ActivationEntry, Candidate, ChainError, Entry, EntryError, SeenStatement, Step, certify_owner,
 };
 use countersign_policy::DestinationLists;
-use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Tag, Timestamp};
+use countersign_types::{BundleDigest, PrincipalId, RequestDigest, StatementDigest, Timestamp};
 
 use crate::{
     Activated, JournalError, JournaledStatement, LedgerView, LogEntry, Reads, Signer, SignerError, Verdict, Write,
@@ -425,15 +425,18 @@ impl Round {
 
     /// Too few signatures, where a veto is why: the admins look for those that they gave.
     fn explained(&self, error: ChainError) -> Result<ChainError, SignerError> {
-        let (Tag::BundleQuorumShort, Some((_, veto)), Some(previous)) =
-            (error.tag(), self.last_veto()?, self.previous())
-        else {
+        let ChainError::Activation(ActivationError::QuorumShort { found, required }) = error else {
+            return Ok(error);
+        };
+        let (Some((_, veto)), Some(previous)) = (self.last_veto()?, self.previous()) else {
             return Ok(error);
         };
         let verified = verify(&Envelope::parse(&veto.envelope)?, previous.roster())?;
         Ok(ChainError::Vetoed {
             officer: verified.signer().clone(),
             at: veto.first_seen_at,
+            found,
+            required,
         })
     }
 

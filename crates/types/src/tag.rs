@@ -195,7 +195,7 @@ tags! {
     BundleVersionNotNext = "bundle/version-not-next", Denied, "the version is not the one after the bundle in force";
     BundlePreviousMismatch = "bundle/previous-mismatch", Denied, "the bundle does not continue the bundle in force";
     BundleNoneActive = "bundle/none-active", Failed, "no bundle is activated";
-    BundleTimeLocked = "bundle/time-locked", Pending, "the quorum signed, and the time-lock of the bundle in force has not run out";
+    BundleTimeLocked = "bundle/time-locked", Pending, "the quorum signed, and the time-lock of the bundle in force, or the moment that they named, is still to come";
     BundleVetoed = "bundle/vetoed", Denied, "an officer vetoed the bundle, and the quorum has not signed it again since";
     BundleNotWaiting = "bundle/not-waiting", Denied, "nobody has signed for the bundle, so there is nothing to stop";
     BundleKeyReused = "bundle/key-reused", Denied, "a key of the roster was another person's before";
@@ -228,6 +228,7 @@ tags! {
     MessageInvalid = "message/invalid", Malformed, "a field is missing or not of its form";
     WithdrawalNotFound = "withdrawal/not-found", NotFound, "no such withdrawal";
     WithdrawalWrongState = "withdrawal/wrong-state", Conflict, "the withdrawal's state does not allow this";
+    PolicyNotProven = "policy/not-proven", Denied, "a lint finds an error in the policy, or an invariant is not proven";
     PolicyTestFailed = "policy/test-failed", Denied, "the policy decides otherwise than its test expects";
     ReceiptInvalid = "receipt/invalid", Malformed, "the receipt does not verify";
 }

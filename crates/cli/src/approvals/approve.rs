@@ -5,7 +5,7 @@ use std::fmt;
 use clap::Args;
 use countersign_approval::{Approval, ApprovalItem, Body, Envelope, verify};
 use countersign_client::Client;
-use countersign_types::{Duration, StatementDigest, Tag, WithdrawalId};
+use countersign_types::{Duration, StatementDigest, WithdrawalId};
 use serde::Serialize;
 
 use super::{Desk, Printed, Reviewed, Seat, review::certify_counts};
@@ -13,6 +13,7 @@ use crate::{
     clock,
     failure::{Failure, Result},
     output::Output,
+    owners::certify_same,
     signing::{Draft, Signed, SigningOptions},
 };
 
@@ -105,14 +106,7 @@ impl Approve {
     fn refuse_unusable(&self, desk: &Desk, envelope: &Envelope) -> Result<()> {
         let refused = |error: countersign_approval::StatementError| Failure::refused(error.tag(), error);
         let verified = verify(envelope, desk.trust.active()?.roster()).map_err(refused)?;
-        if *verified.signer() != self.seat.person {
-            let why = format!(
-                "the key is that of `{}`, not of `{}`",
-                verified.signer(),
-                self.seat.person
-            );
-            return Err(Failure::refused(Tag::StatementNotPermitted, why));
-        }
+        certify_same(&self.seat.person, verified.signer())?;
         let header = &verified.statement().header;
         header
             .certify(desk.trust.genesis.hash(), clock::epoch(), clock::now()?)

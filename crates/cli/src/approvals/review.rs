@@ -341,7 +341,7 @@ fn refuse_discounted(
         .find(|considered| considered.statement == own.statement_digest());
     match considered.and_then(|considered| considered.discounted) {
         Some(Tag::ApprovalNotMember) if may_fill(own) => Ok(()),
-        Some(tag) => Err(Failure::refused(
+        Some(tag) => Err(Failure::denied(
             tag,
             format!("your approval would not count: {}", tag.meaning()),
         )),

@@ -5,19 +5,24 @@ use std::{fmt, path::PathBuf};
 use clap::Args;
 use countersign_approval::{Activation, Body};
 use countersign_bundle::Bundle;
-use countersign_decision::Acknowledgement;
-use countersign_types::{StatementDigest, UtcSeconds};
+use countersign_client::PeopleClient;
+use countersign_decision::{Acknowledgement, Proposal as Waits, Word};
+use countersign_types::{PrincipalId, StatementDigest, Timestamp, UtcSeconds};
 use serde::Serialize;
 
-use super::{Asking, First, Proposal, certify_environment, certify_manifest, read_next};
+use super::{
+    Asking, Proposal, certify_manifest, certify_next,
+    pending::{Prospect, proposals},
+    read_next,
+};
 use crate::{
     activate,
     approvals::Printed,
-    connect,
+    clock, connect,
     environment::Layout,
     failure::{Failure, Result},
     output::Output,
-    policy::{self, Effort},
+    policy::Effort,
     signing::{Draft, Signed, SigningOptions},
     trust::{self, Trust},
 };
@@ -32,7 +37,7 @@ use crate::{
 /// `bundle/quorum-short`, and what was signed counts.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: what `bundle propose` reports, statement and first_seen_at; of the first bundle {version, bundle, policy}; with --print-message {file, command}"
+    after_help = "JSON: what `bundle propose` reports, signer, statement, first_seen_at and waits (what `bundle pending` says of it); of the first bundle {version, bundle, policy}; with --print-message {file, command}"
 )]
 pub(crate) struct Approve {
     #[command(flatten)]
@@ -49,21 +54,77 @@ pub(crate) struct Approve {
     effort: Effort,
 }
 
-/// The result: the proposal, `"statement"` and `"first_seen_at"`.
+/// The result: the proposal, `"signer"`, `"statement"`, `"first_seen_at"`, and `"waits"`, which is what `bundle pending` says of the bundle.
 #[derive(Debug, Serialize)]
 struct Approved {
     #[serde(flatten)]
     proposal: Proposal,
+    signer: PrincipalId,
     statement: StatementDigest,
     first_seen_at: UtcSeconds,
+    /// `None` where another bundle came into force meanwhile.
+    waits: Option<Waits>,
+    #[serde(skip)]
+    now: Timestamp,
 }
 
 impl fmt::Display for Approved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The rest was shown before the key was used.
         writeln!(f, "approved  {}", self.proposal.bundle)?;
+        writeln!(f, "signed by {}", self.signer)?;
         writeln!(f, "statement {}", self.statement)?;
-        write!(f, "journaled {} (acknowledged under the log key)", self.first_seen_at)
+        write!(f, "journaled {} (acknowledged under the log key)", self.first_seen_at)?;
+        let Some(waits) = &self.waits else { return Ok(()) };
+        for note in self.notes(waits) {
+            write!(f, "\nnote      {note}")?;
+        }
+        let prospect = Prospect {
+            proposal: waits,
+            time_lock: self.proposal.needs.time_lock,
+            now: self.now,
+        };
+        write!(f, "\n{}", Wide(&prospect.to_string()))
+    }
+}
+
+async fn what_waits(layout: &Layout, people: &PeopleClient, now: Timestamp) -> Result<Vec<Waits>> {
+    proposals(people, &Trust::fetch_through(layout, people).await?, now).await
+}
+
+/// The same columns as the rest.
+struct Wide<'a>(&'a str);
+
+impl fmt::Display for Wide<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, rest) = self.0.split_once("   ").unwrap_or((self.0, ""));
+        write!(f, "{head:<10}{rest}")
+    }
+}
+
+impl Approved {
+    /// What this word does not do.
+    fn notes(&self, waits: &Waits) -> Vec<String> {
+        let own = waits
+            .words
+            .iter()
+            .filter(|word| word.person == self.signer && word.counts);
+        let own: Vec<&Word> = own.collect();
+        let mut notes = Vec::new();
+        if let [first, _, ..] = own.as_slice() {
+            notes.push(format!(
+                "`{}` has signed it at {} already",
+                self.signer, first.first_seen_at
+            ));
+        }
+        let is_admin = own.iter().any(|word| word.is_admin);
+        if !is_admin && !self.proposal.needs.officer {
+            notes.push(format!(
+                "`{}` is no admin, and it does not only tighten: this adds nothing",
+                self.signer
+            ));
+        }
+        notes
     }
 }
 
@@ -73,63 +134,58 @@ impl Approve {
         let (layout, trust) = self.asking.trust().await?;
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_manifest(&self.files, &next)?;
-        certify_environment(&trust, &next)?;
-        let Some(in_force) = trust.in_force() else {
-            let first = activate::Next { bundle: next, contents };
-            return self.first(&layout, &trust, first, output).await;
-        };
-        let proposal = Proposal::of(in_force, &next, budget);
-        // A tightening breaks no invariant, and an officer in an incident does not wait for a proof.
-        if !proposal.differences.class.is_pure_tightening() {
-            policy::certify(&next, budget)?;
-        }
+        let draft = self.draft(&trust, &next)?;
         // Before the key is used: what is signed is what was read.
-        output.progress(&proposal);
-        let envelope = match self
-            .signing
-            .sign(&layout, &self.asking.person, self.draft(&trust, &next))?
-        {
+        let proposal = certify_next(&trust, (&self.files, &next), budget, output)?;
+        let envelope = match self.signing.sign(&layout, &self.asking.person, draft)? {
             Signed::Envelope(envelope) => envelope,
             Signed::Printed { file, command } => return output.report(&Printed { file, command }),
         };
         let people = connect::people(&layout, self.asking.person.as_str()).await?;
+        let Some(proposal) = proposal else {
+            // Nobody is in the signer's roster before the first one, so it goes there whole: it comes into force with the last signature that
+            // the genesis asks for, and until then the answer is how many there are.
+            let first = activate::Next { bundle: next, contents };
+            return output.report(&first.put_in_force(&layout, &people, &[envelope]).await?);
+        };
         let answer = people.submit_statement(&envelope).await;
         let answer = answer.map_err(|error| Failure::answered("signer", &error))?;
         let (key, statement) = (trust::log_key(&trust.genesis)?, envelope.statement_digest());
         let first_seen_at = Acknowledgement::verify(&answer, &key, trust.genesis.hash(), statement)
             .map_err(|error| Failure::unverified(error.tag(), format!("the signer's answer: {error}")))?;
+        let now = clock::now()?;
+        // It is journaled, whatever comes of asking what it makes of the bundle.
+        let waits = match what_waits(&layout, &people, now).await {
+            Ok(waiting) => waiting.into_iter().find(|waits| waits.bundle == proposal.bundle),
+            Err(failure) => {
+                output.progress(format_args!(
+                    "journaled; what is missing is not known: {}",
+                    failure.message()
+                ));
+                None
+            }
+        };
         output.report(&Approved {
+            waits,
+            signer: self.asking.person,
             proposal,
             statement,
             first_seen_at,
+            now,
         })
     }
 
-    /// Nobody is in the signer's roster before the first one, so it goes there whole: it comes into force with the last signature that
-    /// the genesis asks for, and until then the answer is how many there are.
-    async fn first(&self, layout: &Layout, trust: &Trust, first: activate::Next, output: Output) -> Result<()> {
-        policy::certify(&first.bundle, self.effort.budget())?;
-        output.progress(First::of(&trust.genesis, &first.bundle));
-        let draft = self.draft(trust, &first.bundle);
-        let envelope = match self.signing.sign(layout, &self.asking.person, draft)? {
-            Signed::Envelope(envelope) => envelope,
-            Signed::Printed { file, command } => return output.report(&Printed { file, command }),
-        };
-        let people = connect::people(layout, self.asking.person.as_str()).await?;
-        output.report(&first.put_in_force(layout, &people, &[envelope]).await?)
-    }
-
-    fn draft(&self, trust: &Trust, next: &Bundle) -> Draft {
-        Draft {
+    fn draft(&self, trust: &Trust, next: &Bundle) -> Result<Draft> {
+        Ok(Draft {
             deployment: trust.genesis.hash(),
-            validity: activate::validity(trust.in_force()),
+            validity: activate::validity(trust.in_force(), self.not_before, clock::now()?)?,
             body: Body::Activation(Activation {
                 bundle: next.digest(),
                 version: next.version(),
                 previous: next.previous(),
                 not_before: self.not_before,
             }),
-        }
+        })
     }
 }
 
@@ -157,7 +213,7 @@ mod tests {
         for (in_force, version) in [(0, 1), (1, 2)] {
             let trust = Trust::of(fixture.genesis.clone(), fixture.chain(in_force));
             let (next, _) = super::super::next_version(files.clone(), trust.in_force()).unwrap();
-            let draft = line.approve.draft(&trust, &next);
+            let draft = line.approve.draft(&trust, &next).unwrap();
             let Body::Activation(activation) = draft.body else {
                 panic!("{:?}", draft.body)
             };

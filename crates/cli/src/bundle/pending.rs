@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::Args;
+use countersign_client::PeopleClient;
 use countersign_decision::{Objection, Opening, Outlook, Proposal, Word};
 use countersign_types::{BundleDigest, Duration, Timestamp};
 use serde::Serialize;
@@ -74,17 +75,13 @@ impl Waiting {
         {
             write!(f, "\n  vetoed  by {officer} at {vetoed_at}: {reason}")?;
         }
-        match (&proposal.opening, proposal.missing) {
-            (Some(Opening { complete_at, opens_at }), _) if *opens_at <= self.now => {
-                write!(f, "\n  ready   since {opens_at} (quorum complete at {complete_at})")?;
-            }
-            (Some(Opening { complete_at, opens_at }), _) => {
-                write!(f, "\n  opens   at {opens_at} (quorum complete at {complete_at})")?;
-            }
-            (None, missing) => {
-                write!(f, "\n  lacks   {}", Quorum(missing, self.time_lock))?;
-            }
-        }
+        let (time_lock, now) = (self.time_lock, self.now);
+        let prospect = Prospect {
+            proposal,
+            time_lock,
+            now,
+        };
+        write!(f, "\n  {prospect}")?;
         let alone = proposal.words.iter().find(|word| word.counts && word.is_officer);
         alone.map_or(Ok(()), |word| {
             write!(
@@ -112,25 +109,49 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// What may come next, verified under the roster in force.
+pub(super) async fn proposals(people: &PeopleClient, trust: &Trust, now: Timestamp) -> Result<Vec<Proposal>> {
+    let said = people.proposals().await;
+    let said = said.map_err(|error| Failure::answered("signer", &error))?;
+    let said: Vec<_> = said.into_iter().map(seen_statement).collect();
+    let outlook = Outlook {
+        deployment: trust.genesis.hash(),
+        epoch: clock::epoch(),
+        in_force: trust.active()?,
+        now,
+    };
+    let proposals = outlook.proposals(&said);
+    proposals.map_err(|error| Failure::unverified(error.tag(), format!("the signer's list of proposals: {error}")))
+}
+
+/// When a bundle opens, or how many admins it lacks.
+pub(super) struct Prospect<'a> {
+    pub(super) proposal: &'a Proposal,
+    pub(super) time_lock: Duration,
+    pub(super) now: Timestamp,
+}
+
+impl fmt::Display for Prospect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.proposal.opening, self.proposal.missing) {
+            (Some(Opening { complete_at, opens_at }), _) if *opens_at <= self.now => {
+                write!(f, "ready   since {opens_at} (quorum complete at {complete_at})")
+            }
+            (Some(Opening { complete_at, opens_at }), _) => {
+                write!(f, "opens   at {opens_at} (quorum complete at {complete_at})")
+            }
+            (None, missing) => write!(f, "lacks   {}", Quorum(missing, self.time_lock)),
+        }
+    }
+}
+
 impl Pending {
     pub(super) async fn run(self, output: Output) -> Result<()> {
         let layout = Environment::open(&self.asking.dir)?.layout();
         let people = connect::people(&layout, self.asking.person.as_str()).await?;
         let trust = Trust::fetch_through(&layout, &people).await?;
-        let said = people.proposals().await;
-        let said = said.map_err(|error| Failure::answered("signer", &error))?;
-        let said: Vec<_> = said.into_iter().map(seen_statement).collect();
-        let in_force = trust.active()?;
-        let now = clock::now()?;
-        let outlook = Outlook {
-            deployment: trust.genesis.hash(),
-            epoch: clock::epoch(),
-            in_force,
-            now,
-        };
-        let proposals = outlook.proposals(&said);
-        let proposals = proposals
-            .map_err(|error| Failure::unverified(error.tag(), format!("the signer's list of proposals: {error}")))?;
+        let (in_force, now) = (trust.active()?, clock::now()?);
+        let proposals = proposals(&people, &trust, now).await?;
         output.report(&Waiting {
             behind: in_force.digest(),
             version: in_force.version(),

@@ -31,7 +31,7 @@ impl Propose {
         let (next, contents) = read_next(&self.files, &trust)?;
         certify_environment(&trust, &next)?;
         let budget = self.looking.effort.budget();
-        policy::certify(&next, budget)?;
+        policy::certify(&self.files, &next, budget)?;
         if let Some(manifest) = contents.get(MANIFEST_PATH) {
             files::write(&self.files.join(MANIFEST_PATH), manifest)?;
         }

@@ -94,7 +94,7 @@ fn meant(symbol: &AssetSymbol, assets: &AssetRegistry) -> Result<AssetId> {
         [only] => Ok((*only).clone()),
         [] => {
             let message = format!("the bundle in force has no asset `{symbol}`");
-            Err(Failure::refused(Tag::FreezeUnknownScope, message))
+            Err(Failure::denied(Tag::FreezeUnknownScope, message))
         }
         several => {
             let ids: Vec<String> = several.iter().map(ToString::to_string).collect();

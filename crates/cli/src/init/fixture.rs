@@ -66,9 +66,9 @@ impl Fixture {
             let manifest = Manifest::build(version, previous, &contents).unwrap();
             contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
             let bundle = Bundle::load(&contents).unwrap();
-            let statements =
-                activate::statements(&bundle, (self.genesis.hash(), activate::validity(None)), &keys).unwrap();
             let now = clock::now().unwrap();
+            let validity = activate::validity(None, None, now).unwrap();
+            let statements = activate::statements(&bundle, (self.genesis.hash(), validity), &keys).unwrap();
             let seen = |envelope: &Envelope| SeenStatement {
                 envelope: envelope.to_bytes(),
                 first_seen_at: now,

@@ -8,15 +8,26 @@ use countersign_policy::{
     Evaluation,
     analysis::{Budget, Conclusion, Doubt, Invariant, Promise, prove},
 };
-use countersign_types::RuleId;
+use countersign_types::{RuleId, Tag};
 use serde::Serialize;
+
+use crate::failure::Mistake;
+
+/// How many steps a search takes where nobody says.
+const STEPS: u64 = 4_000_000;
 
 /// How long an analysis may look.
 #[derive(Debug, Args)]
 pub(crate) struct Effort {
     /// The most steps of each search; one that runs out says so and claims nothing.
-    #[arg(long, value_name = "N", default_value_t = 4_000_000)]
+    #[arg(long, value_name = "N", default_value_t = STEPS)]
     steps: u64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { steps: STEPS }
+    }
 }
 
 impl Effort {
@@ -95,6 +106,13 @@ impl Judged {
 
     pub(crate) fn id(&self) -> &RuleId {
         &self.id
+    }
+
+    /// What is wrong with the bundle where it does not hold.
+    pub(crate) fn mistake(&self) -> Mistake {
+        let why = self.doubt.map(|doubt| format!(": {doubt}")).unwrap_or_default();
+        let message = format!("invariant `{}` is {}{why}", self.id, self.conclusion);
+        Mistake::new("policy.yaml", (self.line, self.column), Tag::PolicyNotProven, message)
     }
 
     pub(crate) fn test(&self) -> Option<&str> {

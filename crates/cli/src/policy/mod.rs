@@ -22,7 +22,7 @@ pub(crate) use self::{
 use self::{analysed::Judged, check::Check, explain::Explain, prove::Prove, simulate::Simulate, test::Test};
 use crate::{
     bundle_files,
-    failure::{Exit, Failure, Result},
+    failure::{Exit, Failure, Mistake, Result},
     output::Output,
 };
 
@@ -48,20 +48,30 @@ impl Policy {
     }
 }
 
-/// What must not be proposed: a lint that is an error, an invariant that is not proven.
-pub(crate) fn certify(bundle: &Bundle, budget: Budget) -> Result<()> {
-    let lints = bundle.lint(budget).findings;
-    let lints = lints
-        .iter()
-        .filter(|lint| lint.kind.severity() == Severity::Error)
-        .map(ToString::to_string);
-    let open = Judged::all(bundle, budget).into_iter().filter(|judged| !judged.holds());
-    let told: Vec<String> = lints.chain(open.map(|judged| judged.to_string())).collect();
-    if told.is_empty() {
-        return Ok(());
+/// Refuses what must not be signed for: a lint that is an error, an invariant that is not proven, a test beside the bundle that fails.
+pub(crate) fn certify(folder: &Path, bundle: &Bundle, budget: Budget) -> Result<()> {
+    let (mut told, mut mistakes) = (Vec::new(), Vec::new());
+    for lint in bundle.lint(budget).findings {
+        if lint.kind.severity() == Severity::Error {
+            let place = (lint.line, lint.column);
+            mistakes.push(Mistake::new(lint.file, place, Tag::PolicyNotProven, &lint.message));
+            told.push(lint.to_string());
+        }
     }
-    let why = format!("the bundle must not be proposed like this:\n{}", told.join("\n"));
-    Err(Failure::refused(Tag::PolicyTestFailed, why).advise("`countersign policy check` and `policy prove` say more"))
+    for judged in Judged::all(bundle, budget) {
+        if !judged.holds() {
+            mistakes.push(judged.mistake());
+            told.push(judged.to_string());
+        }
+    }
+    if !told.is_empty() {
+        let why = format!("the bundle must not be proposed like this:\n{}", told.join("\n"));
+        return Err(Failure::denied(Tag::PolicyNotProven, why).listing(mistakes));
+    }
+    match test::beside(folder)? {
+        tests if tests.is_empty() => Ok(()),
+        tests => test::run(bundle, &tests).map(drop),
+    }
 }
 
 /// The bundle of a folder, and whether it came with a manifest.

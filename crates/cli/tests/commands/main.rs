@@ -247,16 +247,16 @@ fn policy_tests_hold_or_name_what_differs() {
         "expected allow by 3 of treasury",
         "found allow by 2 of treasury",
     ];
-    assert_fails(&["policy", "test", dir, path], 5, &said);
+    assert_fails(&["policy", "test", dir, path], 3, &said);
     fs::write(&tests, "schema: x\n").unwrap();
     assert_fails(&["policy", "test", dir, path], 5, &["bundle/malformed", "tests.yaml:"]);
 
     // Without files it is those of the bundle, and none is not all.
     let beside = bundle.path().join("tests");
-    assert_fails(&["policy", "test", dir], 1, &["cannot list", "tests"]);
+    assert_fails(&["policy", "test", dir], 1, &["cannot find tests in", "there is no `*.yaml`"]);
     fs::create_dir(&beside).unwrap();
     fs::write(beside.join("notes.txt"), "not a test").unwrap();
-    assert_fails(&["policy", "test", dir], 1, &["it has no `*.yaml`"]);
+    assert_fails(&["policy", "test", dir], 1, &["there is no `*.yaml`"]);
     fs::write(beside.join("b.yaml"), &text_of_tests).unwrap();
     fs::write(beside.join("a.yaml"), &text_of_tests).unwrap();
     let output = run(&["--output", "json", "policy", "test", dir]);

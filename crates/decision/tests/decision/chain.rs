@@ -246,7 +246,7 @@ fn one_change_breaks_the_chain() {
                 let both = [set("alice"), set("bob")];
                 c.resign(1, &both);
             },
-            Tag::StatementNotYetValid,
+            Tag::BundleTimeLocked,
         ),
         (
             "the statements have expired",

@@ -242,7 +242,7 @@ fn those_who_agree_on_a_moment_wait_for_it() {
     let both = vec![later("alice"), later("bob")];
     assert_eq!(
         scene.choose(&files, &both, 7_199).unwrap_err().tag(),
-        Tag::StatementNotYetValid
+        Tag::BundleTimeLocked
     );
     assert!(scene.choose(&files, &both, 7_200).is_ok());
     // Whoever changes their mind signs again, and the others' statements count with it.
