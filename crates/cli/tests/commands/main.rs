@@ -10,6 +10,7 @@
 )]
 
 mod bundles;
+mod policies;
 mod transactions;
 
 use std::{
@@ -314,7 +315,7 @@ fn a_decision_is_explained_with_its_numbers() {
         "decision     deny, limit/per-transaction-exceeded eth-per-transaction (cs-eval/1)",
         "effect 0     transfer: permits customer-payouts; requires two-of-treasury",
         "limit        eth-per-transaction in one transaction: 0 ETH before, 8.1 ETH charged, 8.1 ETH after, at most 8 ETH",
-        "reason       limit/per-transaction-exceeded eth-per-transaction: 8.1 ETH against 8 ETH",
+        "reason       limit/per-transaction-exceeded (rule eth-per-transaction): the transaction is over a limit's hard maximum; 8.1 ETH against 8 ETH",
         "to do        limit/per-transaction-exceeded: split, if the policy's tiers allow it, or change the limit through a bundle",
     ] {
         assert!(said.lines().any(|found| found == line), "{line} in {said}");
