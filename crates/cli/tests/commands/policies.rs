@@ -1,6 +1,8 @@
 //! `countersign policy`: what it says, and that nothing looked at is not everything that holds.
 
-use crate::{dev_bundle, json, run, text};
+use std::{fs, path::Path};
+
+use crate::{GENESIS, assert_fails, dev_bundle, json, path, run, text};
 
 const DEV_TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/dev/tests/policy.yaml");
 
@@ -30,4 +32,26 @@ fn an_effect_that_no_permit_covers_is_explained_as_the_signer_does() {
             { "tag": "permit/uncovered", "rule": null, "effect": 0, "message": message, "advice": advice.trim_end() }
         ])
     );
+}
+
+/// A back-test over an empty folder looks at nothing, whoever mistyped the place.
+#[test]
+fn a_back_test_over_nothing_is_an_error() {
+    let (bundle, empty) = (dev_bundle(), tempfile::tempdir().unwrap());
+    let folder = bundle.path().to_str().unwrap();
+    let genesis = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/commands")
+        .join(GENESIS);
+    fs::write(path(&empty, "receipt.txt"), "no receipt").unwrap();
+    let nowhere = empty.path().to_str().unwrap();
+    let root = ["--trust-root", genesis.to_str().unwrap()];
+    let looked = format!("there are no receipts: looked for `*.json` in `{nowhere}`");
+    let says = [looked.as_str(), "audit export --receipts"];
+    assert_fails(
+        &[&["policy", "simulate", folder, nowhere], &root[..]].concat(),
+        1,
+        &says,
+    );
+    let diff = ["bundle", "diff", "--files", folder, "--from", folder, "--past", nowhere];
+    assert_fails(&[&diff[..], &root].concat(), 1, &says);
 }
