@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{GENESIS, assert_fails, dev_bundle, json, path, run, text};
+use crate::{GENESIS, assert_fails, code, dev_bundle, json, path, run, text};
 
 const DEV_TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/dev/tests/policy.yaml");
 
@@ -54,4 +54,20 @@ fn a_back_test_over_nothing_is_an_error() {
     );
     let diff = ["bundle", "diff", "--files", folder, "--from", folder, "--past", nowhere];
     assert_fails(&[&diff[..], &root].concat(), 1, &says);
+}
+
+/// A pipeline must not stay green where somebody removed the section.
+#[test]
+fn nothing_claimed_is_nothing_proven() {
+    let bundle = dev_bundle();
+    let prove = ["policy", "prove", bundle.path().to_str().unwrap()];
+    let output = run(&prove);
+    assert_eq!(code(&output), 3, "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("nothing is proven: "));
+    assert!(text(&output.stdout).contains("`invariants:`"));
+    let output = run(&[&["--output", "json"], &prove[..]].concat());
+    assert_eq!(
+        (code(&output), json(&output.stdout)),
+        (3, serde_json::json!({ "invariants": [] }))
+    );
 }
