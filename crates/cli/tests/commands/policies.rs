@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use crate::{GENESIS, assert_fails, code, dev_bundle, json, path, run, text};
 
 const DEV_TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/dev/tests/policy.yaml");
+const DOCS: &str = include_str!("../../../../docs/policy.md");
 
 /// As the signer tells a denial, and with what to do, in both forms.
 #[test]
@@ -69,5 +70,27 @@ fn nothing_claimed_is_nothing_proven() {
     assert_eq!(
         (code(&output), json(&output.stdout)),
         (3, serde_json::json!({ "invariants": [] }))
+    );
+}
+
+/// What `docs/policy.md` shows of `policy prove` is what it says of the dev bundle with these behind it.
+#[test]
+fn the_documented_proof_is_real() {
+    let bundle = dev_bundle();
+    let policy = path(&bundle, "policy.yaml");
+    let before = fs::read_to_string(&policy).unwrap();
+    let invariants = r#"
+invariants:
+  - { id: big-needs-two, when: { effects: [transfer], total: { over: { ETH: "0.1 ETH", DEMO: "100 DEMO" } } }, then: { approvals: { treasury: 2 } } }
+  - { id: nothing-to-strangers, when: { to: { unknown: true } }, then: deny }
+  - { id: small-needs-one, when: { effects: [transfer] }, then: { approvals: { treasury: 1 } } }
+  - { id: fees-are-small, when: { effects: [fee], total: { over: { ETH: "0.01 ETH" } } }, then: deny }
+"#;
+    fs::write(&policy, format!("{before}{invariants}")).unwrap();
+    let output = run(&["policy", "prove", bundle.path().to_str().unwrap()]);
+    let said = text(&output.stdout);
+    assert!(
+        DOCS.contains(&format!("```text\n{said}```\n")),
+        "docs/policy.md lacks\n{said}"
     );
 }
