@@ -7,6 +7,14 @@ use ssh_key::{PublicKey as SshPublicKey, public::KeyData};
 /// A key line of OpenSSH with a long comment.
 const MAX_KEY_BYTES: usize = 1_024;
 
+/// The types of an OpenSSH key line that are accepted.
+const ACCEPTED: [&str; 4] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
 /// Why a text is no key of the roster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -16,6 +24,11 @@ pub enum KeyError {
     /// RSA, DSA, other curves, certificates.
     #[error("key type `{0}` is not accepted: use ed25519, ecdsa-sha2-nistp256 or their sk- forms")]
     Unsupported(String),
+    /// An accepted type, and no key of that type behind it.
+    #[error(
+        "the key behind `{0}` is cut off or mistyped: copy the line of the .pub file again, with one space behind the type"
+    )]
+    Damaged(&'static str),
     /// Not a point of the curve, a second way to write one, or a low-order point, under which anybody can sign.
     #[error("the key is not a point of its curve in its usual encoding, or is weak")]
     Weak,
@@ -51,7 +64,7 @@ impl KeyRecord {
         if let Some(hex) = text.strip_prefix("ed25519:") {
             return Ok(Self::Ed25519(strong(decode_hex(hex).ok_or(KeyError::BadShape)?)?));
         }
-        let key = SshPublicKey::from_openssh(text).map_err(|_| unsupported_or_bad(text))?;
+        let key = SshPublicKey::from_openssh(text).map_err(|_| unreadable(text))?;
         let data = key.key_data();
         let edwards = data.ed25519().or_else(|| data.sk_ed25519().map(|key| key.public_key()));
         match edwards {
@@ -115,8 +128,13 @@ fn strong(point: [u8; 32]) -> Result<[u8; 32], KeyError> {
     }
 }
 
-fn unsupported_or_bad(text: &str) -> KeyError {
-    match text.split(' ').next() {
+/// What is wrong with a line that does not read: where its type is accepted, it is what stands behind that.
+fn unreadable(text: &str) -> KeyError {
+    let kind = text.split(' ').next();
+    if let Some(accepted) = ACCEPTED.into_iter().find(|accepted| kind == Some(accepted)) {
+        return KeyError::Damaged(accepted);
+    }
+    match kind {
         Some(kind) if kind.len() <= 64 && kind.contains('-') && kind.bytes().all(|b| b.is_ascii_graphic()) => {
             KeyError::Unsupported(kind.to_owned())
         }
@@ -156,6 +174,25 @@ mod tests {
         let plain = KeyRecord::parse(&format!("ed25519:{}", hex(&data.ed25519().unwrap().0))).unwrap();
         assert_ne!(ssh, plain);
         assert_eq!(ssh.fingerprint(), plain.fingerprint());
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_is_not_told_to_be_of_another_type() {
+        let body = ED25519.split(' ').nth(1).unwrap();
+        for kind in ACCEPTED {
+            for text in [
+                kind.to_owned(),
+                format!("{kind} "),
+                format!("{kind} {}", body.get(..61).unwrap()),
+                format!("{kind} {}", body.get(..60).unwrap()),
+                format!("{kind}  {body} two@spaces"),
+                format!("{kind} {}", body.replace("LM+", "LM-")),
+                format!("{kind} AAAAB3NzaC1yc2EAAAADAQABAAAAgQ== of@another.type"),
+            ] {
+                assert_eq!(KeyRecord::parse(&text), Err(KeyError::Damaged(kind)), "{text}");
+            }
+        }
+        assert!(KeyRecord::parse(ED25519).is_ok());
     }
 
     #[test]

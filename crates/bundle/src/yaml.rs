@@ -2,7 +2,9 @@
 
 use countersign_types::Tag;
 use serde::de::DeserializeOwned;
-use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, RenderOptions, SnippetMode, UserMessageFormatter};
+use serde_saphyr::{
+    DuplicateKeyPolicy, MergeKeyPolicy, RenderOptions, SnippetMode, UserMessageFormatter, budget::BudgetBreach,
+};
 
 use crate::{
     MAX_FILE_BYTES,
@@ -18,6 +20,9 @@ const MAX_NODES: usize = 800_000;
 
 /// What to do about a number of another form.
 pub(crate) const PLAIN_NUMBER: &str = "write a whole number in plain decimal digits";
+
+const ALIASES: &str = "aliases (`*name`) are not accepted: write the value out";
+const ONE_DOCUMENT: &str = "one file holds one document: nothing may stand behind a second `---`";
 
 /// A file that was read, and where everything in it stands.
 pub(crate) struct Doc<'a, T> {
@@ -166,6 +171,21 @@ fn misplaced(expected: &str) -> String {
     }
 }
 
+/// Which bound of [`options`] the file is over: some stand for what is not accepted at all.
+fn over_budget(breach: &BudgetBreach) -> String {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is foreign and open: the rest are bounds on size"
+    )]
+    match breach {
+        BudgetBreach::Anchors { .. } => "anchors (`&name`) are not accepted: write the value out".to_owned(),
+        BudgetBreach::Aliases { .. } => ALIASES.to_owned(),
+        BudgetBreach::Documents { .. } => ONE_DOCUMENT.to_owned(),
+        BudgetBreach::Depth { .. } => format!("lists and mappings stand more than {MAX_DEPTH} deep in each other"),
+        _ => "the file is too large".to_owned(),
+    }
+}
+
 /// What to do, where the reader does not say it.
 fn message(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
@@ -178,11 +198,9 @@ fn message(error: &serde_saphyr::Error) -> String {
             "put the value in quotes: without them it is a number or a truth value".to_owned()
         }
         Error::InvalidScalar { .. } => PLAIN_NUMBER.to_owned(),
-        Error::Budget { .. } => {
-            "the file is too large or too deep, or holds anchors, aliases or a second document".to_owned()
-        }
-        Error::UnknownAnchor { .. } => "aliases are not accepted: write the value out".to_owned(),
-        Error::MultipleDocuments { .. } => "one file holds one document".to_owned(),
+        Error::Budget { breach, .. } => over_budget(breach),
+        Error::UnknownAnchor { .. } => ALIASES.to_owned(),
+        Error::MultipleDocuments { .. } => ONE_DOCUMENT.to_owned(),
         Error::Unexpected { expected, .. } => misplaced(expected),
         _ => {
             let mut options = RenderOptions::new(&UserMessageFormatter);
@@ -194,5 +212,51 @@ fn message(error: &serde_saphyr::Error) -> String {
                 .map_or(message.as_str(), |(message, _)| message);
             message.to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Lists of lists.
+    #[derive(Deserialize)]
+    struct Nested(#[expect(dead_code, reason = "only read")] Vec<Nested>);
+
+    fn said(text: &str) -> Result<(), String> {
+        let mut found = Found::default();
+        read::<Nested>("lists.yaml", text.as_bytes(), &mut found);
+        found.conclude().map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn what_is_not_accepted_of_yaml_is_named() {
+        let nested = |depth: usize| format!("{}[]", "- ".repeat(depth - 1));
+        assert_eq!(said(&nested(MAX_DEPTH)), Ok(()));
+        let table = [
+            (
+                nested(MAX_DEPTH + 1),
+                "1:33: bundle/bad-yaml: lists and mappings stand more than 16 deep in each other",
+            ),
+            (
+                "- &a []".to_owned(),
+                "1:6: bundle/bad-yaml: anchors (`&name`) are not accepted: write the value out",
+            ),
+            (
+                "- *a".to_owned(),
+                "1:3: bundle/bad-yaml: aliases (`*name`) are not accepted: write the value out",
+            ),
+            (
+                "[]\n---\n[]".to_owned(),
+                "2:1: bundle/bad-yaml: one file holds one document: nothing may stand behind a second `---`",
+            ),
+        ];
+        for (text, error) in table {
+            assert_eq!(said(&text), Err(format!("lists.yaml:{error}")), "{text}");
+        }
+        // The usual start of a document is no second one.
+        assert_eq!(said("---\n[]\n"), Ok(()));
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn validity(in_force: Option<&Bundle>, not_before: Option<UtcSeconds>
 /// Without a `manifest.json` in the folder, the manifest of the next version is built: its predecessor is the bundle in
 /// force, as verified from the genesis, or none for the first one, which the genesis's admins sign. The environment's own copy under `bundle/` follows.
 #[derive(Debug, Args)]
-#[command(after_help = "JSON: {version, bundle, policy}")]
+#[command(after_help = "JSON: {version, bundle, policy}", group = clap::ArgGroup::new("who").args(["keys", "person"]).required(true).multiple(true))]
 pub(crate) struct Activate {
     /// The environment.
     #[arg(long, value_name = "DIR")]
@@ -66,7 +66,7 @@ pub(crate) struct Activate {
     #[arg(long, value_name = "BUNDLE_DIR")]
     files: PathBuf,
     /// The private key file of an admin or officer who signs now; once for each.
-    #[arg(long = "key", value_name = "FILE", required_unless_present = "person")]
+    #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     /// Whose certificate connects; the owner of the first key if not given.
     #[arg(long = "as", value_name = "PERSON")]

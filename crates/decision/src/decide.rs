@@ -284,13 +284,14 @@ impl<'a> Draft<'a> {
                 PolicyOutcome::Deny => {
                     is_denied_at_first_sight |= bundle.digest() == case.first.digest();
                     let assets = bundle.registry().assets();
-                    let bare = evaluation
-                        .reasons
-                        .iter()
-                        .filter(|reason| reason.tag == Tag::PermitUncovered);
-                    let bare: BTreeSet<u32> = bare.filter_map(|reason| reason.effect).collect();
-                    let near = nearest(bundle.policy(), &facts, &bare);
-                    let told = |reason| explain(reason, &near, parsed, assets);
+                    let near = nearest(bundle.policy(), &facts, &evaluation.uncovered());
+                    let told = |reason: &countersign_policy::Reason| {
+                        let effect = reason
+                            .effect
+                            .and_then(|at| parsed.effects().get(usize::try_from(at).ok()?));
+                        let near = reason.effect.and_then(|at| near.get(&at));
+                        explain(reason, effect, near.map_or(&[], Vec::as_slice), assets)
+                    };
                     reasons.extend(evaluation.reasons.iter().map(told));
                 }
             }

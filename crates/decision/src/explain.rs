@@ -1,25 +1,21 @@
 //! Reasons in words.
 
-use std::collections::BTreeMap;
-
 use countersign_policy::{ConditionKind, Near, Truth};
-use countersign_types::{Amount, AssetRegistry, ParsedTransaction, Tag};
+use countersign_types::{Amount, AssetRegistry, Effect, Tag};
 
 use crate::Reason;
 
 /// The longest message of an entry's reason, in printable ASCII characters.
 const MAX_MESSAGE_CHARS: usize = 256;
 
-/// A policy reason in words, with the numbers compared in the units of the bundle whose policy it is.
-pub(crate) fn explain(
+/// A policy reason in words, with the numbers compared in the units of the bundle whose policy it is: what it is about, if that
+/// is one effect, and the permits that lack least of covering that.
+pub fn explain(
     reason: &countersign_policy::Reason,
-    near: &BTreeMap<u32, Vec<Near>>,
-    parsed: &ParsedTransaction,
+    effect: Option<&Effect>,
+    near: &[Near],
     assets: &AssetRegistry,
 ) -> Reason {
-    let effect = reason
-        .effect
-        .and_then(|at| parsed.effects().get(usize::try_from(at).ok()?));
     let mut message = reason.tag.meaning().to_owned();
     if let Some(effect) = effect {
         message.push_str(&format!(": {}", effect.kind()));
@@ -42,10 +38,7 @@ pub(crate) fn explain(
         };
         message.push_str(&format!("; {} against {}", shown(detail.value), shown(detail.bound)));
     }
-    let near = reason
-        .effect
-        .filter(|_| reason.tag == Tag::PermitUncovered)
-        .and_then(|effect| near.get(&effect));
+    let near = Some(near).filter(|_| reason.tag == Tag::PermitUncovered);
     for Near { permit, unmet } in near.into_iter().flatten() {
         let unmet: Vec<String> = unmet.iter().map(|(kind, truth)| lack(*kind, *truth)).collect();
         message.push_str(&format!("; permit `{permit}` would but for {}", unmet.join(", ")));
@@ -106,7 +99,7 @@ mod tests {
             effect: Some(0),
             detail,
         };
-        explain(&reason, &BTreeMap::new(), &parsed, bundle.registry().assets()).message
+        explain(&reason, parsed.effects().first(), &[], bundle.registry().assets()).message
     }
 
     #[test]

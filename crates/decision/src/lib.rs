@@ -64,6 +64,7 @@ pub use entry::{
     EntryError, FailedScreening, GenesisEntry, LedgerFacts, OutcomeKind, Reason, SeatCount, SignatureEntry,
     StatementEntry,
 };
+pub use explain::explain;
 pub use freeze::{FreezeCause, FreezeEntry, FreezeFact, MAX_FREEZES, ThawEntry, stopped_by};
 pub use freeze_list::{FreezeList, ListedFreeze};
 pub use lineage::Fate;

@@ -4,7 +4,7 @@
 //! parts written as `null`; parts that came with later rules are left out where they say nothing, so that a trace without
 //! them keeps its bytes. A change of what it says for the same policy and facts is a new [`SEMANTICS`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_types::{
     Amount, AssetId, ChainId, CounterId, Destination, EffectKind, PrincipalId, RuleId, SubjectId, Tag, TenantId, Tier,
@@ -171,6 +171,12 @@ impl Evaluation {
     /// What the journal charges if this is authorized: each counter once, and never less than any limit charged it.
     pub fn charges(&self) -> Vec<Charge> {
         charges([self])
+    }
+
+    /// The effects that no permit covers, as far as the reasons name them: what [`nearest`](crate::nearest) is asked about.
+    pub fn uncovered(&self) -> BTreeSet<u32> {
+        let uncovered = self.reasons.iter().filter(|reason| reason.tag == Tag::PermitUncovered);
+        uncovered.filter_map(|reason| reason.effect).collect()
     }
 }
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_policy::{
-    Actor, AttestationKind, Context, CounterUsage, DestinationFacts, EffectFact, Evaluation, Facts, Obligations,
-    Outcome, Price, Prices, Usage, evaluate,
+    Actor, AttestationKind, Context, CounterUsage, DestinationFacts, EffectFact, Evaluation, Facts, Near, Obligations,
+    Outcome, Price, Prices, Usage, evaluate, nearest,
 };
 use countersign_types::{
     Amount, AttributeName, AttributeValue, ChainId, Duration, Effect, PrincipalId, RuleId, SubjectId, Tag, TenantId,
@@ -89,6 +89,8 @@ pub struct Verdict {
     pub difference: Option<String>,
     /// The whole trace.
     pub evaluation: Evaluation,
+    /// The permits that come near to covering what none covers, by the places of the effects.
+    pub near: BTreeMap<u32, Vec<Near>>,
 }
 
 fn document<'a>(file: &'a str, bytes: &[u8], found: &mut Found) -> Option<Doc<'a, CasesFile>> {
@@ -139,7 +141,7 @@ impl Case {
 
     /// Decides the case under the bundle and compares.
     pub fn run(&self, bundle: &Bundle) -> Verdict {
-        let evaluation = self.evaluate(bundle);
+        let (evaluation, near) = self.evaluate(bundle);
         let decided = Expected::of(&evaluation);
         let difference = (!self.expected.is_met(&evaluation))
             .then(|| format!("expected {}, found {}", self.expected.text(), decided.text()));
@@ -148,10 +150,17 @@ impl Case {
             line: self.line,
             difference,
             evaluation,
+            near,
         }
     }
 
-    fn evaluate(&self, bundle: &Bundle) -> Evaluation {
+    /// The effect at a place.
+    pub fn effect(&self, at: u32) -> Option<&Effect> {
+        let effect = self.effects.get(usize::try_from(at).ok()?)?;
+        Some(&effect.effect)
+    }
+
+    fn evaluate(&self, bundle: &Bundle) -> (Evaluation, BTreeMap<u32, Vec<Near>>) {
         let groups = bundle.roster().groups_of(&self.initiator);
         let wallet = bundle.registry().wallets().wallet(&self.wallet);
         let mut facts = Facts {
@@ -177,7 +186,9 @@ impl Case {
         // The first evaluation says which counters the limits ask for.
         let usage = self.usage(&evaluate(bundle.policy(), &facts));
         facts.context.usage = &usage;
-        evaluate(bundle.policy(), &facts)
+        let evaluation = evaluate(bundle.policy(), &facts);
+        let near = nearest(bundle.policy(), &facts, &evaluation.uncovered());
+        (evaluation, near)
     }
 
     fn usage(&self, asked: &Evaluation) -> Usage {

@@ -109,13 +109,13 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "to: { list: customers }",
         "to: &a { list: customers }",
-        "policy.yaml:11:12: bundle/bad-yaml: the file is too large or too deep, or holds anchors, aliases or a second document",
+        "policy.yaml:11:12: bundle/bad-yaml: anchors (`&name`) are not accepted: write the value out",
     ),
     (
         "policy.yaml",
         "to: { list: customers }",
         "to: *a",
-        "policy.yaml:11:9: bundle/bad-yaml: aliases are not accepted: write the value out",
+        "policy.yaml:11:9: bundle/bad-yaml: aliases (`*name`) are not accepted: write the value out",
     ),
     (
         "policy.yaml",
@@ -133,7 +133,7 @@ pub(crate) const MUTATIONS: &[(&str, &str, &str, &str)] = &[
         "policy.yaml",
         "delayed-authorization, opaque] }\n",
         "delayed-authorization, opaque] }\n---\nforbids: []\n",
-        "policy.yaml:33:1: bundle/bad-yaml: the file is too large or too deep, or holds anchors, aliases or a second document",
+        "policy.yaml:33:1: bundle/bad-yaml: one file holds one document: nothing may stand behind a second `---`",
     ),
     (
         "policy.yaml",

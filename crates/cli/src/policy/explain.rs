@@ -7,12 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use countersign_bundle::Case;
-use countersign_decision::Receipt;
+use countersign_bundle::{Bundle, Case, Verdict};
+use countersign_decision::{Receipt, explain};
 use countersign_policy::{
     Comparison, EffectTrace, Evaluation, LimitKey, LimitTrace, Obligations, Outcome, Reason, RequireTrace, tier_word,
 };
-use countersign_types::{Amount, AssetId, AssetRegistry, Duration, Tag};
+use countersign_types::{Amount, AssetId, AssetRegistry, Duration, RuleId, Tag};
 use serde::Serialize;
 
 use super::load;
@@ -27,8 +27,10 @@ use crate::{
 /// before and after. Either for the tests of a file under a bundle, or for what a receipt proves.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "JSON: {decisions: [{name, decision}]}; decision is the trace as receipts have it, amounts in base units. A \
-                  receipt has one trace for the bundle in force and one for the bundle at first sight, if that was another"
+    after_help = "JSON: {decisions: [{name, decision, reasons: [{tag, rule, effect, message, advice}]}]}; decision is the trace as \
+                  receipts have it, amounts in base units; reasons are its reasons in words, as a denial tells them, with what \
+                  to do (null where that is nothing). A receipt has one trace for the bundle in force and one for the bundle at \
+                  first sight, if that was another"
 )]
 pub(crate) struct Explain {
     /// The bundle's folder, with or without manifest.json.
@@ -58,12 +60,23 @@ struct Explained {
 struct One {
     name: String,
     decision: Evaluation,
+    reasons: Vec<Told>,
     /// For people: what the numbers are in.
     #[serde(skip)]
     assets: AssetRegistry,
     /// Whether what is asked for may still be missing: of a receipt's withdrawal only the decision is known here.
     #[serde(skip)]
     is_open: bool,
+}
+
+/// A reason in the words of a denial, and what to do about it.
+#[derive(Debug, Serialize)]
+struct Told {
+    tag: Tag,
+    rule: Option<RuleId>,
+    effect: Option<u32>,
+    message: String,
+    advice: Option<&'static str>,
 }
 
 impl Explain {
@@ -93,6 +106,8 @@ fn of_receipt(receipt: &Path, genesis: &Path) -> Result<Vec<One>> {
     let names = ["under the bundle in force", "under the bundle at first sight"];
     let one = |(name, decision): (&str, Evaluation)| One {
         name: format!("{} {name}", receipt.withdrawal),
+        // What a receipt proves was allowed: should there be a reason, it is told without the effect, which is not at hand.
+        reasons: told_each(&decision, |reason| explain(reason, None, &[], &receipt.assets)),
         decision,
         assets: receipt.assets.clone(),
         is_open: false,
@@ -106,17 +121,26 @@ fn of_tests(folder: &Path, tests: &Path, name: Option<&str>) -> Result<Vec<One>>
     let cases = Case::load(&file, &files::read(tests)?, &bundle);
     let cases = cases.map_err(|errors| Failure::does_not_load(format!("`{file}` does not load"), &errors))?;
     let wanted = cases.iter().filter(|case| name.is_none_or(|name| name == case.name()));
-    let one = |case: &Case| One {
-        name: case.name().to_owned(),
-        decision: case.run(&bundle).evaluation,
-        assets: bundle.registry().assets().clone(),
-        is_open: true,
-    };
-    let decisions: Vec<One> = wanted.map(one).collect();
+    let decisions: Vec<One> = wanted.map(|case| One::of_test(case, &bundle)).collect();
     if decisions.is_empty() {
         return Err(Failure::usage(format!("`{file}` has no test of this name")));
     }
     Ok(decisions)
+}
+
+/// The reasons of a decision, as `say` has them in words.
+fn told_each(decision: &Evaluation, say: impl Fn(&Reason) -> countersign_decision::Reason) -> Vec<Told> {
+    let told = |reason: &Reason| {
+        let countersign_decision::Reason { tag, rule, message } = say(reason);
+        Told {
+            tag,
+            rule,
+            effect: reason.effect,
+            message,
+            advice: what_to_do(tag),
+        }
+    };
+    decision.reasons.iter().map(told).collect()
 }
 
 /// The decision in one line.
@@ -170,23 +194,22 @@ impl fmt::Display for One {
             effects,
             requires,
             limits,
-            reasons,
             reasons_left_out,
             semantics,
             ..
         } = &self.decision;
         writeln!(f, "{}", self.name)?;
         write!(f, "decision     {} ({semantics})", outcome(&self.decision))?;
-        effects.iter().try_for_each(|effect| write!(f, "\n{}", told(effect)))?;
+        effects
+            .iter()
+            .try_for_each(|effect| write!(f, "\n{}", matched(effect)))?;
         requires
             .iter()
             .try_for_each(|require| write!(f, "\n{}", self.require(require)))?;
         limits
             .iter()
             .try_for_each(|limit| write!(f, "\n{}", self.limit(limit)))?;
-        reasons
-            .iter()
-            .try_for_each(|reason| write!(f, "\n{}", self.reason(reason)))?;
+        self.reasons.iter().try_for_each(|reason| write!(f, "\n{reason}"))?;
         if *reasons_left_out > 0 {
             write!(f, "\n             and {reasons_left_out} more reasons")?;
         }
@@ -210,8 +233,8 @@ fn held_by(obligations: &Obligations) -> Vec<Tag> {
 }
 
 /// An effect and the rules that matched it.
-fn told(effect: &EffectTrace) -> String {
-    let names = |ids: &[countersign_types::RuleId]| {
+fn matched(effect: &EffectTrace) -> String {
+    let names = |ids: &[RuleId]| {
         let names: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
         if names.is_empty() {
             "none".to_owned()
@@ -233,11 +256,43 @@ fn told(effect: &EffectTrace) -> String {
     text
 }
 
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reason       {}", self.tag)?;
+        if let Some(rule) = &self.rule {
+            write!(f, " (rule {rule})")?;
+        }
+        if let Some(effect) = self.effect {
+            write!(f, " at effect {effect}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
 impl One {
+    fn of_test(case: &Case, bundle: &Bundle) -> Self {
+        let Verdict {
+            evaluation, near, name, ..
+        } = case.run(bundle);
+        let assets = bundle.registry().assets();
+        let say = |reason: &Reason| {
+            let effect = reason.effect.and_then(|at| case.effect(at));
+            let near = reason.effect.and_then(|at| near.get(&at));
+            explain(reason, effect, near.map_or(&[], Vec::as_slice), assets)
+        };
+        Self {
+            name,
+            reasons: told_each(&evaluation, say),
+            decision: evaluation,
+            assets: assets.clone(),
+            is_open: true,
+        }
+    }
+
     /// What would change a no, or what a yes still waits for: each tag once, as the table of tags has it.
     fn remedies(&self) -> Vec<(Tag, &'static str)> {
         let tags: Vec<Tag> = match &self.decision.outcome {
-            Outcome::Deny => self.decision.reasons.iter().map(|reason| reason.tag).collect(),
+            Outcome::Deny => self.reasons.iter().map(|reason| reason.tag).collect(),
             Outcome::Allow(obligations) if self.is_open => held_by(obligations),
             Outcome::Allow(_) => Vec::new(),
         };
@@ -247,7 +302,7 @@ impl One {
     }
 
     fn require(&self, require: &RequireTrace) -> String {
-        let why: Vec<String> = require.over.iter().map(|over| self.compared(over, "over")).collect();
+        let why: Vec<String> = require.over.iter().map(|over| self.compared(over)).collect();
         let why = if why.is_empty() {
             String::new()
         } else {
@@ -323,26 +378,9 @@ impl One {
         }
     }
 
-    fn reason(&self, reason: &Reason) -> String {
-        let rule = reason.rule.as_ref().map(|rule| format!(" {rule}")).unwrap_or_default();
-        let effect = reason
-            .effect
-            .map(|effect| format!(" at effect {effect}"))
-            .unwrap_or_default();
-        let detail = reason
-            .detail
-            .as_ref()
-            .map(|detail| format!(": {}", self.compared(detail, "against")));
-        format!(
-            "reason       {}{rule}{effect}{}",
-            reason.tag,
-            detail.unwrap_or_default()
-        )
-    }
-
-    fn compared(&self, compared: &Comparison, word: &str) -> String {
+    fn compared(&self, compared: &Comparison) -> String {
         let amount = |amount| self.amount(amount, compared.asset.as_ref(), compared.currency);
-        format!("{} {word} {}", amount(compared.value), amount(compared.bound))
+        format!("{} over {}", amount(compared.value), amount(compared.bound))
     }
 
     /// In units where the asset is known, in base units of its id where it is not, or as a count.

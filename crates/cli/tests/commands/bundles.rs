@@ -103,6 +103,22 @@ fn a_difference_between_two_folders_needs_nobody() {
     }
 }
 
+/// Behind a full quorum nobody signs any more, so a missing key is not all there is to say.
+#[test]
+fn activating_wants_keys_or_whose_certificate_connects() {
+    let bundle = dev_bundle();
+    let folder = bundle.path().to_str().unwrap();
+    let activate = ["bundle", "activate", "--dir", folder, "--files", folder];
+    assert_fails(&activate, 2, &["<--key <FILE>|--as <PERSON>>"]);
+    for who in [
+        &["--key", "x"][..],
+        &["--as", "alice"],
+        &["--key", "x", "--as", "alice"],
+    ] {
+        assert_fails(&[&activate[..], who].concat(), 1, &["environment.json"]);
+    }
+}
+
 /// Which way a roster goes is not computed, so people must see what is in it.
 #[test]
 fn what_changed_in_a_file_is_shown() {
