@@ -20,6 +20,20 @@ use serde_json::{Value, json};
 /// Long enough that nothing is early by accident, short enough to wait for.
 const TIME_LOCK: Duration = Duration::from_secs(4);
 
+/// A test of a policy, which does not hold.
+const NOTHING_IS_PAID: &str = r#"schema: countersign.policy-tests/1
+tests:
+  - name: nothing is paid
+    initiator: payout-service
+    tenant: main
+    wallet: eth-hot
+    network: "eip155:31337"
+    effects:
+      - { transfer: "0.01 ETH", to: "eip155:31337:0x70997970C51812dc3A010C7d01b50e0d17dc79C8" }
+      - { fee: "0.001 ETH" }
+    expect: { deny: ["forbid/matched"] }
+"#;
+
 struct Desk {
     deployment: Deployment,
     /// The files that people edit.
@@ -48,7 +62,9 @@ impl Desk {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{command}: {error}");
         let text = if code == 0 { &output.stdout } else { &output.stderr };
-        serde_json::from_slice(text).unwrap_or_else(|_| panic!("{command}: {error}"))
+        // Behind what was shown before a key was used.
+        let last = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+        serde_json::from_slice(last.unwrap()).unwrap_or_else(|_| panic!("{command}: {error}"))
     }
 
     fn files(&self) -> &str {
@@ -97,11 +113,39 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     let broken = "invariants: [{ id: nothing-leaves, when: { effects: [transfer] }, then: deny }]\n\npermits:\n";
     desk.edit("policy.yaml", "permits:\n", broken);
     desk.edit("policy.yaml", "hard: \"8 ETH\"", "hard: \"9 ETH\"");
-    for command in ["propose", "approve"] {
-        let refused = desk.bundle(command, "alice", &["--files", &files], 5);
-        assert_eq!(refused["error"]["tag"], "policy/test-failed", "{command}");
-        let message = refused["error"]["message"].as_str().unwrap();
+    fs::remove_file(desk.files.join("manifest.json")).unwrap();
+    let alice = desk.deployment.path("people/alice/id_ed25519");
+    let with_key = ["--files", &files, "--key", alice.to_str().unwrap()];
+    for (command, more) in [
+        ("propose", &with_key[..2]),
+        ("approve", &with_key[..2]),
+        ("activate", &with_key),
+    ] {
+        let refused = desk.bundle(command, "alice", more, 3);
+        assert_eq!(refused["error"]["tag"], "policy/not-proven", "{command}");
+        let mistake = &refused["error"]["errors"][0];
+        assert_eq!(
+            (&mistake["file"], &mistake["tag"]),
+            (&json!("policy.yaml"), &json!("policy/not-proven"))
+        );
+        let message = mistake["message"].as_str().unwrap();
         assert!(message.contains("nothing-leaves"), "{message}");
+    }
+    // Nor what fails its tests, in another's name, or for a moment at which no word of today counts.
+    fs::write(desk.files.join("policy.yaml"), &kept).unwrap();
+    desk.edit("policy.yaml", "hard: \"8 ETH\"", "hard: \"9 ETH\"");
+    let tests = desk.files.join("tests");
+    fs::create_dir(&tests).unwrap();
+    fs::write(tests.join("policy.yaml"), NOTHING_IS_PAID).unwrap();
+    for (command, more) in [("propose", &with_key[..2]), ("activate", &with_key)] {
+        let refused = desk.bundle(command, "alice", more, 3);
+        assert_eq!(refused["error"]["tag"], "policy/test-failed", "{command}");
+    }
+    fs::remove_dir_all(&tests).unwrap();
+    let refused = desk.bundle("approve", "bob", &with_key, 3);
+    assert_eq!(refused["error"]["tag"], "statement/not-permitted");
+    for moment in ["2020-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
+        desk.bundle("approve", "alice", &["--files", &files, "--not-before", moment], 2);
     }
     assert_eq!(desk.bundle("pending", "dave", &[], 0)["proposals"], json!([]));
     fs::write(desk.files.join("policy.yaml"), kept).unwrap();
@@ -117,9 +161,11 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     let refused = desk.bundle("approve", "alice", &["--files", &files], 5);
     assert_eq!(refused["error"]["tag"], "bundle/digest-mismatch", "{refused}");
     desk.edit("policy.yaml", "hard: \"10 ETH\"", "hard: \"9 ETH\"");
-    for admin in ["alice", "bob"] {
+    for (admin, missing) in [("alice", 1), ("bob", 0)] {
         let approved = desk.approve(admin);
         assert_eq!(approved["needs"]["time_lock"], "4s");
+        let said = (&approved["signer"], &approved["waits"]["missing"]);
+        assert_eq!(said, (&json!(admin), &json!(missing)));
     }
     // An officer stops it while it waits; it takes the quorum again, and the time-lock starts over.
     let waiting = desk.bundle("propose", "alice", &["--files", &files], 0)["bundle"].clone();

@@ -342,6 +342,12 @@ fn price_sources_are_independent_of_each_other_and_of_initiators() {
     assert_eq!(sources.max_age(), Duration::from_secs(90));
     assert_eq!(sources.max_spread().basis_points(), 200);
     assert_eq!(roster.price_sources(Currency::Eur), None);
+    let with = |currency, service: &str| roster.price_sources_with(currency, &service.parse().unwrap());
+    assert_eq!(with(Currency::Usd, "feed-b"), Some(sources));
+    assert_eq!(
+        (with(Currency::Usd, "bot"), with(Currency::Eur, "feed-b")),
+        (None, None)
+    );
     type Change = fn(&mut RosterFile);
     let table: [(&str, &str, Change); 8] = [
         (

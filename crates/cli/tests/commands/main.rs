@@ -254,7 +254,11 @@ fn policy_tests_hold_or_name_what_differs() {
 
     // Without files it is those of the bundle, and none is not all.
     let beside = bundle.path().join("tests");
-    assert_fails(&["policy", "test", dir], 1, &["cannot find tests in", "there is no `*.yaml`"]);
+    assert_fails(
+        &["policy", "test", dir],
+        1,
+        &["cannot find tests in", "there is no `*.yaml`"],
+    );
     fs::create_dir(&beside).unwrap();
     fs::write(beside.join("notes.txt"), "not a test").unwrap();
     assert_fails(&["policy", "test", dir], 1, &["there is no `*.yaml`"]);
