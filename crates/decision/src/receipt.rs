@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_approval::{Body, Envelope, Genesis, StatementError, verify};
 use countersign_audit::{InclusionProof, KeyName, LeafHash, SignedCheckpoint, VerifiedCheckpoint, VerifierKey};
 use countersign_bundle::Bundle;
-use countersign_policy::{Evaluation, Usage};
+use countersign_policy::{Evaluation, Usage, Wants};
 use countersign_types::{
     AssetRegistry, Duration, EffectsText, PayloadDigest, RawSignature, Scheme, StatementDigest, Timestamp,
     TransactionDigest, WithdrawalId,
@@ -20,8 +20,8 @@ use crate::{
     ReceiptError, Seen, SeenStatement, Spend, decide, outdated, receipt_attempts,
     receipt_bundles::unpack,
     receipt_entries::{
-        as_decision, as_statement_about, last_allowed, last_decision, last_signature, signature_of, verify_in_force,
-        verify_recorded,
+        as_decision, as_statement_about, first_signed, last_allowed, last_decision, last_signature, signature_of,
+        verify_in_force, verify_recorded,
     },
     receipt_error::broken,
     receipt_file::{FORMAT, MAX_RECEIPT_BYTES, ReceiptJson, SignedJson},
@@ -38,6 +38,8 @@ pub struct Receipt {
     pub decision: Option<DecisionEntry>,
     /// The policy's trace of that decision, under the bundle in force and, if it was another, the one at first sight.
     pub trace: Vec<Evaluation>,
+    /// What the policies of that decision looked at; nothing where there is none.
+    pub wants: Wants,
     /// What the amounts of the trace are called: the assets of the receipt's last bundle.
     pub assets: AssetRegistry,
     /// The effects of the authorized bytes.
@@ -150,6 +152,16 @@ impl Verifier {
         let mut others = receipt_attempts::signed(self.json.withdrawal, &entries)?;
         others.retain(|other| Some(other) != txid.as_ref());
         let decision = recomputed.map(|recomputed| recomputed.decision);
+        let mut wants = Wants::default();
+        let entry = decision.as_ref().map(|decision| &decision.entry);
+        for digest in entry
+            .map(|entry| [entry.bundle, entry.first_bundle])
+            .into_iter()
+            .flatten()
+        {
+            let policy = chain.bundle(digest).map(|bundle| bundle.policy());
+            policy.into_iter().for_each(|policy| wants.join(policy.wants()));
+        }
         let trace = decision
             .as_ref()
             .map(|decision| decision.trace.clone())
@@ -160,6 +172,7 @@ impl Verifier {
             spend: decision.as_ref().and_then(|decision| decision.spend.clone()),
             decision: decision.map(|decision| decision.entry).or_else(|| last.cloned()),
             trace,
+            wants,
             assets,
             txid,
             others,
@@ -277,6 +290,12 @@ impl Verifier {
             return Err(broken("taking the decision again gives another one than the log has"));
         }
         Ok(recomputed)
+    }
+
+    /// When the withdrawal was first decided to be signed, and was.
+    pub(crate) fn first_signed_at(&self) -> Result<Option<Timestamp>, ReceiptError> {
+        let entries = self.parse_entries()?;
+        Ok(first_signed(&entries).map(|decision| decision.decided_at))
     }
 
     /// The decision under another bundle, with the facts that were recorded and more of what windows held; `None` where the

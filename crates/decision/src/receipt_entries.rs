@@ -67,6 +67,12 @@ pub(crate) fn last_allowed(entries: &[Entry], is_wanted: impl Fn(&DecisionEntry)
         .find(|entry| is_wanted(entry))
 }
 
+/// The decision under which the withdrawal was signed first: from it on it counts, whatever took the place of what was signed.
+pub(crate) fn first_signed(entries: &[Entry]) -> Option<&DecisionEntry> {
+    let mut decisions = entries.iter().filter_map(as_decision);
+    decisions.find(|decision| signature_of(entries, decision).is_some())
+}
+
 /// The signature that was made under a decision's authorization.
 pub(crate) fn signature_of<'e>(entries: &'e [Entry], decision: &DecisionEntry) -> Option<&'e SignatureEntry> {
     let authorization = decision.authorization.as_ref()?.id;

@@ -1,10 +1,10 @@
 //! A past decision taken again under another bundle: what a candidate would have done.
 
 use countersign_bundle::Bundle;
-use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome, Usage};
-use countersign_types::{Tag, WithdrawalId};
+use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome, Usage, Wants};
+use countersign_types::{EffectKind, Tag, WithdrawalId};
 
-use crate::{Decision, Outcome, Reason, ReceiptError, history::History, receipt::opened};
+use crate::{Decision, Outcome, Reason, Receipt, ReceiptError, history::History, receipt::opened};
 
 /// A past withdrawal, decided then and now.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,9 @@ pub struct Replay {
     pub then: Obligations,
     /// What the candidate's policy decides, or why it is not even asked (no such wallet, initiator or network).
     pub now: Result<Evaluation, Vec<Reason>>,
+    /// Whether the candidate looks at what nobody wrote down, because no policy looked at it then: what is unknown is held against a
+    /// withdrawal, and may have been otherwise.
+    pub is_unrecorded: bool,
 }
 
 /// How a withdrawal would end otherwise.
@@ -35,8 +38,10 @@ pub enum Change {
 impl Replay {
     /// How the withdrawal would end otherwise.
     pub fn change(&self) -> Change {
-        let Ok(evaluation) = &self.now else {
-            return Change::Denied;
+        let evaluation = match &self.now {
+            _ if self.is_unrecorded => return Change::NotKnown,
+            Ok(evaluation) => evaluation,
+            Err(_) => return Change::Denied,
         };
         match &evaluation.outcome {
             PolicyOutcome::Deny => {
@@ -100,7 +105,8 @@ impl<'a> Backtest<'a> {
             decided = verifier.decide_under(self.candidate, more)?.unwrap_or(decided);
         }
         if let (Some(history), Some(spend), Some(entry)) = (&mut self.history, &receipt.spend, &receipt.decision) {
-            history.add(spend, self.candidate, entry.decided_at)?;
+            let since = verifier.first_signed_at()?.unwrap_or(entry.decided_at);
+            history.add(spend, self.candidate, since)?;
         }
         let mut then = Obligations::default();
         for evaluation in &receipt.trace {
@@ -108,26 +114,52 @@ impl<'a> Backtest<'a> {
                 then.join(asked);
             }
         }
+        let (now, is_unrecorded) = match decided {
+            Ok(decision) => {
+                let is_unrecorded = looks_further(self.candidate.policy().wants(), &receipt, &decision);
+                policy_alone(decision, is_unrecorded)
+            }
+            Err(error) => (Err(vec![Reason::new(error.tag(), error.to_string())]), false),
+        };
         Ok(Some(Replay {
             withdrawal: receipt.withdrawal,
             then,
-            now: decided
-                .map_err(|error| vec![Reason::new(error.tag(), error.to_string())])
-                .and_then(policy_alone),
+            now,
+            is_unrecorded,
         }))
     }
 }
 
-/// The policy's own answer: what people still have to do about it is no matter of the policy.
-fn policy_alone(decision: Decision) -> Result<Evaluation, Vec<Reason>> {
+/// Whether a policy looks at what the log lacks of a withdrawal because nobody looked then. What was looked at and unknown is unknown again.
+fn looks_further(wants: &Wants, receipt: &Receipt, decision: &Decision) -> bool {
+    let effects = decision.trace.iter().flat_map(|trace| &trace.effects);
+    let pays = effects.map(|effect| effect.kind).any(|kind| match kind {
+        EffectKind::Fee | EffectKind::Internal => false,
+        EffectKind::Transfer
+        | EffectKind::Allowance
+        | EffectKind::AuthorityChange
+        | EffectKind::CodeChange
+        | EffectKind::DelayedAuthorization
+        | EffectKind::ContractCall
+        | EffectKind::Opaque
+        | EffectKind::PersonalMessage => true,
+    });
+    let has_history = decision.entry.ledger.destinations.is_some();
+    let then = &receipt.wants;
+    !wants.currencies.is_subset(&then.currencies)
+        || pays && ((wants.history || wants.ages) && !has_history || !wants.books.is_subset(&then.books))
+}
+
+/// The policy's own answer, and whether it is not known: what people still have to do about it is no matter of the policy.
+fn policy_alone(decision: Decision, is_unrecorded: bool) -> (Result<Evaluation, Vec<Reason>>, bool) {
     if let Some(evaluation) = decision.trace.into_iter().next() {
-        return Ok(evaluation);
+        return (Ok(evaluation), is_unrecorded);
     }
     match decision.outcome {
-        Outcome::Denied { reasons, .. } | Outcome::Malformed { reasons } | Outcome::Pending { reasons, .. } => {
-            Err(reasons)
-        }
+        Outcome::Denied { reasons, .. } | Outcome::Malformed { reasons } => (Err(reasons), false),
+        // It waits for what nobody had observed then.
+        Outcome::Pending { reasons, .. } => (Err(reasons), true),
         // Nothing is allowed without a policy.
-        Outcome::Allowed => Err(Vec::new()),
+        Outcome::Allowed => (Err(Vec::new()), false),
     }
 }

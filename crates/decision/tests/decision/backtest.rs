@@ -20,6 +20,17 @@ fn a_receipt_is_decided_again_under_a_candidate() {
             "window: 24h, hard: \"8 ETH\"",
             Change::NotKnown,
         ),
+        // Nor whether anybody had been paid before, what an ether was worth, or what a book said: nobody looked.
+        (
+            "      effects: [transfer]\n      total: { over",
+            "      effects: [transfer]\n      to: { first-seen: true }\n      total: { over",
+            Change::NotKnown,
+        ),
+        (
+            "forbids:\n",
+            "forbids:\n  - { id: strangers, when: { to: { first-seen: true } } }\n",
+            Change::NotKnown,
+        ),
     ];
     for (from, to, expected) in table {
         let candidate = candidate("policy.yaml", from, to);

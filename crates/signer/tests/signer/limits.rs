@@ -5,9 +5,10 @@ use crate::support;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_approval::{Body, Envelope, ObservedFact, ObservedOutcome, Payment, TransactionBinding};
+use countersign_bundle::Bundle;
 use countersign_chains::solana::Address;
 use countersign_decision::{
-    Entry, Receipt,
+    Backtest, Change, Entry, Receipt,
     testing::{
         Ask, World, sealed,
         solana::{NETWORK, NONCE_VALUE, SolanaAsk, WALLET_SEED, customer, nonce_account, nonce_fact, thief},
@@ -485,4 +486,35 @@ async fn where_nobody_observes_charges_age_from_signature() {
     assert_denied(&rig.pay(1, 3).await, Tag::LimitWindowExceeded);
     rig.advance(1);
     assert_signed(&rig.pay(1, 3).await);
+}
+
+/// A back-test counts a withdrawal from its first signature on, though its receipt shows the last one.
+#[tokio::test]
+async fn a_raised_fee_hides_no_withdrawal_from_a_back_test() {
+    let rig = Rig::limited(&[]).await;
+    let bump = |gwei: u128| Ask {
+        is_template: true,
+        max_fee_per_gas: gwei * 1_000_000_000,
+        reference: "bumped".to_owned(),
+        ..ask(0, 10)
+    };
+    let first = rig.world.request(&bump(20));
+    assert_signed(&rig.authorize(&bump(20), &first, &[]).await.unwrap());
+    rig.advance(1_800);
+    let between = ask(1, 10);
+    let second = rig.world.request(&between);
+    assert_signed(&rig.authorize(&between, &second, &[]).await.unwrap());
+    rig.advance(2_400);
+    assert_signed(&rig.authorize(&bump(40), &first, &[]).await.unwrap());
+    let bundle = rig.world.bundle();
+    let policy = include_str!("../../../../policies/dev/policy.yaml");
+    let candidate = support::with_limits(&rig.world.files, policy, &[HOUR]);
+    let candidate = Bundle::load(&sealed(2, Some(bundle.digest()), candidate)).unwrap();
+    let mut test = Backtest::of_log(&rig.world.genesis_bytes, &candidate);
+    let mut changes = Vec::new();
+    for request in [&first, &second] {
+        let receipt = rig.signer.receipt(withdrawal(request)).await.unwrap();
+        changes.push(test.replay(&receipt).unwrap().unwrap().change());
+    }
+    assert_eq!(changes, [Change::Same, Change::Denied]);
 }

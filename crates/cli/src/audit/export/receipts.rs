@@ -80,7 +80,8 @@ fn signed_since(folder: &Path, genesis: &Genesis, from: u64) -> Result<(u64, Sig
         }
         if let (Entry::Signature(signature), true) = (&entry, index >= from) {
             let decided = allowed.get(&signature.authorization);
-            signed.insert(signature.withdrawal, *decided.unwrap_or(&index));
+            // From its first signature on it counts, and that is its place in the order.
+            signed.entry(signature.withdrawal).or_insert(*decided.unwrap_or(&index));
         }
         Ok(())
     })?;

@@ -451,7 +451,11 @@ impl Rig {
 }
 
 /// The files of a bundle with the limits of a policy and these.
-fn with_limits(files: &BTreeMap<String, Vec<u8>>, policy: &str, limits: &[&str]) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn with_limits(
+    files: &BTreeMap<String, Vec<u8>>,
+    policy: &str,
+    limits: &[&str],
+) -> BTreeMap<String, Vec<u8>> {
     let lines: String = limits.iter().map(|limit| format!("  - {{ {limit} }}\n")).collect();
     let policy = policy.replace("limits:\n", &format!("limits:\n{lines}"));
     let mut files = files.clone();
