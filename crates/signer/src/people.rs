@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_approval::{Body, Envelope, Freeze, Genesis, Kind, ScreeningResult, Verified, verify};
+use countersign_approval::{Body, BookState, Envelope, Freeze, Genesis, Kind, ScreeningResult, Verified, verify};
 use countersign_audit::{KeyName, VerifierKey};
 use countersign_bundle::Bundle;
 use countersign_decision::{
@@ -26,6 +26,9 @@ use crate::{
 
 /// Why a word about a payment is not taken that is about no payment: it would be acknowledged and count for nothing.
 const OTHER_LETTERS: &str = "no transaction names its destination or asset in these letters";
+
+/// Why an entry is not taken that no decision would count.
+const NO_BOOK: &str = "no rule looks into its address book";
 
 /// The log key that a genesis pins, as a signed-note verifier.
 pub(crate) fn log_key(genesis: &Genesis) -> Result<VerifierKey, SignerError> {
@@ -134,10 +137,14 @@ impl Signer {
                 if !is_destination(bundle, &entry.destination) {
                     return Err(refuse(OTHER_LETTERS));
                 }
-                let is_asked = bundle.policy().wants().books.contains(verified.signer());
-                is_asked
-                    .then_some(Effect::Heard)
-                    .ok_or_else(|| refuse("no rule looks into its address book"))
+                if bundle.policy().wants().books.contains(verified.signer()) {
+                    return Ok(Effect::Heard);
+                }
+                // What it entered while a rule looked stands, for the next rule that does: a permit may come back that an officer took out.
+                match entry.entry {
+                    BookState::Removed if bundle.roster().is_service(verified.signer()) => Ok(Effect::TakesOut),
+                    BookState::Removed | BookState::Registered { .. } => Err(refuse(NO_BOOK)),
+                }
             }
             Body::Price(_) | Body::Screening(_) => {
                 Err(refuse("a quote, or a screening that passed, comes with its withdrawal"))
@@ -292,6 +299,8 @@ enum Effect {
     Heard,
     /// Decisions count it as a failed screening. So many statements of its service take no room; more may since.
     Fails { over: u64 },
+    /// It takes out what its service entered while a rule looked into its book.
+    TakesOut,
     /// It stops a bundle. So many admins may sign others, which have to be stopped too.
     Vetoes { admins: usize },
     /// It ends a withdrawal that has a record.
@@ -318,6 +327,7 @@ impl Effect {
             Self::Fails { over } => room.saturating_add(*over),
             Self::Vetoes { admins } => room.saturating_mul(u64::try_from(*admins).unwrap_or(u64::MAX)),
             Self::Heard
+            | Self::TakesOut
             | Self::Ends(_)
             | Self::EndsLater
             | Self::Rejects(_)
@@ -335,6 +345,7 @@ impl Effect {
             Self::Rejects(rejecting) => rejecting.is_ahead(),
             Self::Heard
             | Self::Fails { .. }
+            | Self::TakesOut
             | Self::Vetoes { .. }
             | Self::Ends(_)
             | Self::Reports(_)
@@ -376,7 +387,12 @@ impl Intake {
             ..Reads::default()
         };
         match &self.effect {
-            Effect::Heard | Effect::Fails { .. } | Effect::Vetoes { .. } | Effect::EndsLater | Effect::Freezes => reads,
+            Effect::Heard
+            | Effect::Fails { .. }
+            | Effect::TakesOut
+            | Effect::Vetoes { .. }
+            | Effect::EndsLater
+            | Effect::Freezes => reads,
             Effect::Proposes(proposing) => Reads {
                 marks: vec![proposing.topic()],
                 ..reads
@@ -418,6 +434,10 @@ impl Intake {
             return Err(SignerError::TooTalkative(nonce.0));
         }
         let known = |matter: &Matter| view.matters.get(matter).copied();
+        if matches!(self.effect, Effect::TakesOut) && view.matters.is_empty() {
+            let (signer, reason) = (nonce.0, NO_BOOK);
+            return Err(SignerError::NotPermitted { signer, reason });
+        }
         if matter(verified).is_some() && !replaces(verified, known) {
             return Err(SignerError::Superseded(nonce.0));
         }
@@ -425,7 +445,7 @@ impl Intake {
         changes.statement(verified, subjects(verified), now)?;
         changes.words(&word(verified, known, now).into_iter().collect());
         match &self.effect {
-            Effect::Heard | Effect::Fails { .. } | Effect::Vetoes { .. } | Effect::EndsLater => {}
+            Effect::Heard | Effect::Fails { .. } | Effect::TakesOut | Effect::Vetoes { .. } | Effect::EndsLater => {}
             Effect::Proposes(proposing) => proposing.count(view, &mut changes)?,
             Effect::Ends(withdrawal) => changes.writes.extend(end(*withdrawal, view)),
             Effect::Rejects(rejecting) => rejecting.count(verified.signer(), view, now, &mut changes)?,
@@ -456,6 +476,7 @@ impl Intake {
             // These are journaled with all that they do.
             Effect::Heard
             | Effect::Fails { .. }
+            | Effect::TakesOut
             | Effect::Vetoes { .. }
             | Effect::EndsLater
             | Effect::Proposes(_)

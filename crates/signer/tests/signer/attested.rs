@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use countersign_approval::{Body, Envelope, Kind, Quote, Screening, ScreeningResult};
 use countersign_bundle::Bundle;
 use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_files, attested_roster};
-use countersign_decision::testing::{Ask, sealed, withdrawal};
+use countersign_decision::testing::{Ask, STRANGER, sealed, withdrawal};
 use countersign_decision::{Entry, Receipt};
 use countersign_signer::{Answer, SignerError};
 use countersign_types::{AttestationKind, Currency, Tag, Timestamp};
@@ -207,6 +207,43 @@ async fn a_removal_needs_no_orchestrator_and_cannot_be_undone_by_replay() {
         .ledger;
     assert_eq!(ledger.standing[&again.statement_digest()], now(&rig));
     assert!(!ledger.standing.contains_key(&book.statement_digest()));
+}
+
+/// An officer takes the permit out that looks into the book, and the quorum puts it back: what was taken out of the book between stays out.
+#[tokio::test]
+async fn a_removal_is_heard_while_no_rule_looks() {
+    let rig = Rig::attested(POLICY).await;
+    let ask = order(0);
+    let request = rig.world.request(&ask);
+    drop(say(&rig, &ask, &request, &[&entry(&rig, 3)]).await);
+    let permit = "    to: { address-book: node-d }\n    total: { max: { USD: \"50000 USD\" } }\n";
+    let without = POLICY.replace(permit, "    to: { list: customers }\n");
+    assert_ne!(without, POLICY);
+    let first = rig.world.bundle().digest();
+    let second = sealed(2, Some(first), attested_files(&attested_roster(), &without));
+    let third = Bundle::load(&second).unwrap().digest();
+    let third = sealed(3, Some(third), attested_files(&attested_roster(), POLICY));
+    rig.activate(&["alice", "bob"], second).await.unwrap();
+    let say_no = async |ask: &Ask, sequence| {
+        let removal = rig.world.book_entry(ask, sequence, None).to_bytes();
+        let recorded = rig.signer.record_statement(&removal).await;
+        recorded.map(drop).map_err(|error| error.tag())
+    };
+    assert_eq!(say_no(&ask, 4).await, Ok(()));
+    // Nor is what was never entered, or an entry, of any use to anybody.
+    let stranger = Ask {
+        destination: STRANGER.to_owned(),
+        ..order(0)
+    };
+    assert_eq!(say_no(&stranger, 1).await, Err(Tag::StatementNotPermitted));
+    let again = rig.signer.record_statement(&entry(&rig, 5).to_bytes()).await;
+    assert_eq!(again.unwrap_err().tag(), Tag::StatementNotPermitted);
+    rig.activate(&["alice", "bob"], third).await.unwrap();
+    let [alice, bob] = approvals(&rig, &request, &ask);
+    let [a, b] = quotes(&rig, 1);
+    let passed = screening(&rig, &request, |_| {});
+    let all = [&alice, &bob, &a, &b, &passed, &entry(&rig, 3)];
+    assert_denied(&say(&rig, &ask, &request, &all).await, Tag::PermitUncovered);
 }
 
 #[tokio::test]
