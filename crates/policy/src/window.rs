@@ -62,6 +62,20 @@ impl Zone {
         Some((civil.date(), seconds))
     }
 
+    /// How far ahead of UTC clocks of the zone are, in seconds; `None` for a moment that they cannot show.
+    pub(crate) fn offset_secs(&self, at: Timestamp) -> Option<i32> {
+        let at = jiff::Timestamp::from_millisecond(at.unix_millis()).ok()?;
+        Some(self.rules.to_offset(at).seconds())
+    }
+
+    /// The moments from one on and before another at which clocks of the zone are set.
+    pub(crate) fn changes(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let from = jiff::Timestamp::from_millisecond(from.unix_millis()).ok();
+        let changes = from.into_iter().flat_map(|from| self.rules.following(from));
+        let changes = changes.map(|change| Timestamp::from_unix_millis(change.timestamp().as_millisecond()));
+        changes.take_while(move |at| *at < until)
+    }
+
     /// The first moment of a date: the earlier of two midnights, the end of the jump where midnight is skipped.
     fn start_of(&self, date: Date) -> Option<Timestamp> {
         let start = self.rules.to_timestamp(date.at(0, 0, 0, 0)).ok()?;

@@ -13,7 +13,7 @@ use countersign_types::{
 use super::Setting;
 use crate::{
     Bounds, Ceiling, Condition, Conditions, Currency, DestinationList, Hours, Meter, Policy, Selectors, Subjects,
-    Words,
+    Words, Zone,
     condition::{To, Word, WordTest},
 };
 
@@ -22,14 +22,18 @@ pub const MAX_COPIES: usize = 16;
 /// The most combinations of argument words, of attributes, or of books: what rules name beyond is not exhausted.
 const MAX_COMBINATIONS: usize = 256;
 /// 2026-01-01T00:00:00Z, from where the cells of time are cut: one year of quarter hours has every offset that zones have
-/// between two changes of law.
+/// between two changes of law, and most ways in which those of several zones meet.
 const YEAR_START_SECS: i64 = 1_767_225_600;
+/// 2101-01-01T00:00:00Z, until where the other ways are looked for: some zones follow the moon in when they set their clocks.
+const HORIZON_SECS: i64 = 4_133_980_800;
 /// A moment like any other, where no rule looks at the clock; cells of hours leave it out.
 pub(super) const ANY_MOMENT: Timestamp = Timestamp::from_unix_millis(YEAR_START_SECS.saturating_mul(1_000));
 /// Zones are whole quarters of an hour apart at the finest (Kathmandu, Eucla, Chatham).
 const STEP_SECS: i64 = 900;
 /// Steps of a year.
 const STEPS: i64 = 35_040;
+/// A week, and a quarter of an hour on either side: what hours can tell apart of one way in which zones meet.
+const WEEK_SECS: i64 = 7 * 86_400 + 2 * STEP_SECS;
 
 /// What a request says of itself.
 pub(super) type Attributes = BTreeMap<AttributeName, AttributeValue>;
@@ -225,9 +229,11 @@ impl<'a> Constants<'a> {
         let spans = self.hours.iter().map(|hours| hours.span_secs());
         let within = spans.flat_map(|(from, to)| [i64::from(from), i64::from(to)]);
         let within: BTreeSet<i64> = within.map(|secs| secs.rem_euclid(STEP_SECS)).chain([0]).collect();
+        let year = (1..=STEPS).map(|step| step.saturating_mul(STEP_SECS).saturating_add(YEAR_START_SECS));
+        let later = self.later_weeks().into_iter();
+        let later = later.flat_map(|(from, until)| (from..until).step_by(usize::try_from(STEP_SECS).unwrap_or(1)));
         let mut found: BTreeMap<Vec<bool>, Timestamp> = BTreeMap::new();
-        for step in 1..=STEPS {
-            let start = step.saturating_mul(STEP_SECS).saturating_add(YEAR_START_SECS);
+        for start in year.chain(later) {
             for offset in &within {
                 let moment = at(start.saturating_add(*offset));
                 let column = self.hours.iter().map(|hours| hours.hold_at(moment) == Some(true));
@@ -235,6 +241,41 @@ impl<'a> Constants<'a> {
             }
         }
         found.into_values().collect()
+    }
+
+    /// Seconds from and until which the zones meet in a way that no whole week before has shown: summer time in one, and not yet in another.
+    fn later_weeks(&self) -> Vec<(i64, i64)> {
+        let zones: BTreeMap<&str, &Zone> = self
+            .hours
+            .iter()
+            .map(|hours| (hours.zone().name(), hours.zone()))
+            .collect();
+        if zones.len() < 2 {
+            return Vec::new();
+        }
+        let at = |secs: i64| Timestamp::from_unix_millis(secs.saturating_mul(1_000));
+        let (start, end) = (at(YEAR_START_SECS), at(HORIZON_SECS));
+        let changes = zones.values().flat_map(|zone| zone.changes(start, end));
+        let cuts: BTreeSet<i64> = changes.map(|change| change.unix_millis().div_euclid(1_000)).collect();
+        let cuts: Vec<i64> = [YEAR_START_SECS]
+            .into_iter()
+            .chain(cuts)
+            .chain([HORIZON_SECS])
+            .collect();
+        let (mut shown, mut weeks) = (BTreeSet::new(), Vec::new());
+        for (from, until) in cuts.iter().zip(cuts.iter().skip(1)) {
+            let offsets: Vec<_> = zones.values().map(|zone| zone.offset_secs(at(*from))).collect();
+            let week = from.saturating_add(WEEK_SECS);
+            if !shown.contains(&offsets) {
+                // Quarters of an hour begin together everywhere.
+                let from = from.saturating_sub(from.rem_euclid(STEP_SECS));
+                weeks.push((from, week.min(*until)));
+            }
+            if week <= *until {
+                shown.insert(offsets);
+            }
+        }
+        weeks
     }
 }
 

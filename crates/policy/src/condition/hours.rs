@@ -99,6 +99,11 @@ impl Hours {
         &self.days
     }
 
+    /// Whose clocks.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
     /// From the first second of the day that counts to the first one that does not any more.
     pub fn span_secs(&self) -> (u32, u32) {
         (self.from_secs, self.to_secs)

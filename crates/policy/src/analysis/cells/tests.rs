@@ -208,6 +208,24 @@ fn moments_are_one_of_each_way_in_which_hours_hold() {
     assert!(cells.moments.iter().all(|at| year.contains(&at.unix_millis())));
 }
 
+/// Clocks in Gaza are set by the moon: in the autumns of some years to come they are set back before those of Berlin, which no year of quarter
+/// hours shows today.
+#[test]
+fn hours_of_zones_that_meet_in_another_way_in_years_to_come_are_found() {
+    let gaza = hours("Asia/Gaza", &[Day::Wed], 36_000, 36_900);
+    let berlin = hours("Europe/Berlin", &[Day::Wed], 32_400, 33_300);
+    let parts = PolicyParts {
+        permits: vec![permit("p", vec![Condition::Hours(gaza.clone())])],
+        forbids: vec![forbid("f", vec![Condition::Hours(berlin.clone())])],
+        ..PolicyParts::default()
+    };
+    let bundle = Bundle::new(parts);
+    let cells = Cells::of(&[&bundle.setting()], &[]);
+    let alone = |at: &&Timestamp| gaza.hold_at(**at) == Some(true) && berlin.hold_at(**at) == Some(false);
+    let found = cells.moments.iter().find(alone).unwrap();
+    assert!(found.to_string().as_str() > "2027", "{found}");
+}
+
 #[test]
 fn hours_of_one_second_and_those_at_the_end_of_the_year_are_found() {
     let second = hours("Etc/UTC", &[Day::Thu], 86_399, 86_400);
