@@ -186,6 +186,11 @@ impl Failure {
 
     /// What a server answered, or that it did not.
     pub(crate) fn answered(server: &str, error: &ClientError) -> Self {
+        // A file of this machine, before anybody was asked.
+        if let ClientError::Unreadable { .. } = error {
+            return Self::failed(error)
+                .advise("name with `--as` who has a certificate and key under tls/, or have them issued");
+        }
         let running = "is it running? In a development environment `countersign dev --dir …` starts both";
         let text = match error {
             ClientError::Refused { message, .. } => message.clone(),
