@@ -25,18 +25,11 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(3 * 86_400);
 
 /// How long an activation statement counts that is made now: the bundle comes into force behind the time-lock of the one before, and not
-/// before the moment that is wanted.
+/// before the moment that is wanted. Whoever signs behind that moment joins those who signed for it.
 pub(crate) fn validity(in_force: Option<&Bundle>, not_before: Option<UtcSeconds>, now: Timestamp) -> Result<Duration> {
     let time_lock = in_force.map(|bundle| bundle.roster().time_lock()).unwrap_or_default();
     let unlocked = now.after(time_lock);
-    let opens_at = match not_before.map(UtcSeconds::to_timestamp) {
-        Some(wanted) if wanted <= now => {
-            let why = format!("--not-before {wanted} is not to come: it is {now}");
-            return Err(Failure::usage(why).advise("leave it out for as soon as the time-lock allows"));
-        }
-        Some(wanted) => wanted.max(unlocked),
-        None => unlocked,
-    };
+    let opens_at = not_before.map_or(unlocked, |wanted| wanted.to_timestamp().max(unlocked));
     let validity = Duration::from_secs(now.until(opens_at).secs().saturating_add(GRACE.secs()));
     if validity > Kind::Activation.max_validity() {
         return Err(Failure::usage(format!(
@@ -240,6 +233,21 @@ mod tests {
     use crate::init::fixture::Fixture;
 
     /// An operator has no manifest of a first bundle: nothing but these commands writes one.
+    /// A statement outlives the moment for which it is made, behind which others may still join.
+    #[test]
+    fn a_word_counts_three_days_longer_than_it_waits() {
+        let now = Timestamp::from_unix_millis(1_780_272_000_000);
+        let at = |secs: u32| now.after(Duration::from_secs(secs)).to_seconds();
+        let days = |days: u32| Ok(Duration::from_secs(86_400 * days));
+        assert_eq!(validity(None, None, now), days(3));
+        assert_eq!(validity(None, Some(at(86_400 * 7)), now), days(10));
+        let past = now.after(Duration::ZERO).to_seconds();
+        assert_eq!(validity(None, Some(past), now.after(Duration::from_secs(60))), days(3));
+        assert_eq!(validity(None, Some(at(86_400 * 363)), now), days(366));
+        let never = validity(None, Some(at(86_400 * 364)), now).unwrap_err();
+        assert_eq!(never.exit(), crate::failure::Exit::Usage);
+    }
+
     #[test]
     fn files_without_a_manifest_follow_the_genesis_or_the_bundle_in_force() {
         let fixture = Fixture::new();

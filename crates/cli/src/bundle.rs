@@ -339,6 +339,7 @@ pub(crate) fn certify_next(
     output: Output,
 ) -> Result<Option<Proposal>> {
     certify_environment(trust, next)?;
+    certify_place(trust, next)?;
     let Some(in_force) = trust.in_force() else {
         policy::certify(folder, next, budget)?;
         output.progress(First::of(&trust.genesis, next));
@@ -350,6 +351,23 @@ pub(crate) fn certify_next(
     }
     output.progress(&proposal);
     Ok(Some(proposal))
+}
+
+/// What is compared with the bundle in force must follow it, whatever its manifest says.
+fn certify_place(trust: &Trust, next: &Bundle) -> Result<()> {
+    let expected = trust.in_force().map_or(0, Bundle::version).saturating_add(1);
+    if next.version() != expected {
+        let why = format!(
+            "the manifest is of version {}, and {expected} is the next one",
+            next.version()
+        );
+        return Err(Failure::denied(Tag::BundleVersionNotNext, why));
+    }
+    if next.previous() != trust.in_force().map(Bundle::digest) {
+        let why = "the manifest names another predecessor than the bundle in force";
+        return Err(Failure::denied(Tag::BundlePreviousMismatch, why));
+    }
+    Ok(())
 }
 
 /// What the environment refuses is refused before anybody signs it.

@@ -1,6 +1,6 @@
 //! What was signed before, added up for the limits of a bundle that was not in force: a back-test's stand-in for the journal.
 //!
-//! A withdrawal counts once, as it was signed last, and ages from the decision that allowed it. The journal counts longer where
+//! A withdrawal counts once, as it was signed last, and ages from the decision that it was first signed under. The journal counts longer where
 //! charges age from mining, so a back-test may call a withdrawal allowed that would have had to wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};

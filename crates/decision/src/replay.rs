@@ -1,7 +1,7 @@
 //! A past decision taken again under another bundle: what a candidate would have done.
 
 use countersign_bundle::Bundle;
-use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome, Usage, Wants};
+use countersign_policy::{Evaluation, Obligations, Outcome as PolicyOutcome, Policy, Usage, Wants};
 use countersign_types::{EffectKind, Tag, WithdrawalId};
 
 use crate::{Decision, Outcome, Reason, Receipt, ReceiptError, history::History, receipt::opened};
@@ -116,7 +116,9 @@ impl<'a> Backtest<'a> {
         }
         let (now, is_unrecorded) = match decided {
             Ok(decision) => {
-                let is_unrecorded = looks_further(self.candidate.policy().wants(), &receipt, &decision);
+                let policy = self.candidate.policy();
+                let is_unrecorded = looks_further(policy.wants(), &receipt, &decision)
+                    && !is_forbidden(policy, |wants| looks_further(wants, &receipt, &decision), &decision);
                 policy_alone(decision, is_unrecorded)
             }
             Err(error) => (Err(vec![Reason::new(error.tag(), error.to_string())]), false),
@@ -128,6 +130,14 @@ impl<'a> Backtest<'a> {
             is_unrecorded,
         }))
     }
+}
+
+/// Whether a forbid denies it that does not `look further`: that is certain, whatever else is not known.
+fn is_forbidden(policy: &Policy, look_further: impl Fn(&Wants) -> bool, decision: &Decision) -> bool {
+    let reasons = decision.trace.iter().flat_map(|trace| &trace.reasons);
+    let forbids = reasons.filter(|reason| reason.tag == Tag::ForbidMatched);
+    let mut looked = forbids.filter_map(|reason| Wants::of_forbid(policy, reason.rule.as_ref()?));
+    looked.any(|wants| !look_further(&wants))
 }
 
 /// Whether a policy looks at what the log lacks of a withdrawal because nobody looked then. What was looked at and unknown is unknown again.

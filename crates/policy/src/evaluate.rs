@@ -236,6 +236,13 @@ mod tests {
             let found = answer(parts(), &World::with(&effects));
             assert_eq!((&found.outcome, &found.reasons), (&outcome, &reasons), "{name}");
         }
+        let uncovered = |effects: &[Effect]| answer(parts(), &World::with(effects)).uncovered();
+        assert_eq!(uncovered(&[]), BTreeSet::new(), "it is about the whole");
+        assert_eq!(uncovered(&[transfer("demo", 1, "a"), fee(1)]), BTreeSet::from([0]));
+        assert_eq!(
+            uncovered(&[fee(1), transfer("eth", 9, "stranger")]),
+            BTreeSet::from([1])
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_types::PrincipalId;
+use countersign_types::{PrincipalId, RuleId};
 
 use crate::{Ceiling, Condition, Conditions, Currency, Obligations, Policy, To, Window};
 
@@ -27,6 +27,14 @@ impl Wants {
     /// Whether the same transaction may be decided otherwise later, under the same policy.
     pub fn may_change(&self) -> bool {
         !self.currencies.is_empty() || !self.books.is_empty() || self.history || self.ages || self.time
+    }
+
+    /// What a forbid of a policy looks at; `None` where it has none of that id.
+    pub fn of_forbid(policy: &Policy, id: &RuleId) -> Option<Self> {
+        let forbid = policy.forbids().find(|forbid| forbid.id() == id)?;
+        let mut wants = Self::default();
+        wants.conditions(forbid.conditions());
+        Some(wants)
     }
 
     /// Wants what the other one wants too.

@@ -410,6 +410,14 @@ mod tests {
     fn a_zone_is_its_name() {
         let [utc, berlin] = ["UTC", "Europe/Berlin"].map(|name| name.parse::<Zone>().unwrap());
         assert_eq!((utc.name(), berlin.name()), ("UTC", "Europe/Berlin"));
+        let at = |secs: i64| Timestamp::from_unix_millis(secs * 1_000);
+        let (start, summer) = (at(1_767_225_600), at(1_774_746_000));
+        assert_eq!(berlin.changes(start, summer).count(), 0, "until, and not at");
+        assert_eq!(berlin.changes(start, at(1_774_746_001)).collect::<Vec<_>>(), [summer]);
+        assert_eq!(
+            [start, summer].map(|at| berlin.offset_secs(at)),
+            [Some(3_600), Some(7_200)]
+        );
         assert_eq!(format!("{utc:?}"), "Zone(UTC)");
         assert_eq!(utc.partial_cmp(&berlin), Some(Ordering::Greater));
         let hashed = |zone: &Zone| {

@@ -144,9 +144,21 @@ async fn a_bundle_from_its_proposal_to_its_rollback() {
     fs::remove_dir_all(&tests).unwrap();
     let refused = desk.bundle("approve", "bob", &with_key, 3);
     assert_eq!(refused["error"]["tag"], "statement/not-permitted");
-    for moment in ["2020-01-01T00:00:00Z", "2096-01-01T00:00:00Z"] {
-        desk.bundle("approve", "alice", &["--files", &files, "--not-before", moment], 2);
-    }
+    // Nor what follows another bundle than the one in force, whatever the manifest says.
+    let last = fs::read_to_string(desk.files.join("roster.yaml")).unwrap();
+    assert!(last.contains("time-lock: 4s"));
+    desk.bundle("propose", "alice", &with_key[..2], 0);
+    let manifest = desk.files.join("manifest.json");
+    let proposed = fs::read_to_string(&manifest).unwrap();
+    let later = proposed.replacen("\"version\": 3", "\"version\": 7", 1);
+    let later = later.replacen("\"version\":3", "\"version\":7", 1);
+    assert_ne!(later, proposed);
+    fs::write(&manifest, later).unwrap();
+    let refused = desk.bundle("activate", "alice", &with_key, 3);
+    assert_eq!(refused["error"]["tag"], "bundle/version-not-next");
+    fs::write(&manifest, proposed).unwrap();
+    let never = ["--files", &files, "--not-before", "2096-01-01T00:00:00Z"];
+    desk.bundle("approve", "alice", &never, 2);
     assert_eq!(desk.bundle("pending", "dave", &[], 0)["proposals"], json!([]));
     fs::write(desk.files.join("policy.yaml"), kept).unwrap();
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::Args;
-use countersign_approval::{Activation, Body};
+use countersign_approval::{Activation, Body, Envelope, verify};
 use countersign_bundle::Bundle;
 use countersign_client::PeopleClient;
 use countersign_decision::{Acknowledgement, Proposal as Waits, Word};
@@ -22,6 +22,7 @@ use crate::{
     environment::Layout,
     failure::{Failure, Result},
     output::Output,
+    owners::certify_same,
     policy::Effort,
     signing::{Draft, Signed, SigningOptions},
     trust::{self, Trust},
@@ -88,6 +89,16 @@ impl fmt::Display for Approved {
     }
 }
 
+/// Whose word it is, by the roster that the signer holds it against.
+fn signer_of(envelope: &Envelope, trust: &Trust) -> Result<PrincipalId> {
+    let verified = match trust.in_force() {
+        Some(in_force) => verify(envelope, in_force.roster()),
+        None => verify(envelope, &trust.genesis),
+    };
+    let verified = verified.map_err(|error| Failure::denied(error.tag(), error))?;
+    Ok(verified.signer().clone())
+}
+
 async fn what_waits(layout: &Layout, people: &PeopleClient, now: Timestamp) -> Result<Vec<Waits>> {
     proposals(people, &Trust::fetch_through(layout, people).await?, now).await
 }
@@ -141,6 +152,8 @@ impl Approve {
             Signed::Envelope(envelope) => envelope,
             Signed::Printed { file, command } => return output.report(&Printed { file, command }),
         };
+        let signer = signer_of(&envelope, &trust)?;
+        certify_same(&self.asking.person, &signer)?;
         let people = connect::people(&layout, self.asking.person.as_str()).await?;
         let Some(proposal) = proposal else {
             // Nobody is in the signer's roster before the first one, so it goes there whole: it comes into force with the last signature that
@@ -167,7 +180,7 @@ impl Approve {
         };
         output.report(&Approved {
             waits,
-            signer: self.asking.person,
+            signer,
             proposal,
             statement,
             first_seen_at,

@@ -30,9 +30,9 @@ const PROGRESS_EVERY: usize = 50;
 ///
 /// An exported log (`audit export --receipts`) is a back-test over everything that was signed: the log is verified against its
 /// checkpoint first, and a receipt that is missing is an error. What the candidate's limits add up and the log did not record is
-/// added up from what was signed before, each withdrawal once, from the decision that allowed it on; receipts by themselves do
+/// added up from what was signed before, each withdrawal once, from the decision on that it was first signed under; receipts by themselves do
 /// not tell. Every receipt is verified first. The facts are those that the log recorded; what the candidate asks for beyond them is
-/// unknown, and told as unknown. Where there are no receipts the command fails. What was denied is not in it: nobody keeps the bytes of what was never authorized.
+/// unknown, and told as unknown. Where there are neither receipts nor an exported log the command fails. What was denied is not in it: nobody keeps the bytes of what was never authorized.
 #[derive(Debug, Args)]
 #[command(
     after_help = "JSON: {log_entries, receipts, without_decision, changed: [{withdrawal, change, then, now}]}; change is denied, not-known, \
@@ -89,22 +89,16 @@ pub(crate) fn simulate(candidate: &Bundle, from: &[PathBuf], trust_root: &Path, 
             result.add(Backtest::of_receipts(&genesis, candidate), &expand(path)?, output)?;
         }
     }
-    // Nothing decided again is not nothing that would end otherwise.
-    if result.receipts == 0 {
-        let looked: Vec<String> = from.iter().map(|path| looked_for(path)).collect();
-        let failure = Failure::failed(format!("there are no receipts: looked for {}", looked.join(", ")));
+    // Nothing decided again is not nothing that would end otherwise; a verified log that has no signature says so.
+    if result.receipts == 0 && !from.iter().any(|path| is_export(path)) {
+        let looked: Vec<String> = from.iter().map(|path| format!("`{}`", path.display())).collect();
+        let failure = Failure::failed(format!(
+            "there are no receipts: looked for `*.json` in {}",
+            looked.join(", ")
+        ));
         return Err(failure.advise("name receipts, a folder of them, or what `audit export --receipts` wrote"));
     }
     Ok(result)
-}
-
-/// What would have been a receipt at a place.
-fn looked_for(path: &Path) -> String {
-    let what = match is_export(path) {
-        true => "signed withdrawals in the log",
-        false => "`*.json` in",
-    };
-    format!("{what} `{}`", path.display())
 }
 
 /// The file itself, or the JSON files of a folder, in order.

@@ -31,6 +31,12 @@ fn a_receipt_is_decided_again_under_a_candidate() {
             "forbids:\n  - { id: strangers, when: { to: { first-seen: true } } }\n",
             Change::NotKnown,
         ),
+        // What another rule forbids without looking is certain.
+        (
+            "forbids:\n",
+            "forbids:\n  - { id: strangers, when: { to: { first-seen: true } } }\n  - { id: none, when: { effects: [transfer] } }\n",
+            Change::Denied,
+        ),
     ];
     for (from, to, expected) in table {
         let candidate = candidate("policy.yaml", from, to);

@@ -220,7 +220,7 @@ impl<'a> Constants<'a> {
         (whole.into_iter().chain(short).collect(), is_cut)
     }
 
-    /// One moment of each way in which the hours stand to each other over a year.
+    /// One moment of each way in which the hours stand to each other over a year, and in the weeks to come in which their zones meet otherwise.
     fn moments(&self) -> Vec<Timestamp> {
         let at = |secs: i64| Timestamp::from_unix_millis(secs.saturating_mul(1_000));
         if self.hours.is_empty() {

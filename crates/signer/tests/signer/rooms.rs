@@ -6,6 +6,7 @@ use countersign_decision::testing::attested::{DESK, POLICY, SOURCES, attested_fi
 use countersign_decision::testing::{Ask, sealed, withdrawal};
 use countersign_decision::{MAX_ATTEMPTS, Receipt};
 use countersign_types::Tag;
+use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
 
 use crate::attested::{approvals, entry, logged, order, quotes, say, screening};
@@ -139,6 +140,28 @@ fn signed(rig: &Rig, key: usize, body: Body) -> Envelope {
     seal(&Statement { header, body }, &signer).unwrap()
 }
 
+/// A receipt with one letter of the signature changed of the first statement of a type.
+fn spoiled(receipt: &[u8], of_type: &str) -> Vec<u8> {
+    let mut json: serde_json::Value = serde_json::from_slice(receipt).unwrap();
+    let statements = json["statements"].as_array_mut().unwrap().iter_mut();
+    for statement in statements {
+        let envelope = BASE64
+            .decode(statement["envelope"].as_str().unwrap().as_bytes())
+            .unwrap();
+        let mut envelope: serde_json::Value = serde_json::from_slice(&envelope).unwrap();
+        if envelope["payloadType"] == of_type {
+            let signature = envelope["signatures"][0]["sig"].as_str().unwrap();
+            let other = if signature.starts_with('A') { "B" } else { "A" };
+            envelope["signatures"][0]["sig"] = format!("{other}{}", &signature[1..]).into();
+            let keys = ["payloadType", "payload", "signatures"].map(|key| format!("\"{key}\":{}", envelope[key]));
+            let text = format!("{{{}}}", keys.join(","));
+            statement["envelope"] = BASE64.encode(text.as_bytes()).into();
+            return serde_json::to_vec(&json).unwrap();
+        }
+    }
+    panic!("no statement of {of_type}")
+}
+
 /// Nor does what services said under keys that they have no more: the same service says no, and quotes for the cancel attempt.
 #[tokio::test]
 async fn what_verifies_no_more_takes_no_room() {
@@ -164,4 +187,9 @@ async fn what_verifies_no_more_takes_no_room() {
     // Two people, who cancelled, the no, and two quotes.
     let receipt = bumped.receipt().await;
     assert_eq!(receipt.decision.unwrap().statements.len(), 6);
+    // What verifies under no roster that was in force was said by nobody, and excuses nothing.
+    let bytes = rig.signer.receipt(withdrawal(&bumped.request)).await.unwrap();
+    let spoiled = spoiled(&bytes, "application/vnd.countersign.screening.v1+json");
+    let refused = Receipt::verify(&spoiled, &rig.world.genesis_bytes).unwrap_err();
+    assert!(refused.to_string().contains("did not consider"), "{refused}");
 }

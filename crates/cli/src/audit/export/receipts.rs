@@ -32,7 +32,7 @@ pub(crate) struct Exported {
     signed: Signed,
 }
 
-/// Withdrawals whose signature is in the log, and where the decision stands that allowed their last one.
+/// Withdrawals whose signature is in the log, and where the decision stands that allowed their first one.
 type Signed = BTreeMap<WithdrawalId, u64>;
 
 impl Exported {

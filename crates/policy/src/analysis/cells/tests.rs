@@ -208,6 +208,27 @@ fn moments_are_one_of_each_way_in_which_hours_hold() {
     assert!(cells.moments.iter().all(|at| year.contains(&at.unix_millis())));
 }
 
+/// A week of each way in which zones meet, and a quarter of an hour on either side, is enough.
+#[test]
+fn a_week_shows_what_hours_tell_apart() {
+    let weeks = |zones: &[&str]| {
+        let hours: Vec<Hours> = zones
+            .iter()
+            .map(|zone| hours(zone, &[Day::Wed], 32_400, 33_300))
+            .collect();
+        let constants = Constants {
+            hours: hours.iter().collect(),
+            ..Constants::default()
+        };
+        constants.later_weeks()
+    };
+    assert_eq!(weeks(&["Europe/Berlin", "Europe/Berlin"]), []);
+    let (winter, summer) = (1_767_225_600, 1_774_746_000);
+    let week = 7 * 86_400 + 1_800;
+    let expected = [(winter, winter + week), (summer, summer + week)];
+    assert_eq!(weeks(&["Etc/UTC", "Europe/Berlin"]), expected);
+}
+
 /// Clocks in Gaza are set by the moon: in the autumns of some years to come they are set back before those of Berlin, which no year of quarter
 /// hours shows today.
 #[test]
