@@ -66,9 +66,10 @@ impl Fixture {
             let manifest = Manifest::build(version, previous, &contents).unwrap();
             contents.insert(MANIFEST_PATH.to_owned(), manifest.to_bytes());
             let bundle = Bundle::load(&contents).unwrap();
-            let now = clock::now().unwrap();
-            let validity = activate::validity(None, None, now).unwrap();
+            let validity = activate::validity(None, None, clock::now().unwrap()).unwrap();
             let statements = activate::statements(&bundle, (self.genesis.hash(), validity), &keys).unwrap();
+            // Behind the second in which they were made.
+            let now = clock::now().unwrap();
             let seen = |envelope: &Envelope| SeenStatement {
                 envelope: envelope.to_bytes(),
                 first_seen_at: now,
